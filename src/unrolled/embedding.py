@@ -67,7 +67,8 @@ class EmbeddingTable:
 
     def __getitem__(self, name: str) -> NDArray[np.float32]:
         """The vector of `name`, (dimension,)."""
-        return self.vectors[self._row(name)]
+        vector: NDArray[np.float32] = self.vectors[self._row(name)]
+        return vector
 
     def nearest(self, name: str, k: int = 5) -> list[tuple[str, float]]:
         """The `k` names whose vectors are nearest to that of `name`, with their Euclidean distances, nearest first."""
@@ -79,14 +80,16 @@ class EmbeddingTable:
         return [(self.names[i], float(distance[i])) for i in order[:k]]
 
     def pca(self, components: int = 2) -> Projection:
-        """The main components of the vectors (scikit-learn's PCA), signs fixed so that two runs can be laid side by side.
+        """The main components of the vectors (scikit-learn's PCA), signs fixed so that two runs can be compared.
 
         The sign of each component is such that its largest loading by absolute value is positive.
         """
         largest = min(self.vectors.shape)
         if not 1 <= components <= largest:
-            raise InputError(f"{components} components asked of {len(self)} vectors of {self.vectors.shape[1]}: "
-                             f"choose 1 to {largest}")
+            raise InputError(
+                f"{components} components asked of {len(self)} vectors of {self.vectors.shape[1]}: "
+                f"choose 1 to {largest}"
+            )
         decomposition = import_extra("sklearn.decomposition", "plot")
         pca = decomposition.PCA(components, svd_solver="full")
         coordinates = pca.fit_transform(self.vectors.astype(np.float64))
@@ -106,7 +109,9 @@ class EmbeddingTable:
 
     def to_word2vec(self, path: str | Path) -> None:
         """Write the text format of word2vec, which has no blanks in names: they are written visibly (␣, ⏎)."""
-        lines = [f"{visible(name)} {_numbers(vector, ' ')}" for name, vector in zip(self.names, self.vectors, strict=True)]
+        lines = [
+            f"{visible(name)} {_numbers(vector, ' ')}" for name, vector in zip(self.names, self.vectors, strict=True)
+        ]
         head = f"{len(self)} {self.vectors.shape[1]}"
         write_file(Path(path), ("\n".join([head, *lines]) + "\n").encode())
 
@@ -117,7 +122,10 @@ class EmbeddingTable:
         vectors = "".join(_numbers(vector, "\t") + "\n" for vector in self.vectors)
         names = [visible(name) for name in self.names]
         if self.facts:  # the projector wants a header exactly when there is more than one column
-            rows = [["name", *self.facts], *([n, *map(str, row)] for n, *row in zip(names, *self.facts.values(), strict=True))]
+            rows = [
+                ["name", *self.facts],
+                *([n, *map(str, row)] for n, *row in zip(names, *self.facts.values(), strict=True)),
+            ]
             names = ["\t".join(row) for row in rows]
         write_file(folder / "vectors.tsv", vectors.encode())
         write_file(folder / "metadata.tsv", ("\n".join(names) + "\n").encode())

@@ -54,4 +54,6 @@ def import_extra(module: str, extra: str) -> ModuleType:
         library = module.split(".")[0]
         if error.name is None or error.name.split(".")[0] != library:
             raise  # the library is there but one of its own parts is not: that is another fault
-        raise MissingExtraError(f"this needs {library}, which is not installed: pip install 'unrolled[{extra}]'") from None
+        raise MissingExtraError(
+            f"this needs {library}, which is not installed: pip install 'unrolled[{extra}]'"
+        ) from None

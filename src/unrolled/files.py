@@ -42,7 +42,10 @@ def from_json(data: bytes, name: str) -> dict[str, Any]:
 
 
 def write_file(path: Path, data: bytes) -> None:
-    """Write `data` to `path` so that a crash leaves the old file or the new one, never a part. OSError is not swallowed."""
+    """Write `data` to `path` so that a crash leaves the old file or the new one, never a part.
+
+    OSError is not swallowed.
+    """
     descriptor, name = tempfile.mkstemp(prefix=TEMPORARY, dir=path.parent)
     temporary = Path(name)
     try:
@@ -79,7 +82,7 @@ def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
 
 
 def write_into(path: Path, files: Mapping[str, bytes]) -> None:
-    """Write `files` into the existing folder `path`, the manifest last: until it is there, the folder counts as absent."""
+    """Write `files` into the existing folder `path`, the manifest last: until then the folder counts as absent."""
     for name, data in files.items():
         write_file(path / name, data)
     write_file(path / MANIFEST, to_json(manifest(files)))
@@ -107,7 +110,7 @@ def is_complete(path: Path) -> bool:
 
 
 def sweep_orphans(path: Path) -> list[Path]:
-    """Remove the temporary files and folders that killed processes left directly in `path`; returns what was removed."""
+    """Remove what killed processes left half-written directly in `path`; returns what was removed."""
     orphans = sorted(path.glob(f"{TEMPORARY}*")) if path.is_dir() else []
     for orphan in orphans:
         if orphan.is_dir():
@@ -150,7 +153,9 @@ def _read_manifest(path: Path) -> dict[str, Any]:
 def _is_entry(item: tuple[str, Any]) -> bool:
     name, entry = item
     plain = name not in ("", ".", "..") and not set(name) & {"/", "\\", "\0"}  # no path leaves the folder
-    return plain and isinstance(entry, dict) and type(entry.get("bytes")) is int and isinstance(entry.get("sha256"), str)
+    return (
+        plain and isinstance(entry, dict) and type(entry.get("bytes")) is int and isinstance(entry.get("sha256"), str)
+    )
 
 
 def _read_verified(path: Path, name: str, entry: dict[str, Any]) -> bytes:

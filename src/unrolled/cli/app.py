@@ -1,0 +1,102 @@
+"""The table of commands and the one border at which errors become sentences and exit codes.
+
+Commands are named by their import path and loaded when called, so that `unrolled next` never pays for training. Exit
+codes: 0 done, 1 an error explained in one line, 2 wrong usage, 130 stopped by Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from cyclopts import App, CycloptsError
+
+import unrolled
+from unrolled.cli.output import fail, prepare_streams
+from unrolled.errors import UnrolledError
+
+
+class Command(NamedTuple):
+    """Where a command is, its line in `--help`, and the example under its own `--help`."""
+
+    target: str
+    line: str
+    example: str
+
+
+COMMANDS = {
+    "demo": Command("train:demo", "Train on built-in text for a minute and write, offline.", "demo"),
+    "train": Command("train:train", "Train a network on texts.", "train book.txt --out run --minutes 10"),
+    "ladder": Command(
+        "ladder:ladder", "Train every rung on one text, in one table.", "ladder book.txt --protocol honest"
+    ),
+    "next": Command("use:next_character", "Show the distribution of the next character.", 'next run "part of "'),
+    "generate": Command(
+        "use:generate", "Let a network write.", 'generate run --prompt "This is " --length 400 --seed 1'
+    ),
+    "score": Command("use:score", "Measure the bits per character of a text.", "score run other.txt --color"),
+    "columns": Command(
+        "tables:columns", "Look at every column before you drop one.", "columns sales.csv --target Sales"
+    ),
+    "embed": Command("tables:embed", "Learn a vector per category.", "embed sales.csv --target Sales --out vectors"),
+    "compare": Command("tables:compare", "Did embeddings help? Every encoding, many models.", "compare demo"),
+    "plot": Command(
+        "pictures:plot", "Draw the vectors of a run or of a table's columns.", "plot run --out vectors.html"
+    ),
+    "lab": Command("look:lab", "Tasks that a forgetful network cannot win.", "lab adding --rung rnn,irnn --length 100"),
+}
+LOOK_COMMANDS = {
+    "diagram": Command("pictures:diagram", "The network, unrolled over a text.", "look diagram lstm --out lstm.svg"),
+    "memory": Command("look:memory", "How far back predictions still depend on the text.", "look memory run book.txt"),
+    "agree": Command(
+        "look:agree",
+        "Which of several continuations a network expects.",
+        'look agree run "The man said that [he|she|it]"',
+    ),
+    "units": Command("look:units", "What single hidden units respond to.", "look units run book.txt"),
+    "state": Command("look:state", "The hidden state over time.", 'look state run "a line of text" --out state.png'),
+}
+
+app = App(
+    name="unrolled",
+    help="Train small recurrent networks on your own text, look inside them, and turn categories into vectors.",
+    version=unrolled.__version__,
+    help_format="markdown",
+)
+look = App(name="look", help="See inside: diagram, memory, agreement, units, state.")
+
+
+def _register(parent: App, commands: dict[str, Command]) -> None:
+    for name, command in commands.items():
+        example = f"Example: `unrolled {command.example}`"
+        parent.command(f"unrolled.cli.{command.target}", name=name, help=command.line, help_epilogue=example)
+
+
+_register(app, COMMANDS)
+_register(look, LOOK_COMMANDS)
+app.command(look)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line (without the program name) and return its exit code."""
+    prepare_streams()
+    try:
+        result = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+    except CycloptsError as error:
+        fail(f"{error}".strip())
+        return 2
+    except UnrolledError as error:
+        fail(f"{error}")
+        return 1
+    except BrokenPipeError:  # `unrolled generate ... | head`: the reader has gone, which is no error
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        fail(f"{error.filename or 'the system'}: {error.strerror or error}")
+        return 1
+    except KeyboardInterrupt:
+        fail("stopped")
+        return 130
+    return result if isinstance(result, int) else 0

@@ -1,0 +1,48 @@
+"""What every command prints with: results on stdout, everything else on stderr, JSON on request.
+
+Printing never fails on a terminal that cannot show a character: it is shown as its code instead.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def prepare_streams() -> None:
+    """Let stdout and stderr write characters that their encoding lacks as backslash codes."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            with contextlib.suppress(io.UnsupportedOperation):
+                stream.reconfigure(errors="backslashreplace")
+
+
+def fail(message: str) -> None:
+    """Print an error as one line on stderr."""
+    line = " ".join(message.split())
+    print(f"unrolled: {line}", file=sys.stderr)
+
+
+def print_json(value: dict[str, Any]) -> None:
+    """Print the one JSON object of a `--json` command on stdout."""
+    print(json.dumps(value, ensure_ascii=False, allow_nan=False))
+
+
+def results() -> Console:
+    """The console for results: stdout, colours only where a terminal reads them (NO_COLOR is honoured by rich)."""
+    from rich.console import Console
+
+    return Console(highlight=False, soft_wrap=True)
+
+
+def messages() -> Console:
+    """The console for progress and remarks: stderr."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False)
