@@ -1,0 +1,131 @@
+"""Checkpoints: all that decides the next step, as JSON and safetensors, in folders that are whole or absent.
+
+A checkpoint is a whole model folder with two files added: `state.json` (numbers, names and the shape of everything) and
+`state.safetensors` (every tensor). The last few and the best one are kept; an old one goes only after the new one was
+read back whole. No pickle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+from unrolled.errors import FolderError
+from unrolled.files import from_json, is_complete, read_folder, remove_folder, sweep_orphans, to_json, write_folder
+
+STATE, TENSORS = "state.json", "state.safetensors"
+_TENSOR = "$tensor"  # in the JSON, {"$tensor": name} stands where a tensor was
+
+
+def pack(state: Mapping[str, Any]) -> dict[str, bytes]:
+    """`state`, made of dicts, lists, tuples, numbers, strings, None and tensors, as the two files of a checkpoint."""
+    tensors: dict[str, Tensor] = {}
+    content = _take_tensors(state, "", tensors)
+    return {STATE: to_json(content), TENSORS: safetensors.torch.save(tensors)}
+
+
+def unpack(files: Mapping[str, bytes]) -> dict[str, Any]:
+    """What was packed; tuples come back as lists. Raises FolderError if the two files do not belong together."""
+    try:
+        tensors = safetensors.torch.load(files[TENSORS])
+        state = _put_tensors(from_json(files[STATE], STATE), tensors)
+    except KeyError as error:
+        raise FolderError(f"the checkpoint is damaged: {error.args[0]} is missing") from None
+    except SafetensorError as error:
+        raise FolderError(f"the checkpoint is damaged: {TENSORS}: {error}") from None
+    assert isinstance(state, dict)
+    return state
+
+
+def _take_tensors(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
+    if isinstance(value, Tensor):
+        tensors[name] = value.detach().cpu().contiguous().clone()  # shared memory would be refused
+        return {_TENSOR: name}
+    if isinstance(value, Mapping):
+        assert all(isinstance(key, str) for key in value), "JSON keys are strings"
+        return {key: _take_tensors(item, f"{name}/{key}", tensors) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_take_tensors(item, f"{name}/{i}", tensors) for i, item in enumerate(value)]
+    if isinstance(value, float) and value in (float("inf"), float("-inf")) or value != value:
+        return {"$float": repr(value)}  # JSON has no such numbers
+    return value
+
+
+def _put_tensors(value: Any, tensors: Mapping[str, Tensor]) -> Any:
+    if isinstance(value, dict):
+        if set(value) == {_TENSOR}:
+            return tensors[value[_TENSOR]]
+        if set(value) == {"$float"}:
+            return float(value["$float"])
+        return {key: _put_tensors(item, tensors) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_put_tensors(item, tensors) for item in value]
+    return value
+
+
+@dataclass
+class Checkpoints:
+    """The checkpoints of one run folder, newest last."""
+
+    folder: Path
+    keep: int = 2
+    warn: Callable[[str], None] = field(default=lambda message: None)
+
+    @classmethod
+    def of(cls, run: Path, warn: Callable[[str], None]) -> Checkpoints:
+        """The checkpoints of the run folder `run`; `warn` is told about damaged ones and full disks."""
+        return cls(run / "checkpoints", warn=warn)
+
+    def steps(self) -> list[int]:
+        """The steps of which a checkpoint was written to its end, ascending."""
+        found = self.folder.glob("step-*") if self.folder.is_dir() else ()
+        return sorted(int(path.name[5:]) for path in found if path.name[5:].isdigit() and is_complete(path))
+
+    def path(self, step: int) -> Path:
+        """The folder of the checkpoint of `step`."""
+        return self.folder / f"step-{step:08d}"
+
+    def save(self, step: int, files: Mapping[str, bytes], best_step: int) -> bool:
+        """Write the checkpoint of `step`, verify it and let old ones go; False, with a warning, if the disk refuses.
+
+        Training goes on after a failure: the older checkpoints are still whole, and the next one tries again.
+        """
+        try:
+            if not is_complete(self.path(step)):
+                write_folder(self.path(step), files)
+            read_folder(self.path(step))
+            self._let_go(best_step)
+        except (OSError, FolderError) as error:
+            reason = error.strerror if isinstance(error, OSError) else f"{error}"
+            self.warn(
+                f"the checkpoint of step {step:,} could not be written ({reason}): training goes on, "
+                "the one before it is kept, and the next checkpoint tries again"
+            )
+            return False
+        return True
+
+    def newest(self) -> tuple[int, dict[str, bytes]] | None:
+        """Step and files of the newest whole checkpoint; each damaged one on the way is named to `warn`."""
+        for step in reversed(self.steps()):
+            try:
+                return step, read_folder(self.path(step))
+            except FolderError as error:
+                self.warn(f"{error}; an older checkpoint is used instead")
+        return None
+
+    def sweep(self) -> None:
+        """Remove what killed processes left half-written."""
+        sweep_orphans(self.folder)
+
+    def _let_go(self, best_step: int) -> None:
+        steps = self.steps()
+        for step in steps[: -self.keep]:
+            if step != best_step:
+                remove_folder(self.path(step))

@@ -1,0 +1,177 @@
+"""fit(): the one training loop, a generator of records, the same for texts and tables.
+
+A task computes gradients and measures; an optimizer steps; the loop does the rest: schedule, clipping, the guard
+against divergence, and when to measure. What is printed, kept or saved is the business of whoever reads the records.
+Left out: devices, data, files.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import nn
+
+from unrolled.errors import TrainingError
+
+
+class Task(Protocol):
+    """What is trained: a network with its data."""
+
+    network: nn.Module
+
+    def backward(self, step: int) -> float:
+        """Add the gradients of batch `step` (a function of the seed and `step` alone); returns its mean loss."""
+
+    def evaluate(self) -> float:
+        """The mean loss on the validation part."""
+
+
+class Optimizer(Protocol):
+    """What moves the weights; `step` takes the factor of the schedule at this moment."""
+
+    def step(self, factor: float) -> None: ...
+
+    def zero_grad(self) -> None: ...
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long, and how the learning rate goes: up over `warmup` steps, then straight down to zero at the last."""
+
+    steps: int
+    warmup: int = 0
+    clip: float | None = None
+    evaluate_every: int | None = None
+    """Steps between measurements of the validation part; the last step is always measured."""
+
+    def factor(self, step: int) -> float:
+        """The schedule's factor for the step after `step` steps, between 0 and 1."""
+        if step < self.warmup:
+            return (step + 1) / (self.warmup + 1)
+        return (self.steps - step) / max(1, self.steps - self.warmup)
+
+    def is_measured(self, step: int) -> bool:
+        """Whether the validation part is measured after `step` steps."""
+        return step == self.steps or (self.evaluate_every is not None and step % self.evaluate_every == 0)
+
+
+@dataclass
+class Progress:
+    """Where a run stands: all that the loop itself must remember to go on exactly."""
+
+    step: int = 0
+    seconds: float = 0.0
+    smoothed: float = math.nan
+    """Mean training loss, weighting the last 50 steps or so."""
+    lowest: float = math.inf
+    """The lowest smoothed loss so far."""
+    scale: float = 1.0
+    """Factor on the learning rate, halved each time the guard acts."""
+    best: float = math.inf
+    """The lowest validation loss so far."""
+    best_step: int = 0
+
+
+@dataclass(frozen=True)
+class Record:
+    """One step of training, after it was done."""
+
+    step: int
+    loss: float
+    """Mean loss of the batch (nats for texts)."""
+    smoothed: float
+    seconds: float
+    """Seconds of training so far, over all parts of a resumed run."""
+    factor: float
+    """Of the learning rate: schedule times guard."""
+    validation: float | None = None
+    """Mean loss on the validation part, where it was measured after this step."""
+    is_best: bool = False
+    remark: str | None = None
+    """A sentence about something out of the ordinary, such as a halved learning rate."""
+
+
+def fit(task: Task, optimizer: Optimizer, plan: Plan, progress: Progress) -> Iterator[Record]:
+    """Train from `progress.step` to `plan.steps`, yielding one record a step; `progress` is kept up to date.
+
+    Raises TrainingError when the loss is not finite, or grows again and again; the weights are then not worth keeping.
+    """
+    start = time.perf_counter() - progress.seconds
+    while progress.step < plan.steps:
+        factor = plan.factor(progress.step) * progress.scale
+        optimizer.zero_grad()
+        loss = task.backward(progress.step)
+        _check_finite(loss, progress.step)
+        if plan.clip is not None:
+            norm = nn.utils.clip_grad_norm_(task.network.parameters(), plan.clip)
+            _check_finite(float(norm), progress.step, "the norm of its gradients")
+        optimizer.step(factor)
+        progress.step += 1
+        remark = _guard(progress, loss)
+        validation = _measure(task, progress) if plan.is_measured(progress.step) else None
+        progress.seconds = time.perf_counter() - start
+        is_best = validation is not None and progress.best_step == progress.step
+        yield Record(progress.step, loss, progress.smoothed, progress.seconds, factor, validation, is_best, remark)
+
+
+def _measure(task: Task, progress: Progress) -> float:
+    with torch.no_grad():
+        validation = task.evaluate()
+    _check_finite(validation, progress.step, "the validation loss")
+    if validation < progress.best:
+        progress.best, progress.best_step = validation, progress.step
+    return validation
+
+
+def _check_finite(value: float, step: int, what: str = "the loss") -> None:
+    if not math.isfinite(value):
+        raise TrainingError(
+            f"{what} became {value} in step {step + 1}: nothing of it was saved; the last checkpoint is whole. "
+            "Try a smaller learning rate, or clip gradients."
+        )
+
+
+# A network that diverges under too large a step does so slowly at first. Three tenths above the lowest level is far
+# outside the noise of a mean over some 50 batches; a harder stretch of text stays within it.
+_GUARD_MARGIN = 0.3
+_GUARD_HALVINGS = 4
+_SMOOTHING = 0.98
+
+
+def _guard(progress: Progress, loss: float) -> str | None:
+    """Halve the learning rate when the smoothed loss has clearly grown; returns what was done, in a sentence."""
+    first = math.isnan(progress.smoothed)
+    progress.smoothed = loss if first else _SMOOTHING * progress.smoothed + (1 - _SMOOTHING) * loss
+    progress.lowest = min(progress.lowest, progress.smoothed)
+    if progress.smoothed < progress.lowest + _GUARD_MARGIN * abs(progress.lowest):
+        return None
+    progress.scale /= 2
+    progress.lowest = progress.smoothed
+    if progress.scale < 0.5**_GUARD_HALVINGS:
+        raise TrainingError(
+            f"the loss grew again after its learning rate was halved {_GUARD_HALVINGS} times (step {progress.step}): "
+            "start again with a smaller learning rate"
+        )
+    return f"the loss is growing ({progress.smoothed:.3f}): learning rate halved from here on"
+
+
+def steps_within(seconds: float, step: Callable[[], None], at_most: int) -> tuple[int, float]:
+    """Call `step` for about `seconds`, at most `at_most` times; returns the calls made and seconds a call.
+
+    The first call is not counted: it pays for memory that later ones reuse.
+    """
+    step()
+    start, done = time.perf_counter(), 0
+    while done < at_most and time.perf_counter() - start < seconds:
+        step()
+        done += 1
+    return done, (time.perf_counter() - start) / max(1, done)

@@ -1,0 +1,100 @@
+"""Where training runs: device, precision and threads, chosen by a short measurement and said aloud.
+
+bfloat16 on a CPU is taken only after a trial step has shown that it runs here and is faster. Left out: everything that
+changes what is computed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from unrolled.errors import InputError
+from unrolled.learn.recipe import Machine
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Device, precision and threads as chosen."""
+
+    device: str
+    precision: str
+    threads: int
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """The context in which networks run forward."""
+        if self.precision == "bfloat16":
+            return torch.autocast(self.device, torch.bfloat16)
+        return nullcontext()
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type of the weights."""
+        return torch.float64 if self.precision == "float64" else torch.float32
+
+    def __str__(self) -> str:
+        threads = f", {self.threads} thread{'s' * (self.threads > 1)}" if self.device == "cpu" else ""
+        return f"{self.device}, {self.precision}{threads}"
+
+
+@contextmanager
+def running(choice: Choice) -> Iterator[None]:
+    """PyTorch set to `choice`, denormal numbers flushed to zero (they can slow a CPU tenfold); set back afterwards."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(choice.threads)
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
+        torch.set_num_threads(threads)
+
+
+def choose(machine: Machine, seconds_per_step: Callable[[Choice], float], world_size: int = 1) -> tuple[Choice, float]:
+    """The fastest choice that `machine` allows, and its seconds per step as `seconds_per_step` measured them.
+
+    Raises InputError if a device or precision that was asked for is not to be had.
+    """
+    device = _device(machine.device)
+    timed = []
+    for choice in _candidates(machine, device, world_size):
+        try:
+            timed.append((seconds_per_step(choice), choice))
+        except (RuntimeError, NotImplementedError) as error:  # a precision that this processor has no kernel for
+            if machine.precision == choice.precision:
+                raise InputError(f"{choice} does not run on this machine: {error}") from None
+    seconds, best = min(timed, key=lambda item: item[0])
+    return best, seconds
+
+
+def describe() -> dict[str, Any]:
+    """What exact resumption depends on beside the choice."""
+    return {"torch": torch.__version__, "processor": torch.backends.cpu.get_cpu_capability(), "cores": _cores()}
+
+
+def _device(asked: str) -> str:
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if asked == "auto":
+        return next(name for name in ("cuda", "mps", "cpu") if there[name])
+    if not there[asked]:
+        raise InputError(f"device {asked} was asked for, but PyTorch finds none here: choose cpu")
+    return asked
+
+
+def _candidates(machine: Machine, device: str, world_size: int) -> list[Choice]:
+    precisions = [machine.precision] if machine.precision != "auto" else ["float32", "bfloat16"]
+    if device == "mps" and machine.precision == "auto":
+        precisions = ["float32"]
+    most = max(1, _cores() // world_size)
+    threads = [machine.threads] if machine.threads else sorted({1, most} if device == "cpu" else {most})
+    return [Choice(device, precision, count) for precision in precisions for count in threads]
+
+
+def _cores() -> int:
+    """Cores this process may use; hyper-threads count, as the system shows them."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

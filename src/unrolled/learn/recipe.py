@@ -1,0 +1,138 @@
+"""Every setting of a training run, once: its default, its bounds and the sentence that becomes the command line's help.
+
+`Recipe` decides the weights, bit for bit, together with the text and the machine; `Machine` says where it runs. The
+defaults were chosen by the experiments in docs/experiments.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from unrolled.errors import FolderError, InputError, unknown_name
+
+OPTIMIZERS = ("muon", "adamw")
+PRECISIONS = ("auto", "float32", "bfloat16", "float64")
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What is trained and how. Raises InputError for a value out of its bounds."""
+
+    rung: str = "lstm"
+    """The recurrence: three-char, loop, concat, rnn, irnn, gru, lstm or mingru."""
+    embedding: int = 64
+    """Numbers in the vector of a character."""
+    hidden: int = 512
+    """Hidden units of a layer."""
+    layers: int = 1
+    """Recurrent layers, one upon the other."""
+    nonlinearity: str | None = None
+    """For irnn: tanh (the default) or relu."""
+    dropout: float = 0.1
+    """Share of a layer's outputs set to zero while training."""
+    streams: int = 32
+    """Places of the text that are read side by side, each with a state that is carried on."""
+    length: int = 64
+    """BPTT length: characters through which gradients flow back."""
+    epochs: float | None = None
+    """How often the training text is read. Without it and --minutes, the budget is 3 minutes."""
+    minutes: float | None = None
+    """Time to train, turned into a number of steps by a short measured trial."""
+    optimizer: str = "muon"
+    """muon (for the recurrent matrices, with adamw for the rest) or adamw."""
+    learning_rate: float = 3e-3
+    """The largest step of adamw."""
+    muon_rate: float = 1e-2
+    """The largest step of muon."""
+    weight_decay: float = 0.0
+    """Decoupled weight decay."""
+    clip: float | None = 1.0
+    """The norm to which gradients are clipped."""
+    warmup: float = 0.02
+    """Share of the steps over which the learning rate rises."""
+    evaluations: int = 10
+    """How often the validation part is measured, evenly over the run."""
+    validation: float = 0.1
+    """Share of the text, at its end, that is never trained on and chooses the best weights."""
+    test: float = 0.0
+    """Share of the text, after the validation part, that is measured once at the very end."""
+    min_count: int = 1
+    """Characters seen fewer times become the unknown character."""
+    lower: bool = False
+    """Read the text in lower case."""
+    seed: int = 0
+    """Decides the first weights and the dropout masks."""
+
+    def __post_init__(self) -> None:
+        _check_name("optimizer", self.optimizer, OPTIMIZERS)
+        for name in ("embedding", "hidden", "layers", "streams", "length", "evaluations", "min_count"):
+            _check(name, getattr(self, name), at_least=1)
+        for name in ("epochs", "minutes", "learning_rate", "muon_rate", "clip"):
+            _check(name, getattr(self, name), above=0)
+        for name in ("dropout", "warmup", "validation", "test"):
+            _check(name, getattr(self, name), at_least=0, below=1)
+        _check("weight_decay", self.weight_decay, at_least=0)
+        _check("seed", self.seed, at_least=0)
+        if self.epochs is not None and self.minutes is not None:
+            raise InputError("both epochs and minutes were given: choose one budget")
+        if self.validation == 0:
+            raise InputError("validation is 0, but a part of the text must be kept to tell how good the network is")
+        if self.validation + self.test >= 1:
+            raise InputError(f"validation {self.validation:g} and test {self.test:g} leave nothing to train on")
+
+    def to_json(self) -> dict[str, Any]:
+        """The settings as a JSON object."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> Recipe:
+        """The recipe written by `to_json`; raises FolderError on a setting this version does not know."""
+        unknown = sorted(set(content) - {field.name for field in fields(cls)})
+        if unknown:
+            raise FolderError(f"the stored recipe has settings unknown here: {', '.join(unknown)}")
+        return cls(**content)
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where training runs. `auto` and None are replaced by what a short measurement finds fastest."""
+
+    device: str = "auto"
+    """auto, cpu, cuda or mps."""
+    precision: str = "auto"
+    """auto, float32, bfloat16 (autocast) or float64. On the CPU, auto takes bfloat16 only where it is faster."""
+    threads: int | None = None
+    """Threads of the CPU; chosen by measurement if not given."""
+
+    def __post_init__(self) -> None:
+        _check_name("device", self.device, DEVICES)
+        _check_name("precision", self.precision, PRECISIONS)
+        _check("threads", self.threads, at_least=1)
+
+
+def _check_name(kind: str, given: str, known: tuple[str, ...]) -> None:
+    if given not in known:
+        raise unknown_name(kind, given, known)
+
+
+def _check(
+    name: str,
+    value: float | None,
+    *,
+    at_least: float | None = None,
+    above: float | None = None,
+    below: float | None = None,
+) -> None:
+    if value is None:
+        return
+    bounds = [
+        (at_least is None or value >= at_least, f"at least {at_least}"),
+        (above is None or value > above, f"above {above}"),
+        (below is None or value < below, f"below {below}"),
+        (value == value and abs(value) != float("inf"), "a finite number"),
+    ]
+    broken = [text for holds, text in bounds if not holds]
+    if broken:
+        raise InputError(f"{name} is {value}, but must be {' and '.join(broken)}")

@@ -1,0 +1,70 @@
+"""A run folder on disk: begun, unfinished or finished; its checkpoints, its history, and in the end its model.
+
+Left out: what is in a checkpoint (learn.session) and how it is packed (learn.checkpoint).
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from unrolled.errors import FolderError
+from unrolled.files import is_complete, sweep_orphans, write_file, write_into
+from unrolled.learn.checkpoint import Checkpoints
+
+HISTORY = "history.jsonl"
+
+
+class Run:
+    """The folder `path` of one training run.
+
+    Raises FolderError if the folder cannot be used: it holds a finished run or something else, it holds an unfinished
+    run and `resume` was not asked for, or it cannot be written.
+    """
+
+    def __init__(self, path: Path, *, resume: bool, warn: Callable[[str], None]) -> None:
+        self.path = path
+        self.checkpoints = Checkpoints.of(path, warn)
+        if is_complete(path):
+            raise FolderError(
+                f"{path} holds a finished run: choose another --out, or train on from it with --from {path} --out OTHER"
+            )
+        if self.checkpoints.steps() and not resume:
+            raise FolderError(
+                f"{path} holds an unfinished run (step {self.checkpoints.steps()[-1]:,}): go on with --resume, "
+                "or choose another --out"
+            )
+        self._make(path)
+        self.checkpoints.sweep()
+
+    def _make(self, path: Path) -> None:
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            sweep_orphans(path)
+            foreign = [item.name for item in path.iterdir() if item.name not in (HISTORY, "checkpoints")]
+            probe = path / ".unrolled-probe"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise FolderError(f"{path} cannot be written: {error.strerror}") from None
+        if foreign:
+            raise FolderError(f"{path} holds other files ({sorted(foreign)[0]}): choose an --out that is empty or new")
+
+    def write_history(self, entries: list[dict[str, Any]]) -> None:
+        """Replace the history: one JSON object a line. An unwritable history never stops training."""
+        text = "".join(json.dumps(entry, allow_nan=False) + "\n" for entry in entries)
+        try:
+            write_file(self.path / HISTORY, text.encode())
+        except OSError as error:
+            self.checkpoints.warn(f"the history could not be written ({error.strerror}): training goes on")
+
+    def finish(self, files: Mapping[str, bytes]) -> None:
+        """Write the model; only with its manifest, written last, does the run count as finished."""
+        write_into(self.path, files)
+
+    def discard(self) -> None:
+        """Remove the checkpoints of a finished run: its model is all that is needed from here on."""
+        shutil.rmtree(self.checkpoints.folder, ignore_errors=True)

@@ -1,0 +1,227 @@
+"""A training session on a text: everything `fit` needs, put together, resumed, watched over and finished.
+
+    session = prepare(...)              reads the text, chooses the machine, makes or resumes the network
+    for record in session.run(): ...    trains; history and checkpoints are kept on the way
+    summary = session.finish()          measures the best weights once more and writes the model folder
+
+Left out: printing (unrolled.cli), and what a step is (learn.text_task).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from unrolled.errors import FolderError
+from unrolled.files import read_folder
+from unrolled.learn.checkpoint import pack
+from unrolled.learn.interrupt import Interrupt, interruptions
+from unrolled.learn.loop import Optimizer, Plan, Progress, Record, fit
+from unrolled.learn.machine import Choice, describe, running
+from unrolled.learn.processes import World
+from unrolled.learn.recipe import Recipe
+from unrolled.learn.run import Run
+from unrolled.learn.text_task import TextTask
+from unrolled.model.folder import ModelParts
+from unrolled.text.encoded import EncodedText
+
+HISTORY_ENTRIES = 200  # training losses kept of a whole run: enough for a curve
+TRAIN_SAMPLE = 100_000  # characters of the training part that are measured at the end
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What came of a run; `to_json` is the object that `unrolled train --json` prints."""
+
+    run: Path | None
+    rung: str
+    characters: int
+    vocabulary: int
+    parameters: int
+    characters_seen: int
+    seconds: float
+    train: dict[str, float]
+    validation: dict[str, float]
+    test: dict[str, float] | None
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON object; losses are `{"nats", "bits"}` per character, `test` only where there is a test part."""
+        content = asdict(self) | {"run": None if self.run is None else str(self.run)}
+        return {key: value for key, value in content.items() if key != "test" or value is not None}
+
+
+@dataclass
+class Session:
+    """See the top of this file; made by `unrolled.learn.training.prepare`."""
+
+    recipe: Recipe
+    choice: Choice
+    text: EncodedText
+    task: TextTask
+    optimizer: Optimizer
+    plan: Plan
+    world: World
+    run_folder: Run | None = None
+    save_seconds: float = 300.0
+    """Seconds between checkpoints, beside those at every measurement."""
+    sources: list[str] = field(default_factory=list)
+    progress: Progress = field(default_factory=Progress)
+    history: list[dict[str, Any]] = field(default_factory=list)
+    embeddings: list[Tensor] = field(default_factory=list)
+    best: dict[str, Tensor] | None = None
+    interrupt: Interrupt | None = None
+    """Set when a signal ended `run` early."""
+
+    @property
+    def parameters(self) -> int:
+        """Numbers that are trained."""
+        return sum(parameter.numel() for parameter in self.task.network.parameters())
+
+    def run(self) -> Iterator[Record]:
+        """Train to the end, or to a signal; yields every step. Checkpoints hold all that the next step depends on."""
+        saved = time.perf_counter()
+        with running(self.choice), interruptions() as interrupt:
+            if self.progress.step == 0:
+                self._snapshot()
+                self.save()  # a folder that cannot be written shows at once, not after an hour
+            for record in fit(self.task, self.optimizer, self.plan, self.progress):
+                self._note(record)
+                stop = self.world.any(bool(interrupt))
+                due = self.world.any(time.perf_counter() - saved > self.save_seconds)
+                if record.validation is not None or stop or due:
+                    self.save()
+                    saved = time.perf_counter()
+                yield record
+                if stop and record.step < self.plan.steps:
+                    self.interrupt = interrupt
+                    return
+
+    def save(self) -> None:
+        """Write a checkpoint, by the main process alone; the others hand it the states of their streams."""
+        carried = [self.world.gather(part) for part in self.task.carried or ()]
+        if self.world.is_main and self.run_folder is not None:
+            files = self._parts(self._weights(), {}).to_files() | pack(self._state(carried))
+            self.run_folder.checkpoints.save(self.progress.step, files, self.progress.best_step)
+            self.run_folder.write_history(self.history)
+        self.world.barrier()
+
+    def finish(self) -> tuple[Summary, ModelParts]:
+        """Put back the best weights, measure them, write the model folder."""
+        if self.best is not None:
+            self.task.network.load_state_dict(self.best)
+        split = self.task.split
+        end = split.train + split.validation
+        with running(self.choice):
+            train = self.task.loss(max(0, split.train - TRAIN_SAMPLE), split.train)
+            validation = self.task.loss(split.train, end)
+            test = self.task.loss(end, end + split.test) if split.test else None
+        summary = Summary(
+            run=self.run_folder.path if self.run_folder else None,
+            rung=self.recipe.rung,
+            characters=len(self.text.ids),
+            vocabulary=len(self.text.vocabulary),
+            parameters=self.parameters,
+            characters_seen=self.task.characters_seen(self.progress.step),
+            seconds=self.progress.seconds,
+            train=train.to_json(),
+            validation=validation.to_json(),
+            test=test.to_json() if test else None,
+        )
+        parts = self._parts(self._weights(), self._training(summary))
+        self._write(parts)
+        return summary, parts
+
+    def _write(self, parts: ModelParts) -> None:
+        if self.world.is_main and self.run_folder is not None:
+            path = {f"{i:04d}": vectors for i, vectors in enumerate(self.embeddings)}
+            files = parts.to_files() | {"embeddings.safetensors": safetensors.torch.save(path)}
+            self.run_folder.write_history(self.history)
+            self.run_folder.finish(files)
+            self.run_folder.discard()
+        self.world.barrier()
+
+    def _note(self, record: Record) -> None:
+        every = max(1, self.plan.steps // HISTORY_ENTRIES)
+        if record.validation is not None or record.remark or record.step % every == 0:
+            self.history.append({key: value for key, value in asdict(record).items() if value is not None})
+        if record.validation is not None:
+            self._snapshot()
+        if record.is_best:
+            state = self.task.network.state_dict()
+            self.best = {name: value.detach().clone() for name, value in state.items()}
+
+    def _snapshot(self) -> None:
+        self.embeddings.append(self.task.network.embedding.weight.detach().float().cpu().clone())
+
+    def _weights(self) -> dict[str, np.ndarray[Any, np.dtype[np.float32]]]:
+        state = self.task.network.state_dict()
+        return {name: value.detach().float().cpu().numpy() for name, value in state.items()}
+
+    def _parts(self, weights: dict[str, Any], training: dict[str, Any]) -> ModelParts:
+        return ModelParts(self.task.network.config, self.text.vocabulary, weights, training)
+
+    def _training(self, summary: Summary) -> dict[str, Any]:
+        return {
+            "corpus": {"sha256": self.text.sha256, "characters": len(self.text.ids), "sources": self.sources},
+            "split": asdict(self.task.split),
+            "recipe": self.recipe.to_json(),
+            "machine": asdict(self.choice) | describe(),
+            "steps": self.progress.step,
+            "best_step": self.progress.best_step,
+            "losses": {
+                key: value for key, value in summary.to_json().items() if key in ("train", "validation", "test")
+            },
+            "seconds": round(summary.seconds, 1),
+            "characters_seen": summary.characters_seen,
+        }
+
+    def _state(self, carried: list[Tensor]) -> dict[str, Any]:
+        return {
+            "network": self.task.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "carried": carried,
+            "progress": asdict(self.progress),
+            "plan": asdict(self.plan),
+            "parts": self.task.parts,
+            "recipe": self.recipe.to_json(),
+            "choice": asdict(self.choice),
+            "world": self.world.size,
+            "machine": describe(),
+            "corpus": self.text.sha256,
+            "vocabulary": list(self.text.vocabulary.characters),
+            "sources": self.sources,
+            "history": self.history,
+            "embeddings": self.embeddings,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up the state of a checkpoint."""
+        self.task.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.task.carried = tuple(part[self.task.own_streams] for part in state["carried"]) or None
+        self.task.parts = state["parts"]
+        self.progress = Progress(**state["progress"])
+        self.plan = Plan(**state["plan"])
+        self.history, self.embeddings = state["history"], state["embeddings"]
+        self.best = self._stored_best()
+
+    def _stored_best(self) -> dict[str, Tensor] | None:
+        """The best weights so far, from their own checkpoint; without one, the present weights must do."""
+        if self.progress.best_step == 0 or self.run_folder is None:
+            return None
+        try:
+            files = read_folder(self.run_folder.checkpoints.path(self.progress.best_step))
+        except FolderError as error:
+            self.task.warn(f"{error}: the best weights so far are lost, the present ones take their place")
+            self.progress.best = float("inf")
+            return None
+        dtype = self.choice.dtype
+        return {name: value.to(dtype) for name, value in safetensors.torch.load(files["model.safetensors"]).items()}
