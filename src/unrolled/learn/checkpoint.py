@@ -7,13 +7,13 @@ read back whole. No pickle.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import safetensors.torch
-import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
@@ -53,7 +53,7 @@ def _take_tensors(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
         return {key: _take_tensors(item, f"{name}/{key}", tensors) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_take_tensors(item, f"{name}/{i}", tensors) for i, item in enumerate(value)]
-    if isinstance(value, float) and value in (float("inf"), float("-inf")) or value != value:
+    if isinstance(value, float) and not math.isfinite(value):
         return {"$float": repr(value)}  # JSON has no such numbers
     return value
 

@@ -29,7 +29,7 @@ class Interrupt:
 
 @contextmanager
 def interruptions() -> Iterator[Interrupt]:
-    """Within this block signals set the flag. In a thread other than the main one signals cannot be caught: no change."""
+    """Within this block signals set the flag; only in the main thread, because no other can catch them."""
     interrupt = Interrupt()
     if threading.current_thread() is not threading.main_thread():
         yield interrupt

@@ -1,7 +1,7 @@
 """What moves the weights: Muon for the recurrent matrices, AdamW for the rest, behind one small interface.
 
-Muon (Jordan et al. 2024) steps along the momentum with all its singular values pulled to one, so that every direction of
-a weight matrix moves equally. The pulling is a few steps of an odd polynomial in the matrix, all products of matrices.
+Muon (Jordan et al. 2024) steps along the momentum with all its singular values pulled to one, so that every direction
+of a weight matrix moves equally. The pulling is a few steps of an odd polynomial, all of them products of matrices.
 """
 
 from __future__ import annotations

@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import safetensors.torch
-import torch
 from torch import Tensor
 
 from unrolled.errors import FolderError

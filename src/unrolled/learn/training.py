@@ -235,7 +235,8 @@ def _fitted(recipe: Recipe, parts: Split, processes: World, notice: Notice) -> R
     streams = max(1, min(recipe.streams, (parts.train - 1) // (length * 4)) // processes.size) * processes.size
     if (streams, length) != (recipe.streams, recipe.length):
         notice(
-            f"the text is short: {streams} streams of BPTT length {length} instead of {recipe.streams} of {recipe.length}"
+            f"the text is short: {streams} streams of BPTT length {length} "
+            f"instead of {recipe.streams} of {recipe.length}"
         )
     return replace(recipe, streams=streams, length=length)
 

@@ -1,0 +1,39 @@
+# Everything a person or CI runs. Each target builds what it needs.
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test soak bench lint docs clean
+
+demo: $(STAMP)
+	$(VENV)/bin/unrolled demo
+
+test: $(STAMP)
+	$(RUN) -m pytest
+
+soak: $(STAMP)
+	$(RUN) -m pytest -m soak --timeout 14400
+
+bench: $(VENV)/.bench
+	$(RUN) -m benchmarks
+
+lint: $(STAMP)
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/ruff format --check
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+
+# Torch first and alone: resolved together with the rest, a newer and much larger build could be taken.
+$(STAMP): pyproject.toml
+	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@
+
+$(VENV)/.bench: $(STAMP)
+	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

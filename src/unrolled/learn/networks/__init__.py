@@ -1,0 +1,25 @@
+"""The ladder: one file a rung, each a recurrence with the same contract (`recurrence.py`), from first to last."""
+
+from __future__ import annotations
+
+from unrolled.learn.networks.concat import Concat
+from unrolled.learn.networks.gru import Gru
+from unrolled.learn.networks.irnn import Irnn
+from unrolled.learn.networks.loop import Loop
+from unrolled.learn.networks.lstm import Lstm
+from unrolled.learn.networks.mingru import MinGru
+from unrolled.learn.networks.recurrence import Recurrence
+from unrolled.learn.networks.rnn import Rnn
+from unrolled.learn.networks.three_char import ThreeChar
+
+RUNGS: dict[str, type[Recurrence]] = {
+    "three-char": ThreeChar,
+    "loop": Loop,
+    "concat": Concat,
+    "rnn": Rnn,
+    "irnn": Irnn,
+    "gru": Gru,
+    "lstm": Lstm,
+    "mingru": MinGru,
+}
+"""The rungs by name, each to be found under the same name in `unrolled.model.cells.CELLS`."""

@@ -1,0 +1,83 @@
+"""The `concat` rung of the lesson: hidden state and character side by side instead of added."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.nn import functional
+
+from unrolled.learn.networks.recurrence import (
+    Recurrence,
+    State,
+    time_first,
+    under_autocast,
+    uniform_as_linear,
+    weight,
+)
+from unrolled.learn.networks.rnn import through_activation_, weight_gradient
+
+
+class Concat(Recurrence):
+    """r_t = relu(W_in [h_{t-1}; x_t] + b_in);  h_t = tanh(W_h r_t + b_h).
+
+    fast.ai's lesson on recurrent networks (2018). `weight_in` is (hidden, hidden + inputs), its first columns for the
+    hidden state. `torch.nn` has no such layer; both weights and biases start as those of `torch.nn.Linear`.
+    """
+
+    def __init__(self, inputs: int, hidden: int, nonlinearity: str | None = None) -> None:
+        super().__init__(inputs, hidden, nonlinearity)
+        self.weight_in, self.bias_in = weight(hidden, hidden + inputs), weight(hidden)
+        self.weight_h, self.bias_h = weight(hidden, hidden), weight(hidden)
+
+    def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        of_hidden, of_input = self.weight_in.split([self.hidden, self.inputs], dim=1)
+        projected = functional.linear(time_first(x), of_input, self.bias_in)
+        tensors = under_autocast(projected, state[0], of_hidden, self.weight_h, self.bias_h)
+        hidden: Tensor = _Concat.apply(*tensors)
+        return hidden.transpose(0, 1), (hidden[-1],)
+
+    def initialise(self, generator: torch.Generator) -> None:
+        """Both layers as `torch.nn.Linear`."""
+        uniform_as_linear(self.weight_in, self.bias_in, generator)
+        uniform_as_linear(self.weight_h, self.bias_h, generator)
+
+
+class _Concat(torch.autograd.Function):
+    """All steps of r_t = relu(p_t + A h_{t-1}), h_t = tanh(W r_t + b); p (time, batch, hidden) is overwritten by r."""
+
+    @staticmethod
+    def forward(ctx: Any, projected: Tensor, start: Tensor, inner: Tensor, outer: Tensor, bias: Tensor) -> Tensor:
+        hidden = torch.empty_like(projected)
+        before = start
+        for r, h in zip(projected, hidden, strict=True):
+            torch.relu_(r.addmm_(before, inner.t()))
+            before = torch.tanh_(torch.addmm(bias, r, outer.t(), out=h))
+        ctx.mark_dirty(projected)
+        ctx.save_for_backward(projected, hidden, start, inner, outer)
+        return hidden
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        r, hidden, start, inner, outer = ctx.saved_tensors
+        inner_deltas, outer_deltas = torch.empty_like(r), torch.empty_like(hidden)
+        last = len(hidden) - 1
+        for t in range(last, -1, -1):
+            if t == last:
+                outer_deltas[t].copy_(gradient[t])
+            else:
+                torch.addmm(gradient[t], inner_deltas[t + 1], inner, out=outer_deltas[t])
+            through_activation_(outer_deltas[t], hidden[t], "tanh")
+            torch.mm(outer_deltas[t], outer, out=inner_deltas[t])
+            through_activation_(inner_deltas[t], r[t], "relu")
+        flat = outer_deltas.flatten(0, 1)
+        return (
+            inner_deltas,
+            inner_deltas[0] @ inner,
+            weight_gradient(inner_deltas, hidden, start),
+            flat.t() @ r.flatten(0, 1),
+            flat.sum(0),
+        )

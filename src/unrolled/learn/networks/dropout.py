@@ -1,0 +1,61 @@
+"""Dropout whose masks are a function of a seed, so that a resumed run draws the very masks of the first one.
+
+Where masks are put is the network's business (`network.py`); here is how they are drawn. Kinds and sources: Srivastava
+et al. 2014 (dropout); Gal and Ghahramani 2016 (one mask for all times, whole characters).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+
+from unrolled.errors import InputError
+
+
+@dataclass(frozen=True)
+class Dropout:
+    """Which share of the numbers is dropped where, each between 0 and 1; None is off."""
+
+    characters: float | None = None
+    """Whole embedding vectors of single characters in the text."""
+    embedding: float | None = None
+    """Entries of the embedding vectors on their way into the first layer."""
+    between: float | None = None
+    """Entries of the hidden state between two layers."""
+    output: float | None = None
+    """Entries of the last layer's hidden state before the head."""
+    same_over_time: bool = False
+    """One mask for all times of a window (variational dropout) instead of a new one for each."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            share = getattr(self, field.name)
+            if not isinstance(share, bool) and share is not None and not 0 < share < 1:
+                raise InputError(f"dropout {field.name} is {share}, but a share between 0 and 1 was expected, or None")
+
+
+class Masks:
+    """Draws dropout masks from its own generator; `reseed` makes all that follow a function of the seed."""
+
+    def __init__(self) -> None:
+        self._seed = 0
+        self._generator: torch.Generator | None = None
+
+    def reseed(self, seed: int) -> None:
+        """Start the sequence of masks that belongs to `seed`."""
+        self._seed, self._generator = seed, None
+
+    def drop(self, x: Tensor, share: float | None, *, same: tuple[int, ...] = ()) -> Tensor:
+        """`x` with a `share` of its entries zero and the others scaled to keep the mean; the mask is shared along `same`."""
+        if share is None:
+            return x
+        shape = [1 if axis in same else size for axis, size in enumerate(x.shape)]
+        kept = torch.empty(shape, dtype=x.dtype, device=x.device).bernoulli_(1 - share, generator=self._on(x.device))
+        return x * kept.div_(1 - share)
+
+    def _on(self, device: torch.device) -> torch.Generator:
+        if self._generator is None or self._generator.device != device:
+            self._generator = torch.Generator(device).manual_seed(self._seed)
+        return self._generator

@@ -1,0 +1,33 @@
+"""The `loop` rung of the lesson: each character is added to the hidden state, in a loop over any number of them."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from unrolled.learn.networks.recurrence import Recurrence, State, time_first, uniform_as_linear, weight
+from unrolled.learn.networks.rnn import elman
+
+
+class Loop(Recurrence):
+    """u_t = relu(W_in x_t + b_in);  h_t = tanh(W_h (h_{t-1} + u_t) + b_h).
+
+    fast.ai's lesson on recurrent networks (2018). W_h is applied to a sum, so it may be applied to its terms: with
+    p_t = W_h u_t + b_h this is an Elman recurrence, h_t = tanh(p_t + W_h h_{t-1}), and runs as one. `torch.nn` has no
+    such layer; the two weights and biases start as those of `torch.nn.Linear`.
+    """
+
+    def __init__(self, inputs: int, hidden: int, nonlinearity: str | None = None) -> None:
+        super().__init__(inputs, hidden, nonlinearity)
+        self.weight_in, self.bias_in = weight(hidden, inputs), weight(hidden)
+        self.weight_h, self.bias_h = weight(hidden, hidden), weight(hidden)
+
+    def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        u = functional.linear(time_first(x), self.weight_in, self.bias_in).relu()
+        return elman(functional.linear(u, self.weight_h, self.bias_h), state[0], self.weight_h, "tanh")
+
+    def initialise(self, generator: torch.Generator) -> None:
+        """Both layers as `torch.nn.Linear`."""
+        uniform_as_linear(self.weight_in, self.bias_in, generator)
+        uniform_as_linear(self.weight_h, self.bias_h, generator)

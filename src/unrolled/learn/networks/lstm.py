@@ -1,0 +1,36 @@
+"""The `lstm` rung: long short-term memory, run by PyTorch's own kernels, which are fast here (oneDNN, cuDNN).
+
+Hochreiter and Schmidhuber, "Long short-term memory", 1997; with the forget gate of Gers, Schmidhuber, Cummins, 2000.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from unrolled.learn.networks.recurrence import Recurrence, State, time_first, weight
+
+
+class Lstm(Recurrence):
+    """i, f, o = σ(W x + b_ih + U h + b_hh);  g = tanh(the same form);  c' = f ⊙ c + i ⊙ g;  h' = o ⊙ tanh(c').
+
+    Parameters, shapes, start values and results are those of a one-layer `torch.nn.LSTM(batch_first=True)`: rows of
+    `weight_ih` (4 hidden, inputs), `weight_hh` (4 hidden, hidden) and of both biases in the gate order i, f, g, o. No
+    peepholes. The state is (h, c).
+    """
+
+    parts: ClassVar[tuple[str, ...]] = ("h", "c")
+
+    def __init__(self, inputs: int, hidden: int, nonlinearity: str | None = None) -> None:
+        super().__init__(inputs, hidden, nonlinearity)
+        self.weight_ih, self.weight_hh = weight(4 * hidden, inputs), weight(4 * hidden, hidden)
+        self.bias_ih, self.bias_hh = weight(4 * hidden), weight(4 * hidden)
+
+    def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        start = [part[None] for part in state]
+        weights = [self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh]
+        # The seventh argument asks for what the backward pass needs: cuDNN refuses gradients without it.
+        h, last_h, last_c = torch.lstm(time_first(x), start, weights, True, 1, 0.0, True, False, False)
+        return h.transpose(0, 1), (last_h[0], last_c[0])

@@ -1,0 +1,90 @@
+"""CharNetwork: an embedding, a stack of recurrences and a linear head.
+
+The names of its parameters are those in `model.safetensors`, which the NumPy cells read. Left out: the loss, and how a
+text is cut into windows; they belong to the protocol.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from unrolled.errors import unknown_name
+from unrolled.learn.networks import RUNGS
+from unrolled.learn.networks.dropout import Dropout, Masks
+from unrolled.learn.networks.recurrence import Recurrence, State, uniform_as_linear
+
+if TYPE_CHECKING:
+    from unrolled.model.folder import ModelConfig
+
+TIME = 0
+"""The axis of time inside the network: memory is laid out (time, batch, n)."""
+
+
+class CharNetwork(nn.Module):
+    """The network of a rung: ids of characters -> logits of the next one.
+
+    `seed` decides the start weights and nothing else does. Dropout acts in training mode only; its masks follow
+    `reseed`. Raises InputError for an unknown rung.
+    """
+
+    def __init__(self, config: ModelConfig, *, dropout: Dropout | None = None, seed: int = 0) -> None:
+        super().__init__()
+        if config.rung not in RUNGS:
+            raise unknown_name("rung", config.rung, RUNGS)
+        self.config, self.dropout, self._masks = config, dropout or Dropout(), Masks()
+        sizes = [config.embedding] + [config.hidden] * config.layers
+        self.embedding = nn.Embedding(config.vocabulary, config.embedding)
+        self.layers = nn.ModuleList(
+            RUNGS[config.rung](inputs, config.hidden, config.nonlinearity) for inputs in sizes[:-1]
+        )
+        self.head = nn.Linear(config.hidden, config.vocabulary)
+        self._initialise(torch.Generator().manual_seed(seed))
+
+    def forward(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
+        """`ids` int64 (batch, time) and a state -> logits (batch, time, vocabulary) and the state after the last time."""
+        h, state = self.features(ids, state)
+        return self.head(h.transpose(0, 1)).transpose(0, 1), state
+
+    def features(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
+        """What the head reads, (batch, time, hidden), and the state after the last time.
+
+        For losses on the last position alone: `head(features[:, -1])` spares the head all other positions.
+        """
+        drop = self.dropout if self.training else Dropout()
+        same = (TIME,) if drop.same_over_time else ()
+        x = self._masks.drop(functional.embedding(ids.t(), self.embedding.weight), drop.characters, same=(2,))
+        x = self._masks.drop(x, drop.embedding, same=same)
+        after: list[Tensor] = []
+        for layer, part in zip(self.layers, self._by_layer(state), strict=True):
+            if after:
+                x = self._masks.drop(x, drop.between, same=same)
+            h, new = layer(x.transpose(0, 1), part)
+            x = h.transpose(0, 1)
+            after.extend(new)
+        return self._masks.drop(x, drop.output, same=same).transpose(0, 1), tuple(after)
+
+    def initial_state(self, batch: int) -> State:
+        """The state before the first character: all zero, a flat tuple of (batch, hidden), layer by layer."""
+        return tuple(part for layer in self._recurrences() for part in layer.initial_state(batch))
+
+    def reseed(self, seed: int) -> None:
+        """Make the dropout masks of the calls that follow a function of `seed` and of the order of the calls."""
+        self._masks.reseed(seed)
+
+    def _recurrences(self) -> list[Recurrence]:
+        return [layer for layer in self.layers if isinstance(layer, Recurrence)]
+
+    def _by_layer(self, state: State) -> list[State]:
+        parts = len(RUNGS[self.config.rung].parts)
+        return [state[i : i + parts] for i in range(0, len(state), parts)]
+
+    def _initialise(self, generator: torch.Generator) -> None:
+        """Start values of `torch.nn`: embedding from the normal distribution, head as `Linear`, layers as they say."""
+        nn.init.normal_(self.embedding.weight, generator=generator)
+        for layer in self._recurrences():
+            layer.initialise(generator)
+        uniform_as_linear(self.head.weight, self.head.bias, generator)

@@ -1,0 +1,92 @@
+"""The `rnn` rung: Elman's recurrence, and the fast execution of it that `irnn` and `loop` share.
+
+Elman, "Finding structure in time", 1990. PyTorch's own `torch.nn.RNN` records every step for autograd; here all input
+projections are one matrix product, the steps run in place, and the backward pass is written by hand.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.nn import functional
+
+from unrolled.learn.networks.recurrence import Recurrence, State, time_first, under_autocast, weight
+
+
+class Rnn(Recurrence):
+    """h_t = tanh(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh).
+
+    Parameters, shapes, start values and results are those of a one-layer `torch.nn.RNN(batch_first=True)`: `weight_ih`
+    (hidden, inputs), `weight_hh` (hidden, hidden), and two biases, of which one would do. Different from `torch.nn`:
+    the state is a tuple of (batch, hidden), with no axis for layers.
+    """
+
+    nonlinearities: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, inputs: int, hidden: int, nonlinearity: str | None = None) -> None:
+        super().__init__(inputs, hidden, nonlinearity)
+        self.weight_ih, self.weight_hh = weight(hidden, inputs), weight(hidden, hidden)
+        self.bias_ih, self.bias_hh = weight(hidden), weight(hidden)
+
+    def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        projected = functional.linear(time_first(x), self.weight_ih, self.bias_ih + self.bias_hh)
+        return elman(projected, state[0], self.weight_hh, self.nonlinearity or "tanh")
+
+
+def elman(projected: Tensor, start: Tensor, weight: Tensor, nonlinearity: str) -> tuple[Tensor, State]:
+    """All steps of h_t = f(p_t + W h_{t-1}), f being tanh or relu.
+
+    `projected` p is (time, batch, hidden) and is overwritten; `start` (batch, hidden); `weight` (hidden, hidden).
+    Returns h as a (batch, time, hidden) view of time-first memory, and the state after the last time.
+    """
+    projected, start, weight = under_autocast(projected, start, weight)
+    hidden: Tensor = _Elman.apply(projected, start, weight, nonlinearity)
+    return hidden.transpose(0, 1), (hidden[-1],)
+
+
+class _Elman(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, projected: Tensor, start: Tensor, weight: Tensor, nonlinearity: str) -> Tensor:
+        activate_ = torch.tanh_ if nonlinearity == "tanh" else torch.relu_
+        before, transposed = start, weight.t()
+        for h in projected:
+            before = activate_(h.addmm_(before, transposed))
+        ctx.mark_dirty(projected)
+        ctx.save_for_backward(projected, start, weight)
+        ctx.nonlinearity = nonlinearity
+        return projected
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        hidden, start, weight = ctx.saved_tensors
+        deltas = torch.empty_like(hidden)  # the gradient of each step's sum, before its nonlinearity
+        last = len(hidden) - 1
+        for t in range(last, -1, -1):
+            if t == last:
+                deltas[t].copy_(gradient[t])
+            else:
+                torch.addmm(gradient[t], deltas[t + 1], weight, out=deltas[t])
+            through_activation_(deltas[t], hidden[t], ctx.nonlinearity)
+        to_start = deltas[0] @ weight if ctx.needs_input_grad[1] else None
+        to_weight = weight_gradient(deltas, hidden, start) if ctx.needs_input_grad[2] else None
+        return deltas, to_start, to_weight, None
+
+
+def through_activation_(gradient: Tensor, output: Tensor, nonlinearity: str) -> Tensor:
+    """Multiply `gradient` in place by the slope of tanh or relu, known from its `output`."""
+    if nonlinearity == "tanh":
+        return torch.ops.aten.tanh_backward.grad_input(gradient, output, grad_input=gradient)  # type: ignore[no-any-return]
+    return torch.ops.aten.threshold_backward.grad_input(gradient, output, 0, grad_input=gradient)  # type: ignore[no-any-return]
+
+
+def weight_gradient(deltas: Tensor, hidden: Tensor, start: Tensor) -> Tensor:
+    """Σ_t deltas_t ⊗ h_{t-1} in one matrix product over all times and one for `start`.
+
+    `deltas` (time, batch, n), `hidden` (time, batch, hidden), `start` (batch, hidden); the result is (n, hidden).
+    """
+    first = deltas[0].t() @ start
+    return torch.addmm(first, deltas[1:].flatten(0, 1).t(), hidden[:-1].flatten(0, 1))

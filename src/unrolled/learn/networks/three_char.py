@@ -1,0 +1,45 @@
+"""The `three-char` rung of the lesson: a network of exactly three characters, written out by hand, with no loop.
+
+The first rung: what the others do in a loop, seen without one.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from unrolled.learn.networks.recurrence import Recurrence, State, time_first, uniform_as_linear, weight
+
+
+class ThreeChar(Recurrence):
+    """u_t = relu(W_in x_t + b_in);  h_t = s(s(s(0, u_{t-2}), u_{t-1}), u_t)  with  s(h, u) = tanh(W_h (h + u) + b_h).
+
+    fast.ai's lesson on recurrent networks (2018). Every position sees its own character and the two before it, no
+    more. The state is the two previous inputs u as they enter the sum; before the start of a text they are zero
+    vectors: nothing is added. On a window of three the last position equals the third step of `loop` with the same
+    weights.
+    """
+
+    parts: ClassVar[tuple[str, ...]] = ("u_before_last", "u_last")
+
+    def __init__(self, inputs: int, hidden: int, nonlinearity: str | None = None) -> None:
+        super().__init__(inputs, hidden, nonlinearity)
+        self.weight_in, self.bias_in = weight(hidden, inputs), weight(hidden)
+        self.weight_h, self.bias_h = weight(hidden, hidden), weight(hidden)
+
+    def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        u = functional.linear(time_first(x), self.weight_in, self.bias_in).relu()
+        u = torch.cat([state[0][None], state[1][None], u])
+        u1, u2, u3 = u[:-2], u[1:-1], u[2:]  # the three characters that each position sees
+        h = torch.tanh(functional.linear(u1, self.weight_h, self.bias_h))
+        h = torch.tanh(functional.linear(h + u2, self.weight_h, self.bias_h))
+        h = torch.tanh(functional.linear(h + u3, self.weight_h, self.bias_h))
+        return h.transpose(0, 1), (u[-2], u[-1])
+
+    def initialise(self, generator: torch.Generator) -> None:
+        """Both layers as `torch.nn.Linear`."""
+        uniform_as_linear(self.weight_in, self.bias_in, generator)
+        uniform_as_linear(self.weight_h, self.bias_h, generator)
