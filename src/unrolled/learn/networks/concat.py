@@ -33,10 +33,10 @@ class Concat(Recurrence):
         self.weight_h, self.bias_h = weight(hidden, hidden), weight(hidden)
 
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        of_hidden, of_input = self.weight_in.split([self.hidden, self.inputs], dim=1)
+        of_hidden, of_input = self.weight_in[:, : self.hidden], self.weight_in[:, self.hidden :]
         projected = functional.linear(time_first(x), of_input, self.bias_in)
         tensors = under_autocast(projected, state[0], of_hidden, self.weight_h, self.bias_h)
-        hidden: Tensor = _Concat.apply(*tensors)
+        hidden: Tensor = _Concat.apply(*tensors)  # type: ignore[no-untyped-call]
         return hidden.transpose(0, 1), (hidden[-1],)
 
     def initialise(self, generator: torch.Generator) -> None:
@@ -46,17 +46,16 @@ class Concat(Recurrence):
 
 
 class _Concat(torch.autograd.Function):
-    """All steps of r_t = relu(p_t + A h_{t-1}), h_t = tanh(W r_t + b); p (time, batch, hidden) is overwritten by r."""
+    """All steps of r_t = relu(p_t + A h_{t-1}), h_t = tanh(W r_t + b); p (time, batch, hidden) is W_x x + b_in."""
 
     @staticmethod
     def forward(ctx: Any, projected: Tensor, start: Tensor, inner: Tensor, outer: Tensor, bias: Tensor) -> Tensor:
-        hidden = torch.empty_like(projected)
+        r, hidden = torch.empty_like(projected), torch.empty_like(projected)
         before = start
-        for r, h in zip(projected, hidden, strict=True):
-            torch.relu_(r.addmm_(before, inner.t()))
-            before = torch.tanh_(torch.addmm(bias, r, outer.t(), out=h))
-        ctx.mark_dirty(projected)
-        ctx.save_for_backward(projected, hidden, start, inner, outer)
+        for t, p in enumerate(projected):
+            torch.relu_(torch.addmm(p, before, inner.t(), out=r[t]))
+            before = torch.tanh_(torch.addmm(bias, r[t], outer.t(), out=hidden[t]))
+        ctx.save_for_backward(r, hidden, start, inner, outer)
         return hidden
 
     @staticmethod

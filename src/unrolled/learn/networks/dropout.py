@@ -48,7 +48,7 @@ class Masks:
         self._seed, self._generator = seed, None
 
     def drop(self, x: Tensor, share: float | None, *, same: tuple[int, ...] = ()) -> Tensor:
-        """`x` with a `share` of its entries zero and the others scaled to keep the mean; the mask is shared along `same`."""
+        """`x` with a `share` of its entries zero and the others scaled up to keep the mean; one mask along `same`."""
         if share is None:
             return x
         shape = [1 if axis in same else size for axis, size in enumerate(x.shape)]

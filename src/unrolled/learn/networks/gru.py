@@ -32,30 +32,32 @@ class Gru(Recurrence):
         self.bias_ih, self.bias_hh = weight(3 * hidden), weight(3 * hidden)
 
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        gates, candidate = self.bias_hh.split([2 * self.hidden, self.hidden])
-        bias = self.bias_ih + functional.pad(gates, (0, self.hidden))  # r and z take the plain sum of both biases
+        # r and z see the plain sum of both biases, so that theirs can be added before the first step
+        gates, candidate = self.bias_hh[: 2 * self.hidden], self.bias_hh[2 * self.hidden :]
+        bias = self.bias_ih + functional.pad(gates, (0, self.hidden))
         projected = functional.linear(time_first(x), self.weight_ih, bias)
-        hidden: Tensor = _Gru.apply(*under_autocast(projected, state[0], self.weight_hh, candidate))
+        tensors = under_autocast(projected, state[0], self.weight_hh, candidate)
+        hidden: Tensor = _Gru.apply(*tensors)  # type: ignore[no-untyped-call]
         return hidden.transpose(0, 1), (hidden[-1],)
 
 
 class _Gru(torch.autograd.Function):
-    """All steps of the GRU; `projected` (time, batch, 3 hidden) holds W_i x + b and is overwritten by r, z, n."""
+    """All steps of the GRU; `projected` (time, batch, 3 hidden) holds W_i x + b."""
 
     @staticmethod
     def forward(ctx: Any, projected: Tensor, start: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         size = start.shape[1]
         of_gates, of_candidate = weight[: 2 * size].t(), weight[2 * size :].t()
         hidden, inner = (projected.new_empty(*projected.shape[:2], size) for _ in range(2))
-        gates, candidate = projected[..., : 2 * size], projected[..., 2 * size :]
+        activations = projected.clone()  # of r, z and n
+        gates, candidate = activations[..., : 2 * size], activations[..., 2 * size :]
         before = start
         for t in range(len(projected)):
-            r, z = gates[t].addmm_(before, of_gates).sigmoid_().split(size, dim=1)
+            r, z = gates[t].addmm_(before, of_gates).sigmoid_().chunk(2, dim=1)
             torch.addmm(bias, before, of_candidate, out=inner[t])  # W_hn h + b_hn, kept for the gradient of r
             n = candidate[t].addcmul_(r, inner[t]).tanh_()
             before = torch.lerp(n, before, z, out=hidden[t])
-        ctx.mark_dirty(projected)
-        ctx.save_for_backward(projected, inner, hidden, start, weight)
+        ctx.save_for_backward(activations, inner, hidden, start, weight)
         return hidden
 
     @staticmethod

@@ -30,7 +30,7 @@ class Lstm(Recurrence):
 
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         start = [part[None] for part in state]
-        weights = [self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh]
+        weights: list[Tensor] = [self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh]
         # The seventh argument asks for what the backward pass needs: cuDNN refuses gradients without it.
         h, last_h, last_c = torch.lstm(time_first(x), start, weights, True, 1, 0.0, True, False, False)
         return h.transpose(0, 1), (last_h[0], last_c[0])

@@ -31,7 +31,7 @@ class MinGru(Recurrence):
 
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         projected = functional.linear(time_first(x), self.weight_ih, self.bias_ih)
-        z, v = projected.split(self.hidden, dim=2)
+        z, v = projected.chunk(2, dim=2)
         candidate = torch.where(v >= 0, v + 0.5, v.sigmoid())
         z, candidate, start = under_autocast(z.sigmoid(), candidate, state[0])
         hidden = scan(1 - z, z * candidate, start)
@@ -51,7 +51,7 @@ def scan(keep: Tensor, add: Tensor, start: Tensor) -> Tensor:
     0 ≤ keep ≤ 1: products of `keep` may underflow to zero, which is their value to the precision of the sum, and
     nothing is divided by them.
     """
-    hidden: Tensor = _Scan.apply(keep, add, start)
+    hidden: Tensor = _Scan.apply(keep, add, start)  # type: ignore[no-untyped-call]
     return hidden
 
 

@@ -45,7 +45,7 @@ class CharNetwork(nn.Module):
         self._initialise(torch.Generator().manual_seed(seed))
 
     def forward(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
-        """`ids` int64 (batch, time) and a state -> logits (batch, time, vocabulary) and the state after the last time."""
+        """`ids` int64 (batch, time) and a state -> logits (batch, time, vocabulary) and the state after the last id."""
         h, state = self.features(ids, state)
         return self.head(h.transpose(0, 1)).transpose(0, 1), state
 

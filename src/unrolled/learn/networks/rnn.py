@@ -43,7 +43,7 @@ def elman(projected: Tensor, start: Tensor, weight: Tensor, nonlinearity: str) -
     Returns h as a (batch, time, hidden) view of time-first memory, and the state after the last time.
     """
     projected, start, weight = under_autocast(projected, start, weight)
-    hidden: Tensor = _Elman.apply(projected, start, weight, nonlinearity)
+    hidden: Tensor = _Elman.apply(projected, start, weight, nonlinearity)  # type: ignore[no-untyped-call]
     return hidden.transpose(0, 1), (hidden[-1],)
 
 

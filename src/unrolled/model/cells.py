@@ -1,0 +1,282 @@
+"""One step of every recurrence, in the papers' symbols: the page to read first.
+
+A cell takes one layer's state past one character. Its input x comes in two moves: `project` does all that concerns the
+input alone, and `step` the rest, so that for the first layer the projections of all characters are made once, a row
+each. Leading axes are batch axes, and may be missing: one stream of text has state of shape (hidden,). The same
+equations for whole windows, with gradients, are in `unrolled.learn.networks`, under the same names.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unrolled.errors import unknown_name
+
+Array = NDArray[np.floating]
+State = tuple[Array, ...]
+
+
+def sigmoid(v: Array) -> Array:
+    """σ(v) = 1 / (1 + e⁻ᵛ), by way of tanh, which cannot overflow."""
+    half: Array = np.multiply(v, 0.5)
+    np.tanh(half, out=half)
+    half *= 0.5
+    half += 0.5
+    return half
+
+
+def tanh(v: Array) -> Array:
+    """tanh(v), written over v."""
+    result: Array = np.tanh(v, out=v)
+    return result
+
+
+def relu(v: Array) -> Array:
+    """max(v, 0), written over v."""
+    result: Array = np.maximum(v, 0, out=v)
+    return result
+
+
+class Cell(ABC):
+    """One recurrent layer; `weights` are its parameters by name, without the `layers.0.` before them."""
+
+    parts: ClassVar[tuple[str, ...]] = ("h",)
+    """The names of the arrays in the state, each (..., hidden)."""
+
+    @abstractmethod
+    def __init__(self, weights: Mapping[str, Array], nonlinearity: str | None = None) -> None: ...
+
+    @abstractmethod
+    def project(self, x: Array) -> Array:
+        """What the input x (..., inputs) brings to the step; rows for all characters when x is an embedding matrix."""
+
+    @abstractmethod
+    def step(self, p: Array, state: State) -> tuple[Array, State]:
+        """From p = `project(x)` and the state before x to h (..., hidden) and the state after x; both stay as given."""
+
+
+class ThreeChar(Cell):
+    """The lesson's network of three characters, each added to the hidden state: three moves from zero, no loop."""
+
+    parts = ("u_before_last", "u_last")
+
+    def __init__(self, weights: Mapping[str, Array], nonlinearity: str | None = None) -> None:
+        self.W_in, self.b_in = columns(weights["weight_in"]), weights["bias_in"]
+        self.W_h, self.b_h = columns(weights["weight_h"]), weights["bias_h"]
+
+    def project(self, x: Array) -> Array:
+        return relu(x @ self.W_in + self.b_in)
+
+    def step(self, p: Array, state: State) -> tuple[Array, State]:
+        u1, u2, u3 = *state, p
+        h = tanh(u1 @ self.W_h + self.b_h)
+        h = tanh((h + u2) @ self.W_h + self.b_h)
+        h = tanh((h + u3) @ self.W_h + self.b_h)
+        return h, (u2, u3)
+
+
+class Loop(Cell):
+    """The lesson's loop: h' = tanh(W_h (h + relu(W_in x + b_in)) + b_h)."""
+
+    def __init__(self, weights: Mapping[str, Array], nonlinearity: str | None = None) -> None:
+        self.W_in, self.b_in = columns(weights["weight_in"]), weights["bias_in"]
+        self.W_h, self.b_h = columns(weights["weight_h"]), weights["bias_h"]
+
+    def project(self, x: Array) -> Array:
+        return relu(x @ self.W_in + self.b_in)
+
+    def step(self, p: Array, state: State) -> tuple[Array, State]:
+        (h,) = state
+        h = tanh((h + p) @ self.W_h + self.b_h)
+        return h, (h,)
+
+
+class Concat(Cell):
+    """The lesson's concatenation: h' = tanh(W_h relu(W_in [h; x] + b_in) + b_h)."""
+
+    def __init__(self, weights: Mapping[str, Array], nonlinearity: str | None = None) -> None:
+        hidden = len(weights["bias_h"])
+        self.W_inh, self.W_inx = np.split(columns(weights["weight_in"]), [hidden])
+        self.b_in = weights["bias_in"]
+        self.W_h, self.b_h = columns(weights["weight_h"]), weights["bias_h"]
+
+    def project(self, x: Array) -> Array:
+        return x @ self.W_inx + self.b_in
+
+    def step(self, p: Array, state: State) -> tuple[Array, State]:
+        (h,) = state
+        r = relu(h @ self.W_inh + p)
+        h = tanh(r @ self.W_h + self.b_h)
+        return h, (h,)
+
+
+class Elman(Cell):
+    """Elman 1990: h' = f(W x + b + U h), f being tanh, or relu where the rung has it (Le, Jaitly, Hinton 2015)."""
+
+    def __init__(self, weights: Mapping[str, Array], nonlinearity: str | None = None) -> None:
+        self.W, self.U = columns(weights["weight_ih"]), columns(weights["weight_hh"])
+        self.b = weights["bias_ih"] + weights["bias_hh"]
+        self.f = relu if nonlinearity == "relu" else tanh
+
+    def project(self, x: Array) -> Array:
+        return x @ self.W + self.b
+
+    def step(self, p: Array, state: State) -> tuple[Array, State]:
+        (h,) = state
+        a = h @ self.U
+        a += p
+        h = self.f(a)
+        return h, (h,)
+
+
+class Gru(Cell):
+    """Cho et al. 2014, the reset gate r after the product with U_n: h' = (1 - z) ⊙ n + z ⊙ h.
+
+    Rows of the weights in the order r, z, n.
+    """
+
+    def __init__(self, weights: Mapping[str, Array], nonlinearity: str | None = None) -> None:
+        self.W, self.U = columns(weights["weight_ih"]), columns(weights["weight_hh"])
+        self.b, self.b_u = weights["bias_ih"], weights["bias_hh"]
+
+    def project(self, x: Array) -> Array:
+        return x @ self.W + self.b
+
+    def step(self, p: Array, state: State) -> tuple[Array, State]:
+        (h,) = state
+        p_r, p_z, p_n = thirds(p)
+        u_r, u_z, u_n = thirds(h @ self.U + self.b_u)
+        r = sigmoid(p_r + u_r)
+        z = sigmoid(p_z + u_z)
+        n = tanh(p_n + r * u_n)
+        h = n + z * (h - n)
+        return h, (h,)
+
+
+class Lstm(Cell):
+    """Hochreiter and Schmidhuber 1997, with a forget gate f: c' = f ⊙ c + i ⊙ g;  h' = o ⊙ tanh(c').
+
+    Rows of the weights in the order i, f, g, o.
+    """
+
+    parts = ("h", "c")
+
+    def __init__(self, weights: Mapping[str, Array], nonlinearity: str | None = None) -> None:
+        self.W, self.U = columns(weights["weight_ih"]), columns(weights["weight_hh"])
+        self.b = weights["bias_ih"] + weights["bias_hh"]
+
+    def project(self, x: Array) -> Array:
+        return x @ self.W + self.b
+
+    def step(self, p: Array, state: State) -> tuple[Array, State]:
+        h, c = state
+        i, f, g, o = quarters(h @ self.U + p)
+        c = sigmoid(f) * c + sigmoid(i) * tanh(g)
+        h = sigmoid(o) * np.tanh(c)
+        return h, (h, c)
+
+
+class MinGru(Cell):
+    """Feng et al. 2024: gates from the input alone, h' = (1 - z) ⊙ h + z ⊙ c, c being v + 1/2 for v ≥ 0, else σ(v).
+
+    `project` gives (z, c), so that a step is no more than a weighted mean. Rows of the weights: z's, then the
+    candidate's.
+    """
+
+    def __init__(self, weights: Mapping[str, Array], nonlinearity: str | None = None) -> None:
+        self.W, self.b = columns(weights["weight_ih"]), weights["bias_ih"]
+
+    def project(self, x: Array) -> Array:
+        z, v = halves(x @ self.W + self.b)
+        return np.concatenate([sigmoid(z), np.where(v >= 0, v + 0.5, sigmoid(v))], axis=-1)
+
+    def step(self, p: Array, state: State) -> tuple[Array, State]:
+        (h,) = state
+        z, c = halves(p)
+        h = h + z * (c - h)
+        return h, (h,)
+
+
+CELLS: dict[str, type[Cell]] = {
+    "three-char": ThreeChar,
+    "loop": Loop,
+    "concat": Concat,
+    "rnn": Elman,
+    "irnn": Elman,
+    "gru": Gru,
+    "lstm": Lstm,
+    "mingru": MinGru,
+}
+"""The steps by the name of their rung, each to be found under the same name in `unrolled.learn.networks.RUNGS`."""
+
+
+class CellNetwork:
+    """A whole network one character at a time: embedding, cells and head, from the weights of a model folder.
+
+    Raises InputError for an unknown rung.
+    """
+
+    def __init__(self, rung: str, weights: Mapping[str, Array], nonlinearity: str | None = None) -> None:
+        if rung not in CELLS:
+            raise unknown_name("rung", rung, CELLS)
+        count = 1 + max(int(name.split(".")[1]) for name in weights if name.startswith("layers."))
+        self.cells = [CELLS[rung](_of_layer(weights, k), nonlinearity) for k in range(count)]
+        self.table = self.cells[0].project(weights["embedding.weight"])
+        """The first layer's projection of every character, (vocabulary, ...)."""
+        self.head, self.head_bias = columns(weights["head.weight"]), weights["head.bias"]
+
+    def initial_state(self, *batch: int) -> State:
+        """The state before the first character: zeros of shape (*batch, hidden), layer by layer."""
+        shape = (*batch, len(self.head))
+        return tuple(np.zeros(shape, self.head.dtype) for cell in self.cells for _ in cell.parts)
+
+    def step(self, ids: int | NDArray[np.integer], state: State) -> tuple[Array, State]:
+        """Read one character of each stream: ids (...) -> logits of the next one (..., vocabulary), and the new state.
+
+        The given state stays as it is.
+        """
+        h, state = self.advance(ids, state)
+        return h @ self.head + self.head_bias, state
+
+    def advance(self, ids: int | NDArray[np.integer], state: State) -> tuple[Array, State]:
+        """`step` without the head: the last layer's h (..., hidden), and the new state."""
+        h: Array = self.table[ids]
+        after: list[Array] = []
+        for k, cell in enumerate(self.cells):
+            p = h if k == 0 else cell.project(h)
+            h, parts = cell.step(p, state[len(after) : len(after) + len(cell.parts)])
+            after.extend(parts)
+        return h, tuple(after)
+
+
+def columns(matrix: Array) -> Array:
+    """A weight matrix (out, in) laid out as (in, out), as `x @ W` reads it fastest."""
+    return np.ascontiguousarray(matrix.T)
+
+
+def halves(a: Array) -> tuple[Array, Array]:
+    """Views of the two equal parts of the last axis."""
+    n = a.shape[-1] // 2
+    return a[..., :n], a[..., n:]
+
+
+def thirds(a: Array) -> tuple[Array, Array, Array]:
+    """Views of the three equal parts of the last axis."""
+    n = a.shape[-1] // 3
+    return a[..., :n], a[..., n : 2 * n], a[..., 2 * n :]
+
+
+def quarters(a: Array) -> tuple[Array, Array, Array, Array]:
+    """Views of the four equal parts of the last axis."""
+    n = a.shape[-1] // 4
+    return a[..., :n], a[..., n : 2 * n], a[..., 2 * n : 3 * n], a[..., 3 * n :]
+
+
+def _of_layer(weights: Mapping[str, Array], layer: int) -> dict[str, Array]:
+    prefix = f"layers.{layer}."
+    return {name.removeprefix(prefix): array for name, array in weights.items() if name.startswith(prefix)}
