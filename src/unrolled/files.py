@@ -22,6 +22,8 @@ from unrolled.errors import FolderError
 MANIFEST = "manifest.json"
 MANIFEST_FORMAT = 1
 TEMPORARY = ".unrolled-"  # prefix of every temporary name, so that orphans of a killed process can be swept
+PICKLES = frozenset({".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin", ".joblib"})
+"""Suffixes of files that can run code when loaded."""
 MAX_FILE_BYTES = 8 << 30  # a bound before allocation: no model folder of ours comes near it
 
 
@@ -179,8 +181,7 @@ def _read_bytes(path: Path, name: str) -> bytes:
 
 
 def _pickle_hint(path: Path) -> str:
-    pickles = {".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin", ".joblib"}
-    return " (a pickle can run code when loaded, so unrolled never reads one)" if path.suffix in pickles else ""
+    return " (a pickle can run code when loaded, so unrolled never reads one)" if path.suffix in PICKLES else ""
 
 
 def _umask() -> int:
