@@ -19,6 +19,7 @@ from unrolled.errors import unknown_name
 
 Array = NDArray[np.floating]
 State = tuple[Array, ...]
+Shapes = dict[str, tuple[int, ...]]
 
 
 def sigmoid(v: Array) -> Array:
@@ -51,6 +52,16 @@ class Cell(ABC):
     @abstractmethod
     def __init__(self, weights: Mapping[str, Array], nonlinearity: str | None = None) -> None: ...
 
+    @staticmethod
+    @abstractmethod
+    def shapes(inputs: int, hidden: int) -> Shapes:
+        """The shape of each of `weights` by its name: what a model folder must hold."""
+
+    @staticmethod
+    @abstractmethod
+    def shapes(inputs: int, hidden: int) -> dict[str, tuple[int, ...]]:
+        """The names and shapes of `weights`."""
+
     @abstractmethod
     def project(self, x: Array) -> Array:
         """What the input x (..., inputs) brings to the step; rows for all characters when x is an embedding matrix."""
@@ -68,6 +79,19 @@ class ThreeChar(Cell):
     def __init__(self, weights: Mapping[str, Array], nonlinearity: str | None = None) -> None:
         self.W_in, self.b_in = columns(weights["weight_in"]), weights["bias_in"]
         self.W_h, self.b_h = columns(weights["weight_h"]), weights["bias_h"]
+
+    @staticmethod
+    def shapes(inputs: int, hidden: int) -> Shapes:
+        return {
+            "weight_in": (hidden, inputs),
+            "bias_in": (hidden,),
+            "weight_h": (hidden, hidden),
+            "bias_h": (hidden,),
+        }
+
+    @staticmethod
+    def shapes(inputs: int, hidden: int) -> dict[str, tuple[int, ...]]:
+        return {"weight_in": (hidden, inputs), "bias_in": (hidden,), "weight_h": (hidden, hidden), "bias_h": (hidden,)}
 
     def project(self, x: Array) -> Array:
         return relu(x @ self.W_in + self.b_in)
@@ -87,6 +111,19 @@ class Loop(Cell):
         self.W_in, self.b_in = columns(weights["weight_in"]), weights["bias_in"]
         self.W_h, self.b_h = columns(weights["weight_h"]), weights["bias_h"]
 
+    @staticmethod
+    def shapes(inputs: int, hidden: int) -> Shapes:
+        return {
+            "weight_in": (hidden, inputs),
+            "bias_in": (hidden,),
+            "weight_h": (hidden, hidden),
+            "bias_h": (hidden,),
+        }
+
+    @staticmethod
+    def shapes(inputs: int, hidden: int) -> dict[str, tuple[int, ...]]:
+        return {"weight_in": (hidden, inputs), "bias_in": (hidden,), "weight_h": (hidden, hidden), "bias_h": (hidden,)}
+
     def project(self, x: Array) -> Array:
         return relu(x @ self.W_in + self.b_in)
 
@@ -105,6 +142,24 @@ class Concat(Cell):
         self.b_in = weights["bias_in"]
         self.W_h, self.b_h = columns(weights["weight_h"]), weights["bias_h"]
 
+    @staticmethod
+    def shapes(inputs: int, hidden: int) -> Shapes:
+        return {
+            "weight_in": (hidden, hidden + inputs),
+            "bias_in": (hidden,),
+            "weight_h": (hidden, hidden),
+            "bias_h": (hidden,),
+        }
+
+    @staticmethod
+    def shapes(inputs: int, hidden: int) -> dict[str, tuple[int, ...]]:
+        return {
+            "weight_in": (hidden, hidden + inputs),
+            "bias_in": (hidden,),
+            "weight_h": (hidden, hidden),
+            "bias_h": (hidden,),
+        }
+
     def project(self, x: Array) -> Array:
         return x @ self.W_inx + self.b_in
 
@@ -122,6 +177,14 @@ class Elman(Cell):
         self.W, self.U = columns(weights["weight_ih"]), columns(weights["weight_hh"])
         self.b = weights["bias_ih"] + weights["bias_hh"]
         self.f = relu if nonlinearity == "relu" else tanh
+
+    @staticmethod
+    def shapes(inputs: int, hidden: int) -> Shapes:
+        return gated(1, inputs, hidden)
+
+    @staticmethod
+    def shapes(inputs: int, hidden: int) -> dict[str, tuple[int, ...]]:
+        return gated(1, inputs, hidden)
 
     def project(self, x: Array) -> Array:
         return x @ self.W + self.b
@@ -143,6 +206,14 @@ class Gru(Cell):
     def __init__(self, weights: Mapping[str, Array], nonlinearity: str | None = None) -> None:
         self.W, self.U = columns(weights["weight_ih"]), columns(weights["weight_hh"])
         self.b, self.b_u = weights["bias_ih"], weights["bias_hh"]
+
+    @staticmethod
+    def shapes(inputs: int, hidden: int) -> Shapes:
+        return gated(3, inputs, hidden)
+
+    @staticmethod
+    def shapes(inputs: int, hidden: int) -> dict[str, tuple[int, ...]]:
+        return gated(3, inputs, hidden)
 
     def project(self, x: Array) -> Array:
         return x @ self.W + self.b
@@ -170,6 +241,14 @@ class Lstm(Cell):
         self.W, self.U = columns(weights["weight_ih"]), columns(weights["weight_hh"])
         self.b = weights["bias_ih"] + weights["bias_hh"]
 
+    @staticmethod
+    def shapes(inputs: int, hidden: int) -> Shapes:
+        return gated(4, inputs, hidden)
+
+    @staticmethod
+    def shapes(inputs: int, hidden: int) -> dict[str, tuple[int, ...]]:
+        return gated(4, inputs, hidden)
+
     def project(self, x: Array) -> Array:
         return x @ self.W + self.b
 
@@ -190,6 +269,14 @@ class MinGru(Cell):
 
     def __init__(self, weights: Mapping[str, Array], nonlinearity: str | None = None) -> None:
         self.W, self.b = columns(weights["weight_ih"]), weights["bias_ih"]
+
+    @staticmethod
+    def shapes(inputs: int, hidden: int) -> Shapes:
+        return {"weight_ih": (2 * hidden, inputs), "bias_ih": (2 * hidden,)}
+
+    @staticmethod
+    def shapes(inputs: int, hidden: int) -> dict[str, tuple[int, ...]]:
+        return {"weight_ih": (2 * hidden, inputs), "bias_ih": (2 * hidden,)}
 
     def project(self, x: Array) -> Array:
         z, v = halves(x @ self.W + self.b)
@@ -254,9 +341,21 @@ class CellNetwork:
         return h, tuple(after)
 
 
+def gated(gates: int, inputs: int, hidden: int) -> Shapes:
+    """Shapes of the parameters of a cell whose rows are `gates` blocks of `hidden`, named as in `torch.nn`."""
+    rows = gates * hidden
+    return {"weight_ih": (rows, inputs), "weight_hh": (rows, hidden), "bias_ih": (rows,), "bias_hh": (rows,)}
+
+
 def columns(matrix: Array) -> Array:
     """A weight matrix (out, in) laid out as (in, out), as `x @ W` reads it fastest."""
     return np.ascontiguousarray(matrix.T)
+
+
+def gated(gates: int, inputs: int, hidden: int) -> dict[str, tuple[int, ...]]:
+    """Names and shapes as in `torch.nn`: the rows of all gates one below the other, a bias for each of two matrices."""
+    rows = gates * hidden
+    return {"weight_ih": (rows, inputs), "weight_hh": (rows, hidden), "bias_ih": (rows,), "bias_hh": (rows,)}
 
 
 def halves(a: Array) -> tuple[Array, Array]:
