@@ -1,0 +1,111 @@
+"""A corpus: text in pieces, however large, from files, folders, standard input and named data sets.
+
+Text reaches everything else through here: decoded, without byte order marks, with one kind of newline. Left out: what
+is done with it (`vocabulary`, `encoded`).
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from unrolled.errors import InputError
+from unrolled.text.encoding import decode, known_encoding
+from unrolled.text.named_sets import NAMES, named_source
+from unrolled.text.sources import Source, TextSource, find_sources, standard_input
+
+STANDARD_INPUT = "-"
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Texts one after the other, read anew at each pass. Made by `open_corpus` or `text_corpus`.
+
+    A newline is put between two texts if the first does not end in one.
+    """
+
+    sources: tuple[Source, ...]
+    encoding: str = "utf-8"
+    lower: bool = False
+
+    @property
+    def name(self) -> str:
+        """What a person calls it: its first source, and how many more there are."""
+        more = len(self.sources) - 1
+        return self.sources[0].name + (f" and {more:,} more" if more else "")
+
+    @property
+    def bytes_total(self) -> int:
+        """Bytes to read from the disk (compressed, for gzip)."""
+        return sum(source.size for source in self.sources)
+
+    def stamp(self) -> tuple[tuple[int, ...], ...]:
+        """Equal as long as nobody has written to any of its files."""
+        return tuple(source.stamp() for source in self.sources)
+
+    def pieces(self, on_read: Callable[[int], None] | None = None) -> Iterator[str]:
+        """The text in pieces of about a megabyte, none of them empty, with "\\n" for every newline.
+
+        `on_read` is told the bytes read so far, of `bytes_total`. Where one piece ends and the next begins means
+        nothing. Raises InputError for what cannot be read or decoded and for a corpus without any character.
+        """
+        done, last = 0, ""
+        for source in self.sources:
+            separator = "\n" if last not in ("", "\n") else ""
+            for piece in decode(_reported(source, done, on_read), source.encoding or self.encoding, source.name):
+                text = separator + (_lower(piece) if self.lower else piece)
+                yield text
+                separator, last = "", text[-1]
+            done += source.size
+        if not last:
+            raise InputError(f"{self.name} holds no text: it is empty, so there is nothing to learn from or to score")
+
+    def read(self) -> str:
+        """The whole text as one string."""
+        return "".join(self.pieces())
+
+
+def open_corpus(sources: Sequence[str | Path], *, encoding: str = "utf-8", lower: bool = False) -> Corpus:
+    """The corpus of the files, folders, "-" (standard input) and named data sets in `sources`, in that order.
+
+    A string that is the name of a data set means the data set ("./nietzsche" and Path("nietzsche") mean the file).
+    In folders, every file below counts as text that is not hidden and not binary. UTF-8 may have a byte order mark.
+    Raises InputError for anything that is missing, binary, unreadable, or not a text.
+    """
+    if not sources:
+        raise InputError("no text was given: name a file, a folder, '-' or a data set such as 'python-docs'")
+    if [str(source) for source in sources].count(STANDARD_INPUT) > 1:
+        raise InputError("'-' stands twice, but standard input can be read only once")
+    encoding = known_encoding(encoding)
+    found = [source for given in sources for source in _open(given, encoding)]
+    return Corpus(tuple(found), encoding, lower)
+
+
+def text_corpus(text: str, *, name: str = "the text", lower: bool = False) -> Corpus:
+    """The corpus of a text that is in memory already."""
+    return Corpus((TextSource(name, text),), lower=lower)
+
+
+def _open(given: str | Path, encoding: str) -> Sequence[Source]:
+    if given == STANDARD_INPUT:
+        return [standard_input()]
+    if isinstance(given, str) and given in NAMES:
+        return [named_source(given)]
+    path = Path(given).expanduser()
+    if isinstance(given, str) and not path.exists() and (near := difflib.get_close_matches(given, NAMES, n=1)):
+        raise InputError(f"{given} does not exist: did you mean the data set {near[0]!r}?")
+    return find_sources(path, encoding)
+
+
+def _reported(source: Source, done: int, on_read: Callable[[int], None] | None) -> Iterator[bytes]:
+    for block, position in source.blocks():
+        yield block
+        if on_read is not None:
+            on_read(done + position)
+
+
+def _lower(piece: str) -> str:
+    """Lower case, each character by itself: Python's rule for a final sigma would depend on where a piece ends."""
+    return piece.replace("Σ", "σ").lower()

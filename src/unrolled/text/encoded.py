@@ -1,0 +1,238 @@
+"""A corpus as ids: two passes over the text, one that counts characters and hashes, one that writes ids.
+
+Small texts are kept in memory, larger ones in a file of the cache folder that is mapped into memory, so a text larger
+than memory is no special case. The file is named by what is in it. Left out: what the ids are used for (`windows`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import mmap
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from unrolled.errors import FolderError, InputError
+from unrolled.files import from_json, sha256, to_json, write_file
+from unrolled.text.corpus import Corpus
+from unrolled.text.named_sets import CACHE_VARIABLE, cache_folder
+from unrolled.text.vocabulary import UNKNOWN, Ids, OnUnknown, Tally, Vocabulary, unknown_character
+
+IN_MEMORY_BYTES = 64 << 20  # ids of more bytes than this are mapped from a file
+FORMAT = 1
+Progress = Callable[[str, int, int], None]
+"""Told ("counting" or "encoding", bytes of the text read, bytes to read)."""
+
+
+@dataclass(frozen=True, eq=False)
+class EncodedText:
+    """The ids of a text.
+
+    `ids` is (character,), read-only where it is mapped from a file, in the smallest unsigned type. `sha256` is that of
+    the decoded text with its newlines as "\\n" (and in lower case if that was asked for), written as UTF-8.
+    """
+
+    ids: Ids
+    vocabulary: Vocabulary
+    sha256: str
+    _mapping: mmap.mmap | None = field(default=None, repr=False)
+
+    def __len__(self) -> int:
+        """The number of ids."""
+        return len(self.ids)
+
+    @property
+    def is_mapped(self) -> bool:
+        """Whether the ids lie in a file, not in memory."""
+        return self._mapping is not None
+
+    def release(self) -> None:
+        """Give back the memory of the parts of a mapped file that were read; they are read anew when needed.
+
+        The system would do so by itself when memory is short; until then they count as used by this process.
+        """
+        if self._mapping is not None and hasattr(mmap, "MADV_DONTNEED"):  # not on Windows
+            self._mapping.madvise(mmap.MADV_DONTNEED)
+
+
+@dataclass(frozen=True)
+class _Count:
+    """What the first pass learns."""
+
+    characters: int
+    sha256: str
+    tally: Tally
+
+
+def encode_corpus(
+    corpus: Corpus,
+    vocabulary: Vocabulary | None = None,
+    *,
+    min_count: int = 1,
+    unknown: OnUnknown = "error",
+    cache: Path | None = None,
+    progress: Progress | None = None,
+    in_memory_bytes: int = IN_MEMORY_BYTES,
+) -> EncodedText:
+    """Encode `corpus` with `vocabulary`, or with its own, in which characters under `min_count` times are unknown.
+
+    `unknown` says what a given vocabulary does with a character it lacks, as in `Vocabulary.encode`; rare characters
+    of the text's own vocabulary become the unknown id always. Ids of more than `in_memory_bytes` are mapped from a file
+    in `cache` (the usual cache folder if None), which is used again for the same text and vocabulary; where a killed
+    process left a part of it, that part is kept. Raises InputError for a text that is empty, consists of one character
+    over and over, or changes while it is read, and FolderError when the cache cannot be written.
+    """
+    stamp = corpus.stamp()
+    count = _count(corpus, progress)
+    if vocabulary is None:
+        vocabulary, unknown = _own_vocabulary(count, corpus.name, min_count), "replace"
+    parts = _parts(corpus, vocabulary, unknown, _reporter("encoding", corpus, progress))
+    if count.characters * vocabulary.dtype.itemsize <= in_memory_bytes:
+        encoded = EncodedText(_gathered(parts, count.characters, vocabulary), vocabulary, count.sha256)
+    else:
+        encoded = _mapped(
+            parts, vocabulary, count, _CacheFile(cache or cache_folder(), _key(count, vocabulary, unknown))
+        )
+    if not len(encoded):
+        raise InputError(f"no character of {corpus.name} is in the vocabulary: nothing is left of it")
+    if corpus.stamp() != stamp or (unknown != "skip" and len(encoded) != count.characters):
+        raise InputError(f"{corpus.name} was written to while it was read: try again when nothing writes to it")
+    return encoded
+
+
+def _count(corpus: Corpus, progress: Progress | None) -> _Count:
+    tally, digest, characters = Tally(), hashlib.sha256(), 0
+    for piece in corpus.pieces(_reporter("counting", corpus, progress)):
+        tally.add(piece)
+        digest.update(piece.encode("utf-8"))
+        characters += len(piece)
+    return _Count(characters, digest.hexdigest(), tally)
+
+
+def _own_vocabulary(count: _Count, name: str, min_count: int) -> Vocabulary:
+    vocabulary = count.tally.vocabulary(min_count)
+    if len(vocabulary.characters) == 1 and not vocabulary.merged:
+        raise InputError(
+            f"{name} is {vocabulary.characters[0]!r} {count.characters:,} times over: with one single character there "
+            "is nothing to predict, so give a text with more"
+        )
+    return vocabulary
+
+
+def _mapped(parts: Iterator[Ids], vocabulary: Vocabulary, count: _Count, file: _CacheFile) -> EncodedText:
+    if not file.is_whole():
+        file.write(parts)
+    if not file.ids_path.stat().st_size:  # an empty file cannot be mapped
+        return EncodedText(np.empty(0, vocabulary.dtype), vocabulary, count.sha256)
+    mapping = file.mapped()
+    return EncodedText(np.frombuffer(mapping, vocabulary.dtype), vocabulary, count.sha256, mapping)
+
+
+def _parts(
+    corpus: Corpus, vocabulary: Vocabulary, unknown: OnUnknown, on_read: Callable[[int], None] | None
+) -> Iterator[Ids]:
+    """The ids piece by piece; an unknown character is named with its place in the whole text."""
+    before, line = 0, 1
+    for piece in corpus.pieces(on_read):
+        ids = vocabulary.encode(piece, "replace" if unknown == "error" else unknown)
+        if unknown == "error":
+            if not ids.all():
+                raise unknown_character(piece, int(np.argmin(ids)), before, line)  # the first UNKNOWN: it is the least
+            before, line = before + len(piece), line + piece.count("\n")
+        yield ids
+
+
+def _gathered(parts: Iterator[Ids], characters: int, vocabulary: Vocabulary) -> Ids:
+    ids = np.full(characters, UNKNOWN, vocabulary.dtype)
+    end = 0
+    for part in parts:
+        fitting = part[: characters - end]  # a text that grew meanwhile is refused later
+        ids[end : end + len(fitting)] = fitting
+        end += len(part)
+    return ids[:end]
+
+
+def _key(count: _Count, vocabulary: Vocabulary, unknown: OnUnknown) -> str:
+    characters = "".join(vocabulary.characters)  # the counts do not change an id
+    return sha256(
+        to_json({"format": FORMAT, "text": count.sha256, "characters": characters, "skip": unknown == "skip"})
+    )
+
+
+def _reporter(stage: str, corpus: Corpus, progress: Progress | None) -> Callable[[int], None] | None:
+    if progress is None:
+        return None
+    total = corpus.bytes_total
+    return lambda done: progress(stage, done, total)
+
+
+@dataclass(frozen=True)
+class _CacheFile:
+    """An id file in the cache: `<key>.ids`, and `<key>.json` with its size and SHA-256, written last."""
+
+    folder: Path
+    key: str
+
+    @property
+    def ids_path(self) -> Path:
+        return self.folder / f"{self.key}.ids"
+
+    @property
+    def facts_path(self) -> Path:
+        return self.folder / f"{self.key}.json"
+
+    def is_whole(self) -> bool:
+        """Whether the file was finished and holds what was written. A damaged one is as good as an unfinished one."""
+        try:
+            facts = from_json(self.facts_path.read_bytes(), f"{self.facts_path}")
+            return facts == self._facts()
+        except (OSError, FolderError):
+            return False
+
+    def write(self, parts: Iterator[Ids]) -> None:
+        """Write the ids, keeping what is there already and right.
+
+        Comparing costs no more than skipping, as the text has to be decoded anyway; and since equal keys mean equal
+        bytes, several processes can do this at once. Raises FolderError when the disk is full or not writable.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self.facts_path.unlink(missing_ok=True)
+            with open(self.ids_path, "a+b"):  # makes it without cutting off what another process has written
+                pass
+            with open(self.ids_path, "r+b") as file:
+                _write_where_different(file, parts)
+            write_file(self.facts_path, to_json(self._facts()))
+        except OSError as error:
+            raise FolderError(
+                f"the ids of the text cannot be written to {self.folder}: {error.strerror}. Make room there, or set "
+                f"{CACHE_VARIABLE} to another folder; what is written already is kept"
+            ) from None
+
+    def mapped(self) -> mmap.mmap:
+        """The file in memory, read as it is needed."""
+        with open(self.ids_path, "rb") as file:
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+    def _facts(self) -> dict[str, int | str]:
+        with open(self.ids_path, "rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            return {"format": FORMAT, "bytes": file.tell(), "sha256": digest}
+
+
+def _write_where_different(file: BinaryIO, parts: Iterator[Ids]) -> None:
+    position = 0
+    for part in parts:
+        data = part.tobytes()
+        file.seek(position)
+        if file.read(len(data)) != data:
+            file.seek(position)
+            file.write(data)
+        position += len(data)
+    file.truncate(position)
+    file.flush()
+    os.fsync(file.fileno())

@@ -1,0 +1,179 @@
+"""Bytes become characters, and bytes that do not are explained: where, on which line, and what they probably are.
+
+`decode` streams; `likely_encoding` guesses for the error message and for nothing else: no text is ever read in an
+encoding that was not asked for.
+"""
+
+from __future__ import annotations
+
+import codecs
+import difflib
+import encodings.aliases
+import io
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from unrolled.errors import InputError
+
+SAMPLE_BYTES = 1 << 16  # what the guess and the test for binary files look at
+MAX_CONTROL_SHARE = 0.02  # more control characters than this are no text, as in the Unix tool `file`
+
+_BOMS = {codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32", codecs.BOM_UTF16_LE: "utf-16",
+         codecs.BOM_UTF16_BE: "utf-16"}  # fmt: skip
+_CONTROL = re.compile("[\x01-\x07\x0e-\x19\x1c-\x1f\x7f]")  # without blanks, backspace, escape and the DOS end mark
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """An encoding, and which of the characters it yields are ordinary in the texts that are stored in it."""
+
+    name: str
+    ordinary: re.Pattern[str]
+
+
+# Latin letters with accents stand alone between plain letters; those of the other scripts stand in runs. Capitals are
+# rarer than small letters, which tells cp1251 from koi8_r. Chinese and Japanese are told apart by kana. The order
+# decides between equals.
+_LATIN = re.compile(r"(?<![À-ɏ])[À-ÖØ-öø-ɏ](?![À-ɏ])|[€‚„…†‡‰‹›‘’“”•–—™¡¢£§©ª«®°²³µ·º»½¿ ]")
+_CYRILLIC = re.compile(r"[а-яё]|(?<![А-Яа-яё])[А-ЯЁ]|[№«»—–„“…]")
+_KANA = re.compile(r"[\u3001\u3002\u3040-\u30ff\uff01-\uff5e]|(?<=[\u3040-\u30ff])[\u4e00-\u9fff]|[\u4e00-\u9fff](?=[\u3040-\u30ff])")  # fmt: skip # noqa: E501
+_HANGUL = re.compile(r"[가-힣]")
+_HAN = re.compile(r"[\u4e00-\u9fff\u3000-\u3020\uff01-\uff5e“”‘’—…]")
+_CANDIDATES = (
+    _Candidate("shift_jis", _KANA),
+    _Candidate("euc_jp", _KANA),
+    _Candidate("euc_kr", _HANGUL),
+    _Candidate("gb18030", _HAN),
+    _Candidate("big5", _HAN),
+    _Candidate("cp1251", _CYRILLIC),
+    _Candidate("koi8_r", _CYRILLIC),
+    _Candidate("cp1252", _LATIN),
+    _Candidate("iso8859_2", _LATIN),
+    _Candidate("mac_roman", _LATIN),
+    _Candidate("cp437", _LATIN),
+)
+# The frequent characters of Chinese lie first in both tables: GB 2312 from 0xB0 to 0xD7, Big5 from 0xA4 to 0xC6.
+_FREQUENT_LEADS = {"gb18030": range(0xB0, 0xD8), "big5": range(0xA4, 0xC7)}
+
+
+def known_encoding(name: str) -> str:
+    """Python's name of an encoding of texts; raises InputError, suggesting the nearest, for any other name."""
+    try:
+        info = codecs.lookup(name)
+    except (LookupError, ValueError):
+        info = None
+    if info is None or not info._is_text_encoding:  # zlib, rot13 and the like are codecs too
+        near = difflib.get_close_matches(name.lower().replace("-", "_"), sorted(encodings.aliases.aliases), n=1)
+        hint = (
+            f"did you mean {near[0]!r}?" if near else "choose one that Python knows, such as utf-8, cp1252 or gb18030"
+        )
+        raise InputError(f"unknown encoding {name!r}: {hint}")
+    return info.name
+
+
+def decode(blocks: Iterable[bytes], encoding: str, name: str) -> Iterator[str]:
+    """The text of the file `name`, block by block: no byte order mark, and every newline as one "\\n".
+
+    Raises InputError with the byte offset, the line and the likely encoding where the bytes are not `encoding`.
+    """
+    decoder = codecs.getincrementaldecoder(encoding)()
+    newlines = io.IncrementalNewlineDecoder(decoder, translate=True)
+    offset, line, start = 0, 1, True
+    for block in _with_end(blocks):
+        pending = len(decoder.getstate()[0])
+        try:
+            text = newlines.decode(block or b"", final=block is None)
+        except UnicodeDecodeError as error:
+            raise _not_decodable(error, offset - pending, line, name) from None
+        offset += len(block or b"")
+        line += text.count("\n")
+        if start and text:
+            text, start = text.removeprefix("\ufeff"), False
+        if text:
+            yield text
+
+
+def looks_binary(head: bytes, encoding: str) -> bool:
+    """Whether the first bytes of a file are no text: a NUL or many control characters, once decoded.
+
+    A byte order mark of another encoding is a text, to be refused with a better reason.
+    """
+    if head.startswith(tuple(_BOMS)):
+        return False
+    text = codecs.getincrementaldecoder(encoding)("replace").decode(head[:SAMPLE_BYTES])
+    return "\0" in text or len(_CONTROL.findall(text)) > MAX_CONTROL_SHARE * len(text)
+
+
+def likely_encoding(sample: bytes) -> str | None:
+    """The encoding in which `sample`, which is not UTF-8, reads most like a text, or None where none does."""
+    for mark, name in _BOMS.items():  # UTF-32 first: its mark begins with that of UTF-16
+        if sample.startswith(mark):
+            return name
+    wide = _wide_encoding(sample)
+    if wide is not None:
+        return wide
+    scores = {candidate.name: _score(sample, candidate) for candidate in _CANDIDATES}
+    best = max(scores, key=lambda name: scores[name])
+    return best if scores[best] > 0.5 else None
+
+
+def _with_end(blocks: Iterable[bytes]) -> Iterator[bytes | None]:
+    yield from blocks
+    yield None
+
+
+def _not_decodable(error: UnicodeDecodeError, base: int, line: int, name: str) -> InputError:
+    bad = error.object[error.start]
+    before = error.object[: error.start]
+    line += before.count(b"\n") + before.replace(b"\r\n", b"").count(b"\r")
+    where = f"byte 0x{bad:02x} at offset {base + error.start:,}, on line {line:,}"
+    encoding = codecs.lookup(error.encoding).name
+    return InputError(f"{name} is not {encoding.upper()}: {where} is none of its characters. {_advice(error)}")
+
+
+def _advice(error: UnicodeDecodeError) -> str:
+    first = error.object.rfind(b"\n", 0, max(error.start - 4096, 0)) + 1
+    sample = error.object[first : first + SAMPLE_BYTES]
+    guess = likely_encoding(sample)
+    if guess not in ("utf-16", "utf-32") and _mostly_utf8(sample):
+        return (
+            "The text around it is UTF-8, so the file is damaged there: repair it, or read it with --encoding latin-1"
+        )
+    if guess is None:
+        return "Name its encoding with --encoding, or convert the file to UTF-8"
+    return f"It looks like {guess}: read it with --encoding {guess}, or convert the file to UTF-8"
+
+
+def _mostly_utf8(sample: bytes) -> bool:
+    text = codecs.getincrementaldecoder("utf-8")("replace").decode(sample)
+    wrong = text.count("\ufffd")
+    return sum(not character.isascii() for character in text) - wrong > 4 * wrong
+
+
+def _wide_encoding(sample: bytes) -> str | None:
+    """UTF-16 without a byte order mark: the high bytes of most characters of an alphabet are 0."""
+    half = len(sample) // 2
+    even, odd = sample[: 2 * half : 2].count(0), sample[1 : 2 * half : 2].count(0)
+    if max(even, odd) < 0.4 * half or min(even, odd) > 0.1 * half or not half:
+        return None
+    return "utf-16-le" if odd > even else "utf-16-be"
+
+
+def _score(sample: bytes, candidate: _Candidate) -> float:
+    """Share of the characters beyond ASCII that are ordinary; 0 where a byte cannot be decoded at all."""
+    try:
+        text = codecs.getincrementaldecoder(candidate.name)().decode(sample)
+    except UnicodeDecodeError:
+        return 0.0
+    foreign = sum(not character.isascii() for character in text)
+    ordinary = sum(not character.isascii() for character in "".join(candidate.ordinary.findall(text)))
+    return ordinary / max(foreign, 1) * _frequent_share(text, candidate.name)
+
+
+def _frequent_share(text: str, name: str) -> float:
+    leads = _FREQUENT_LEADS.get(name)
+    if leads is None:
+        return 1.0
+    pairs = [c.encode(name) for c in text if "\u4e00" <= c <= "\u9fff"]
+    return sum(pair[0] in leads for pair in pairs) / max(len(pairs), 1)

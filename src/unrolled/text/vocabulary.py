@@ -1,0 +1,217 @@
+"""Characters and their ids. Id 0 is reserved: the unknown character of a model, the padding of the lesson.
+
+All work on texts is done on arrays of code points, a megabyte in a few milliseconds. Left out: texts larger than
+memory (`encoded`).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unrolled.embedding import visible
+from unrolled.errors import FolderError, InputError, unknown_name
+
+UNKNOWN = 0
+UNKNOWN_CHARACTER = "\ufffd"  # what id 0 is shown as
+Ids = NDArray[np.unsignedinteger[Any]]
+OnUnknown = Literal["error", "replace", "skip"]
+ON_UNKNOWN = ("error", "replace", "skip")
+
+
+def code_points(text: str) -> Ids:
+    """The code point of each character, in the narrowest of 8, 16 and 32 bits that is quick to get."""
+    if text.isascii():
+        return np.frombuffer(text.encode("ascii"), np.uint8)
+    narrow = text.encode("utf-16-le", "surrogatepass")
+    if len(narrow) == 2 * len(text):  # no character needs two units
+        return np.frombuffer(narrow, "<u2")
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
+
+
+class Tally:
+    """How often each character was seen in the pieces given to `add`."""
+
+    def __init__(self) -> None:
+        self._counts = np.zeros(sys.maxunicode + 1, np.int64)
+
+    def add(self, piece: str) -> None:
+        """Count the characters of one more piece."""
+        codes = code_points(piece)
+        if codes.dtype == np.uint8:
+            self._add_bytes(codes)
+            return
+        for part in np.array_split(codes, len(codes) // (1 << 18) + 1):
+            counts = np.bincount(part)
+            self._counts[: len(counts)] += counts
+
+    def vocabulary(self, min_count: int = 1) -> Vocabulary:
+        """The vocabulary of what was counted, without characters seen fewer than `min_count` times."""
+        if min_count < 1:
+            raise InputError(f"min_count is {min_count}, but a character has to be seen at least 1 time")
+        seen = np.flatnonzero(self._counts)
+        kept = np.flatnonzero(self._counts >= min_count)
+        if not len(kept):
+            raise InputError(
+                f"every character stands fewer than {min_count} times in the text: lower min_count"
+                if len(seen)
+                else "the text is empty, so there is no character to learn"
+            )
+        counts = self._counts[kept]
+        return Vocabulary(
+            tuple(map(chr, kept.tolist())),
+            tuple(counts.tolist()),
+            merged=len(seen) - len(kept),
+            merged_count=int(self._counts.sum() - counts.sum()),
+        )
+
+    def _add_bytes(self, codes: Ids) -> None:
+        """Counting pairs of bytes halves the work, which is one step for each number counted."""
+        even = len(codes) & ~1
+        pairs = np.bincount(codes[:even].view("<u2"), minlength=1 << 16).reshape(256, 256)
+        self._counts[:256] += pairs.sum(0) + pairs.sum(1)
+        if even < len(codes):
+            self._counts[codes[-1]] += 1
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The characters a model knows. The character at place i of `characters` has id i + 1.
+
+    `counts` is how often each stands in the training text. `merged` is how many different characters of that text
+    were too rare to be kept, `merged_count` how often they stand in it. Raises InputError for lists that disagree,
+    a character that stands twice and half of a surrogate pair.
+    """
+
+    characters: tuple[str, ...]
+    counts: tuple[int, ...]
+    merged: int = 0
+    merged_count: int = 0
+
+    def __post_init__(self) -> None:
+        if len(self.counts) != len(self.characters):
+            raise InputError(f"{len(self.characters)} characters need as many counts, not {len(self.counts)}")
+        if len(set(self.characters)) != len(self.characters):
+            raise InputError("a character stands twice in this vocabulary")
+        for character in self.characters:
+            if len(character) != 1 or "\ud800" <= character <= "\udfff":
+                raise InputError(f"{character!r} in this vocabulary is not one character")
+
+    def __len__(self) -> int:
+        """The number of ids, the reserved one counted."""
+        return len(self.characters) + 1
+
+    @classmethod
+    def of(cls, text: str | Iterable[str], min_count: int = 1) -> Vocabulary:
+        """The vocabulary of a text or of its pieces, in code point order."""
+        tally = Tally()
+        for piece in [text] if isinstance(text, str) else text:
+            tally.add(piece)
+        return tally.vocabulary(min_count)
+
+    @property
+    def dtype(self) -> np.dtype[np.unsignedinteger[Any]]:
+        """The smallest unsigned type that holds every id."""
+        smallest: np.dtype[np.unsignedinteger[Any]] = np.min_scalar_type(len(self) - 1)
+        return smallest
+
+    @property
+    def merged_share(self) -> float:
+        """Share of the training text that became the unknown character, between 0 and 1."""
+        return self.merged_count / max(sum(self.counts) + self.merged_count, 1)
+
+    def encode(self, text: str, unknown: OnUnknown = "error") -> Ids:
+        """The ids of `text`, (character,), in `self.dtype`.
+
+        A character that is not in the vocabulary is an InputError that names it and its place, or becomes id 0
+        (`unknown="replace"`), or is left out ("skip").
+        """
+        if unknown not in ON_UNKNOWN:
+            raise unknown_name("way to meet an unknown character", unknown, ON_UNKNOWN)
+        ids = self._lookup(text)
+        if unknown == "replace" or ids.all():
+            return ids
+        if unknown == "skip":
+            return ids[ids != UNKNOWN]
+        raise unknown_character(text, int(np.flatnonzero(ids == UNKNOWN)[0]))
+
+    def decode(self, ids: Iterable[int] | NDArray[np.integer[Any]]) -> str:
+        """The text of `ids`; id 0 is shown as U+FFFD. Raises InputError for an id outside the vocabulary."""
+        array = ids if isinstance(ids, np.ndarray) else np.fromiter(ids, np.int64)
+        if len(array) and not 0 <= array.min() <= array.max() < len(self):
+            raise InputError(f"ids from {array.min()} to {array.max()} were given, but a vocabulary of {len(self)} "
+                             f"has ids from 0 to {len(self) - 1}")  # fmt: skip
+        return self._code_points[array].tobytes().decode("utf-32-le")
+
+    def extended(self, characters: Iterable[str]) -> Vocabulary:
+        """This vocabulary with the characters it lacks after its own, whose ids stay as they are. Their count is 0."""
+        new = sorted(set(characters) - set(self.characters))
+        return Vocabulary(self.characters + tuple(new), self.counts + (0,) * len(new), self.merged, self.merged_count)
+
+    def missing(self, other: Vocabulary) -> tuple[str, ...]:
+        """The characters of `other` that are not in this vocabulary."""
+        return tuple(sorted(set(other.characters) - set(self.characters)))
+
+    def to_json(self) -> dict[str, Any]:
+        """What `from_json` reads."""
+        return {
+            "characters": list(self.characters),
+            "counts": list(self.counts),
+            "merged": self.merged,
+            "merged_count": self.merged_count,
+        }
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Vocabulary:
+        """The vocabulary written by `to_json`; raises FolderError for anything else."""
+        characters, counts = value.get("characters"), value.get("counts")
+        merged, merged_count = value.get("merged"), value.get("merged_count")
+        if not (
+            isinstance(characters, list)
+            and isinstance(counts, list)
+            and all(isinstance(character, str) for character in characters)
+            and all(type(count) is int and count >= 0 for count in (*counts, merged, merged_count))
+        ):
+            raise FolderError("the vocabulary should hold lists of characters and counts, and merged, merged_count")
+        try:
+            return cls(tuple(characters), tuple(counts), merged or 0, merged_count or 0)
+        except InputError as error:
+            raise FolderError(f"the vocabulary is damaged: {error}") from None
+
+    @cached_property
+    def _code_points(self) -> NDArray[np.uint32]:
+        return np.frombuffer((UNKNOWN_CHARACTER + "".join(self.characters)).encode("utf-32-le"), "<u4")
+
+    @cached_property
+    def _table(self) -> Ids:
+        """Code point to id; the last entry, for all code points beyond, is the unknown id."""
+        codes = self._code_points[1:]
+        table = np.zeros(int(codes.max(initial=0)) + 2, self.dtype)
+        table[codes] = np.arange(1, len(self))
+        return table
+
+    def _lookup(self, text: str) -> Ids:
+        codes = code_points(text)
+        if codes.dtype == np.uint8 and self.dtype == np.uint8:
+            return np.frombuffer(codes.tobytes().translate(self._byte_table), np.uint8)
+        return self._table.take(codes, mode="clip")
+
+    @cached_property
+    def _byte_table(self) -> bytes:
+        return self._table.take(np.arange(256), mode="clip").tobytes()
+
+
+def unknown_character(text: str, position: int, before: int = 0, line: int = 1) -> InputError:
+    """The error for a character that a vocabulary lacks; `before` characters and `line` - 1 newlines precede `text`."""
+    character = text[position]
+    line += text.count("\n", 0, position)
+    return InputError(
+        f"{visible(character)!r} (U+{ord(character):04X}) at position {before + position:,}, line {line:,}, is not in "
+        "the vocabulary: remove it, or choose unknown='replace' or 'skip' (on the command line --unknown replace)"
+    )

@@ -1,0 +1,108 @@
+"""Cutting ids into windows, carried streams and splits. Everything is a view: nothing is copied, widened or shuffled.
+
+A window starts from a state of zeros, a stream carries its state from one cut to the next. Left out: the order in which
+batches are taken (`unrolled.learn`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from unrolled.errors import InputError
+from unrolled.text.vocabulary import Ids
+
+
+@dataclass(frozen=True)
+class Windowing:
+    """A way of cutting: characters read, characters from one window to the next, characters predicted.
+
+    `left_out` windows at the end are not used. The lesson's notebook loses a few in that way, and its figures are
+    counted without them.
+    """
+
+    size: int
+    stride: int
+    targets: int
+    left_out: int = 0
+
+    def cut(self, ids: Ids) -> tuple[Ids, Ids]:
+        """Inputs (window, size) and targets (window, targets): the views of `windows`, without those left out."""
+        inputs, targets = windows(ids, self.size, self.stride, self.targets)
+        count = max(len(inputs) - self.left_out, 0)
+        return inputs[:count], targets[:count]
+
+
+THREE_TO_ONE = Windowing(3, 3, 1, left_out=2)
+EIGHT_TO_ONE = Windowing(8, 1, 1, left_out=1)
+EIGHT_TO_EIGHT = Windowing(8, 8, 8)
+
+
+@dataclass(frozen=True)
+class Split:
+    """Three contiguous parts of a text, views in reading order. A part that was not asked for is empty."""
+
+    train: Ids
+    validation: Ids
+    test: Ids
+
+
+def windows(ids: Ids, size: int, stride: int, targets: int) -> tuple[Ids, Ids]:
+    """Inputs (window, size) and targets (window, targets), all that fit into `ids`, (character,), as views.
+
+    Window i reads `size` characters from i * stride on; its targets are the `targets` characters that end one after
+    it: 1 is the next character alone, `size` the next character at each place. Raises InputError for sizes below 1
+    and for a text shorter than one window.
+    """
+    for name, value in (("size", size), ("stride", stride), ("targets", targets)):
+        if value < 1:
+            raise InputError(f"the {name} of windows is {value}, but it must be at least 1")
+    if targets > size:
+        raise InputError(f"windows of {size} characters cannot have {targets} targets: at most one for each character")
+    if len(ids) < size + 1:
+        raise InputError(
+            f"the text has {len(ids):,} characters, too few for a window of {size} and the one after it: "
+            "give a longer text or a smaller window"
+        )
+    every = np.lib.stride_tricks.sliding_window_view(ids, size + 1)[::stride]
+    return every[:, :size], every[:, size + 1 - targets :]
+
+
+def streams(ids: Ids, count: int) -> Ids:
+    """`count` places of the text to read side by side, (stream, character), a read-only view.
+
+    Starts are evenly spaced. A stream reaches at least one character into the next, so that every character but the
+    first is the target of some stream: with n characters, streams begin (n - 1) // count apart. Raises InputError for
+    a text too short to give each stream one character and a target.
+    """
+    if count < 1:
+        raise InputError(f"{count} streams were asked for, but it must be at least 1")
+    step = (len(ids) - 1) // count
+    if step < 1:
+        raise InputError(
+            f"the text has {len(ids):,} characters, too few for {count} streams: give a longer text or fewer streams"
+        )
+    length = len(ids) - (count - 1) * step
+    (item,) = ids.strides
+    return np.lib.stride_tricks.as_strided(ids, (count, length), (step * item, item), writeable=False)
+
+
+def split(ids: Ids, validation: float, test: float = 0.0) -> Split:
+    """The text cut in three: the last share `test`, before it the share `validation`, and all before as train.
+
+    Raises InputError for shares that are negative or leave nothing to train on, and for a text so short that a part
+    that was asked for would be empty.
+    """
+    if not (validation >= 0 and test >= 0 and validation + test < 1):
+        raise InputError(
+            f"validation is {validation} and test {test}: shares of at least 0 that leave some to train on"
+        )
+    # Rounded first: 1 - 0.1 - 0.1 is a hair under 0.8, which would move the cut by one character.
+    first, second = (int(round(len(ids) * (1 - share), 6)) for share in (validation + test, test))
+    parts = Split(ids[:first], ids[first:second], ids[second:])
+    asked = {"train": 1.0, "validation": validation, "test": test}
+    for name, share in asked.items():
+        if share and not len(getattr(parts, name)):
+            raise InputError(f"the text has {len(ids):,} characters, too few to keep a {name} part: give a longer text")
+    return parts
