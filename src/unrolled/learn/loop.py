@@ -45,23 +45,46 @@ class Optimizer(Protocol):
 
 @dataclass(frozen=True)
 class Plan:
-    """How long, and how the learning rate goes: up over `warmup` steps, then straight down to zero at the last."""
+    """How long, and how the learning rate goes: up over `warmup` steps, then as `shape` says."""
 
     steps: int
     warmup: int = 0
     clip: float | None = None
     evaluate_every: int | None = None
     """Steps between measurements of the validation part; the last step is always measured."""
+    shape: str = "linear"
+    """linear (straight down to zero at the last step), constant, or restarts (of a cosine, each twice as long)."""
+    cycle: int | None = None
+    """Steps of the first cosine."""
 
     def factor(self, step: int) -> float:
         """The schedule's factor for the step after `step` steps, between 0 and 1."""
         if step < self.warmup:
             return (step + 1) / (self.warmup + 1)
-        return (self.steps - step) / max(1, self.steps - self.warmup)
+        return SHAPES[self.shape](self, step)
 
     def is_measured(self, step: int) -> bool:
         """Whether the validation part is measured after `step` steps."""
         return step == self.steps or (self.evaluate_every is not None and step % self.evaluate_every == 0)
+
+
+def _linear(plan: Plan, step: int) -> float:
+    return (plan.steps - step) / max(1, plan.steps - plan.warmup)
+
+
+def _constant(plan: Plan, step: int) -> float:
+    return 1.0
+
+
+def _restarts(plan: Plan, step: int) -> float:
+    length = plan.cycle or plan.steps
+    step -= plan.warmup
+    while step >= length:
+        step, length = step - length, 2 * length
+    return (1 + math.cos(math.pi * step / length)) / 2
+
+
+SHAPES: dict[str, Callable[[Plan, int], float]] = {"linear": _linear, "constant": _constant, "restarts": _restarts}
 
 
 @dataclass

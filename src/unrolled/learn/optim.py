@@ -85,9 +85,15 @@ class Muon:
 class AdamW:
     """torch.optim.AdamW, with a state of named tensors."""
 
-    def __init__(self, parameters: list[nn.Parameter], learning_rate: float, weight_decay: float) -> None:
+    def __init__(
+        self,
+        parameters: list[nn.Parameter],
+        learning_rate: float,
+        weight_decay: float = 0.0,
+        betas: tuple[float, float] = (0.9, 0.99),
+    ) -> None:
         self.learning_rate = learning_rate
-        self.inner = torch.optim.AdamW(parameters, learning_rate, betas=(0.9, 0.99), weight_decay=weight_decay)
+        self.inner = torch.optim.AdamW(parameters, learning_rate, betas=betas, weight_decay=weight_decay)
 
     def step(self, factor: float) -> None:
         """One step at `learning_rate * factor`."""

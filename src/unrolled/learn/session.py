@@ -29,6 +29,7 @@ from unrolled.learn.processes import World
 from unrolled.learn.recipe import Recipe
 from unrolled.learn.run import Run
 from unrolled.learn.text_task import TextTask
+from unrolled.model.char_model import CharModel
 from unrolled.model.folder import ModelParts
 from unrolled.text.encoded import EncodedText
 
@@ -103,6 +104,12 @@ class Session:
                     self.interrupt = interrupt
                     return
 
+    def sample(self, length: int) -> str:
+        """What the network writes at this moment, from the start of a line."""
+        model = CharModel(self._parts(self._weights(), {}))
+        characters = self.text.vocabulary.characters
+        return model.generate("\n" if "\n" in characters else characters[0], length, temperature=0.7, seed=0)
+
     def save(self) -> None:
         """Write a checkpoint, by the main process alone; the others hand it the states of their streams."""
         carried = [self.world.gather(part) for part in self.task.carried or ()]
@@ -116,12 +123,11 @@ class Session:
         """Put back the best weights, measure them, write the model folder."""
         if self.best is not None:
             self.task.network.load_state_dict(self.best)
-        split = self.task.split
-        end = split.train + split.validation
+        start, end = self.task.bounds("train")
         with running(self.choice):
-            train = self.task.loss(max(0, split.train - TRAIN_SAMPLE), split.train)
-            validation = self.task.loss(split.train, end)
-            test = self.task.loss(end, end + split.test) if split.test else None
+            train = self.task.loss(max(start, end - TRAIN_SAMPLE), end)
+            validation = self.task.loss(*self.task.bounds("validation"))
+            test = self.task.loss(*self.task.bounds("test")) if len(self.task.split.test) else None
         summary = Summary(
             run=self.run_folder.path if self.run_folder else None,
             rung=self.recipe.rung,
@@ -170,7 +176,7 @@ class Session:
     def _training(self, summary: Summary) -> dict[str, Any]:
         return {
             "corpus": {"sha256": self.text.sha256, "characters": len(self.text.ids), "sources": self.sources},
-            "split": asdict(self.task.split),
+            "split": {name: self.task.bounds(name) for name in ("train", "validation", "test")},
             "recipe": self.recipe.to_json(),
             "machine": asdict(self.choice) | describe(),
             "steps": self.progress.step,

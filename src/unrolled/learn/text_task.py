@@ -12,46 +12,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from unrolled.learn.evaluate import Loss, evaluate
 from unrolled.learn.networks.network import CharNetwork
 from unrolled.learn.processes import World
+from unrolled.text.vocabulary import Ids
 from unrolled.text.windows import Split
 
 State = tuple[Tensor, ...]
-
-
-@dataclass(frozen=True)
-class Streams:
-    """`count` places of the training part, read side by side for `span` characters each; every character is read.
-
-    `start` and `end` bound the training part within `ids`; places overlap by a few characters where the length does not
-    divide.
-    """
-
-    ids: NDArray[np.unsignedinteger]
-    start: int
-    end: int
-    count: int
-
-    @property
-    def span(self) -> int:
-        """Predictions that a stream makes in an epoch."""
-        return -(-(self.end - self.start - 1) // self.count)
-
-    def starts(self) -> NDArray[np.int64]:
-        """The first input of each stream, (count,)."""
-        last = self.end - 1 - self.span
-        places = np.linspace(self.start, last, self.count) if self.count > 1 else np.array([self.start])
-        return places.astype(np.int64)
-
-    def batch(self, offset: int, length: int, rows: slice) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Inputs and targets of the streams `rows`, each (rows, up to `length`)."""
-        length = min(length, self.span - offset)
-        positions = self.starts()[rows, None] + np.arange(offset, offset + length)
-        return self.ids[positions].astype(np.int64), self.ids[positions + 1].astype(np.int64)
 
 
 @dataclass
@@ -59,10 +28,13 @@ class TextTask:
     """A network with a text, as `fit` wants it."""
 
     network: CharNetwork
-    streams: Streams
+    ids: Ids
+    """The whole text, (character,)."""
+    split: Split
+    streams: Ids
+    """The training part cut into streams, (stream, character)."""
     length: int
     """BPTT length"""
-    split: Split
     seed: int
     world: World = field(default_factory=World)
     autocast: Callable[[], AbstractContextManager[object]] = nullcontext
@@ -76,18 +48,23 @@ class TextTask:
     @property
     def steps_per_epoch(self) -> int:
         """Steps in which every character of the training part is read once."""
-        return -(-self.streams.span // self.length)
+        return -(-self.span // self.length)
+
+    @property
+    def span(self) -> int:
+        """Predictions that a stream makes in an epoch."""
+        return self.streams.shape[1] - 1
 
     @property
     def own_streams(self) -> slice:
         """The streams of this process."""
-        share = self.streams.count // self.world.size
+        share = len(self.streams) // self.world.size
         return slice(self.world.rank * share, (self.world.rank + 1) * share)
 
     def characters_seen(self, step: int) -> int:
         """Predictions made in the first `step` steps, over all processes."""
         epochs, rest = divmod(step, self.steps_per_epoch)
-        return self.streams.count * (epochs * self.streams.span + min(rest * self.length, self.streams.span))
+        return len(self.streams) * (epochs * self.span + min(rest * self.length, self.span))
 
     def backward(self, step: int) -> float:
         """Gradients of the mean nats of batch `step`; when memory runs out, the same in smaller micro-batches."""
@@ -98,20 +75,25 @@ class TextTask:
                 self._halve(error)
 
     def evaluate(self) -> float:
-        """Nats per character on the validation part."""
-        return self.loss(self.split.train, self.split.train + self.split.validation).nats
+        """Nats per character on the validation part, in the precision of training: quick, and good enough to choose."""
+        with self.autocast():
+            return self.loss(*self.bounds("validation")).nats
 
     def loss(self, start: int, end: int) -> Loss:
-        """The loss on `ids[start:end]`."""
-        with self.autocast():
-            return evaluate(self.network, self.streams.ids, start, end)
+        """The loss on `ids[start:end]`, in the precision of the weights."""
+        return evaluate(self.network, self.ids, start, end)
+
+    def bounds(self, part: str) -> tuple[int, int]:
+        """Where the part `train`, `validation` or `test` begins and ends in the text."""
+        lengths = {name: len(getattr(self.split, name)) for name in ("train", "validation", "test")}
+        start = sum(list(lengths.values())[: list(lengths).index(part)])
+        return start, start + lengths[part]
 
     def _backward(self, step: int) -> float:
         device = self.network.head.weight.device
         offset = step % self.steps_per_epoch * self.length
-        inputs, targets = (
-            torch.from_numpy(array).to(device) for array in self.streams.batch(offset, self.length, self.own_streams)
-        )
+        read = self.streams[self.own_streams, offset : offset + self.length + 1].astype(np.int64)
+        inputs, targets = torch.from_numpy(read[:, :-1]).to(device), torch.from_numpy(read[:, 1:]).to(device)
         state = self._state(offset, len(inputs))
         self.network.reseed(_mixed(self.seed, step, self.world.rank))
         total, ends = 0.0, []
@@ -136,7 +118,7 @@ class TextTask:
         return self.carried
 
     def _halve(self, error: BaseException) -> None:
-        if 2 * self.parts > self.streams.count // self.world.size:
+        if 2 * self.parts > len(self.streams) // self.world.size:
             raise error
         self.parts *= 2
         self.network.zero_grad()

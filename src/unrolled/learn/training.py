@@ -19,18 +19,19 @@ from unrolled.errors import InputError, unknown_name
 from unrolled.learn.checkpoint import unpack
 from unrolled.learn.loop import Plan, steps_within
 from unrolled.learn.machine import Choice, choose, describe, running
+from unrolled.learn.networks.dropout import Dropout
 from unrolled.learn.networks.network import CharNetwork
 from unrolled.learn.optim import build_optimizer
 from unrolled.learn.processes import World, world
 from unrolled.learn.recipe import Machine, Recipe
 from unrolled.learn.run import Run
 from unrolled.learn.session import Session, Summary
-from unrolled.learn.text_task import Streams, TextTask
+from unrolled.learn.text_task import TextTask
 from unrolled.model.char_model import CharModel
 from unrolled.model.folder import ModelConfig, ModelParts, read_model
 from unrolled.text.corpus import open_corpus
 from unrolled.text.encoded import EncodedText, encode_corpus
-from unrolled.text.windows import Split, split
+from unrolled.text.windows import Split, split, streams
 
 Notice = Callable[[str], None]
 DEFAULT_MINUTES = 3.0
@@ -131,9 +132,9 @@ class _Setup:
 
     def task(self, network: CharNetwork, choice: Choice) -> TextTask:
         network = network.to(choice.device, choice.dtype)
-        streams = Streams(self.text.ids, 0, self.parts.train, self.recipe.streams)
+        cut = streams(self.parts.train, self.recipe.streams)
         return TextTask(
-            network, streams, self.recipe.length, self.parts, self.recipe.seed,
+            network, self.text.ids, self.parts, cut, self.recipe.length, self.recipe.seed,
             self.processes, choice.autocast, warn=self.notice,
         )  # fmt: skip
 
@@ -154,7 +155,8 @@ class _Setup:
 
     def trial(self, network: CharNetwork, choice: Choice) -> float:
         """Seconds a step, from a few steps of a copy of the network, alone."""
-        task = replace(self.task(network, choice), world=World())
+        task = self.task(network, choice)
+        task = replace(task, world=World(), streams=task.streams[task.own_streams])
         optimizer = build_optimizer(task.network, self.recipe, World(), _muon_dtype(choice))
 
         def step() -> None:
@@ -221,24 +223,20 @@ def _read(
 
 def _fitted(recipe: Recipe, parts: Split, processes: World, notice: Notice) -> Recipe:
     """`recipe` with fewer streams and a shorter BPTT length where the text is short; said aloud."""
-    least = 2 * processes.size
-    if parts.train <= least or parts.validation < 2 or (recipe.test and parts.test < 2):
-        raise InputError(
-            f"a text of {parts.train + parts.validation + parts.test:,} characters is too short to train on: "
-            "give one of some thousand characters at least"
-        )
+    least, characters = 2 * processes.size, len(parts.train)
+    if characters <= least or len(parts.validation) < 2:
+        raise InputError(f"{characters:,} characters are too few to train on: give a text of some thousand at least")
     if recipe.streams % processes.size:
         raise InputError(
             f"{recipe.streams} streams cannot be divided among {processes.size} processes: choose a multiple"
         )
-    length = min(recipe.length, max(1, (parts.train - 1) // least))
-    streams = max(1, min(recipe.streams, (parts.train - 1) // (length * 4)) // processes.size) * processes.size
-    if (streams, length) != (recipe.streams, recipe.length):
+    length = min(recipe.length, max(1, (characters - 1) // least))
+    count = max(1, min(recipe.streams, (characters - 1) // (length * 4)) // processes.size) * processes.size
+    if (count, length) != (recipe.streams, recipe.length):
         notice(
-            f"the text is short: {streams} streams of BPTT length {length} "
-            f"instead of {recipe.streams} of {recipe.length}"
+            f"the text is short: {count} streams of BPTT length {length} instead of {recipe.streams} of {recipe.length}"
         )
-    return replace(recipe, streams=streams, length=length)
+    return replace(recipe, streams=count, length=length)
 
 
 def _network(recipe: Recipe, text: EncodedText, start: ModelParts | None) -> CharNetwork:
@@ -246,9 +244,7 @@ def _network(recipe: Recipe, text: EncodedText, start: ModelParts | None) -> Cha
     config = ModelConfig(
         recipe.rung, len(text.vocabulary), recipe.embedding, recipe.hidden, recipe.layers, recipe.nonlinearity
     )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
-        network = CharNetwork(config, dropout=recipe.dropout)
+    network = CharNetwork(config, dropout=_dropout(recipe), seed=recipe.seed)
     if start is not None:
         state = network.state_dict()
         for name, weights in start.weights.items():
@@ -256,6 +252,11 @@ def _network(recipe: Recipe, text: EncodedText, start: ModelParts | None) -> Cha
             state[name][: len(trained)] = trained  # characters keep their ids: new ones come after
         network.load_state_dict(state)
     return network
+
+
+def _dropout(recipe: Recipe) -> Dropout:
+    share = recipe.dropout or None
+    return Dropout(between=share if recipe.layers > 1 else None, output=share)
 
 
 def _muon_dtype(choice: Choice) -> torch.dtype:

@@ -1,0 +1,239 @@
+"""`unrolled train` and `unrolled demo`: train on texts and say what is going on."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from unrolled.cli.output import messages, print_json, results
+from unrolled.learn.recipe import Machine, Recipe
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from unrolled.learn.loop import Record
+    from unrolled.learn.session import Session, Summary
+    from unrolled.model.char_model import CharModel
+
+NATS_PER_BIT = 0.6931471805599453
+Settings = Annotated[Recipe, Parameter(name="*", group="Recipe")]
+Where = Annotated[Machine, Parameter(name="*", group="Machine")]
+
+
+def train(
+    *texts: str,
+    out: Path,
+    recipe: Settings = Recipe(),  # noqa: B008 - frozen
+    machine: Where = Machine(),  # noqa: B008 - frozen
+    resume: Annotated[bool, Parameter(negative="")] = False,
+    start_from: Annotated[Path | None, Parameter(name="--from")] = None,
+    encoding: str = "utf-8",
+    save_seconds: float = 300.0,
+    json: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
+    """Train a network on texts.
+
+    Parameters
+    ----------
+    texts
+        Files, folders, '-' for standard input, or nietzsche, tinyshakespeare, python-docs.
+    out
+        The run folder to make.
+    resume
+        Go on with the unfinished run in --out, or start it if there is none.
+    start_from
+        Start from the weights of this run; its vocabulary is extended by new characters.
+    encoding
+        Of the text files.
+    save_seconds
+        Seconds between checkpoints, beside those at every measurement.
+    json
+        Print one JSON object at the end.
+    """
+    from unrolled.learn.processes import world
+    from unrolled.learn.training import prepare
+
+    with world() as processes:
+        console = messages() if processes.is_main else None
+        session = prepare(
+            list(texts), out, recipe, machine, processes=processes, resume=resume, start_from=start_from,
+            encoding=encoding, save_seconds=save_seconds, notice=_notice(console), look=_describe(console),
+        )  # fmt: skip
+        code = _watch(session, console)
+        if code:
+            _say(console, f"stopped after step {session.progress.step:,}; go on with: {_command(texts, out)}")
+            return code
+        summary, _ = session.finish()
+    if processes.is_main:
+        print_json(summary.to_json()) if json else _print_summary(summary)
+    return 0
+
+
+def demo(*, out: Path | None = None, minutes: float = 1.0, seed: int = 0) -> int:
+    """Train the default network on Python's own reference manual for about a minute, then let it show what it learned.
+
+    Parameters
+    ----------
+    out
+        The run folder to make; unrolled-demo, or that name with a number, if not given.
+    minutes
+        Time to train.
+    seed
+        Decides the first weights and what is written.
+    """
+    from unrolled.learn.training import prepare
+    from unrolled.look.plots import plot_embedding
+    from unrolled.model.char_model import CharModel
+
+    console = messages()
+    out = out or _free_folder("unrolled-demo")
+    recipe = Recipe(minutes=minutes, seed=seed)
+    session = prepare(
+        ["python-docs"], out, recipe, Machine(), notice=_notice(console), look=_describe(console)
+    )  # fmt: skip
+    if code := _watch(session, console):
+        _say(console, f"stopped; go on with: {_command(('python-docs',), out)}")
+        return code
+    summary, parts = session.finish()
+    model = CharModel(parts)
+    _print_summary(summary)
+    _show_next(model, "The value of the ")
+    results().print(f"\n[bold]400 characters[/] after 'The ', temperature 0.7, seed {seed}:\n")
+    results().print("The " + model.generate("The ", 400, temperature=0.7, seed=seed), markup=False)
+    _compare_with_compressors(model, session, summary)
+    picture = out / "embedding.png"
+    plot_embedding(model.embedding, picture)
+    results().print(f"\nIts characters as vectors: {picture}\nUse it: unrolled next {out} 'for i in '")
+    return 0
+
+
+def _watch(session: Session, console: Console | None) -> int:
+    """Train to the end, showing progress; 0, or the exit code of the signal that stopped it."""
+    bar = contextlib.nullcontext() if console is None else _Progress(console, session)
+    with bar as shown:
+        for record in session.run():
+            if shown is not None:
+                shown.show(record)
+    if session.interrupt is None or session.interrupt.signal is None:
+        return 0
+    return 128 + int(session.interrupt.signal)
+
+
+class _Progress:
+    """A bar where stderr is a terminal, a plain line a measurement otherwise, and a sample line under each."""
+
+    def __init__(self, console: Console, session: Session) -> None:
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self.console, self.session = console, session
+        self.bar = Progress(
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f} %"),
+            TimeRemainingColumn(),
+            TextColumn("{task.description}"),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self.task = self.bar.add_task("", total=session.plan.steps, completed=session.progress.step)
+
+    def __enter__(self) -> _Progress:
+        self.bar.start()
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        self.bar.stop()
+
+    def show(self, record: Record) -> None:
+        """Take in one step. A closed terminal or a character it cannot show never stops training."""
+        with contextlib.suppress(OSError, UnicodeError):
+            self.bar.update(
+                self.task, completed=record.step, description=f"{record.smoothed / NATS_PER_BIT:.3f} bits per character"
+            )
+            if record.remark:
+                self.console.print(record.remark)
+            if record.validation is not None:
+                self._measured(record)
+
+    def _measured(self, record: Record) -> None:
+        from unrolled.embedding import visible
+
+        assert record.validation is not None
+        epoch = record.step / self.session.task.steps_per_epoch
+        train, validation = record.smoothed / NATS_PER_BIT, record.validation / NATS_PER_BIT
+        remark = "" if record.is_best else " (not the best)"
+        self.console.print(
+            f"epoch {epoch:5.2f} {record.seconds:6.0f} s   train {train:.3f}   "
+            f"validation {validation:.3f} bits per character{remark}"
+        )
+        self.console.print(f"      {visible(self.session.sample(60))}", markup=False)
+
+
+def _notice(console: Console | None) -> Any:
+    return lambda message: _say(console, message)
+
+
+def _say(console: Console | None, message: str) -> None:
+    if console is not None:
+        with contextlib.suppress(OSError):  # the terminal may have closed
+            console.print(message, markup=False)
+
+
+def _describe(console: Console | None) -> Any:
+    """Says what the text is like before anything is trained."""
+
+    def describe(text: Any) -> None:
+        from unrolled.text.doctor import examine
+
+        for line in examine(text).lines():
+            _say(console, line)
+
+    return describe
+
+
+def _command(texts: tuple[str, ...], out: Path) -> str:
+    import shlex
+
+    return shlex.join(["unrolled", "train", *texts, "--out", str(out), "--resume"])
+
+
+def _free_folder(name: str) -> Path:
+    names: Iterator[Path] = (Path(name if i == 1 else f"{name}-{i}") for i in range(1, 10_000))
+    return next(path for path in names if not path.exists())
+
+
+def _print_summary(summary: Summary) -> None:
+    from rich.table import Table
+
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_row("network", f"{summary.rung}, {summary.parameters:,} parameters, {summary.vocabulary} symbols")
+    table.add_row("read", f"{summary.characters_seen:,} characters in {summary.seconds:,.0f} s")
+    for name in ("train", "validation", "test"):
+        if loss := getattr(summary, name):
+            table.add_row(name, f"{loss['bits']:.3f} bits per character ({loss['nats']:.4f} nats)")
+    if summary.run is not None:
+        table.add_row("model", f"{summary.run}")
+    results().print(table)
+
+
+def _show_next(model: CharModel, prompt: str) -> None:
+    from unrolled.embedding import visible
+
+    results().print(f"\n[bold]The next character[/] after {prompt!r}:")
+    for character, probability in model.next(prompt)[:8]:
+        bar = "█" * round(40 * probability)
+        results().print(f"  {visible(character):<3}{probability:7.1%}  {bar}", markup=False)
+
+
+def _compare_with_compressors(model: CharModel, session: Session, summary: Summary) -> None:
+    from unrolled.text.compression import gzip_bits, xz_bits
+
+    text = session.text.vocabulary.decode(session.task.split.validation)
+    results().print(
+        f"\n[bold]Bits per character[/] on the same validation text: this network {summary.validation['bits']:.3f}, "
+        f"gzip {gzip_bits(text):.3f}, xz {xz_bits(text):.3f}"
+    )
