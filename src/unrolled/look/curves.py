@@ -1,0 +1,153 @@
+"""Curves and heat maps in the common look: what the other pictures of numbers over time or distance are made of.
+
+Each function returns a matplotlib figure; `unrolled.look.style.save` writes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unrolled.look import style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Scale = Literal["linear", "log", "symlog"]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A line of points (n,), with an interval (n,) around it where `low` and `high` are given."""
+
+    x: Sequence[float] | NDArray[Any]
+    y: Sequence[float] | NDArray[Any]
+    low: Sequence[float] | NDArray[Any] | None = None
+    high: Sequence[float] | NDArray[Any] | None = None
+
+
+def curves(
+    series: Mapping[str, Curve] | Mapping[str, Mapping[str, Curve]],
+    *,
+    x_label: str,
+    y_label: str,
+    title: str | None = None,
+    x_scale: Scale = "linear",
+    y_scale: Scale = "linear",
+    levels: Mapping[str, float] | None = None,
+    size: tuple[float, float] = (7.5, 4.5),
+) -> Figure:
+    """Curves by name in one panel, or panels by title of curves by name, side by side over one y axis.
+
+    A name has the same colour in all panels. `levels` are horizontal reference lines by name (a baseline). `size` is
+    that of one panel, in inches.
+    """
+    panels = _panels(series)
+    names = list(dict.fromkeys(name for panel in panels.values() for name in panel))
+    picture, axes = style.figure(size[0] * max(1.0, 0.62 * len(panels)), size[1], columns=len(panels))
+    for axis, (heading, panel) in zip(axes, panels.items(), strict=True):
+        for name, curve in panel.items():
+            _draw(axis, name, curve, names.index(name))
+        for name, level in (levels or {}).items():
+            _draw_level(axis, name if axis is axes[-1] else "", level)
+        axis.set_xscale(x_scale)
+        axis.set_yscale(y_scale)
+        axis.set_xlabel(x_label, color=style.INK)
+        axis.set_title(heading, color=style.INK, fontsize=10, loc="left")
+    _share_y(axes)
+    axes[0].set_ylabel(y_label, color=style.INK)
+    if names != [""]:
+        handles = {
+            label: handle for axis in axes for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
+        }
+        axes[-1].legend(handles.values(), handles.keys(), frameon=False, fontsize=9, handlelength=3.2)
+    if title:
+        picture.suptitle(title, color=style.INK, fontsize=12, x=0.01, ha="left")
+    return picture
+
+
+def heatmap(
+    values: NDArray[Any],
+    *,
+    x_ticks: Sequence[str],
+    x_label: str,
+    y_label: str,
+    value_label: str,
+    title: str | None = None,
+    centred: bool = True,
+    size: tuple[float, float] = (11, 5),
+) -> Figure:
+    """`values` (row, column) as colours, one tick a column (characters are written under it where they fit).
+
+    `centred` puts zero in the middle of the scale; otherwise the scale runs from the least to the largest.
+    """
+    picture, (axis,) = style.figure(*size)
+    axis.grid(visible=False)
+    limit = float(np.abs(values).max(initial=0)) or 1.0
+    low, high = (-limit, limit) if centred else (None, None)
+    image = axis.imshow(values, style.SCALE, aspect="auto", interpolation="nearest", vmin=low, vmax=high)
+    shown, note = style.drawable(x_ticks)
+    if len(shown) <= size[0] * 9:  # more would overlap
+        axis.set_xticks(range(len(shown)), shown, fontproperties=style.font(8, text="".join(shown)))
+        axis.tick_params(axis="x", length=0)
+    axis.set_xlabel("\n".join(filter(None, [x_label, note])), color=style.INK)
+    axis.set_ylabel(y_label, color=style.INK)
+    bar = picture.colorbar(image, ax=axis, pad=0.01, fraction=0.03)
+    bar.set_label(value_label, color=style.INK)
+    bar.outline.set_visible(False)
+    if title:
+        picture.suptitle(title, color=style.INK, fontsize=12, x=0.01, ha="left")
+    return picture
+
+
+def losses(records: Sequence[Mapping[str, float]], title: str | None = None) -> Figure:
+    """The losses of a run in bits per character, from its history.
+
+    Each record has `characters_seen` and the losses `train` and `validation` in nats; one that is missing is left out.
+    """
+    lines = {}
+    for name in ("train", "validation"):
+        points = [(r["characters_seen"], r[name]) for r in records if r.get(name) is not None]
+        if points:
+            x, y = zip(*points, strict=True)
+            lines[name] = Curve(x, np.asarray(y) / np.log(2))
+    return curves(lines, x_label="characters seen", y_label="bits per character", title=title)
+
+
+def _panels(series: Mapping[str, Any]) -> dict[str, Mapping[str, Curve]]:
+    if any(isinstance(value, Curve) for value in series.values()):
+        return {"": series}
+    return dict(series)
+
+
+def _draw(axis: Axes, name: str, curve: Curve, i: int) -> None:
+    x, y = np.asarray(curve.x, float), np.asarray(curve.y, float)
+    shade, dash = style.colour(i), style.DASHES[i % len(style.DASHES)]
+    marks: dict[str, Any] = {
+        "marker": style.MARKERS[i % len(style.MARKERS)],
+        "markersize": 4.5,
+        "markevery": max(1, len(x) // 12),
+    }
+    axis.plot(x, y, color=shade, linestyle=dash, linewidth=1.8, label=name, **marks)
+    if curve.low is not None and curve.high is not None:
+        axis.fill_between(x, curve.low, curve.high, color=shade, alpha=0.15, linewidth=0)
+
+
+def _draw_level(axis: Axes, name: str, level: float) -> None:
+    axis.axhline(level, color=style.INK, linewidth=1, linestyle=(0, (1, 2)))
+    axis.annotate(name, (1, level), xycoords=("axes fraction", "data"), xytext=(4, 0), textcoords="offset points",
+                  ha="left", va="center", fontsize=8, color=style.INK, annotation_clip=False)  # fmt: skip
+
+
+def _share_y(axes: Sequence[Axes]) -> None:
+    low = min(axis.get_ylim()[0] for axis in axes)
+    high = max(axis.get_ylim()[1] for axis in axes)
+    for axis in axes:
+        axis.set_ylim(low, high)
+    for axis in axes[1:]:
+        axis.tick_params(labelleft=False)

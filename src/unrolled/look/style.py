@@ -1,0 +1,135 @@
+"""One look for all pictures: colours, fonts, and files that open anywhere.
+
+Colours are told apart by colour-blind readers and keep their order of darkness in grey; lines differ by dash and marker
+too. matplotlib is used through its objects alone, so a picture changes nothing outside itself. Left out: what is drawn.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from unrolled.errors import InputError, import_extra
+from unrolled.files import write_file
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.font_manager import FontProperties
+
+INK, FAINT, GRID, PAPER = "#1a1a1a", "#6b6b6b", "#e4e4e4", "#ffffff"
+PALETTE = ("#0b3c7d", "#c8501a", "#1b8a5a", "#8e3b8c", "#b8860b", "#3d9bd1", "#7a1f1f", "#5c5c5c")
+DASHES: tuple[Any, ...] = ("-", (0, (6, 2)), (0, (2, 1.5)), (0, (7, 2, 1.5, 2)), (0, (1, 1)), (0, (10, 3)))
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+SCALE = "cividis"  # dark to light throughout: a scale with two dark ends would hide the sign in grey
+FONT = "DejaVu Sans"  # comes with matplotlib, so measured and drawn widths agree on every machine
+FALLBACKS = (
+    "Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans SC", "Source Han Sans SC", "WenQuanYi Zen Hei",
+    "WenQuanYi Micro Hei", "PingFang SC", "Hiragino Sans GB", "Heiti SC", "Microsoft YaHei", "SimHei",
+    "Arial Unicode MS", "Droid Sans Fallback", "Unifont",
+)  # fmt: skip
+FONT_FILES = ("notosanscjk", "notosanssc", "sourcehansans", "wqy", "droidsansfallback", "unifont", "simhei")
+MISSING = "□"
+STILL, PAGE = (".png", ".svg"), ".html"
+
+
+def colour(i: int) -> str:
+    """The `i`-th colour of the palette, from the start again after the last."""
+    return PALETTE[i % len(PALETTE)]
+
+
+def figure(width: float, height: float, columns: int = 1, rows: int = 1) -> tuple[Figure, list[Axes]]:
+    """An empty figure of `width` x `height` inches and its axes, row by row, in the common look."""
+    made: Figure = import_extra("matplotlib.figure", "plot").Figure(
+        (width, height), facecolor=PAPER, layout="constrained"
+    )
+    axes = made.subplots(rows, columns, squeeze=False).ravel().tolist()
+    for axis in axes:
+        dress(axis)
+    return made, axes
+
+
+def dress(axis: Axes) -> None:
+    """Give an axis the common look: dark text on white, no box, a faint grid under the data."""
+    axis.set_facecolor(PAPER)
+    axis.grid(color=GRID, linewidth=0.7)
+    axis.set_axisbelow(True)
+    axis.spines[["top", "right"]].set_visible(False)
+    for side in ("left", "bottom"):
+        axis.spines[side].set_color(FAINT)
+    axis.tick_params(colors=FAINT, labelcolor=INK, labelsize=9)
+
+
+def save(picture: Figure, path: str | Path, dpi: int = 150) -> None:
+    """Write a matplotlib figure as .png or .svg (text as outlines, so it looks the same without our fonts)."""
+    path = Path(path)
+    suffix = check_type(path, STILL)
+    data = io.BytesIO()
+    picture.savefig(data, format=suffix[1:], dpi=dpi, metadata={"Date": None} if suffix == ".svg" else None)
+    write_picture(path, data.getvalue())
+
+
+def write_picture(path: Path, data: bytes) -> None:
+    """Write a finished picture; raises InputError where its folder does not exist."""
+    if not path.parent.is_dir():
+        raise InputError(f"the folder {path.parent} for {path.name} does not exist: create it, or choose another")
+    write_file(path, data)
+
+
+def check_type(path: Path, known: tuple[str, ...]) -> str:
+    """The lower-case ending of `path`, one of `known`; raises InputError otherwise."""
+    suffix = path.suffix.lower()
+    if suffix not in known:
+        shown = f"the type {suffix!r}" if suffix else "no type"
+        raise InputError(f"{path.name} has {shown}: end the name of the picture in {' or '.join(known)}")
+    return suffix
+
+
+def font(size: float, *, bold: bool = False, text: str = "") -> FontProperties:
+    """The common font at `size` points, with a fallback behind it if `text` needs one that is installed."""
+    manager = import_extra("matplotlib.font_manager", "plot")
+    families = [FONT, *(f for f in _fallbacks() if any(_draws(f, c) for c in text if not _draws(FONT, c)))]
+    made: FontProperties = manager.FontProperties(family=families, size=size, weight="bold" if bold else "normal")
+    return made
+
+
+def drawable(texts: Iterable[str]) -> tuple[list[str], str | None]:
+    """`texts` with □ for what no font here can draw, and one sentence that explains the boxes if there are any."""
+    families, missing, shown = (FONT, *_fallbacks()), set(), []
+    for text in texts:
+        lost = {c for c in text if not any(_draws(f, c) for f in families)}
+        missing |= lost
+        shown.append("".join(MISSING if c in lost else c for c in text))
+    if not missing:
+        return shown, None
+    few = ", ".join(f"U+{ord(c):04X}" for c in sorted(missing)[:3])
+    return shown, (
+        f"{MISSING} stands for {len(missing)} characters that no font found here can draw ({few}"
+        f"{' ...' if len(missing) > 3 else ''}): install one that can, such as Noto Sans CJK"
+    )
+
+
+@functools.cache
+def _fallbacks() -> tuple[str, ...]:
+    """Installed fonts for scripts that DejaVu Sans lacks, in order of preference."""
+    manager = import_extra("matplotlib.font_manager", "plot")
+    known = {entry.name for entry in manager.fontManager.ttflist}
+    if not known & set(FALLBACKS):  # matplotlib's list of fonts is a cache that may be older than the font
+        for path in manager.findSystemFonts():
+            if Path(path).stem.lower().replace("-", "").replace("_", "").startswith(FONT_FILES):
+                manager.fontManager.addfont(path)
+        known = {entry.name for entry in manager.fontManager.ttflist}
+    return tuple(name for name in FALLBACKS if name in known)
+
+
+def _draws(family: str, character: str) -> bool:
+    return ord(character) in _charmap(family)
+
+
+@functools.cache
+def _charmap(family: str) -> frozenset[int]:
+    manager = import_extra("matplotlib.font_manager", "plot")
+    return frozenset(manager.get_font(manager.findfont(family)).get_charmap())
