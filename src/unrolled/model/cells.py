@@ -57,11 +57,6 @@ class Cell(ABC):
     def shapes(inputs: int, hidden: int) -> Shapes:
         """The shape of each of `weights` by its name: what a model folder must hold."""
 
-    @staticmethod
-    @abstractmethod
-    def shapes(inputs: int, hidden: int) -> dict[str, tuple[int, ...]]:
-        """The names and shapes of `weights`."""
-
     @abstractmethod
     def project(self, x: Array) -> Array:
         """What the input x (..., inputs) brings to the step; rows for all characters when x is an embedding matrix."""
@@ -88,10 +83,6 @@ class ThreeChar(Cell):
             "weight_h": (hidden, hidden),
             "bias_h": (hidden,),
         }
-
-    @staticmethod
-    def shapes(inputs: int, hidden: int) -> dict[str, tuple[int, ...]]:
-        return {"weight_in": (hidden, inputs), "bias_in": (hidden,), "weight_h": (hidden, hidden), "bias_h": (hidden,)}
 
     def project(self, x: Array) -> Array:
         return relu(x @ self.W_in + self.b_in)
@@ -120,10 +111,6 @@ class Loop(Cell):
             "bias_h": (hidden,),
         }
 
-    @staticmethod
-    def shapes(inputs: int, hidden: int) -> dict[str, tuple[int, ...]]:
-        return {"weight_in": (hidden, inputs), "bias_in": (hidden,), "weight_h": (hidden, hidden), "bias_h": (hidden,)}
-
     def project(self, x: Array) -> Array:
         return relu(x @ self.W_in + self.b_in)
 
@@ -144,15 +131,6 @@ class Concat(Cell):
 
     @staticmethod
     def shapes(inputs: int, hidden: int) -> Shapes:
-        return {
-            "weight_in": (hidden, hidden + inputs),
-            "bias_in": (hidden,),
-            "weight_h": (hidden, hidden),
-            "bias_h": (hidden,),
-        }
-
-    @staticmethod
-    def shapes(inputs: int, hidden: int) -> dict[str, tuple[int, ...]]:
         return {
             "weight_in": (hidden, hidden + inputs),
             "bias_in": (hidden,),
@@ -182,10 +160,6 @@ class Elman(Cell):
     def shapes(inputs: int, hidden: int) -> Shapes:
         return gated(1, inputs, hidden)
 
-    @staticmethod
-    def shapes(inputs: int, hidden: int) -> dict[str, tuple[int, ...]]:
-        return gated(1, inputs, hidden)
-
     def project(self, x: Array) -> Array:
         return x @ self.W + self.b
 
@@ -209,10 +183,6 @@ class Gru(Cell):
 
     @staticmethod
     def shapes(inputs: int, hidden: int) -> Shapes:
-        return gated(3, inputs, hidden)
-
-    @staticmethod
-    def shapes(inputs: int, hidden: int) -> dict[str, tuple[int, ...]]:
         return gated(3, inputs, hidden)
 
     def project(self, x: Array) -> Array:
@@ -245,10 +215,6 @@ class Lstm(Cell):
     def shapes(inputs: int, hidden: int) -> Shapes:
         return gated(4, inputs, hidden)
 
-    @staticmethod
-    def shapes(inputs: int, hidden: int) -> dict[str, tuple[int, ...]]:
-        return gated(4, inputs, hidden)
-
     def project(self, x: Array) -> Array:
         return x @ self.W + self.b
 
@@ -272,10 +238,6 @@ class MinGru(Cell):
 
     @staticmethod
     def shapes(inputs: int, hidden: int) -> Shapes:
-        return {"weight_ih": (2 * hidden, inputs), "bias_ih": (2 * hidden,)}
-
-    @staticmethod
-    def shapes(inputs: int, hidden: int) -> dict[str, tuple[int, ...]]:
         return {"weight_ih": (2 * hidden, inputs), "bias_ih": (2 * hidden,)}
 
     def project(self, x: Array) -> Array:
@@ -350,12 +312,6 @@ def gated(gates: int, inputs: int, hidden: int) -> Shapes:
 def columns(matrix: Array) -> Array:
     """A weight matrix (out, in) laid out as (in, out), as `x @ W` reads it fastest."""
     return np.ascontiguousarray(matrix.T)
-
-
-def gated(gates: int, inputs: int, hidden: int) -> dict[str, tuple[int, ...]]:
-    """Names and shapes as in `torch.nn`: the rows of all gates one below the other, a bias for each of two matrices."""
-    rows = gates * hidden
-    return {"weight_ih": (rows, inputs), "weight_hh": (rows, hidden), "bias_ih": (rows,), "bias_hh": (rows,)}
 
 
 def halves(a: Array) -> tuple[Array, Array]:
