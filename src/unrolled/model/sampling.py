@@ -137,14 +137,20 @@ def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
     return powers
 
 
+def checked_stops(stop: str | Sequence[str]) -> tuple[str, ...]:
+    """The stop strings as a tuple; raises InputError for an empty one."""
+    stops = (stop,) if isinstance(stop, str) else tuple(stop)
+    if "" in stops:
+        raise InputError('a stop string is "", but must have at least one character')
+    return stops
+
+
 def until_stop(characters: Iterable[str], stop: Sequence[str]) -> Iterator[str]:
     """The characters before the first of the `stop` strings; what may still become one is held back until it is clear.
 
     Any of the strings stops, wherever the pieces of `characters` part; the string itself is not yielded, and nothing
-    further is taken from `characters`. Raises InputError for an empty stop string.
+    further is taken from `characters`.
     """
-    if any(not string for string in stop):
-        raise InputError('a stop string is "", but must have at least one character')
     held = ""
     for character in chain.from_iterable(characters):
         held += character

@@ -1,0 +1,103 @@
+"""The model card: README.md of a model folder, in plain words for a person who was handed the folder.
+
+Left out: any figure that was not measured; a run that is not finished has none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+_NAMES = {"train": "text it was trained on", "validation": "validation text", "test": "test text"}
+
+
+def model_card(sizes: Mapping[str, Any], training: Mapping[str, Any]) -> str:
+    """The card of a network of `sizes` (the fields of ModelConfig, and parameters) with the facts of its training."""
+    return "\n".join([*_head(sizes), *_what(sizes), *_trained(training), *_measured(training), *_use(), *_limits(), ""])
+
+
+def _head(sizes: Mapping[str, Any]) -> list[str]:
+    tags = ["character-language-model", "recurrent-network", str(sizes["rung"])]
+    return ["---", "library_name: unrolled", "pipeline_tag: text-generation", "tags:", *(f"- {t}" for t in tags), "---"]
+
+
+def _what(sizes: Mapping[str, Any]) -> list[str]:
+    layers = "one layer" if sizes["layers"] == 1 else f"{sizes['layers']} layers"
+    return [
+        "",
+        f"# A character model: {sizes['rung']}",
+        "",
+        "It reads a text one character at a time and gives the probability of each character that may come next. With",
+        "these probabilities it can write, and measure how surprising a text is.",
+        "",
+        f"- network: {sizes['rung']}, {layers} of {sizes['hidden']} hidden units, {sizes['parameters']:,} weights",
+        f"- characters known: {sizes['vocabulary'] - 1:,}, each a vector of {sizes['embedding']} numbers",
+    ]
+
+
+def _trained(training: Mapping[str, Any]) -> list[str]:
+    corpus = training.get("corpus", {})
+    facts = [
+        ("text", ", ".join(map(str, corpus.get("sources", [])))),
+        ("characters in the text", _count(corpus.get("characters"))),
+        ("SHA-256 of the text", corpus.get("sha256")),
+        ("characters read in training", _count(training.get("characters_seen"))),
+        ("minutes of training", f"{training['seconds'] / 60:.1f}" if "seconds" in training else None),
+    ]
+    lines = [f"- {name}: {value}" for name, value in facts if value]
+    return ["", "## What it was trained on", "", *(lines or ["Its training is not finished: nothing is recorded yet."])]
+
+
+def _measured(training: Mapping[str, Any]) -> list[str]:
+    rows = [
+        f"| {_NAMES.get(name, name)} | {loss['bits']:.3f} | {loss['nats']:.4f} |"
+        for name, loss in training.get("losses", {}).items()
+    ]
+    if not rows:
+        return []
+    head = ["| measured on | bits per character | nats per character |", "|---|---|---|"]
+    return [
+        "",
+        "## How well it predicts",
+        "",
+        *head,
+        *rows,
+        "",
+        "Lower is better. Training stopped reading before the validation text, which chose the weights kept.",
+    ]
+
+
+def _use() -> list[str]:
+    return [
+        "",
+        "## How to use it",
+        "",
+        "```sh",
+        'unrolled next FOLDER "part of "',
+        'unrolled generate FOLDER --prompt "This is " --length 400 --seed 1',
+        "unrolled score FOLDER some.txt",
+        "```",
+        "",
+        "```python",
+        "from unrolled import CharModel",
+        "",
+        'model = CharModel.from_pretrained("FOLDER")',
+        'model.next("part of ")',
+        "```",
+        "",
+        "NumPy is enough; no file of this folder can run code.",
+    ]
+
+
+def _limits() -> list[str]:
+    return [
+        "",
+        "## What to expect",
+        "",
+        "It knows nothing but the text above. It may repeat passages of it word for word, faults and private details",
+        "included, and what it writes is true only by chance.",
+    ]
+
+
+def _count(number: Any) -> str | None:
+    return f"{number:,}" if isinstance(number, int) else None
