@@ -46,7 +46,7 @@ class Corpus:
         return tuple(source.stamp() for source in self.sources)
 
     def pieces(self, on_read: Callable[[int], None] | None = None) -> Iterator[str]:
-        """The text in pieces of about a megabyte, none of them empty, with "\\n" for every newline.
+        """The text in pieces of 100 KB or so, none of them empty, with "\\n" for every newline.
 
         `on_read` is told the bytes read so far, of `bytes_total`. Where one piece ends and the next begins means
         nothing. Raises InputError for what cannot be read or decoded and for a corpus without any character.
@@ -54,13 +54,20 @@ class Corpus:
         done, last = 0, ""
         for source in self.sources:
             separator = "\n" if last not in ("", "\n") else ""
-            for piece in decode(_reported(source, done, on_read), source.encoding or self.encoding, source.name):
+            for piece in self._decoded(source, done, on_read):
                 text = separator + (_lower(piece) if self.lower else piece)
                 yield text
                 separator, last = "", text[-1]
             done += source.size
         if not last:
             raise InputError(f"{self.name} holds no text: it is empty, so there is nothing to learn from or to score")
+
+    def _decoded(self, source: Source, done: int, on_read: Callable[[int], None] | None) -> Iterator[str]:
+        def again() -> Iterator[bytes]:
+            return (block for block, _ in source.blocks())
+
+        encoding = source.encoding or self.encoding
+        return decode(_reported(source, done, on_read), encoding, source.name, again)
 
     def read(self) -> str:
         """The whole text as one string."""

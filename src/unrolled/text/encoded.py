@@ -136,14 +136,25 @@ def _parts(
     corpus: Corpus, vocabulary: Vocabulary, unknown: OnUnknown, on_read: Callable[[int], None] | None
 ) -> Iterator[Ids]:
     """The ids piece by piece; an unknown character is named with its place in the whole text."""
-    before, line = 0, 1
+    before = 0
     for piece in corpus.pieces(on_read):
         ids = vocabulary.encode(piece, "replace" if unknown == "error" else unknown)
-        if unknown == "error":
-            if not ids.all():
-                raise unknown_character(piece, int(np.argmin(ids)), before, line)  # the first UNKNOWN: it is the least
-            before, line = before + len(piece), line + piece.count("\n")
+        if unknown == "error" and not ids.all():
+            place = int(np.argmin(ids))  # the first unknown: its id is the least
+            raise unknown_character(piece, place, before, _line(corpus, before))
+        before += len(piece)
         yield ids
+
+
+def _line(corpus: Corpus, position: int) -> int:
+    """The line, counted from 1, of a position in the text: counting all along would take most of the time."""
+    line = 1
+    for piece in corpus.pieces():
+        line += piece.count("\n", 0, position)
+        position -= len(piece)
+        if position <= 0:
+            break
+    return line
 
 
 def _gathered(parts: Iterator[Ids], characters: int, vocabulary: Vocabulary) -> Ids:

@@ -11,7 +11,7 @@ import difflib
 import encodings.aliases
 import io
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from unrolled.errors import InputError
@@ -72,22 +72,23 @@ def known_encoding(name: str) -> str:
     return info.name
 
 
-def decode(blocks: Iterable[bytes], encoding: str, name: str) -> Iterator[str]:
+def decode(blocks: Iterable[bytes], encoding: str, name: str, again: Callable[[], Iterable[bytes]]) -> Iterator[str]:
     """The text of the file `name`, block by block: no byte order mark, and every newline as one "\\n".
 
-    Raises InputError with the byte offset, the line and the likely encoding where the bytes are not `encoding`.
+    Raises InputError with the byte offset, the line and the likely encoding where the bytes are not `encoding`; `again`
+    gives the same blocks once more, to find the line (counting lines all along would take most of the time).
     """
     decoder = codecs.getincrementaldecoder(encoding)()
     newlines = io.IncrementalNewlineDecoder(decoder, translate=True)
-    offset, line, start = 0, 1, True
+    offset, start = 0, True
     for block in _with_end(blocks):
         pending = len(decoder.getstate()[0])
         try:
             text = newlines.decode(block or b"", final=block is None)
         except UnicodeDecodeError as error:
-            raise _not_decodable(error, offset - pending, line, name) from None
+            bad = offset - pending + error.start
+            raise _not_decodable(error, bad, _line(again(), encoding, bad), name) from None
         offset += len(block or b"")
-        line += text.count("\n")
         if start and text:
             text, start = text.removeprefix("\ufeff"), False
         if text:
@@ -123,13 +124,23 @@ def _with_end(blocks: Iterable[bytes]) -> Iterator[bytes | None]:
     yield None
 
 
-def _not_decodable(error: UnicodeDecodeError, base: int, line: int, name: str) -> InputError:
-    bad = error.object[error.start]
-    before = error.object[: error.start]
-    line += before.count(b"\n") + before.replace(b"\r\n", b"").count(b"\r")
-    where = f"byte 0x{bad:02x} at offset {base + error.start:,}, on line {line:,}"
-    encoding = codecs.lookup(error.encoding).name
-    return InputError(f"{name} is not {encoding.upper()}: {where} is none of its characters. {_advice(error)}")
+def _line(blocks: Iterable[bytes], encoding: str, offset: int) -> int:
+    """The line, counted from 1, of the byte at `offset`."""
+    decoder = codecs.getincrementaldecoder(encoding)("replace")
+    newlines = io.IncrementalNewlineDecoder(decoder, translate=True)
+    line = 1
+    for block in blocks:
+        line += newlines.decode(block[:offset], final=len(block) >= offset).count("\n")
+        offset -= len(block)
+        if offset <= 0:
+            break
+    return line
+
+
+def _not_decodable(error: UnicodeDecodeError, offset: int, line: int, name: str) -> InputError:
+    where = f"byte 0x{error.object[error.start]:02x} at offset {offset:,}, on line {line:,}"
+    encoding = codecs.lookup(error.encoding).name.upper()
+    return InputError(f"{name} is not {encoding}: {where}, is none of its characters. {_advice(error)}")
 
 
 def _advice(error: UnicodeDecodeError) -> str:

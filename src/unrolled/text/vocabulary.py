@@ -6,6 +6,7 @@ memory (`encoded`).
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -27,8 +28,8 @@ ON_UNKNOWN = ("error", "replace", "skip")
 
 def code_points(text: str) -> Ids:
     """The code point of each character, in the narrowest of 8, 16 and 32 bits that is quick to get."""
-    if text.isascii():
-        return np.frombuffer(text.encode("ascii"), np.uint8)
+    with contextlib.suppress(UnicodeEncodeError):
+        return np.frombuffer(text.encode("latin-1"), np.uint8)
     narrow = text.encode("utf-16-le", "surrogatepass")
     if len(narrow) == 2 * len(text):  # no character needs two units
         return np.frombuffer(narrow, "<u2")
@@ -40,6 +41,7 @@ class Tally:
 
     def __init__(self) -> None:
         self._counts = np.zeros(sys.maxunicode + 1, np.int64)
+        self._pairs = np.zeros(1 << 16, np.int64)
 
     def add(self, piece: str) -> None:
         """Count the characters of one more piece."""
@@ -55,29 +57,33 @@ class Tally:
         """The vocabulary of what was counted, without characters seen fewer than `min_count` times."""
         if min_count < 1:
             raise InputError(f"min_count is {min_count}, but a character has to be seen at least 1 time")
-        seen = np.flatnonzero(self._counts)
-        kept = np.flatnonzero(self._counts >= min_count)
+        every = self._totals()
+        seen, kept = np.flatnonzero(every), np.flatnonzero(every >= min_count)
         if not len(kept):
             raise InputError(
                 f"every character stands fewer than {min_count} times in the text: lower min_count"
                 if len(seen)
                 else "the text is empty, so there is no character to learn"
             )
-        counts = self._counts[kept]
+        counts = every[kept]
         return Vocabulary(
             tuple(map(chr, kept.tolist())),
             tuple(counts.tolist()),
             merged=len(seen) - len(kept),
-            merged_count=int(self._counts.sum() - counts.sum()),
+            merged_count=int(every.sum() - counts.sum()),
         )
 
     def _add_bytes(self, codes: Ids) -> None:
         """Counting pairs of bytes halves the work, which is one step for each number counted."""
         even = len(codes) & ~1
-        pairs = np.bincount(codes[:even].view("<u2"), minlength=1 << 16).reshape(256, 256)
-        self._counts[:256] += pairs.sum(0) + pairs.sum(1)
+        self._pairs += np.bincount(codes[:even].view("<u2"), minlength=1 << 16)
         if even < len(codes):
             self._counts[codes[-1]] += 1
+
+    def _totals(self) -> NDArray[np.int64]:
+        totals, pairs = self._counts.copy(), self._pairs.reshape(256, 256)
+        totals[:256] += pairs.sum(0) + pairs.sum(1)
+        return totals
 
 
 @dataclass(frozen=True)
@@ -138,7 +144,8 @@ class Vocabulary:
         if unknown == "replace" or ids.all():
             return ids
         if unknown == "skip":
-            return ids[ids != UNKNOWN]
+            known: Ids = ids[ids != UNKNOWN]
+            return known
         raise unknown_character(text, int(np.flatnonzero(ids == UNKNOWN)[0]))
 
     def decode(self, ids: Iterable[int] | NDArray[np.integer[Any]]) -> str:
@@ -200,7 +207,8 @@ class Vocabulary:
         codes = code_points(text)
         if codes.dtype == np.uint8 and self.dtype == np.uint8:
             return np.frombuffer(codes.tobytes().translate(self._byte_table), np.uint8)
-        return self._table.take(codes, mode="clip")
+        ids: Ids = self._table.take(codes, mode="clip")
+        return ids
 
     @cached_property
     def _byte_table(self) -> bytes:
