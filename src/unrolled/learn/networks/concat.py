@@ -6,12 +6,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from unrolled.learn.networks.recurrence import (
     Recurrence,
     State,
+    first_derivative_only,
     time_first,
     under_autocast,
     uniform_as_linear,
@@ -59,8 +59,8 @@ class _Concat(torch.autograd.Function):
         return hidden
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        first_derivative_only()
         r, hidden, start, inner, outer = ctx.saved_tensors
         inner_deltas, outer_deltas = torch.empty_like(r), torch.empty_like(hidden)
         last = len(hidden) - 1

@@ -10,10 +10,16 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from unrolled.learn.networks.recurrence import Recurrence, State, time_first, under_autocast, weight
+from unrolled.learn.networks.recurrence import (
+    Recurrence,
+    State,
+    first_derivative_only,
+    time_first,
+    under_autocast,
+    weight,
+)
 from unrolled.learn.networks.rnn import weight_gradient
 
 
@@ -61,8 +67,8 @@ class _Gru(torch.autograd.Function):
         return hidden
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        first_derivative_only()
         activations, inner, hidden, start, weight = ctx.saved_tensors
         size = start.shape[1]
         deltas = torch.empty_like(activations)  # of the sums inside r, z and n

@@ -10,10 +10,16 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from unrolled.learn.networks.recurrence import Recurrence, State, time_first, under_autocast, weight
+from unrolled.learn.networks.recurrence import (
+    Recurrence,
+    State,
+    first_derivative_only,
+    time_first,
+    under_autocast,
+    weight,
+)
 
 
 class MinGru(Recurrence):
@@ -67,8 +73,8 @@ class _Scan(torch.autograd.Function):
         return hidden
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, ...]:
+        first_derivative_only()
         keep, hidden, start = ctx.saved_tensors
         to_add = gradient.flip(0)
         # d_t = gradient_t + keep_{t+1} d_{t+1}; the first factor meets nothing, so which one stands there is no matter

@@ -37,11 +37,12 @@ class CharNetwork(nn.Module):
             raise unknown_name("rung", config.rung, RUNGS)
         self.config, self.dropout, self._masks = config, dropout or Dropout(), Masks()
         sizes = [config.embedding] + [config.hidden] * config.layers
-        self.embedding = nn.Embedding(config.vocabulary, config.embedding)
+        # By way of "meta", which has no values: the constructors of torch.nn draw theirs from the ambient generator.
+        self.embedding = nn.Embedding(config.vocabulary, config.embedding, device="meta").to_empty(device="cpu")
         self.layers = nn.ModuleList(
             RUNGS[config.rung](inputs, config.hidden, config.nonlinearity) for inputs in sizes[:-1]
         )
-        self.head = nn.Linear(config.hidden, config.vocabulary)
+        self.head = nn.Linear(config.hidden, config.vocabulary, device="meta").to_empty(device="cpu")
         self._initialise(torch.Generator().manual_seed(seed))
 
     def forward(self, ids: Tensor, state: State) -> tuple[Tensor, State]:

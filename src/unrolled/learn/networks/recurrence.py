@@ -90,3 +90,12 @@ def under_autocast(*tensors: Tensor) -> tuple[Tensor, ...]:
     if not torch.is_autocast_enabled(kind):
         return tensors
     return tuple(tensor.to(torch.get_autocast_dtype(kind)) for tensor in tensors)
+
+
+def first_derivative_only() -> None:
+    """Called by our own backward passes: refuses to be differentiated again, which would be wrong without a word.
+
+    PyTorch's `once_differentiable` lets it pass where the incoming gradient is a constant.
+    """
+    if torch.is_grad_enabled():
+        raise RuntimeError("this recurrence has first derivatives only: leave out create_graph=True")

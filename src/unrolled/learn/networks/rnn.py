@@ -10,10 +10,16 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from unrolled.learn.networks.recurrence import Recurrence, State, time_first, under_autocast, weight
+from unrolled.learn.networks.recurrence import (
+    Recurrence,
+    State,
+    first_derivative_only,
+    time_first,
+    under_autocast,
+    weight,
+)
 
 
 class Rnn(Recurrence):
@@ -60,8 +66,8 @@ class _Elman(torch.autograd.Function):
         return projected
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        first_derivative_only()
         hidden, start, weight = ctx.saved_tensors
         deltas = torch.empty_like(hidden)  # the gradient of each step's sum, before its nonlinearity
         last = len(hidden) - 1
