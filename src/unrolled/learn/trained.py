@@ -1,0 +1,21 @@
+"""A trained network, back from its model folder, for what needs gradients or many places at once.
+
+Left out: everything NumPy alone can do; that is `unrolled.model`.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from unrolled.learn.networks.network import CharNetwork
+from unrolled.model.folder import ModelParts
+
+
+def network_of(parts: ModelParts) -> CharNetwork:
+    """The network of a model folder, its weights frozen, in evaluation mode.
+
+    `parts` is what `unrolled.model.folder.read_model` gives.
+    """
+    network = CharNetwork(parts.config)
+    network.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in parts.weights.items()})
+    return network.eval().requires_grad_(False)

@@ -1,0 +1,269 @@
+"""The memory lab: tasks that a network which forgets cannot win, and every rung of the ladder at them.
+
+`adding` (Hochreiter and Schmidhuber 1997, in the form of Le, Jaitly and Hinton 2015) and `copy` (Arjovsky, Shah and
+Bengio 2016). The recurrences are those of the ladder, with a linear head and real-valued inputs. Left out: text, and
+anything that tunes a rung: all run with the same settings.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from unrolled.errors import InputError, unknown_name
+from unrolled.learn.networks import RUNGS
+
+TEST_SEQUENCES = 1024
+EVERY = 50
+"""Steps between two measurements of the loss."""
+
+
+class Task(ABC):
+    """Sequences with real-valued inputs (batch, time, inputs) and a target that needs their first part at their end."""
+
+    name: ClassVar[str]
+    inputs: ClassVar[int]
+    outputs: ClassVar[int]
+    measure: ClassVar[str]
+    """What the loss is, with its unit."""
+    baseline: ClassVar[float]
+    """The loss of the best answer that remembers nothing."""
+    baseline_meaning: ClassVar[str]
+    solved: ClassVar[float]
+    """The loss below which a network counts as having solved the task."""
+
+    @abstractmethod
+    def batch(self, count: int, length: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """`count` sequences and their targets."""
+
+    @abstractmethod
+    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """The mean loss of outputs (batch, time, outputs)."""
+
+
+class Adding(Task):
+    """Add the two marked ones of `length` uniform numbers, one of them in each half; asked at the end.
+
+    The literature prints 0.1767 for always answering 1; the variance of the sum of two uniform numbers is 1/6 = 0.1667.
+    """
+
+    name, inputs, outputs = "adding", 2, 1
+    measure = "mean squared error"
+    baseline = 1 / 6
+    baseline_meaning = "always answering 1"
+    solved = 0.01
+
+    def batch(self, count: int, length: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        if length < 2:
+            raise InputError(f"the adding problem needs a length of at least 2, not {length}: two numbers are added")
+        numbers, marks, rows = torch.rand(count, length, generator=generator), torch.zeros(count, length), range(count)
+        first = torch.randint(0, length // 2, (count,), generator=generator)
+        second = torch.randint(length // 2, length, (count,), generator=generator)
+        marks[rows, first] = marks[rows, second] = 1
+        return torch.stack([numbers, marks], dim=2), (numbers * marks).sum(1)
+
+    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        return functional.mse_loss(outputs[:, -1, 0], targets)
+
+
+class Copy(Task):
+    """Say again `ITEMS` symbols of 8 after `length` blanks; only the saying again is scored."""
+
+    SYMBOLS, ITEMS = 8, 5
+    name, inputs, outputs = "copy", SYMBOLS + 2, SYMBOLS
+    measure = "nats per symbol said again"
+    baseline = math.log(SYMBOLS)
+    baseline_meaning = "guessing among 8 symbols"
+    solved = 0.1
+
+    def batch(self, count: int, length: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        if length < 1:
+            raise InputError(f"the copy task needs a length of at least 1, not {length}: that many blanks are waited")
+        symbols = torch.randint(0, self.SYMBOLS, (count, self.ITEMS), generator=generator)
+        blank, ask = self.SYMBOLS, self.SYMBOLS + 1
+        ids = torch.cat([symbols, torch.full((count, length), blank), torch.full_like(symbols, ask)], dim=1)
+        return functional.one_hot(ids, self.inputs).float(), symbols
+
+    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        return functional.cross_entropy(outputs[:, -self.ITEMS :].flatten(0, 1), targets.flatten())
+
+
+TASKS: dict[str, type[Task]] = {task.name: task for task in (Adding, Copy)}
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A rung, and its nonlinearity where the rung offers a choice."""
+
+    rung: str
+    nonlinearity: str | None = None
+
+    @classmethod
+    def of(cls, name: str) -> Contestant:
+        """Read `"gru"` or `"irnn:tanh"`. `irnn` alone is the paper's, with ReLU. Raises InputError."""
+        rung, _, nonlinearity = name.partition(":")
+        if rung not in RUNGS:
+            raise unknown_name("rung", rung, RUNGS)
+        if rung == "three-char":
+            raise InputError("three-char sees three characters and has no memory to test: choose another rung")
+        return cls(rung, nonlinearity or ("relu" if rung == "irnn" else None))
+
+    @property
+    def label(self) -> str:
+        """How curves and tables call it."""
+        starts = {"rnn": "rnn, tanh, default start", "irnn": f"irnn, {self.nonlinearity}, identity start"}
+        return starts.get(self.rung, self.rung)
+
+
+@dataclass(frozen=True)
+class LabSettings:
+    """How each contestant is trained: Adam, fresh sequences in every batch, gradients clipped by their norm."""
+
+    lengths: tuple[int, ...] = (100,)
+    """Lengths of the sequences (of the wait, for `copy`)."""
+    hidden: int = 64
+    """Size of the hidden state."""
+    steps: int = 2000
+    """Batches at most; training ends early where the task is solved."""
+    batch: int = 64
+    """Sequences in a batch."""
+    learning_rate: float = 3e-3
+    """Of Adam."""
+    clip: float = 1.0
+    """Largest norm of a gradient."""
+    seed: int = 0
+    """Of the start weights and the sequences."""
+
+    def __post_init__(self) -> None:
+        sizes = {
+            "length": min(self.lengths, default=0),
+            "hidden": self.hidden,
+            "steps": self.steps,
+            "batch": self.batch,
+        }
+        for name, size in sizes.items():
+            if size < 1:
+                raise InputError(f"the lab was given {name} {size}, but a whole number from 1 on was expected")
+
+
+@dataclass(frozen=True)
+class LabCurve:
+    """One contestant at one length."""
+
+    contestant: Contestant
+    length: int
+    steps: tuple[int, ...]
+    losses: tuple[float, ...]
+    """On sequences that were never trained on, after each of `steps`."""
+    solved_at: int | None
+    """The step at which the loss was below the task's `solved`, or None."""
+    diverged_at: int | None
+    """The step at which the loss was no longer finite, or None. The curve ends before it."""
+    seconds: float
+
+
+@dataclass(frozen=True)
+class LabResult:
+    """A task, its settings and a curve per contestant and length."""
+
+    task: str
+    measure: str
+    baseline: float
+    baseline_meaning: str
+    settings: LabSettings
+    curves: tuple[LabCurve, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything, as JSON takes it."""
+        return asdict(self)
+
+
+def run_lab(
+    task: str,
+    rungs: Sequence[str],
+    settings: LabSettings,
+    on_point: Callable[[str, int, int, float], None] | None = None,
+) -> LabResult:
+    """Train every rung of `rungs` at every length.
+
+    `on_point(label, length, step, loss)` is called with each measurement. Raises InputError for a task or rung that is
+    not known.
+    """
+    if task not in TASKS:
+        raise unknown_name("task", task, TASKS)
+    kind, contestants = TASKS[task](), [Contestant.of(name) for name in rungs]
+    curves = [train_at(kind, c, length, settings, on_point) for length in settings.lengths for c in contestants]
+    return LabResult(task, kind.measure, kind.baseline, kind.baseline_meaning, settings, tuple(curves))
+
+
+def train_at(
+    task: Task,
+    contestant: Contestant,
+    length: int,
+    settings: LabSettings,
+    on_point: Callable[[str, int, int, float], None] | None = None,
+) -> LabCurve:
+    """One contestant at one length: its curve, which ends where the task is solved."""
+    started, generator = time.monotonic(), torch.Generator().manual_seed(settings.seed)
+    network = LabNetwork(task, contestant, settings.hidden, generator)
+    optimizer = torch.optim.Adam(network.parameters(), settings.learning_rate)
+    test = task.batch(TEST_SEQUENCES, length, torch.Generator().manual_seed(settings.seed + 1))
+    points: list[tuple[int, float]] = []
+    diverged = None
+    for step in range(1, settings.steps + 1):
+        _train_on(network, optimizer, task, task.batch(settings.batch, length, generator), settings.clip)
+        if step % EVERY and step < settings.steps:
+            continue
+        loss = _tested(network, task, *test)
+        if not math.isfinite(loss):
+            diverged = step
+            break
+        points.append((step, loss))
+        if on_point:
+            on_point(contestant.label, length, step, loss)
+        if loss < task.solved:
+            break
+    steps, losses = zip(*points, strict=True) if points else ((), ())
+    solved = steps[-1] if losses and losses[-1] < task.solved else None
+    return LabCurve(contestant, length, steps, losses, solved, diverged, time.monotonic() - started)
+
+
+class LabNetwork(nn.Module):
+    """One recurrence of the ladder and a linear head, on real-valued inputs."""
+
+    def __init__(self, task: Task, contestant: Contestant, hidden: int, generator: torch.Generator) -> None:
+        super().__init__()
+        self.layer = RUNGS[contestant.rung](task.inputs, hidden, contestant.nonlinearity)
+        self.layer.initialise(generator)
+        self.head = nn.Linear(hidden, task.outputs)
+        for parameter in self.head.parameters():
+            nn.init.uniform_(parameter, -(hidden**-0.5), hidden**-0.5, generator=generator)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, time, inputs) -> (batch, time, outputs)."""
+        h, _ = self.layer(x, self.layer.initial_state(len(x)))
+        outputs: Tensor = self.head(h)
+        return outputs
+
+
+def _train_on(
+    network: LabNetwork, optimizer: torch.optim.Optimizer, task: Task, batch: tuple[Tensor, Tensor], clip: float
+) -> None:
+    x, target = batch
+    optimizer.zero_grad()
+    task.loss(network(x), target).backward()  # type: ignore[no-untyped-call]
+    nn.utils.clip_grad_norm_(network.parameters(), clip)
+    optimizer.step()
+
+
+@torch.no_grad()
+def _tested(network: LabNetwork, task: Task, x: Tensor, target: Tensor) -> float:
+    return float(task.loss(network(x), target))

@@ -1,0 +1,237 @@
+"""The memory ruler against networks whose memory is known, and its gradients against independent formulas."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from small import echoing_text, finite_difference, network_for, shift_register, trained_on
+
+from unrolled.errors import InputError
+from unrolled.learn.networks import RUNGS
+from unrolled.look.influence import connectivity, influence
+from unrolled.look.intervals import beyond_chance, binned, bins, mean_with_interval
+from unrolled.look.memory import MEASURES, WHOLE, measure_memory
+from unrolled.look.sites import KINDS, Sites, choose_sites
+from unrolled.text.vocabulary import Vocabulary
+
+
+def sites_at(places, distance, warm_up, others=None):
+    others = np.zeros(len(places), np.int64) if others is None else np.array(others)
+    return Sites(np.array(places), others, distance, warm_up)
+
+
+def logit_of_window(network, vectors, state, target):
+    """The last logit of one window as a function of its input vectors, written out on its own."""
+    h = vectors[None]
+    for layer, start in zip(network.layers, network._by_layer(state), strict=True):
+        h, _ = layer(h.clone(), start)
+    return network.head(h[:, -1])[0, target]
+
+
+@pytest.mark.parametrize("rung", list(RUNGS))
+def test_connectivity_equals_finite_differences(rung):
+    text = echoing_text(60, 3, seed=4)
+    network, vocabulary = network_for(text, rung, hidden=6, embedding=5, layers=2)
+    network.double().eval().requires_grad_(False)
+    ids, sites = vocabulary.encode(text), sites_at([12, 30], distance=7, warm_up=9)
+    measured = connectivity(network, ids, sites)
+    for row, place in zip(measured, sites.places, strict=True):
+        window = torch.from_numpy(ids[place - 9 : place + 8].astype(np.int64))
+        _, state = network(window[None, :9], network.initial_state(1))
+        vectors = network.embedding.weight[window[9:16]]
+        gradient = finite_difference(lambda v: logit_of_window(network, v, state, window[16]), vectors)
+        np.testing.assert_allclose(row, gradient.norm(dim=1).flip(0), rtol=1e-6, atol=1e-9)
+
+
+def test_connectivity_of_mingru_is_a_product_of_gates():
+    text = echoing_text(80, 3, seed=5)
+    network, vocabulary = network_for(text, "mingru", hidden=7, embedding=5)
+    network.double().eval().requires_grad_(False)
+    ids, place, distance, warm_up = vocabulary.encode(text), 40, 12, 20
+    measured = connectivity(network, ids, sites_at([place], distance, warm_up))[0]
+
+    weights = {name: value.numpy() for name, value in network.state_dict().items()}
+    w_z, w_v = np.split(weights["layers.0.weight_ih"], 2)
+    b_z, b_v = np.split(weights["layers.0.bias_ih"], 2)
+    x = weights["embedding.weight"][ids[place - warm_up : place + distance]]
+    z, v = 1 / (1 + np.exp(-(x @ w_z.T + b_z))), x @ w_v.T + b_v
+    sigma = 1 / (1 + np.exp(-v))
+    c, slope = np.where(v >= 0, v + 0.5, sigma), np.where(v >= 0, 1.0, sigma * (1 - sigma))
+    h = np.zeros((len(x) + 1, 7))
+    for t in range(len(x)):
+        h[t + 1] = (1 - z[t]) * h[t] + z[t] * c[t]
+    head = weights["head.weight"][ids[place + distance]]
+    for k in range(1, distance + 1):
+        t = len(x) - k
+        gates = np.prod(1 - z[t + 1 :], axis=0)
+        to_z, to_v = z[t] * (1 - z[t]) * (c[t] - h[t]), z[t] * slope[t]
+        gradient = (head * gates * to_z) @ w_z + (head * gates * to_v) @ w_v
+        assert measured[k - 1] == pytest.approx(np.linalg.norm(gradient), rel=1e-10)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no cuDNN here")
+def test_connectivity_on_cudnn_in_evaluation_mode_is_that_of_the_cpu():
+    text = echoing_text(400, 3)
+    network, vocabulary = network_for(text, "lstm")
+    network.eval()
+    ids, sites = vocabulary.encode(text), sites_at(range(50, 90), distance=20, warm_up=20)
+    expected = connectivity(network, ids, sites)
+    np.testing.assert_allclose(connectivity(network.cuda(), ids, sites), expected, rtol=1e-3, atol=1e-6)
+
+
+def test_gradients_leave_the_network_as_it_was():
+    text = echoing_text(200, 3)
+    network, vocabulary = network_for(text, "lstm")
+    connectivity(network, vocabulary.encode(text), sites_at([50, 60], 10, 10))
+    assert all(parameter.grad is None and parameter.requires_grad for parameter in network.parameters())
+
+
+@pytest.mark.parametrize("rung", ["rnn", "lstm", "mingru"])
+def test_influence_equals_reading_every_variant_from_the_start(rung):
+    text = echoing_text(60, 2, seed=6)
+    network, vocabulary = network_for(text, rung, hidden=9)
+    network.double().eval().requires_grad_(False)
+    ids, distance, warm_up, place, other = vocabulary.encode(text).astype(np.int64), 5, 11, 20, 3
+    found = influence(network, ids, sites_at([place], distance, warm_up, [other]))
+
+    def predict(window):
+        logits, _ = network(torch.tensor(window)[None], network.initial_state(1))
+        return torch.log_softmax(logits[0, -1], 0).numpy()
+
+    for k in range(1, distance + 1):
+        window = ids[place - warm_up : place + k]
+        changed = np.concatenate([window[:warm_up], ids[[other]], window[warm_up + 1 :]])
+        p, q, short, real = predict(window), predict(changed), predict(window[warm_up:]), ids[place + k]
+        assert found.divergence[0, k - 1] == pytest.approx((np.exp(p) * (p - q)).sum(), abs=1e-12)
+        assert found.cost[0, k - 1] == pytest.approx(p[real] - q[real], abs=1e-12)
+        assert found.missing[0, k - 1] == pytest.approx(p[real] - short[real], abs=1e-12)
+        assert found.loss[0, k - 1] == pytest.approx(-p[real], abs=1e-12)
+
+
+@pytest.mark.parametrize("length", [1, 2, 7, 19, 40])
+def test_the_ruler_finds_the_length_of_a_shift_register(length):
+    text = echoing_text(1500, length, seed=length)
+    vocabulary = Vocabulary.of(text)
+    network = shift_register(vocabulary, length)
+    memory = measure_memory(network, vocabulary.encode(text), text, distance=64, places=300, seed=1)
+    assert memory.characters == length
+    causal, bin_of_length = memory.curves["causal"][WHOLE], None
+    for b, (near, far) in enumerate(zip(causal.near, causal.far, strict=True)):
+        if near <= length <= far:
+            bin_of_length = b
+        else:
+            assert causal.mean[b] == pytest.approx(0, abs=1e-6)
+    assert causal.low[bin_of_length] > 0.005
+    context = memory.curves["context"][WHOLE]
+    assert (context.mean[context.far < length] > 0.02).all()
+    assert context.mean[context.near >= length] == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("delay", [2, 5])
+def test_the_ruler_finds_what_a_network_learned(delay):
+    text = echoing_text(12000, delay, faithful=0.9, seed=3)
+    network, vocabulary = trained_on(text[:8000], "gru", steps=200, hidden=24, window=24, seed=1)
+    held_out = text[8000:]
+    memory = measure_memory(network, vocabulary.encode(held_out), held_out, distance=32, places=400)
+    cost = memory.curves["cost"][WHOLE]
+    assert cost.near[cost.mean.argmax()] == delay
+    assert memory.characters is not None
+    assert delay <= memory.characters <= 2 * delay  # what is copied, not the noise behind it
+
+
+@pytest.mark.parametrize("rung", ["gru", "mingru"])
+def test_the_ruler_finds_nothing_where_characters_are_independent(rung):
+    text = echoing_text(12000, 1, faithful=0.0, seed=8)
+    network, vocabulary = trained_on(text[:6000], rung, steps=80, hidden=24, window=16, seed=2)
+    held_out = text[6000:]
+    memory = measure_memory(network, vocabulary.encode(held_out), held_out, distance=64, places=500)
+    assert memory.characters is None
+    assert memory.curves["causal"][WHOLE].mean[0] > 1e-6  # the network reacts, but to no avail
+
+
+def test_the_ruler_finds_nothing_in_an_untrained_network():
+    text = echoing_text(3000, 4, faithful=0.9)
+    network, vocabulary = network_for(text, "lstm")
+    assert measure_memory(network.eval(), vocabulary.encode(text), text, distance=32, places=300).characters is None
+
+
+def test_chance_is_exceeded_as_rarely_as_stated():
+    """100 sets of 40 columns without effect, heavy-tailed as costs are: 5 or more alarms have probability < 0.004."""
+    rng = np.random.default_rng(0)
+    alarms = sum(beyond_chance(rng.standard_t(3, (200, 40)), rng, 0.01, 400).any() for _ in range(100))
+    assert alarms < 5
+    assert beyond_chance(rng.standard_t(3, (200, 40)) + 1, rng).all()
+
+
+def test_bootstrap_interval_of_a_mean_is_that_of_theory():
+    rng = np.random.default_rng(1)
+    values = rng.normal(3, 2, (2000, 1))
+    mean, low, high = mean_with_interval(values, np.ones_like(values), rng, resamples=2000)
+    error = 1.96 * values.std() / np.sqrt(2000)
+    assert mean == pytest.approx(values.mean())
+    assert (low[0], high[0]) == pytest.approx((mean[0] - error, mean[0] + error), abs=0.15 * error)
+
+
+@given(st.integers(1, 400))
+def test_bins_cover_every_distance_once(distance):
+    edges = bins(distance)
+    assert edges[0] == 1
+    assert edges[-1] == distance + 1
+    assert (np.diff(edges) >= 1).all()
+    assert binned(np.ones((2, distance)), edges).sum() == 2 * distance
+
+
+def test_curves_by_kind_of_place_look_at_the_character_before_the_prediction():
+    """In 'ab ab ab ...' a network that repeats what stands 3 back; after a space the answer is always 'a'."""
+    text = "xyz qr\nst \"uv\" " * 120
+    vocabulary = Vocabulary.of(text)
+    memory = measure_memory(shift_register(vocabulary, 4), vocabulary.encode(text), text, distance=8, places=900)
+    assert set(memory.curves) == set(MEASURES)
+    for curves in memory.curves.values():
+        assert set(curves) == {WHOLE, *KINDS}
+    cost = memory.curves["cost"]
+    assert np.isfinite(cost["after a newline"].mean).all()
+    assert cost["after a newline"].mean[0] == 0
+    assert json.loads(json.dumps(memory.to_json(), allow_nan=False))["memory"] == memory.characters
+
+
+def test_rare_kinds_of_place_have_no_curve():
+    text = echoing_text(1000, 2)
+    vocabulary = Vocabulary.of(text)
+    memory = measure_memory(shift_register(vocabulary, 2), vocabulary.encode(text), text, distance=8, places=200)
+    assert np.isnan(memory.curves["causal"]["after a newline"].mean).all()
+    assert set(memory.to_json()["curves"]["causal"]["after a newline"]["mean"]) == {None}
+
+
+def test_sites_are_exchanged_for_different_characters_of_the_text():
+    text = echoing_text(500, 1, symbols="aab")
+    sites = choose_sites(text, 100, 50, np.random.default_rng(0))
+    assert len(sites) == 100
+    assert all(text[i] != text[j] for i, j in zip(sites.places, sites.others, strict=True))
+    assert sites.places.min() >= 50
+    assert sites.places.max() + 50 < 500
+
+
+def test_same_seed_same_sites():
+    text = echoing_text(500, 1)
+    first, second, other = (choose_sites(text, 100, 20, np.random.default_rng(s)).places for s in (1, 1, 2))
+    assert (first == second).all()
+    assert (first != other).any()
+
+
+@pytest.mark.parametrize(
+    ("text", "distance", "message"),
+    [
+        ("abc" * 50, 100, "has 150 characters, but measuring 100 back needs 300"),
+        ("abc" * 50, 100, "distance of at most 25"),
+        ("abc", 5, "give a longer text"),
+        ("a" * 1000, 5, "says 'a' almost everywhere"),
+        ("abc" * 50, 0, "distance 0"),
+    ],
+)
+def test_texts_that_cannot_be_measured(text, distance, message):
+    with pytest.raises(InputError, match=message):
+        choose_sites(text, 100, distance, np.random.default_rng(0))
