@@ -1,0 +1,76 @@
+"""Counting lines that stand in a text more than once, in memory that does not grow with it.
+
+Each line becomes a 64-bit hash, a sum of one mixed number for each character and its place, so that lines may cross the
+blocks in which a text comes. Beyond some million lines only those with the smallest hashes are kept, which is a fair
+sample: a line and its copies have the same hash, so they are kept or left together.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unrolled.text.vocabulary import Ids
+
+LONG_LINE = 20  # shorter lines repeat in every text: names of speakers, headings, brackets
+MAX_KEPT = 1 << 22
+_SEED = 20  # fixed: the hashes never leave the process, and equal texts should give equal reports
+_STEP = np.uint64(0x9E3779B97F4A7C15)  # odd, so that places up to 2**64 differ (the golden ratio, as in splitmix64)
+
+
+class RepeatedLines:
+    """Counts the lines of ids given to `add`; `newline` is the id that ends a line, None where there is none."""
+
+    def __init__(self, vocabulary: int, newline: int | None, max_kept: int = MAX_KEPT) -> None:
+        self.lines = 0
+        self.long_lines = 0
+        self._newline = newline
+        self._random = np.random.default_rng(_SEED).integers(1 << 63, size=vocabulary, dtype=np.uint64)
+        self._hash, self._length = np.zeros(1, np.uint64), 0  # of the line that is not at its end yet
+        self._kept: list[NDArray[np.uint64]] = []
+        self._kept_lines, self._max_kept, self._limit = 0, max_kept, (1 << 64) - 1
+
+    def add(self, ids: Ids) -> None:
+        """Take in the next block of the text, (character,)."""
+        ends = np.flatnonzero(ids == self._newline) if self._newline is not None else np.empty(0, np.intp)
+        starts = np.concatenate(([0], ends + 1))
+        lengths = np.diff(np.append(starts, len(ids) + 1)) - 1
+        places = np.arange(len(ids)) - np.repeat(starts, lengths + 1)[:-1]
+        places[: lengths[0]] += self._length
+        hashes = np.add.reduceat(self._mixed(ids, places, ends), starts)
+        hashes[:1] += self._hash
+        lengths[0] += self._length
+        self._hash, self._length = hashes[-1:], int(lengths[-1])
+        self._keep(hashes[:-1], lengths[:-1])
+
+    def end(self) -> None:
+        """Take the last line, if the text did not end in a newline."""
+        if self._length:
+            self._keep(self._hash, np.array([self._length]))
+
+    def repeated(self) -> int:
+        """How many long lines are the same as an earlier one; an estimate where only a sample was kept."""
+        if not self._kept_lines:
+            return 0
+        different = len(np.unique(np.concatenate(self._kept)))
+        return round((1 - different / self._kept_lines) * self.long_lines)
+
+    def _mixed(self, ids: Ids, places: NDArray[np.intp], ends: NDArray[np.intp]) -> NDArray[np.uint64]:
+        """A number for each character at its place, 0 for newlines, and one 0 more for an empty line at the end."""
+        mixed = np.zeros(len(ids) + 1, np.uint64)
+        mixed[:-1] = self._random[ids] ^ (places.astype(np.uint64) * _STEP)
+        mixed *= mixed  # not linear: else the sum would forget the order of some characters
+        mixed[ends] = 0
+        return mixed
+
+    def _keep(self, hashes: NDArray[np.uint64], lengths: NDArray[np.intp]) -> None:
+        self.lines += len(hashes)
+        long = lengths >= LONG_LINE
+        self.long_lines += int(long.sum())
+        self._kept.append(hashes[long & (hashes <= np.uint64(self._limit))])
+        self._kept_lines += len(self._kept[-1])
+        while self._kept_lines > self._max_kept:
+            self._limit //= 2
+            every = np.concatenate(self._kept)
+            self._kept = [every[every <= np.uint64(self._limit)]]
+            self._kept_lines = len(self._kept[0])
