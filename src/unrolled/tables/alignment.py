@@ -1,0 +1,149 @@
+"""Several networks, one coordinate system: orthogonal Procrustes, the average, and how far the networks agree.
+
+A network may turn its vectors freely, because the next layer turns them back; only after undoing that can vectors of
+several networks, or of several folds, be averaged or compared. Left out: training, and what a vector is used for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+ROUNDS = 5
+NEIGHBOURS = 5
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """How each network's vectors move into the shared coordinates: (v - centre) @ rotation.
+
+    `centres` (network, dimension), `rotations` (network, dimension, dimension).
+    """
+
+    centres: Array
+    rotations: Array
+
+    def apply(self, tables: NDArray[np.floating]) -> Array:
+        """(network, row, dimension) in own coordinates -> the same in shared ones."""
+        moved: Array = (tables.astype(np.float64) - self.centres[:, None]) @ self.rotations
+        return moved
+
+
+def align(tables: NDArray[np.floating], shared: NDArray[np.bool_], reference: Array | None = None) -> Alignment:
+    """Turn the vectors of several networks onto each other, or onto `reference` (row, dimension) where given.
+
+    `tables` is (network, row, dimension); only the `shared` rows, bool (row,), count. Without a reference the networks
+    meet in the middle (generalised Procrustes) and the result is turned to its main axes, the widest first, each with
+    its largest entry positive: the same vectors then always look the same.
+    """
+    rows = tables[:, shared].astype(np.float64)
+    centres = rows.mean(axis=1)
+    rows = rows - centres[:, None]
+    if reference is not None:
+        return Alignment(centres, rotations_onto(rows, reference[shared] - reference[shared].mean(axis=0)))
+    middle = rows[0]
+    for _ in range(ROUNDS):
+        rotations = rotations_onto(rows, middle)
+        middle = (rows @ rotations).mean(axis=0)
+    return Alignment(centres, rotations @ main_axes(middle))
+
+
+def rotations_onto(rows: Array, target: Array) -> Array:
+    """The orthogonal matrices that bring (network, row, dimension) nearest to `target` (row, dimension)."""
+    left, _, right = np.linalg.svd(rows.swapaxes(1, 2) @ target)
+    turned: Array = left @ right
+    return turned
+
+
+def main_axes(rows: Array) -> Array:
+    """The orthogonal matrix (dimension, dimension) that turns centred `rows` to their main axes."""
+    dimension = rows.shape[1]
+    axes = np.linalg.svd(rows.T @ rows)[0]  # all of them, also where there are fewer rows than dimensions
+    scores = rows @ axes
+    largest = scores[np.abs(scores).argmax(axis=0), np.arange(dimension)] if len(rows) else np.ones(dimension)
+    signed: Array = axes * np.where(largest < 0, -1.0, 1.0)
+    return signed
+
+
+def spread(aligned: Array) -> Array:
+    """How far networks disagree on each row: the root mean square distance from their mean, (row,).
+
+    As a share of the root mean square distance of the rows from their centre: 0 is perfect agreement, and at 1 the
+    networks disagree as much about this category as categories differ. NaN for a single network.
+    """
+    if len(aligned) == 1:
+        return np.full(aligned.shape[1], np.nan)
+    mean = aligned.mean(axis=0)
+    own = np.sqrt(((aligned - mean) ** 2).sum(axis=2).mean(axis=0))
+    scale = np.sqrt(((mean - mean.mean(axis=0)) ** 2).sum(axis=1).mean())
+    shares: Array = own / max(scale, np.finfo(float).tiny)
+    return shares
+
+
+def neighbours_kept(aligned: Array, k: int = NEIGHBOURS) -> Array:
+    """The share of the `k` nearest rows of the mean that are among the `k` nearest in a single network, (row,)."""
+    rows = aligned.shape[1]
+    k = min(k, rows - 1)
+    if len(aligned) == 1 or k < 1:
+        return np.full(rows, np.nan)
+    together = nearest_rows(aligned.mean(axis=0), k)
+    kept = [(together[:, :, None] == nearest_rows(one, k)[:, None, :]).any(axis=2).mean(axis=1) for one in aligned]
+    share: Array = np.mean(kept, axis=0)
+    return share
+
+
+def nearest_rows(vectors: Array, k: int) -> NDArray[np.int64]:
+    """The `k` nearest other rows of each row by Euclidean distance, (row, k), in no order."""
+    return np.concatenate([_nearest(vectors, start, k) for start in range(0, len(vectors), 1024)])
+
+
+def _nearest(vectors: Array, start: int, k: int) -> NDArray[np.int64]:
+    block = vectors[start : start + 1024]
+    distance = (block**2).sum(axis=1)[:, None] - 2 * block @ vectors.T + (vectors**2).sum(axis=1)
+    distance[np.arange(len(block)), np.arange(start, start + len(block))] = np.inf
+    return np.argpartition(distance, k - 1, axis=1)[:, :k]
+
+
+@dataclass(frozen=True)
+class DistanceCheck:
+    """The paper's check of an embedding (its Fig. 2): do categories with like targets have like vectors?
+
+    `distance` between two vectors and `difference` of their mean targets, (pair,) each, over pairs drawn at random;
+    `rank_correlation` is Spearman's, near 1 where distance orders pairs as the target does.
+    """
+
+    distance: Array
+    difference: Array
+    rank_correlation: float
+
+
+def distance_check(vectors: NDArray[np.floating], means: Array, pairs: int = 10_000, seed: int = 0) -> DistanceCheck:
+    """Compare distances between rows of `vectors` (row, dimension) with differences of `means` (row,)."""
+    first, second = np.random.default_rng(seed).integers(0, len(vectors), (2, pairs))
+    first, second = first[first != second], second[first != second]
+    distance = np.linalg.norm(vectors[first].astype(np.float64) - vectors[second], axis=1)
+    difference = np.abs(means[first] - means[second])
+    return DistanceCheck(distance, difference, _rank_correlation(distance, difference))
+
+
+def _rank_correlation(a: Array, b: Array) -> float:
+    if len(a) < 2 or np.ptp(a) == 0 or np.ptp(b) == 0:
+        return float("nan")
+    return float(np.corrcoef(_ranks(a), _ranks(b))[0, 1])
+
+
+def _ranks(values: Array) -> Array:
+    """Ranks from 0, ties sharing their mean rank."""
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ends: Array = np.cumsum(counts) - (counts + 1) / 2
+    return ends[inverse]
+
+
+def rows_with_data(counts: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Rows that training has met, and if there are fewer than two of them all rows."""
+    met = counts > 0
+    return met if met.sum() > 1 else np.ones_like(met)

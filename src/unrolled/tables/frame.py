@@ -1,0 +1,227 @@
+"""A table becomes named columns: pandas, polars, pyarrow, NumPy and plain lists alike.
+
+What a column holds (strings, truth values, whole numbers, numbers, dates) is decided here, once, from its type and,
+where the type says nothing (object columns), from its values. Left out: whether a column is then treated as categories
+or as a number, which `schema` decides.
+"""
+
+from __future__ import annotations
+
+import datetime
+import numbers
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import narwhals as nw
+import numpy as np
+from numpy.typing import NDArray
+
+from unrolled.errors import InputError
+
+Kind = Literal["string", "boolean", "integer", "number", "date"]
+
+NOUNS: dict[Kind, str] = {"string": "strings", "boolean": "truth values", "integer": "whole numbers",
+                          "number": "numbers", "date": "dates"}  # fmt: skip
+EXACT = 2**53
+"""Up to here float64 holds every whole number, so that 7 and 7.0 are the same category."""
+
+
+class ColumnTypeError(InputError, TypeError):
+    """A column holds objects that are neither strings, numbers, truth values nor dates."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table.
+
+    `values` is (row,): str objects, bool, int64, float64 or datetime64[s] by `kind`; where `missing`, (row,) bool, is
+    set, the value there means nothing. `declared` is set when the table itself says that this is a category.
+    """
+
+    name: str
+    kind: Kind
+    values: NDArray[Any]
+    missing: NDArray[np.bool_]
+    declared: bool = False
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def take(self, rows: NDArray[np.int64]) -> Column:
+        """The column at `rows`, in their order."""
+        return Column(self.name, self.kind, self.values[rows], self.missing[rows], self.declared)
+
+
+def is_frame(table: object) -> bool:
+    """Whether `table` is a data frame of a library that narwhals knows."""
+    return isinstance(nw.from_native(table, pass_through=True), nw.DataFrame | nw.LazyFrame)
+
+
+def read_table(table: Any, names: list[str] | None = None) -> list[Column]:
+    """The columns of `table`: a data frame, or anything NumPy sees as (row, column).
+
+    `names` replaces the names x0, x1, ... of a table that has none. Raises InputError for what is not a table, has no
+    rows or columns, names a column twice, mixes strings and numbers in one column or holds an infinite number.
+    """
+    if hasattr(table, "toarray"):
+        raise ColumnTypeError("a sparse matrix was given, but a dense table was expected: call toarray() on it first")
+    if table is None or isinstance(table, str | bytes | dict):
+        raise InputError(f"a table was expected (a data frame or rows of values), not {_described(table)}")
+    _refuse_twins(table)
+    frame = nw.from_native(table, pass_through=True)
+    if isinstance(frame, nw.LazyFrame):
+        raise InputError("a lazy frame has no rows yet: call collect() on it first")
+    if isinstance(frame, nw.DataFrame):
+        return _from_frame(frame)
+    return _from_array(_as_array(table), names)
+
+
+def _described(table: object) -> str:
+    return "None" if table is None else f"a {type(table).__name__}"
+
+
+def _refuse_twins(table: Any) -> None:
+    columns = getattr(table, "columns", None)
+    if columns is None or getattr(table, "ndim", 2) != 2:
+        return
+    name, count = next(iter(Counter(map(str, columns)).most_common(1)), ("", 0))
+    if count > 1:
+        raise InputError(f"the table has {count} columns named {name!r}: give each column its own name")
+
+
+def _from_frame(frame: nw.DataFrame[Any]) -> list[Column]:
+    rows, width = frame.shape
+    if width == 0:
+        raise InputError(f"0 feature(s) (shape=({rows}, 0)) while a minimum of 1 is required: the table has no column")
+    if rows == 0:
+        raise InputError(f"0 sample(s) (shape=(0, {width})) while a minimum of 1 is required: the table has no row")
+    plain = all(isinstance(name, str) for name in frame.columns)
+    names = frame.columns if plain else [f"x{i}" for i in range(width)]
+    return [_from_series(name, series) for name, series in zip(names, frame.iter_columns(), strict=True)]
+
+
+def _from_series(name: str, series: nw.Series[Any]) -> Column:
+    dtype = series.dtype
+    missing = np.asarray(series.is_null().to_numpy(), dtype=bool)
+    if dtype.is_integer():
+        return Column(name, "integer", _filled(series, 0).astype(np.int64), missing)
+    if dtype.is_float() or isinstance(dtype, nw.Decimal):
+        return _numbers(name, np.asarray(series.cast(nw.Float64()).to_numpy(), dtype=np.float64), missing)
+    if isinstance(dtype, nw.Boolean):
+        return Column(name, "boolean", _filled(series, False).astype(bool), missing)
+    if isinstance(dtype, nw.Date | nw.Datetime):
+        return _dates(name, series, missing)
+    if isinstance(dtype, nw.String):
+        return Column(name, "string", np.where(missing, "", np.asarray(series.to_numpy(), dtype=object)), missing)
+    declared = isinstance(dtype, nw.Categorical | nw.Enum)
+    if not (declared or isinstance(dtype, nw.Object | nw.Unknown)):
+        raise ColumnTypeError(f"column {name!r} has the type {dtype}, but strings, numbers, truth values or dates were "
+                              "expected: convert it or leave it out")
+    return _from_objects(name, np.asarray(series.to_numpy(), dtype=object), declared, missing)
+
+
+def _filled(series: nw.Series[Any], value: int) -> NDArray[Any]:
+    filled: NDArray[Any] = np.asarray(series.fill_null(value).to_numpy())
+    return filled
+
+
+def _dates(name: str, series: nw.Series[Any], missing: NDArray[np.bool_]) -> Column:
+    if isinstance(series.dtype, nw.Datetime) and series.dtype.time_zone is not None:
+        series = series.dt.replace_time_zone(None)  # the hour on the clock there, which is what people act on
+    values = np.asarray(series.to_numpy()).astype("datetime64[s]")
+    return Column(name, "date", values, missing | np.isnat(values))
+
+
+def _numbers(name: str, values: NDArray[np.float64], missing: NDArray[np.bool_] | None = None) -> Column:
+    infinite = np.isinf(values)
+    if infinite.any():
+        row = int(infinite.argmax())
+        raise InputError(f"column {name!r} holds an infinite number in row {row}: replace infinity by a number or by a "
+                         "missing value")
+    gaps = np.isnan(values)
+    return Column(name, "number", values, gaps if missing is None else gaps | missing)
+
+
+def _as_array(table: Any) -> NDArray[Any]:
+    try:  # as objects first: NumPy would turn the list [[1, "a"]] into strings
+        array = np.asarray(table, dtype=object) if isinstance(table, list | tuple) else np.asarray(table)
+    except ValueError:
+        raise InputError("the rows of the table differ in length") from None
+    if np.iscomplexobj(array):
+        raise InputError("Complex data not supported: give the parts as two columns")
+    if array.ndim != 2:
+        raise InputError(f"Expected 2D array, got {array.ndim}D array instead. Reshape your data: one row an example, "
+                         "one column a feature, for example with .reshape(-1, 1)")
+    rows, width = array.shape
+    if width == 0:
+        raise InputError(f"0 feature(s) (shape=({rows}, 0)) while a minimum of 1 is required: the table has no column")
+    if rows == 0:
+        raise InputError(f"0 sample(s) (shape=(0, {width})) while a minimum of 1 is required: the table has no row")
+    return array
+
+
+def _from_array(array: NDArray[Any], names: list[str] | None) -> list[Column]:
+    if names is None or len(names) != array.shape[1]:
+        names = [f"x{i}" for i in range(array.shape[1])]
+    return [_from_values(name, array[:, i]) for i, name in enumerate(names)]
+
+
+def _from_values(name: str, values: NDArray[Any]) -> Column:
+    whole = np.zeros(len(values), dtype=bool)
+    match values.dtype.kind:
+        case "b":
+            return Column(name, "boolean", values, whole)
+        case "i" | "u":
+            return Column(name, "integer", values.astype(np.int64), whole)
+        case "f":
+            return _numbers(name, values.astype(np.float64))
+        case "M":
+            return Column(name, "date", values.astype("datetime64[s]"), np.isnat(values))
+        case _:
+            return _from_objects(name, values.astype(object))
+
+
+def _from_objects(
+    name: str, values: NDArray[Any], declared: bool = False, missing: NDArray[np.bool_] | None = None
+) -> Column:
+    gaps = np.fromiter(map(_is_missing, values), dtype=bool, count=len(values))
+    missing = gaps if missing is None else gaps | missing
+    kind = _kind_of(name, values, missing)
+    if kind == "string":
+        return Column(name, kind, np.where(missing, "", values).astype(object), missing, declared)
+    filler = {"boolean": False, "integer": 0, "number": np.nan, "date": np.datetime64("NaT", "s")}[kind]
+    dtype = {"boolean": "bool", "integer": "int64", "number": "float64", "date": "datetime64[s]"}[kind]
+    typed = np.array([filler if gap else value for value, gap in zip(values, missing, strict=True)], dtype=dtype)
+    column = _numbers(name, typed, missing) if kind == "number" else Column(name, kind, typed, missing)
+    return Column(name, kind, column.values, missing, declared)
+
+
+def _is_missing(value: object) -> bool:
+    # pandas' NA refuses to be a truth value, so it is known by its type and not by comparing it
+    return value is None or type(value).__name__ in ("NAType", "NaTType") or (
+        isinstance(value, float | np.datetime64 | np.floating) and bool(value != value))
+
+
+def _kind_of(name: str, values: NDArray[Any], missing: NDArray[np.bool_]) -> Kind:
+    present = values[~missing]
+    examples = dict(zip(map(type, present), present, strict=True))  # one value of each type, without a slow loop
+    first = {_kind_of_value(name, value): value for value in examples.values()}
+    if set(first) == {"integer", "number"}:
+        return "number"
+    if len(first) > 1:
+        (kind, value), (other, second) = list(first.items())[:2]
+        raise InputError(f"column {name!r} mixes {NOUNS[kind]} and {NOUNS[other]}, for example {value!r} and "
+                         f"{second!r}: give all its values one type")
+    return next(iter(first), "string")
+
+
+def _kind_of_value(name: str, value: object) -> Kind:
+    known: tuple[tuple[Any, Kind], ...] = (
+        (str, "string"), (bool | np.bool_, "boolean"), (numbers.Integral, "integer"), (numbers.Real, "number"),
+        (datetime.date | np.datetime64, "date"))  # fmt: skip
+    for types, kind in known:
+        if isinstance(value, types):
+            return kind
+    raise ColumnTypeError(f"column {name!r}: a category argument must be a string, a truth value, a date or a number, "
+                          f"not {type(value).__name__} {value!r}"[:300])
