@@ -22,7 +22,9 @@ from unrolled.errors import TrainingError
 class Task(Protocol):
     """What is trained: a network with its data."""
 
-    network: nn.Module
+    @property
+    def network(self) -> nn.Module:
+        """What is trained."""
 
     def backward(self, step: int) -> float:
         """Add the gradients of batch `step` (a function of the seed and `step` alone); returns its mean loss."""

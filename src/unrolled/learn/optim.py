@@ -29,7 +29,8 @@ def orthogonal_factor(matrix: Tensor, steps: Iterable[tuple[float, float, float]
     for a, b, c in steps:
         gram = x.mT @ x
         x = a * x + x @ (b * gram + c * (gram @ gram))
-    return x.mT if matrix.shape[-2] < matrix.shape[-1] else x
+    factor: Tensor = x.mT if matrix.shape[-2] < matrix.shape[-1] else x
+    return factor
 
 
 @dataclass

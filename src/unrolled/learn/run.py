@@ -37,21 +37,30 @@ class Run:
                 f"{path} holds an unfinished run (step {self.checkpoints.steps()[-1]:,}): go on with --resume, "
                 "or choose another --out"
             )
-        self._make(path)
-        self.checkpoints.sweep()
+        self._check_own(path)
 
-    def _make(self, path: Path) -> None:
+    def _check_own(self, path: Path) -> None:
+        if path.exists() and not path.is_dir():
+            raise FolderError(f"{path} is a file: choose an --out that is empty or new")
+        if self.checkpoints.folder.is_dir():
+            return  # ours, and perhaps with parts of a model whose writing was cut short
+        items = path.iterdir() if path.exists() else ()
+        foreign = sorted(i.name for i in items if i.name not in (HISTORY, "checkpoints") and i.name[0] != ".")
+        if foreign:
+            raise FolderError(f"{path} holds other files ({foreign[0]}): choose an --out that is empty or new")
+
+    def begin(self) -> None:
+        """Make the folder, clear it of what a killed process left, and find out whether it can be written."""
+        path = self.path
         try:
             path.mkdir(parents=True, exist_ok=True)
             sweep_orphans(path)
-            foreign = [item.name for item in path.iterdir() if item.name not in (HISTORY, "checkpoints")]
+            self.checkpoints.sweep()
             probe = path / ".unrolled-probe"
             probe.touch()
             probe.unlink()
         except OSError as error:
             raise FolderError(f"{path} cannot be written: {error.strerror}") from None
-        if foreign:
-            raise FolderError(f"{path} holds other files ({sorted(foreign)[0]}): choose an --out that is empty or new")
 
     def write_history(self, entries: list[dict[str, Any]]) -> None:
         """Replace the history: one JSON object a line. An unwritable history never stops training."""

@@ -53,7 +53,7 @@ class TextTask:
     @property
     def span(self) -> int:
         """Predictions that a stream makes in an epoch."""
-        return self.streams.shape[1] - 1
+        return int(self.streams.shape[1]) - 1
 
     @property
     def own_streams(self) -> slice:

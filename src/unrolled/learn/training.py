@@ -95,6 +95,8 @@ def prepare(
     recipe = recipe if start is None else _with_sizes(recipe, start.config)
     text = _read(sources, recipe, encoding, start, processes)
     look(text)
+    if run is not None and processes.is_main:
+        run.begin()
     parts = split(text.ids, recipe.validation, recipe.test)
     recipe = _fitted(recipe, parts, processes, notice)
     setup = _Setup(text, parts, recipe, processes, notice)
@@ -270,7 +272,7 @@ def _plan(recipe: Recipe, task: TextTask, seconds_per_step: float) -> Plan:
     else:
         steps = 60 * (recipe.minutes or DEFAULT_MINUTES) / seconds_per_step
     steps = max(1, round(steps))
-    every = max(1, steps // recipe.evaluations)
+    every = -(-steps // recipe.evaluations)
     return Plan(steps, warmup=int(recipe.warmup * steps), clip=recipe.clip, evaluate_every=every)
 
 

@@ -1,0 +1,95 @@
+"""`unrolled ladder`: every rung on one text, in one table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+from unrolled.cli.output import messages, print_json, results
+
+if TYPE_CHECKING:
+    from unrolled.learn.ladder import Row
+
+
+def ladder(
+    *texts: str,
+    protocol: Literal["honest", "lesson"] = "honest",
+    rung: str | None = None,
+    epochs: Annotated[float, Parameter(validator=Number(gt=0))] | None = None,
+    hidden: Annotated[int, Parameter(validator=Number(gte=1))] | None = None,
+    seed: int = 0,
+    full: Annotated[bool, Parameter(negative="")] = False,
+    encoding: str = "utf-8",
+    json: Annotated[bool, Parameter(negative="")] = False,
+) -> None:
+    """Train every rung on one text.
+
+    Parameters
+    ----------
+    texts
+        Files, folders, '-' for standard input, or nietzsche, tinyshakespeare, python-docs.
+    protocol
+        honest: the same contiguous split, recipe and characters seen for all. lesson: the published experiments at
+        their own settings, with what their splits do to the figures.
+    rung
+        Some rungs only, separated by commas.
+    epochs
+        How often each rung reads the text (honest protocol).
+    hidden
+        Hidden units (honest protocol).
+    seed
+        Decides the first weights.
+    full
+        Also the lesson's longest experiment, of an hour and more.
+    encoding
+        Of the text files.
+    json
+        Print one JSON object.
+    """
+    from dataclasses import replace
+
+    from unrolled.learn.ladder import HONEST
+    from unrolled.learn.ladder import ladder as rows_of
+
+    recipe = replace(HONEST, seed=seed, epochs=epochs or HONEST.epochs, hidden=hidden or HONEST.hidden)
+    rungs = [name.strip() for name in rung.split(",")] if rung else None
+    rows: list[Row] = []
+    console = messages()
+    with console.status("reading the text") as status:
+        steps = rows_of(
+            list(texts), protocol, rungs=rungs, recipe=recipe, full=full, encoding=encoding,
+            on_record=lambda name, record: status.update(f"{name}: step {record.step:,}, {record.smoothed:.3f} nats"),
+        )  # fmt: skip
+        for row in steps:
+            rows.append(row)
+            console.print(f"{row.rung}, {row.setting}: {row.validation_nats:.3f} nats", markup=False)
+    if json:
+        print_json({"protocol": protocol, "rows": [row.to_json() for row in rows]})
+    else:
+        _print(rows)
+
+
+def _print(rows: list[Row]) -> None:
+    from rich.table import Table
+
+    table = Table("rung", "setting", box=None, pad_edge=False)
+    for name in ("epochs", "parameters", "seconds", "nats", "bits", "published nats"):
+        table.add_column(name, justify="right")
+    remarks: dict[str, list[str]] = {}
+    for row in rows:
+        table.add_row(
+            row.rung, row.setting, _number(row.epochs), _number(row.parameters), _number(row.seconds),
+            f"{row.validation_nats:.3f}", f"{row.validation_bits:.3f}",
+            "" if row.published_nats is None else f"{row.published_nats:.3f}",
+        )  # fmt: skip
+        if row.remark:
+            remarks.setdefault(row.remark, []).append(f"{row.rung} ({row.setting})")
+    results().print(table)
+    for remark, where in remarks.items():
+        results().print(f"\n{', '.join(where)}: {remark}", markup=False)
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:,.0f}"

@@ -1,0 +1,79 @@
+"""The lesson's protocol on a text: shuffled windows, each from a state of zeros, a random fifth kept for validation.
+
+It exists to repeat published figures. Where windows overlap, the validation windows share all but one of their
+characters with training windows, so the figure says little about new text; see `unrolled.learn.lesson`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from unrolled.learn.networks.network import CharNetwork
+from unrolled.text.vocabulary import Ids
+
+
+@dataclass
+class WindowTask:
+    """Windows of a text, as `fit` wants them; the outputs that enter the loss are as many as the targets of a window.
+
+    `inputs` is (window, size), `targets` (window, 1) for the last output alone or (window, size) for every output.
+    """
+
+    network: CharNetwork
+    inputs: Ids
+    targets: Ids
+    seed: int = 0
+    batch: int = 512
+    held_out: float = 0.2
+    """Share of the windows, drawn at random, that is kept for validation."""
+
+    def __post_init__(self) -> None:
+        order = np.random.default_rng([self.seed, 0]).permutation(len(self.inputs))
+        count = int(self.held_out * len(order))
+        self.validation_rows, self.train_rows = np.sort(order[:count]), np.sort(order[count:])
+        self._epoch, self._order = -1, self.train_rows
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps in which every training window is seen once."""
+        return -(-len(self.train_rows) // self.batch)
+
+    def backward(self, step: int) -> float:
+        """Gradients of the mean nats of batch `step`, whose rows are a function of (seed, epoch, place in it)."""
+        epoch, place = divmod(step, self.steps_per_epoch)
+        self.network.reseed(step)
+        loss = self._nats(self._shuffled(epoch)[place * self.batch :][: self.batch]).mean()
+        loss.backward()  # type: ignore[no-untyped-call]
+        return float(loss.detach())
+
+    def evaluate(self) -> float:
+        """Nats per predicted character over the validation windows."""
+        self.network.eval()
+        try:
+            total = sum(float(self._nats(rows).sum(dtype=torch.float64)) for rows in self._batches(4096))
+        finally:
+            self.network.train()
+        return total / float(len(self.validation_rows) * self.targets.shape[1])
+
+    def _batches(self, size: int) -> Iterator[NDArray[np.intp]]:
+        for start in range(0, len(self.validation_rows), size):
+            yield self.validation_rows[start : start + size]
+
+    def _shuffled(self, epoch: int) -> NDArray[np.intp]:
+        if epoch != self._epoch:
+            self._epoch, self._order = epoch, np.random.default_rng([self.seed, 1, epoch]).permutation(self.train_rows)
+        return self._order
+
+    def _nats(self, rows: NDArray[np.intp]) -> Tensor:
+        """(rows * targets,)"""
+        inputs = torch.from_numpy(self.inputs[rows].astype(np.int64))
+        targets = torch.from_numpy(self.targets[rows].astype(np.int64))
+        features, _ = self.network.features(inputs, self.network.initial_state(len(rows)))
+        logits = self.network.head(features[:, -targets.shape[1] :])  # the head is spared all other positions
+        return nn.functional.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), reduction="none")
