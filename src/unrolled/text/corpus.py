@@ -7,6 +7,7 @@ is done with it (`vocabulary`, `encoded`).
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,7 +102,7 @@ def _open(given: str | Path, encoding: str) -> Sequence[Source]:
     if isinstance(given, str) and given in NAMES:
         return [named_source(given)]
     path = Path(given).expanduser()
-    if isinstance(given, str) and not path.exists() and (near := difflib.get_close_matches(given, NAMES, n=1)):
+    if isinstance(given, str) and not os.path.exists(path) and (near := difflib.get_close_matches(given, NAMES, n=1)):
         raise InputError(f"{given} does not exist: did you mean the data set {near[0]!r}?")
     return find_sources(path, encoding)
 

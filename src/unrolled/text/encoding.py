@@ -32,11 +32,11 @@ class _Candidate:
     ordinary: re.Pattern[str]
 
 
-# Latin letters with accents stand alone between plain letters; those of the other scripts stand in runs. Capitals are
-# rarer than small letters, which tells cp1251 from koi8_r. Chinese and Japanese are told apart by kana. The order
-# decides between equals.
-_LATIN = re.compile(r"(?<![À-ɏ])[À-ÖØ-öø-ɏ](?![À-ɏ])|[€‚„…†‡‰‹›‘’“”•–—™¡¢£§©ª«®°²³µ·º»½¿ ]")
-_CYRILLIC = re.compile(r"[а-яё]|(?<![А-Яа-яё])[А-ЯЁ]|[№«»—–„“…]")
+# Latin letters with accents stand alone or in pairs; those of the other scripts stand in runs, without plain letters
+# beside them. Capitals are rarer than small letters, which tells cp1251 from koi8_r. Kana tell Japanese from Chinese.
+# The order decides between equals.
+_LATIN = re.compile(r"(?<![À-ɏ])[À-ÖØ-öø-ɏ]{1,2}(?![À-ɏ])|[€‚„…†‡‰‹›‘’“”•–—™¡¢£§©ª«®°²³µ·º»½¿\u00a0]")
+_CYRILLIC = re.compile(r"(?<![A-Za-z])(?:[а-яё]|(?<![А-Яа-яё])[А-ЯЁ])(?![A-Za-z])|[№«»—–„“…]")
 _KANA = re.compile(r"[\u3001\u3002\u3040-\u30ff\uff01-\uff5e]|(?<=[\u3040-\u30ff])[\u4e00-\u9fff]|[\u4e00-\u9fff](?=[\u3040-\u30ff])")  # fmt: skip # noqa: E501
 _HANGUL = re.compile(r"[가-힣]")
 _HAN = re.compile(r"[\u4e00-\u9fff\u3000-\u3020\uff01-\uff5e“”‘’—…]")

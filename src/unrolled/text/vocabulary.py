@@ -7,7 +7,6 @@ memory (`encoded`).
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,6 +22,7 @@ UNKNOWN = 0
 UNKNOWN_CHARACTER = "\ufffd"  # what id 0 is shown as
 Ids = NDArray[np.unsignedinteger[Any]]
 OnUnknown = Literal["error", "replace", "skip"]
+_COUNT_BLOCK = 1 << 18
 ON_UNKNOWN = ("error", "replace", "skip")
 
 
@@ -40,17 +40,20 @@ class Tally:
     """How often each character was seen in the pieces given to `add`."""
 
     def __init__(self) -> None:
-        self._counts = np.zeros(sys.maxunicode + 1, np.int64)
-        self._pairs = np.zeros(1 << 16, np.int64)
+        self._counts = np.zeros(256, np.int64)  # by code point, as far as the highest one seen
+        self._pairs = np.zeros(1 << 16, np.int64)  # of two bytes each
 
     def add(self, piece: str) -> None:
         """Count the characters of one more piece."""
         codes = code_points(piece)
         if codes.dtype == np.uint8:
-            self._add_bytes(codes)
-            return
-        for part in np.array_split(codes, len(codes) // (1 << 18) + 1):
-            counts = np.bincount(part)
+            # Counting pairs of bytes halves the work, which is one step for each number counted.
+            even = len(codes) & ~1
+            self._pairs += np.bincount(codes[:even].view("<u2"), minlength=1 << 16)
+            codes = codes[even:]
+        for start in range(0, len(codes), _COUNT_BLOCK):
+            counts = np.bincount(codes[start : start + _COUNT_BLOCK])
+            self._counts.resize(max(len(self._counts), len(counts)), refcheck=False)
             self._counts[: len(counts)] += counts
 
     def vocabulary(self, min_count: int = 1) -> Vocabulary:
@@ -72,13 +75,6 @@ class Tally:
             merged=len(seen) - len(kept),
             merged_count=int(every.sum() - counts.sum()),
         )
-
-    def _add_bytes(self, codes: Ids) -> None:
-        """Counting pairs of bytes halves the work, which is one step for each number counted."""
-        even = len(codes) & ~1
-        self._pairs += np.bincount(codes[:even].view("<u2"), minlength=1 << 16)
-        if even < len(codes):
-            self._counts[codes[-1]] += 1
 
     def _totals(self) -> NDArray[np.int64]:
         totals, pairs = self._counts.copy(), self._pairs.reshape(256, 256)

@@ -72,9 +72,9 @@ def windows(ids: Ids, size: int, stride: int, targets: int) -> tuple[Ids, Ids]:
 def streams(ids: Ids, count: int) -> Ids:
     """`count` places of the text to read side by side, (stream, character), a read-only view.
 
-    Starts are evenly spaced. A stream reaches at least one character into the next, so that every character but the
-    first is the target of some stream: with n characters, streams begin (n - 1) // count apart. Raises InputError for
-    a text too short to give each stream one character and a target.
+    Starts are evenly spaced, (n - 1) // count apart in a text of n characters. A stream reaches into the next by at
+    least one character and at most `count`, so that every character but the first is the target of some stream.
+    Raises InputError for a text too short to give each stream one character and a target.
     """
     if count < 1:
         raise InputError(f"{count} streams were asked for, but it must be at least 1")
