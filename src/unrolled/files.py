@@ -29,7 +29,8 @@ MAX_FILE_BYTES = 8 << 30  # a bound before allocation: no model folder of ours c
 
 def to_json(value: Any) -> bytes:
     """JSON bytes in one fixed layout (sorted keys, two spaces, UTF-8), so that equal values are equal bytes."""
-    return (json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+    return text.encode("utf-8", "surrogatepass")  # names of files may hold halves of surrogate pairs
 
 
 def from_json(data: bytes, name: str) -> dict[str, Any]:
@@ -141,8 +142,9 @@ def _read_manifest(path: Path) -> dict[str, Any]:
         raise FolderError(f"{path} is a file, but a folder written by unrolled was expected{_pickle_hint(path)}")
     if not is_complete(path):
         raise FolderError(f"{path} has no {MANIFEST}: it is not a folder of unrolled, or its writing never ended")
-    content = from_json(_read_bytes(path / MANIFEST, MANIFEST), f"{path / MANIFEST}")
-    if content.pop("sha256", None) != sha256(to_json(content)):
+    data = _read_bytes(path / MANIFEST, MANIFEST)
+    content = from_json(data, f"{path / MANIFEST}")
+    if not _is_sealed(data, content):
         raise FolderError(f"{path} is damaged: {MANIFEST} does not match its own SHA-256")
     version, files = content.get("format"), content.get("files")
     if isinstance(version, int) and version > MANIFEST_FORMAT:
@@ -150,6 +152,14 @@ def _read_manifest(path: Path) -> dict[str, Any]:
     if version != MANIFEST_FORMAT or not isinstance(files, dict) or not all(map(_is_entry, files.items())):
         raise FolderError(f"{path / MANIFEST} is damaged: it does not list files with their bytes and SHA-256")
     return files
+
+
+def _is_sealed(data: bytes, content: dict[str, Any]) -> bool:
+    """Whether the manifest is in our layout and holds its own SHA-256, which is taken out of `content`."""
+    try:
+        return data == to_json(content) and content.pop("sha256", None) == sha256(to_json(content))
+    except ValueError:  # infinity, which we never write
+        return False
 
 
 def _is_entry(item: tuple[str, Any]) -> bool:
