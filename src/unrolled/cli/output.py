@@ -31,7 +31,8 @@ def fail(message: str) -> None:
 
 def print_json(value: dict[str, Any]) -> None:
     """Print the one JSON object of a `--json` command on stdout."""
-    print(json.dumps(value, ensure_ascii=False, allow_nan=False))
+    is_unicode = (sys.stdout.encoding or "").lower().startswith("utf")  # else a backslash code would not be JSON
+    print(json.dumps(value, ensure_ascii=not is_unicode, allow_nan=False))
 
 
 def results() -> Console:
