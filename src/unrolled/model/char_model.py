@@ -140,11 +140,18 @@ class CharModel:
         """What `stream` writes, as one string, with the same options."""
         return "".join(self.stream(prompt, length, **options))
 
-    def score(self, text: str | EncodedText, *, unknown: OnUnknown = "error", stretches: int | None = None) -> Score:
+    def score(
+        self,
+        text: str | EncodedText,
+        *,
+        unknown: OnUnknown = "error",
+        stretches: int | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> Score:
         """How well the model predicts `text`; see `unrolled.model.score.score`."""
         from unrolled.model.score import score  # compressors are not needed to write
 
-        return score(self, text, unknown=unknown, stretches=stretches)
+        return score(self, text, unknown=unknown, stretches=stretches, progress=progress)
 
 
 def kind(character: str) -> str:

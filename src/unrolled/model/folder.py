@@ -124,7 +124,7 @@ class ModelParts:
     def to_files(self) -> dict[str, bytes]:
         """The files of the folder, without its manifest: what `unrolled.files.write_folder` takes."""
         card = model_card(asdict(self.config) | {"parameters": self.parameters}, self.training)
-        return self._essence() | {TRAINING: to_json(self.training), CARD: card.encode()}
+        return self._essence() | {TRAINING: to_json(self.training), CARD: card.encode("utf-8", "backslashreplace")}
 
     def _essence(self) -> dict[str, bytes]:
         return {
@@ -193,7 +193,7 @@ def _check_names(files: Mapping[str, bytes]) -> None:
 
 
 def _check_rung(config: ModelConfig) -> None:
-    if config.rung not in CELLS:
+    if not isinstance(config.rung, str) or config.rung not in CELLS:
         raise unknown_name("rung", str(config.rung), CELLS)
     choices = (None, "tanh", "relu") if config.rung == "irnn" else (None,)
     if config.nonlinearity not in choices:
@@ -221,10 +221,8 @@ def _tensors(data: bytes) -> dict[str, NDArray[Any]]:
 def _check_weights(weights: Mapping[str, NDArray[Any]], shapes: Mapping[str, tuple[int, ...]]) -> None:
     foreign, missing = sorted(weights.keys() - shapes.keys()), sorted(shapes.keys() - weights.keys())
     if foreign or missing:
-        found = [
-            f"{what} {', '.join(names[:3])}" for what, names in (("foreign", foreign), ("missing", missing)) if names
-        ]
-        raise FolderError(f"{WEIGHTS} does not fit {CONFIG}: {'; '.join(found)}")
+        first = f"{foreign[0]} is foreign" if foreign else f"{missing[0]} is missing"
+        raise FolderError(f"{WEIGHTS} does not fit {CONFIG}: {first}")
     for name, shape in shapes.items():
         array = weights[name]
         if array.shape != shape or array.dtype != np.float32:

@@ -9,7 +9,7 @@ the text. Left out: choosing anything by the result.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -74,23 +74,32 @@ class Score:
 
 
 def score(
-    model: CharModel, text: str | EncodedText, *, unknown: OnUnknown = "error", stretches: int | None = None
+    model: CharModel,
+    text: str | EncodedText,
+    *,
+    unknown: OnUnknown = "error",
+    stretches: int | None = None,
+    progress: Callable[[int], None] | None = None,
 ) -> Score:
     """Score `text`, which may be larger than memory if it is an EncodedText with the model's vocabulary.
 
     The first character is predicted by its frequency in the training text, so that all characters count. `stretches`
-    overrules the rule at the top of this file; 1 is exact, however long. Raises InputError for an empty text, and for
-    characters that the model does not know, unless `unknown` says "skip" or "replace".
+    overrules the rule at the top of this file; 1 is exact, however long. `progress` is told the characters done.
+    Raises InputError for an empty text, and for characters that the model does not know, unless `unknown` says "skip"
+    or "replace".
     """
     ids = _ids(model, text, unknown)
     count = _stretches(len(ids), stretches)
-    total, missing = 0.0, 0
+    total, missing, done = 0.0, 0, 0
     kept = np.empty(len(ids), np.float32) if len(ids) <= KEPT else None
     for positions, nats in _nats(model, ids, count):
         total += float(nats.sum(dtype=np.float64))
         missing += int((ids[positions] == UNKNOWN).sum())
+        done += len(positions)
         if kept is not None:
             kept[positions] = nats
+        if progress is not None:
+            progress(done)
         if isinstance(text, EncodedText):
             text.release()
     gzip, xz = _compressed(model, text)

@@ -1,0 +1,224 @@
+"""`unrolled next`, `generate` and `score`: use a trained model. NumPy alone; rich only where colours are asked for."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from unrolled.cli.output import fail, messages, print_json, results
+from unrolled.embedding import visible
+from unrolled.errors import InputError
+from unrolled.model.char_model import CharModel
+from unrolled.text.vocabulary import OnUnknown
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from unrolled.model.score import Score
+    from unrolled.text.encoded import EncodedText
+
+Flag = Parameter(negative="")  # no --no-json, no --empty-stop
+SURPRISE = ((1.0, ""), (3.0, "black on #fff3bf"), (6.0, "black on #ffc078"), (float("inf"), "white on #c92a2a"))
+"""Bits below which a character is painted so."""
+
+
+def next_character(
+    run: Path,
+    prompt: str,
+    *,
+    top: int = 10,
+    unknown: OnUnknown = "error",
+    json: Annotated[bool, Flag] = False,
+) -> None:
+    """Show the distribution of the next character.
+
+    Parameters
+    ----------
+    run
+        The run folder, finished or not.
+    prompt
+        The text before the character. After an empty one, the frequencies in the training text are shown.
+    top
+        Characters to show.
+    unknown
+        What to do with a character that the model does not know: error, skip, or replace it by the unknown character.
+    json
+        Print one JSON object with every character.
+    """
+    if top < 1:
+        raise InputError(f"--top is {top}, but at least 1 character must be shown")
+    model = CharModel.from_pretrained(run, warn=fail)
+    distribution = model.next(prompt, unknown=unknown)
+    if json:
+        rows = [{"character": character, "probability": p} for character, p in distribution]
+        print_json({"prompt": prompt, "next": rows})
+        return
+    block = _printable("█", "#")
+    for character, probability in distribution[:top]:
+        print(f"{visible(character):<8}{probability:7.2%}  {block * round(40 * probability)}".rstrip())
+
+
+def generate(
+    run: Path,
+    *,
+    prompt: str = "",
+    length: int = 400,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    min_p: float | None = None,
+    repetition: float | None = None,
+    stop: Annotated[tuple[str, ...], Flag] = (),
+    seed: int = 0,
+    unknown: OnUnknown = "error",
+    json: Annotated[bool, Flag] = False,
+) -> None:
+    """Let a network write, character by character, after the prompt.
+
+    Parameters
+    ----------
+    run
+        The run folder, finished or not.
+    prompt
+        The text to go on from.
+    length
+        Characters to write at most.
+    temperature
+        Below 1 the likely characters become more likely, above 1 less; at 0 the likeliest one is taken, without chance.
+    top_k
+        Choose among the k likeliest characters only.
+    top_p
+        Choose among the likeliest characters that together reach this probability.
+    min_p
+        Choose among characters at least this many times as probable as the likeliest one.
+    repetition
+        Divide a character's probability by this for every character of the repeat that it would prolong (try 1.1).
+    stop
+        End before this string; can be given several times.
+    seed
+        Another seed writes another text.
+    unknown
+        What to do with a character that the model does not know: error, skip, or replace it by the unknown character.
+    json
+        Print one JSON object at the end.
+    """
+    model = CharModel.from_pretrained(run, warn=fail)
+    characters = model.stream(
+        prompt,
+        length,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        min_p=min_p,
+        repetition=repetition,
+        stop=stop,
+        seed=seed,
+        unknown=unknown,
+    )
+    if json:
+        print_json({"prompt": prompt, "text": "".join(characters), "seed": seed})
+        return
+    print(prompt, end="", flush=True)
+    for character in characters:
+        print(character, end="", flush=True)
+    print()
+
+
+def score(
+    run: Path,
+    *texts: str,
+    color: Annotated[bool, Flag] = False,
+    exact: Annotated[bool, Flag] = False,
+    encoding: str = "utf-8",
+    unknown: OnUnknown = "error",
+    json: Annotated[bool, Flag] = False,
+) -> None:
+    """Measure the bits per character of a text, beside those of gzip and xz.
+
+    Parameters
+    ----------
+    run
+        The run folder, finished or not.
+    texts
+        Files, folders, '-' for standard input, or nietzsche, tinyshakespeare, python-docs.
+    color
+        Paint each character by its surprise.
+    exact
+        Read a long text in one go too, which takes much longer. Texts up to 65,536 characters always are.
+    encoding
+        Of the text files.
+    unknown
+        What to do with a character that the model does not know: error, skip, or replace it by the unknown character.
+    json
+        Print one JSON object.
+    """
+    model = CharModel.from_pretrained(run, warn=fail)
+    encoded = _encoded(model, texts, encoding, unknown)
+    measured = _measured(model, encoded, 1 if exact else None)
+    if json:
+        print_json(measured.to_json())
+        return
+    if color:
+        results().print(_painted(model, encoded, measured))
+    _print_score(measured)
+
+
+def _encoded(model: CharModel, texts: tuple[str, ...], encoding: str, unknown: OnUnknown) -> EncodedText:
+    from unrolled.text.corpus import open_corpus
+    from unrolled.text.encoded import encode_corpus
+
+    if not texts:
+        raise InputError("no text was given: name files, folders, '-' for standard input, or a named set")
+    lower = model.training.get("recipe", {}).get("lower") is True  # what was learned is what is measured
+    corpus = open_corpus(texts, encoding=encoding, lower=lower)
+    return encode_corpus(corpus, model.vocabulary, unknown=unknown)
+
+
+def _measured(model: CharModel, encoded: EncodedText, stretches: int | None) -> Score:
+    if not sys.stderr.isatty():
+        return model.score(encoded, stretches=stretches)
+    from rich.progress import Progress
+
+    with Progress(console=messages(), transient=True) as bar:
+        task = bar.add_task("scoring", total=len(encoded))
+        return model.score(encoded, stretches=stretches, progress=lambda done: bar.update(task, completed=done))
+
+
+def _print_score(measured: Score) -> None:
+    rows = (("this model", measured.bits), ("gzip", measured.gzip_bits), ("xz", measured.xz_bits))
+    print(f"bits per character on {measured.characters:,} characters ({measured.nats:.4f} nats)")
+    for name, bits in rows:
+        print(f"  {name:<12}{bits:.3f}")
+    if measured.unknown:
+        print(f"{measured.unknown:,} characters are unknown to the model, so its figure is too low")
+    print(measured.rule)
+
+
+def _painted(model: CharModel, encoded: EncodedText, measured: Score) -> Text:
+    """The text with each character in the colour of its surprise, and the legend."""
+    from rich.text import Text
+
+    if measured.each is None:
+        raise InputError(f"--color paints texts of up to a million characters, not of {len(encoded):,}")
+    painted = Text()
+    bounds = [bound for bound, _ in SURPRISE]
+    levels = [next(i for i, bound in enumerate(bounds) if bits < bound) for bits in measured.each / 0.6931471805599453]
+    for character, level in zip(model.vocabulary.decode(encoded.ids), levels, strict=True):
+        painted.append(character, SURPRISE[level][1])
+    painted.append("\n\n")
+    names = ("under 1 bit", "1 to 3", "3 to 6", "6 and more")
+    for name, (_, style) in zip(names, SURPRISE, strict=True):
+        painted.append(f" {name} ", style)
+    return painted
+
+
+def _printable(character: str, instead: str) -> str:
+    """`character`, or `instead` where stdout cannot show it."""
+    try:
+        character.encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        return instead
+    return character
