@@ -189,7 +189,7 @@ def _describe(console: Console | None) -> Any:
     def describe(text: Any) -> None:
         from unrolled.text.doctor import examine
 
-        for line in examine(text).lines():
+        for line in examine(text).sentences():
             _say(console, line)
 
     return describe

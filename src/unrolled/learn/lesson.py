@@ -25,8 +25,8 @@ ONE_SAMPLE = "published from a single validation sample; ours is a random fifth 
 OVERLAP = "windows overlap: validation windows share 7 of their 8 characters with training windows"
 SHORT = "8 characters of context at most, 1 at the first place: comparable with the other rows of 8 -> 8 only"
 ONE_LATE = (
-    f"{SHORT}; published as epochs 1 to 3, but the training loss of its first epoch (2.271) is that of a network trained "
-    "before, so it stands beside our epochs 2 to 4"
+    f"{SHORT}; published as epochs 1 to 3, but the training loss of its first epoch (2.271) is that of a network "
+    "trained before, so it stands beside our epochs 2 to 4"
 )
 LOWER = "lower-cased, rare characters merged: 55 symbols instead of 85, an easier text"
 
