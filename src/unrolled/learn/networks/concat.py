@@ -8,16 +8,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from unrolled.learn.networks.activations import back_through_, tanh_
 from unrolled.learn.networks.recurrence import (
     Recurrence,
     State,
     first_derivative_only,
-    time_first,
     under_autocast,
     uniform_as_linear,
     weight,
 )
-from unrolled.learn.networks.rnn import through_activation_, weight_gradient
+from unrolled.learn.networks.rnn import weight_gradient
 
 
 class Concat(Recurrence):
@@ -32,12 +32,14 @@ class Concat(Recurrence):
         self.weight_in, self.bias_in = weight(hidden, hidden + inputs), weight(hidden)
         self.weight_h, self.bias_h = weight(hidden, hidden), weight(hidden)
 
-    def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        of_hidden, of_input = self.weight_in[:, : self.hidden], self.weight_in[:, self.hidden :]
-        projected = functional.linear(time_first(x), of_input, self.bias_in)
+    def project(self, x: Tensor) -> Tensor:
+        return functional.linear(x, self.weight_in[:, self.hidden :], self.bias_in)
+
+    def run(self, projected: Tensor, state: State) -> tuple[Tensor, State]:
+        of_hidden = self.weight_in[:, : self.hidden]
         tensors = under_autocast(projected, state[0], of_hidden, self.weight_h, self.bias_h)
         hidden: Tensor = _Concat.apply(*tensors)  # type: ignore[no-untyped-call]
-        return hidden.transpose(0, 1), (hidden[-1],)
+        return hidden, (hidden[-1],)
 
     def initialise(self, generator: torch.Generator) -> None:
         """Both layers as `torch.nn.Linear`."""
@@ -53,8 +55,8 @@ class _Concat(torch.autograd.Function):
         r, hidden = torch.empty_like(projected), torch.empty_like(projected)
         before = start
         for t, p in enumerate(projected):
-            torch.relu_(torch.addmm(p, before, inner.t(), out=r[t]))
-            before = torch.tanh_(torch.addmm(bias, r[t], outer.t(), out=hidden[t]))
+            torch.addmm(p, before, inner.t(), out=r[t]).relu_()
+            before = tanh_(torch.addmm(bias, r[t], outer.t(), out=hidden[t]))
         ctx.save_for_backward(r, hidden, start, inner, outer)
         return hidden
 
@@ -69,9 +71,9 @@ class _Concat(torch.autograd.Function):
                 outer_deltas[t].copy_(gradient[t])
             else:
                 torch.addmm(gradient[t], inner_deltas[t + 1], inner, out=outer_deltas[t])
-            through_activation_(outer_deltas[t], hidden[t], "tanh")
+            back_through_(outer_deltas[t], hidden[t], "tanh")
             torch.mm(outer_deltas[t], outer, out=inner_deltas[t])
-            through_activation_(inner_deltas[t], r[t], "relu")
+            back_through_(inner_deltas[t], r[t], "relu")
         flat = outer_deltas.flatten(0, 1)
         return (
             inner_deltas,

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from unrolled.learn.networks.activations import back_through_, tanh_
 from unrolled.learn.networks.recurrence import (
     Recurrence,
     State,
     first_derivative_only,
-    time_first,
     under_autocast,
     weight,
 )
@@ -37,14 +37,15 @@ class Gru(Recurrence):
         self.weight_ih, self.weight_hh = weight(3 * hidden, inputs), weight(3 * hidden, hidden)
         self.bias_ih, self.bias_hh = weight(3 * hidden), weight(3 * hidden)
 
-    def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+    def project(self, x: Tensor) -> Tensor:
         # r and z see the plain sum of both biases, so that theirs can be added before the first step
-        gates, candidate = self.bias_hh[: 2 * self.hidden], self.bias_hh[2 * self.hidden :]
-        bias = self.bias_ih + functional.pad(gates, (0, self.hidden))
-        projected = functional.linear(time_first(x), self.weight_ih, bias)
-        tensors = under_autocast(projected, state[0], self.weight_hh, candidate)
+        bias = self.bias_ih + functional.pad(self.bias_hh[: 2 * self.hidden], (0, self.hidden))
+        return functional.linear(x, self.weight_ih, bias)
+
+    def run(self, projected: Tensor, state: State) -> tuple[Tensor, State]:
+        tensors = under_autocast(projected, state[0], self.weight_hh, self.bias_hh[2 * self.hidden :])
         hidden: Tensor = _Gru.apply(*tensors)  # type: ignore[no-untyped-call]
-        return hidden.transpose(0, 1), (hidden[-1],)
+        return hidden, (hidden[-1],)
 
 
 class _Gru(torch.autograd.Function):
@@ -61,7 +62,7 @@ class _Gru(torch.autograd.Function):
         for t in range(len(projected)):
             r, z = gates[t].addmm_(before, of_gates).sigmoid_().chunk(2, dim=1)
             torch.addmm(bias, before, of_candidate, out=inner[t])  # W_hn h + b_hn, kept for the gradient of r
-            n = candidate[t].addcmul_(r, inner[t]).tanh_()
+            n = tanh_(candidate[t].addcmul_(r, inner[t]))
             before = torch.lerp(n, before, z, out=hidden[t])
         ctx.save_for_backward(activations, inner, hidden, start, weight)
         return hidden
@@ -93,11 +94,11 @@ def _through_step(
     r, z, n = activations.chunk(3, dim=1)
     to_r, to_z, to_n = deltas.chunk(3, dim=1)
     torch.sub(before, n, out=to_z).mul_(carried)
-    torch.ops.aten.sigmoid_backward.grad_input(to_z, z, grad_input=to_z)
+    back_through_(to_z, z, "sigmoid")
     carried_past = carried * z
     torch.sub(carried, carried_past, out=to_n)
-    torch.ops.aten.tanh_backward.grad_input(to_n, n, grad_input=to_n)
+    back_through_(to_n, n, "tanh")
     torch.mul(to_n, inner, out=to_r)
-    torch.ops.aten.sigmoid_backward.grad_input(to_r, r, grad_input=to_r)
+    back_through_(to_r, r, "sigmoid")
     torch.mul(to_n, r, out=inner_deltas)
     carried.copy_(carried_past)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from unrolled.learn.networks.recurrence import Recurrence, State, time_first, weight
+from unrolled.learn.networks.recurrence import Recurrence, State, weight
 from unrolled.learn.networks.rnn import elman
 
 
@@ -29,8 +29,10 @@ class Irnn(Recurrence):
         self.weight_ih, self.weight_hh = weight(hidden, inputs), weight(hidden, hidden)
         self.bias_ih, self.bias_hh = weight(hidden), weight(hidden)
 
-    def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        projected = functional.linear(time_first(x), self.weight_ih, self.bias_ih + self.bias_hh)
+    def project(self, x: Tensor) -> Tensor:
+        return functional.linear(x, self.weight_ih, self.bias_ih + self.bias_hh)
+
+    def run(self, projected: Tensor, state: State) -> tuple[Tensor, State]:
         return elman(projected, state[0], self.weight_hh, self.nonlinearity or "tanh")
 
     def initialise(self, generator: torch.Generator) -> None:

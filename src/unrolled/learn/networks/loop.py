@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from unrolled.learn.networks.recurrence import Recurrence, State, time_first, uniform_as_linear, weight
+from unrolled.learn.networks.recurrence import Recurrence, State, uniform_as_linear, weight
 from unrolled.learn.networks.rnn import elman
 
 
@@ -23,9 +23,12 @@ class Loop(Recurrence):
         self.weight_in, self.bias_in = weight(hidden, inputs), weight(hidden)
         self.weight_h, self.bias_h = weight(hidden, hidden), weight(hidden)
 
-    def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        u = functional.linear(time_first(x), self.weight_in, self.bias_in).relu()
-        return elman(functional.linear(u, self.weight_h, self.bias_h), state[0], self.weight_h, "tanh")
+    def project(self, x: Tensor) -> Tensor:
+        u = functional.linear(x, self.weight_in, self.bias_in).relu()
+        return functional.linear(u, self.weight_h, self.bias_h)
+
+    def run(self, projected: Tensor, state: State) -> tuple[Tensor, State]:
+        return elman(projected, state[0], self.weight_h, "tanh")
 
     def initialise(self, generator: torch.Generator) -> None:
         """Both layers as `torch.nn.Linear`."""

@@ -10,7 +10,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from unrolled.learn.networks.recurrence import Recurrence, State, time_first, weight
+from unrolled.learn.networks.recurrence import Recurrence, State, weight
 
 
 class Lstm(Recurrence):
@@ -28,9 +28,13 @@ class Lstm(Recurrence):
         self.weight_ih, self.weight_hh = weight(4 * hidden, inputs), weight(4 * hidden, hidden)
         self.bias_ih, self.bias_hh = weight(4 * hidden), weight(4 * hidden)
 
-    def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+    def project(self, x: Tensor) -> Tensor:
+        """`x` itself: PyTorch's kernels do the projection along with the steps."""
+        return x
+
+    def run(self, projected: Tensor, state: State) -> tuple[Tensor, State]:
         start = [part[None] for part in state]
         weights: list[Tensor] = [self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh]
         # The seventh argument asks for what the backward pass needs: cuDNN refuses gradients without it.
-        h, last_h, last_c = torch.lstm(time_first(x), start, weights, True, 1, 0.0, True, False, False)
-        return h.transpose(0, 1), (last_h[0], last_c[0])
+        h, last_h, last_c = torch.lstm(projected, start, weights, True, 1, 0.0, True, False, False)
+        return h, (last_h[0], last_c[0])

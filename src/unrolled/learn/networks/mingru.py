@@ -16,7 +16,6 @@ from unrolled.learn.networks.recurrence import (
     Recurrence,
     State,
     first_derivative_only,
-    time_first,
     under_autocast,
     weight,
 )
@@ -35,13 +34,15 @@ class MinGru(Recurrence):
         super().__init__(inputs, hidden, nonlinearity)
         self.weight_ih, self.bias_ih = weight(2 * hidden, inputs), weight(2 * hidden)
 
-    def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        projected = functional.linear(time_first(x), self.weight_ih, self.bias_ih)
-        z, v = projected.chunk(2, dim=2)
-        candidate = torch.where(v >= 0, v + 0.5, v.sigmoid())
-        z, candidate, start = under_autocast(z.sigmoid(), candidate, state[0])
+    def project(self, x: Tensor) -> Tensor:
+        z, v = functional.linear(x, self.weight_ih, self.bias_ih).chunk(2, dim=-1)
+        return torch.cat([z.sigmoid(), torch.where(v >= 0, v + 0.5, v.sigmoid())], dim=-1)
+
+    def run(self, projected: Tensor, state: State) -> tuple[Tensor, State]:
+        projected, start = under_autocast(projected, state[0])
+        z, candidate = projected.chunk(2, dim=-1)
         hidden = scan(1 - z, z * candidate, start)
-        return hidden.transpose(0, 1), (hidden[-1],)
+        return hidden, (hidden[-1],)
 
     def initialise(self, generator: torch.Generator) -> None:
         """As one `torch.nn.Linear`."""

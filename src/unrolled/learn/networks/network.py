@@ -57,16 +57,26 @@ class CharNetwork(nn.Module):
         """
         drop = self.dropout if self.training else Dropout()
         same = (TIME,) if drop.same_over_time else ()
-        x = self._masks.drop(functional.embedding(ids.t(), self.embedding.weight), drop.characters, same=(2,))
-        x = self._masks.drop(x, drop.embedding, same=same)
-        after: list[Tensor] = []
-        for layer, part in zip(self.layers, self._by_layer(state), strict=True):
-            if after:
-                x = self._masks.drop(x, drop.between, same=same)
-            h, new = layer(x.transpose(0, 1), part)
-            x = h.transpose(0, 1)
-            after.extend(new)
-        return self._masks.drop(x, drop.output, same=same).transpose(0, 1), tuple(after)
+        layers, parts = self._recurrences(), self._by_layer(state)
+        h, after = layers[0].run(self._first_projection(ids.t(), drop), parts[0])
+        for layer, part in zip(layers[1:], parts[1:], strict=True):
+            h, new = layer.run(layer.project(self._masks.drop(h, drop.between, same=same)), part)
+            after += new
+        return self._masks.drop(h, drop.output, same=same).transpose(0, 1), after
+
+    def _first_projection(self, ids: Tensor, drop: Dropout) -> Tensor:
+        """What `ids` (time, batch) bring to the first layer, (time, batch, n).
+
+        An embedding and what follows is a table with a row for each character: where the text is longer than the
+        vocabulary and nothing is dropped on the way, the table is made first and its rows are looked up.
+        """
+        layer = self._recurrences()[0]
+        if drop.embedding is None and drop.characters is None and len(self.embedding.weight) < ids.numel():
+            # In full precision: it costs little, and gradients of many equal characters are summed in it.
+            with torch.autocast(ids.device.type, enabled=False):
+                return functional.embedding(ids, layer.project(self.embedding.weight))
+        x = self._masks.drop(functional.embedding(ids, self.embedding.weight), drop.characters, same=(2,))
+        return layer.project(self._masks.drop(x, drop.embedding, same=(TIME,) if drop.same_over_time else ()))
 
     def initial_state(self, batch: int) -> State:
         """The state before the first character: all zero, a flat tuple of (batch, hidden), layer by layer."""

@@ -37,11 +37,20 @@ class Recurrence(nn.Module, ABC):
         self.nonlinearity = self._chosen(nonlinearity)
 
     @abstractmethod
+    def project(self, x: Tensor) -> Tensor:
+        """What the input alone brings to a step, (..., inputs) -> (..., n): n and its meaning are the rung's own."""
+
+    @abstractmethod
+    def run(self, projected: Tensor, state: State) -> tuple[Tensor, State]:
+        """All steps: `projected` (time, batch, n), which may be overwritten, and a state -> h (time, batch, hidden)."""
+
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """`x` (batch, time, inputs) and a state -> `h` (batch, time, hidden) and the state after the last time.
 
-        Memory is laid out time first: `x` and `h` are best given and taken as transposed views of (time, batch, n).
+        Memory is laid out time first: `x` is best given, and `h` comes, as a transposed view of (time, batch, n).
         """
+        h, after = self.run(self.project(x.transpose(0, 1).contiguous()), state)
+        return h.transpose(0, 1), after
 
     def initial_state(self, batch: int) -> State:
         """The state before the first character, all zero: one (batch, hidden) tensor for each of `parts`."""
@@ -77,11 +86,6 @@ def uniform_as_linear(weight: Tensor, bias: Tensor, generator: torch.Generator) 
     bound = weight.shape[1] ** -0.5
     for parameter in (weight, bias):
         nn.init.uniform_(parameter, -bound, bound, generator=generator)
-
-
-def time_first(x: Tensor) -> Tensor:
-    """(batch, time, n) as contiguous (time, batch, n): free where `x` is a transposed view of that layout."""
-    return x.transpose(0, 1).contiguous()
 
 
 def under_autocast(*tensors: Tensor) -> tuple[Tensor, ...]:

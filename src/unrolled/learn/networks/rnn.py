@@ -6,17 +6,17 @@ projections are one matrix product, the steps run in place, and the backward pas
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from unrolled.learn.networks.activations import activate_, back_through_
 from unrolled.learn.networks.recurrence import (
     Recurrence,
     State,
     first_derivative_only,
-    time_first,
     under_autocast,
     weight,
 )
@@ -30,36 +30,37 @@ class Rnn(Recurrence):
     the state is a tuple of (batch, hidden), with no axis for layers.
     """
 
-    nonlinearities: ClassVar[tuple[str, ...]] = ()
-
     def __init__(self, inputs: int, hidden: int, nonlinearity: str | None = None) -> None:
         super().__init__(inputs, hidden, nonlinearity)
         self.weight_ih, self.weight_hh = weight(hidden, inputs), weight(hidden, hidden)
         self.bias_ih, self.bias_hh = weight(hidden), weight(hidden)
 
-    def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        projected = functional.linear(time_first(x), self.weight_ih, self.bias_ih + self.bias_hh)
-        return elman(projected, state[0], self.weight_hh, self.nonlinearity or "tanh")
+    def project(self, x: Tensor) -> Tensor:
+        return functional.linear(x, self.weight_ih, self.bias_ih + self.bias_hh)
+
+    def run(self, projected: Tensor, state: State) -> tuple[Tensor, State]:
+        return elman(projected, state[0], self.weight_hh, "tanh")
 
 
 def elman(projected: Tensor, start: Tensor, weight: Tensor, nonlinearity: str) -> tuple[Tensor, State]:
     """All steps of h_t = f(p_t + W h_{t-1}), f being tanh or relu.
 
     `projected` p is (time, batch, hidden) and is overwritten; `start` (batch, hidden); `weight` (hidden, hidden).
-    Returns h as a (batch, time, hidden) view of time-first memory, and the state after the last time.
+    Returns h (time, batch, hidden) and the state after the last time.
     """
     projected, start, weight = under_autocast(projected, start, weight)
     hidden: Tensor = _Elman.apply(projected, start, weight, nonlinearity)  # type: ignore[no-untyped-call]
-    return hidden.transpose(0, 1), (hidden[-1],)
+    return hidden, (hidden[-1],)
 
 
 class _Elman(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, projected: Tensor, start: Tensor, weight: Tensor, nonlinearity: str) -> Tensor:
-        activate_ = torch.tanh_ if nonlinearity == "tanh" else torch.relu_
         before, transposed = start, weight.t()
-        for h in projected:
-            before = activate_(h.addmm_(before, transposed))
+        for t, h in enumerate(projected):
+            if t or not is_zero(start):
+                h.addmm_(before, transposed)
+            before = activate_(h, nonlinearity)
         ctx.mark_dirty(projected)
         ctx.save_for_backward(projected, start, weight)
         ctx.nonlinearity = nonlinearity
@@ -76,23 +77,24 @@ class _Elman(torch.autograd.Function):
                 deltas[t].copy_(gradient[t])
             else:
                 torch.addmm(gradient[t], deltas[t + 1], weight, out=deltas[t])
-            through_activation_(deltas[t], hidden[t], ctx.nonlinearity)
+            back_through_(deltas[t], hidden[t], ctx.nonlinearity)
         to_start = deltas[0] @ weight if ctx.needs_input_grad[1] else None
         to_weight = weight_gradient(deltas, hidden, start) if ctx.needs_input_grad[2] else None
         return deltas, to_start, to_weight, None
 
 
-def through_activation_(gradient: Tensor, output: Tensor, nonlinearity: str) -> Tensor:
-    """Multiply `gradient` in place by the slope of tanh or relu, known from its `output`."""
-    if nonlinearity == "tanh":
-        return torch.ops.aten.tanh_backward.grad_input(gradient, output, grad_input=gradient)  # type: ignore[no-any-return]
-    return torch.ops.aten.threshold_backward.grad_input(gradient, output, 0, grad_input=gradient)  # type: ignore[no-any-return]
-
-
 def weight_gradient(deltas: Tensor, hidden: Tensor, start: Tensor) -> Tensor:
-    """Σ_t deltas_t ⊗ h_{t-1} in one matrix product over all times and one for `start`.
+    """Σ_t deltas_t ⊗ h_{t-1}, h_{-1} being `start`, in one matrix product over all times and one for the first.
 
     `deltas` (time, batch, n), `hidden` (time, batch, hidden), `start` (batch, hidden); the result is (n, hidden).
     """
-    first = deltas[0].t() @ start
-    return torch.addmm(first, deltas[1:].flatten(0, 1).t(), hidden[:-1].flatten(0, 1))
+    later = deltas[1:].flatten(0, 1).t() @ hidden[:-1].flatten(0, 1)
+    return later if is_zero(start) else later.addmm_(deltas[0].t(), start)
+
+
+def is_zero(start: Tensor) -> bool:
+    """Whether a start state is all zero, as at the start of every window, so that products with it can be left out.
+
+    Asked on the CPU only: elsewhere the answer would cost more than it saves.
+    """
+    return start.device.type == "cpu" and not bool(start.any())

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from unrolled.learn.networks.recurrence import Recurrence, State, time_first, uniform_as_linear, weight
+from unrolled.learn.networks.recurrence import Recurrence, State, uniform_as_linear, weight
 
 
 class ThreeChar(Recurrence):
@@ -30,14 +30,16 @@ class ThreeChar(Recurrence):
         self.weight_in, self.bias_in = weight(hidden, inputs), weight(hidden)
         self.weight_h, self.bias_h = weight(hidden, hidden), weight(hidden)
 
-    def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        u = functional.linear(time_first(x), self.weight_in, self.bias_in).relu()
-        u = torch.cat([state[0][None], state[1][None], u])
+    def project(self, x: Tensor) -> Tensor:
+        return functional.linear(x, self.weight_in, self.bias_in).relu()
+
+    def run(self, projected: Tensor, state: State) -> tuple[Tensor, State]:
+        u = torch.cat([torch.stack(state).to(projected.dtype), projected])
         u1, u2, u3 = u[:-2], u[1:-1], u[2:]  # the three characters that each position sees
         h = torch.tanh(functional.linear(u1, self.weight_h, self.bias_h))
         h = torch.tanh(functional.linear(h + u2, self.weight_h, self.bias_h))
         h = torch.tanh(functional.linear(h + u3, self.weight_h, self.bias_h))
-        return h.transpose(0, 1), (u[-2], u[-1])
+        return h, (u[-2], u[-1])
 
     def initialise(self, generator: torch.Generator) -> None:
         """Both layers as `torch.nn.Linear`."""
