@@ -6,6 +6,7 @@ The one object that both halves of the library hand out: look at it (`nearest`, 
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 from collections.abc import Mapping
@@ -15,15 +16,21 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from unrolled.errors import InputError, import_extra, unknown_name
+from unrolled.errors import FolderError, InputError, import_extra, unknown_name
 from unrolled.files import write_file
 
-_VISIBLE = {" ": "␣", "\n": "⏎", "\t": "⇥", "\r": "␍", "\0": "␀", "": "∅"}
+_VISIBLE = {" ": "␣", "\n": "⏎", "\t": "⇥", "\r": "␍", "\0": "␀"}
+_EMPTY = "∅"
+_TAKEN = {*_VISIBLE.values(), _EMPTY}  # shown as their codes themselves, so that no two characters look the same
 
 
 def visible(name: str) -> str:
     """`name` with blank characters made visible: space as ␣, newline as ⏎, other unprintables as their code."""
-    return "".join(_VISIBLE.get(c, c if c.isprintable() else f"\\u{ord(c):04x}") for c in name) or _VISIBLE[""]
+    return "".join(map(_visible, name)) or _EMPTY
+
+
+def _visible(c: str) -> str:
+    return _VISIBLE.get(c) or (c if c.isprintable() and c not in _TAKEN else f"\\u{ord(c):04x}")
 
 
 @dataclass(frozen=True)
@@ -82,7 +89,9 @@ class EmbeddingTable:
     def pca(self, components: int = 2) -> Projection:
         """The main components of the vectors (scikit-learn's PCA), signs fixed so that two runs can be compared.
 
-        The sign of each component is such that its largest loading by absolute value is positive.
+        On each axis the name that lies farthest out lies on the positive side. That depends on where the vectors lie
+        to each other and not on the coordinates they were learned in: rotating all of them changes nothing. Components
+        that explain equally much have no order of their own.
         """
         largest = min(self.vectors.shape)
         if not 1 <= components <= largest:
@@ -90,27 +99,67 @@ class EmbeddingTable:
                 f"{components} components asked of {len(self)} vectors of {self.vectors.shape[1]}: "
                 f"choose 1 to {largest}"
             )
+        vectors = self.vectors.astype(np.float64)
+        if (vectors == vectors[0]).all():  # no variance at all: scikit-learn would divide by it
+            return Projection(self.names, np.zeros((len(self), components)), np.zeros(components))
         decomposition = import_extra("sklearn.decomposition", "plot")
         pca = decomposition.PCA(components, svd_solver="full")
-        coordinates = pca.fit_transform(self.vectors.astype(np.float64))
-        largest_loading = np.abs(pca.components_).argmax(axis=1)
-        signs = np.sign(pca.components_[np.arange(components), largest_loading])
-        explained = np.nan_to_num(pca.explained_variance_ratio_)  # all vectors equal: no variance to explain
-        return Projection(self.names, coordinates * np.where(signs == 0, 1, signs), explained)
+        coordinates = pca.fit_transform(vectors)
+        outermost = coordinates[np.abs(coordinates).argmax(axis=0), np.arange(components)]
+        return Projection(self.names, coordinates * np.where(outermost < 0, -1, 1), pca.explained_variance_ratio_)
+
+    def aligned(self, other: EmbeddingTable) -> EmbeddingTable:
+        """These vectors, turned and moved as a whole to lie as near as possible to those of the same names in `other`.
+
+        Orthogonal Procrustes (Schönemann 1966): distances between the vectors stay what they are. Raises InputError
+        where the dimensions differ or no name is shared.
+        """
+        shared = [name for name in self.names if name in set(other.names)]
+        if self.vectors.shape[1] != other.vectors.shape[1] or not shared:
+            raise InputError(
+                f"{len(self)} vectors of {self.vectors.shape[1]} cannot be aligned to {len(other)} of "
+                f"{other.vectors.shape[1]}: the same dimension and at least one shared name are needed"
+            )
+        here = self.vectors[[self._row(name) for name in shared]].astype(np.float64)
+        there = other.vectors[[other._row(name) for name in shared]].astype(np.float64)
+        u, _, v = np.linalg.svd((here - here.mean(0)).T @ (there - there.mean(0)))
+        turned = (self.vectors - here.mean(0)) @ (u @ v) + there.mean(0)
+        return EmbeddingTable(self.names, turned.astype(np.float32), self.facts)
 
     def to_csv(self, path: str | Path) -> None:
-        """Write one line a name: the name, its facts, its vector."""
+        """Write one line a name: the name, its facts, its vector, with as many digits as `from_csv` needs."""
         text = io.StringIO(newline="")
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["name", *self.facts, *(f"d{i}" for i in range(self.vectors.shape[1]))])
-        for i, name in enumerate(self.names):
-            writer.writerow([name, *(column[i] for column in self.facts.values()), *self.vectors[i].tolist()])
+        # "\r\n" makes the writer put quotes around names that hold either; a bare "\r" would be read as a new line
+        writer = csv.writer(text, lineterminator="\r\n")
+        writer.writerow(["name", *self.facts, *_dimensions(self.vectors.shape[1])])
+        for name, facts, vector in zip(self.names, self._fact_rows(), self.vectors.astype(str), strict=True):
+            writer.writerow([name, *facts, *vector])
         write_file(Path(path), text.getvalue().encode())
+
+    @classmethod
+    def from_csv(cls, path: str | Path) -> EmbeddingTable:
+        """Read what `to_csv` wrote; raises FolderError, naming the line, for a file that is not of that form.
+
+        A fact is read as whole numbers where all its values are, else as numbers, as True and False, or as text.
+        """
+        path = Path(path)
+        rows = _read_rows(path)
+        if not rows or "d0" not in rows[0] or rows[0][0] != "name":
+            raise FolderError(f"{path} is no table of vectors: its first line should be name, any facts, d0, d1, ...")
+        head = rows[0]
+        first = len(head) - 1 - head[::-1].index("d0")
+        if head[first:] != _dimensions(len(head) - first):
+            raise FolderError(f"{path} is no table of vectors: the columns from d0 on should be d0, d1, d2, ...")
+        for line, row in enumerate(rows[1:], 2):
+            if len(row) != len(head):
+                raise FolderError(f"{path}, row {line}: {len(row)} fields where the first row has {len(head)}")
+        facts = {name: _typed([row[i] for row in rows[1:]]) for i, name in enumerate(head[1:first], 1)}
+        return cls(tuple(row[0] for row in rows[1:]), _vectors(path, rows[1:], first), facts)
 
     def to_word2vec(self, path: str | Path) -> None:
         """Write the text format of word2vec, which has no blanks in names: they are written visibly (␣, ⏎)."""
         lines = [
-            f"{visible(name)} {_numbers(vector, ' ')}" for name, vector in zip(self.names, self.vectors, strict=True)
+            f"{name} {' '.join(vector)}" for name, vector in zip(self._shown(), self.vectors.astype(str), strict=True)
         ]
         head = f"{len(self)} {self.vectors.shape[1]}"
         write_file(Path(path), ("\n".join([head, *lines]) + "\n").encode())
@@ -119,14 +168,11 @@ class EmbeddingTable:
         """Write `vectors.tsv` and `metadata.tsv` as the TensorBoard projector reads them."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        vectors = "".join(_numbers(vector, "\t") + "\n" for vector in self.vectors)
-        names = [visible(name) for name in self.names]
+        vectors = "".join("\t".join(vector) + "\n" for vector in self.vectors.astype(str))
+        names = self._shown()
         if self.facts:  # the projector wants a header exactly when there is more than one column
-            rows = [
-                ["name", *self.facts],
-                *([n, *map(str, row)] for n, *row in zip(names, *self.facts.values(), strict=True)),
-            ]
-            names = ["\t".join(row) for row in rows]
+            rows = ([name, *map(visible, facts)] for name, facts in zip(names, self._fact_rows(), strict=True))
+            names = ["\t".join(row) for row in (["name", *map(visible, self.facts)], *rows)]
         write_file(folder / "vectors.tsv", vectors.encode())
         write_file(folder / "metadata.tsv", ("\n".join(names) + "\n").encode())
 
@@ -136,6 +182,46 @@ class EmbeddingTable:
         except ValueError:
             raise unknown_name("name", name, self.names) from None
 
+    def _fact_rows(self) -> list[tuple[str, ...]]:
+        """The facts of each name as text."""
+        columns = [[str(value) for value in column.tolist()] for column in self.facts.values()]
+        return list(zip(*columns, strict=True)) if columns else [()] * len(self)
 
-def _numbers(vector: NDArray[np.float32], separator: str) -> str:
-    return separator.join(map(str, vector.tolist()))
+    def _shown(self) -> list[str]:
+        """The names without blanks; raises InputError where that makes two names one."""
+        shown = [visible(name) for name in self.names]
+        if len(set(shown)) != len(shown):
+            twice = next(name for name in shown if shown.count(name) > 1)
+            raise InputError(f"two names are both written {twice!r} once blanks are made visible: rename one of them")
+        return shown
+
+
+def _dimensions(n: int) -> list[str]:
+    return [f"d{i}" for i in range(n)]
+
+
+def _read_rows(path: Path) -> list[list[str]]:
+    try:
+        text = path.read_bytes().decode()
+        return list(csv.reader(io.StringIO(text, newline=""), strict=True))
+    except OSError as error:
+        raise FolderError(f"{path} cannot be read: {error.strerror}") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise FolderError(f"{path} is no table of vectors: {error}") from None
+
+
+def _vectors(path: Path, rows: list[list[str]], first: int) -> NDArray[np.float32]:
+    try:
+        vectors = np.array([row[first:] for row in rows], np.float64).astype(np.float32)
+    except ValueError as error:
+        raise FolderError(f"{path} is no table of vectors: {error}") from None
+    return vectors.reshape(len(rows), -1)
+
+
+def _typed(values: list[str]) -> NDArray[np.generic]:
+    for kind in (np.int64, np.float64):
+        with contextlib.suppress(ValueError, OverflowError):
+            return np.array(values, dtype=str).astype(kind)
+    if set(values) <= {"True", "False"}:
+        return np.array([value == "True" for value in values])
+    return np.array(values, dtype=str)
