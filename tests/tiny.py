@@ -1,5 +1,7 @@
 """Models small enough to test every bit of: random weights, made without PyTorch."""
 
+from typing import Any
+
 import numpy as np
 
 from unrolled.model.char_model import CharModel
@@ -23,6 +25,6 @@ def tiny_parts(
     return ModelParts(config, vocabulary, weights, {})
 
 
-def tiny_model(rung: str = "lstm", **sizes: int) -> CharModel:
+def tiny_model(rung: str = "lstm", **sizes: Any) -> CharModel:
     """A CharModel of `tiny_parts`."""
     return CharModel(tiny_parts(rung, **sizes))
