@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+
 from oracle import logits_of_torch
 from tiny import TEXT, tiny_model, tiny_parts
-
 from unrolled.errors import FolderError, InputError
 from unrolled.model.cells import CELLS
 from unrolled.model.char_model import CharModel, kind

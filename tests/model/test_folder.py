@@ -1,4 +1,4 @@
-"""Model folders: round trips, every flipped bit and every truncation, hostile contents, golden folders of old formats."""
+"""Model folders: round trips, every flipped bit and every truncation, hostile contents, golden folders."""
 
 import json
 import os
@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 import safetensors.numpy
-from tiny import TEXT, tiny_model, tiny_parts
 
+from tiny import TEXT, tiny_model, tiny_parts
 from unrolled.errors import FolderError, InputError
 from unrolled.files import MANIFEST, from_json, to_json, write_folder
 from unrolled.learn.networks.network import CharNetwork
@@ -71,17 +71,19 @@ def test_fingerprint_follows_sizes_vocabulary_and_weights() -> None:
 
 
 def silent_flips(folder: Path, path: Path) -> list[int]:
-    """The bits of a file whose flipping goes unnoticed; each noticed one must be reported by the name of the file."""
+    """The bits of a file whose flipping is not reported by the name of the file."""
     data, silent = path.read_bytes(), []
     with open(path, "r+b", buffering=0) as file:
         for bit in range(8 * len(data)):
             place = bit // 8
             os.pwrite(file.fileno(), bytes([data[place] ^ 1 << bit % 8]), place)
+            message = ""
             try:
                 read_model(folder)
-                silent.append(bit)
             except FolderError as error:
-                assert path.name in str(error)
+                message = str(error)
+            if path.name not in message:
+                silent.append(bit)
             os.pwrite(file.fileno(), data[place : place + 1], place)
     return silent
 
@@ -195,10 +197,10 @@ def test_headers_that_the_library_takes_and_numpy_does_not(data: bytes) -> None:
 def test_what_is_no_model_folder(tmp_path: Path) -> None:
     with pytest.raises(FolderError, match="does not exist"):
         read_model(tmp_path / "nowhere")
-    with pytest.raises(FolderError, match="has no manifest.json"):
+    with pytest.raises(FolderError, match=r"has no manifest\.json"):
         read_model(tmp_path)
     (tmp_path / "pytorch_model.bin").write_bytes(pickle.dumps(0))
-    with pytest.raises(FolderError, match="holds the pickle pytorch_model.bin"):
+    with pytest.raises(FolderError, match=r"holds the pickle pytorch_model\.bin"):
         read_model(tmp_path)
     with pytest.raises(FolderError, match=r"a file, but a folder .*a pickle can run code"):
         read_model(tmp_path / "pytorch_model.bin")

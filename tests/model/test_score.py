@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+
 from oracle import logits_of_torch
 from tiny import TEXT, tiny_model, tiny_parts
-
 from unrolled.errors import InputError
 from unrolled.model import score as score_module
 from unrolled.model.cells import CELLS

@@ -9,8 +9,8 @@ import pytest
 import safetensors.numpy
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny import TEXT, tiny_model
 
+from tiny import TEXT, tiny_model
 from unrolled.errors import FolderError, InputError
 from unrolled.files import sha256, to_json
 from unrolled.model.cells import CELLS
