@@ -200,7 +200,7 @@ class _CacheFile:
         """Whether the file was finished and holds what was written. A damaged one is as good as an unfinished one."""
         try:
             facts = from_json(self.facts_path.read_bytes(), f"{self.facts_path}")
-            return facts == self._facts()
+            return facts.get("bytes") == self.ids_path.stat().st_size and facts == self._facts()
         except (OSError, FolderError):
             return False
 
@@ -244,6 +244,7 @@ def _write_where_different(file: BinaryIO, parts: Iterator[Ids]) -> None:
             file.seek(position)
             file.write(data)
         position += len(data)
-    file.truncate(position)
+    if file.seek(0, os.SEEK_END) != position:
+        file.truncate(position)
     file.flush()
     os.fsync(file.fileno())

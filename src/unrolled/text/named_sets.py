@@ -7,8 +7,10 @@ set UNROLLED_MIRROR to a base URL that serves `nietzsche.txt` and `tinyshakespea
 from __future__ import annotations
 
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from unrolled.errors import InputError
 from unrolled.text.sources import FileSource, Source, TextSource
@@ -16,6 +18,7 @@ from unrolled.text.sources import FileSource, Source, TextSource
 PYTHON_DOCS = "python-docs"
 MIRROR_VARIABLE = "UNROLLED_MIRROR"
 CACHE_VARIABLE = "UNROLLED_CACHE"
+TIMEOUT_SECONDS = 30
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,8 @@ def fetch(name: str, *, mirror: str | None = None, cache: Path | None = None) ->
     `mirror` is a base URL to use instead of UNROLLED_MIRROR or the published address. Raises InputError when it cannot
     be fetched or is not the text it should be.
     """
+    from http.client import HTTPException
+
     import pooch
 
     download = DOWNLOADS[name]
@@ -82,19 +87,30 @@ def fetch(name: str, *, mirror: str | None = None, cache: Path | None = None) ->
     url = f"{base.rstrip('/')}/{name}.txt" if base else download.url
     folder = cache or cache_folder()
     try:
-        return Path(pooch.retrieve(url, f"sha256:{download.sha256}", fname=f"{name}.txt", path=folder))
+        given = {"fname": f"{name}.txt", "path": folder, "downloader": _download}
+        return Path(pooch.retrieve(url, f"sha256:{download.sha256}", **given))
     except ValueError as error:  # pooch: the hash does not match; the file it had is left as it was
         raise InputError(f"what {url} gives is not the text {name!r}: {error}") from None
-    except OSError as error:  # the errors of requests are OSErrors
+    except (OSError, HTTPException) as error:
         raise InputError(
             f"{name!r} could not be fetched from {url} ({_reason(error)}): check the connection, set {MIRROR_VARIABLE} "
             f"to another base URL, put the file at {folder / f'{name}.txt'}, or use {PYTHON_DOCS!r}, which needs none"
         ) from None
 
 
-def _reason(error: OSError) -> str:
-    """The innermost cause: requests wraps what went wrong several times over."""
-    cause: BaseException = error
-    while (deeper := cause.__cause__ or cause.__context__) is not None:
-        cause = deeper
-    return getattr(error, "strerror", None) or str(cause).rsplit(": ", 1)[-1] or type(cause).__name__
+def _download(url: str, output: str, _: Any) -> None:
+    """What pooch calls to fetch a file; its own way leaves connections open after an error."""
+    from urllib.error import HTTPError  # here, as it takes a tenth of a second that most commands need not spend
+    from urllib.request import urlopen
+
+    try:
+        with urlopen(url, timeout=TIMEOUT_SECONDS) as response, open(output, "wb") as file:
+            shutil.copyfileobj(response, file)
+    except HTTPError as error:
+        error.close()
+        raise
+
+
+def _reason(error: Exception) -> str:
+    inner = getattr(error, "reason", None) or error  # urllib wraps what the system said
+    return getattr(inner, "strerror", None) or f"{inner}" or type(inner).__name__
