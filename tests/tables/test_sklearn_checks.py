@@ -1,12 +1,9 @@
-"""scikit-learn's own checks of a transformer, on the encoder with a small recipe."""
+"""scikit-learn's own checks of a transformer, on the encoder with the quick recipe."""
 
 import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from unrolled.tables.encoder import EntityEncoder
-from unrolled.tables.recipe import Recipe
-
-SMALL = Recipe(networks=2, hidden=(8,), least_steps=20)
 
 EXPECTED = {
     "check_sample_weight_equivalence_on_dense_data": (
@@ -17,6 +14,6 @@ EXPECTED = {
 
 
 @pytest.mark.filterwarnings("ignore:the target holds whole numbers:UserWarning")
-@parametrize_with_checks([EntityEncoder(recipe=SMALL)], expected_failed_checks=lambda _: EXPECTED, xfail_strict=True)
+@parametrize_with_checks([EntityEncoder(recipe="quick")], expected_failed_checks=lambda _: EXPECTED, xfail_strict=True)
 def test_sklearn(estimator, check):
     check(estimator)

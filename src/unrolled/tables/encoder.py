@@ -52,7 +52,7 @@ class EntityEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # s
         whole numbers with at most 20 values draw a warning. Several columns of targets are always numbers.
     log_target : "auto", True or False
         Whether to learn log(y); "auto" if all y > 0 and the logarithm takes away more than half of a skew above 1.
-    recipe : "default", "guo-berkhahn" or a `Recipe`
+    recipe : "default", "quick", "guo-berkhahn" or a `Recipe`
         The networks and their training.
     n_networks : None or int
         Networks aligned and averaged; None is the recipe's number.
@@ -115,16 +115,20 @@ class EntityEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # s
 
         `sample_weight` (row,) weighs the loss; `groups` (row,) goes to a splitter given as `validation`.
         """
-        self._fit(X, y, sample_weight, groups)
+        job, _ = self._prepare(X, y, sample_weight)
+        self._learn(job, validation_rows(self.validation, y, groups, job.seed))
         return self
 
     def fit_transform(self, X: Any, y: Any = None, sample_weight: Any = None, groups: Any = None) -> Any:
         """`fit`, and the vectors of the rows: out-of-fold ones where `cv` is set, else those of `transform`."""
-        job, table = self._fit(X, y, sample_weight, groups)
+        job, table = self._prepare(X, y, sample_weight)
+        validation = validation_rows(self.validation, y, groups, job.seed)
+        classes = self.target_.kind != "continuous"
+        splits = None if self.cv is None else folds(self.cv, y, groups, classes, job.seed)
+        self._learn(job, validation)
         tables = [vectors[table.codes[:, i]] for i, vectors in enumerate(self.vectors_.tables)]
         self.out_of_fold_ = np.zeros(len(table.codes), dtype=bool)
-        if self.cv is not None:
-            splits = folds(self.cv, X, y, groups, self.target_.kind != "continuous", job.seed)
+        if splits is not None:
             self.out_of_fold_ = job.out_of_fold(splits, self.vectors_, tables)
         return self._columns_out(tables, table)
 
@@ -201,7 +205,8 @@ class EntityEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # s
 
         return load(Path(folder), cls())
 
-    def _fit(self, X: Any, y: Any, sample_weight: Any, groups: Any) -> tuple[Job, Encoded]:
+    def _prepare(self, X: Any, y: Any, sample_weight: Any) -> tuple[Job, Encoded]:
+        """Everything about a fit but the training: the codings are learned, bad input is refused."""
         self._check_settings()
         columns = self._read(X, reset=True)
         rows = len(columns[0])
@@ -216,9 +221,7 @@ class EntityEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # s
         self.target_type_, self.log_target_, self.classes_ = self.target_.kind, self.target_.log, self.target_.classes
         table = self.schema_.encode(columns)
         self.target_means_ = means_of(table.codes, self.schema_.codings, numeric)
-        job = self._job(table, values, sample_weight, recipe)
-        self._learn(job, validation_rows(self.validation, X, y, groups, job.seed))
-        return job, table
+        return self._job(table, values, sample_weight, recipe), table
 
     def _job(self, table: Encoded, values: NDArray[Any], sample_weight: Any, recipe: Recipe) -> Job:
         from unrolled.tables.fitting import Job  # imports PyTorch

@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime
 import numbers
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -68,7 +69,8 @@ def read_table(table: Any, names: list[str] | None = None) -> list[Column]:
         raise ColumnTypeError("a sparse matrix was given, but a dense table was expected: call toarray() on it first")
     if table is None or isinstance(table, str | bytes | dict):
         raise InputError(f"a table was expected (a data frame or rows of values), not {_described(table)}")
-    _refuse_twins(table)
+    if hasattr(table, "iloc"):  # pandas: asked before narwhals, which refuses twins in words of its own
+        _refuse_twins(table.columns if table.ndim == 2 else [])
     frame = nw.from_native(table, pass_through=True)
     if isinstance(frame, nw.LazyFrame):
         raise InputError("a lazy frame has no rows yet: call collect() on it first")
@@ -81,16 +83,14 @@ def _described(table: object) -> str:
     return "None" if table is None else f"a {type(table).__name__}"
 
 
-def _refuse_twins(table: Any) -> None:
-    columns = getattr(table, "columns", None)
-    if columns is None or getattr(table, "ndim", 2) != 2:
-        return
-    name, count = next(iter(Counter(map(str, columns)).most_common(1)), ("", 0))
+def _refuse_twins(names: Iterable[object]) -> None:
+    name, count = next(iter(Counter(map(str, names)).most_common(1)), ("", 0))
     if count > 1:
         raise InputError(f"the table has {count} columns named {name!r}: give each column its own name")
 
 
 def _from_frame(frame: nw.DataFrame[Any]) -> list[Column]:
+    _refuse_twins(frame.columns)
     rows, width = frame.shape
     if width == 0:
         raise InputError(f"0 feature(s) (shape=({rows}, 0)) while a minimum of 1 is required: the table has no column")
@@ -144,10 +144,10 @@ def _numbers(name: str, values: NDArray[np.float64], missing: NDArray[np.bool_] 
 
 
 def _as_array(table: Any) -> NDArray[Any]:
-    try:  # as objects first: NumPy would turn the list [[1, "a"]] into strings
-        array = np.asarray(table, dtype=object) if isinstance(table, list | tuple) else np.asarray(table)
-    except ValueError:
-        raise InputError("the rows of the table differ in length") from None
+    if isinstance(table, list | tuple) and len({len(row) for row in table if isinstance(row, list | tuple)}) > 1:
+        raise InputError("the rows of the table differ in length")
+    # as objects first: NumPy would turn the list [[1, "a"]] into strings
+    array = np.asarray(table, dtype=object) if isinstance(table, list | tuple) else np.asarray(table)
     if np.iscomplexobj(array):
         raise InputError("Complex data not supported: give the parts as two columns")
     if array.ndim != 2:

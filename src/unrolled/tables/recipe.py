@@ -1,7 +1,8 @@
 """Every setting of the network and its training once, as frozen presets.
 
-`default` is the one that was measured to be fast and accurate (docs/experiments.md); `guo-berkhahn` is the recipe of
-the paper (arXiv 1604.06737). Left out: what belongs to the table, such as dimensions and validation rows.
+`default` is the one that was measured to be fast and accurate (docs/experiments.md), `quick` is for a first try, and
+`guo-berkhahn` is the recipe of the paper (arXiv 1604.06737). Left out: what belongs to the table, such as dimensions
+and validation rows.
 """
 
 from __future__ import annotations
@@ -62,6 +63,7 @@ class Recipe:
 
 RECIPES = {
     "default": Recipe(),
+    "quick": Recipe(networks=2, hidden=(32,), least_steps=50),
     "guo-berkhahn": Recipe(
         networks=1, hidden=(1000, 500), epochs=10, batch=128, least_steps=1, learning_rate=1e-3, embedding_rate=1.0,
         decay_to_zero=False, second_moment=0.999, embedding_spread=0.029, dropout=0.0, skip=False, output="sigmoid",

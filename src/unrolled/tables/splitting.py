@@ -5,6 +5,7 @@ Both take scikit-learn's splitters, so that time and groups are respected. Left 
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from unrolled.errors import InputError
 Rows = NDArray[np.int64]
 
 
-def validation_rows(validation: Any, X: Any, y: Any, groups: Any, seed: int) -> Rows | None:
+def validation_rows(validation: Any, y: Any, groups: Any, seed: int) -> Rows | None:
     """The validation rows: None, a share of rows at random, the last split of a splitter, or explicit rows.
 
     Raises InputError where nothing, or nothing else, would be left.
@@ -24,8 +25,8 @@ def validation_rows(validation: Any, X: Any, y: Any, groups: Any, seed: int) -> 
     rows = len(np.asarray(y))
     if validation is None:
         return None
-    if hasattr(validation, "split"):
-        chosen = list(_split(validation, X, y, groups))[-1][1]
+    if _is_splitter(validation):
+        chosen = _split(validation, y, groups)[-1][1]
     elif isinstance(validation, float) and 0 < validation < 1:
         chosen = np.random.default_rng(seed).permutation(rows)[: max(1, round(validation * rows))]
     else:
@@ -48,7 +49,7 @@ def _explicit(validation: Any, rows: int) -> Rows:
     return np.unique(given).astype(np.int64)
 
 
-def folds(cv: Any, X: Any, y: Any, groups: Any, classes: bool, seed: int) -> list[tuple[Rows, Rows]]:
+def folds(cv: Any, y: Any, groups: Any, classes: bool, seed: int) -> list[tuple[Rows, Rows]]:
     """Train and held-out rows of each fold.
 
     A number means shuffled folds: by group where `groups` are given, else stratified for classes. Raises InputError
@@ -57,7 +58,7 @@ def folds(cv: Any, X: Any, y: Any, groups: Any, classes: bool, seed: int) -> lis
     rows = len(np.asarray(y))
     if isinstance(cv, int | np.integer) and not isinstance(cv, bool):
         cv = _splitter(int(cv), y, groups, classes, seed)
-    pairs = _split(cv, X, y, groups) if hasattr(cv, "split") else _iterated(cv)
+    pairs = _split(cv, y, groups) if _is_splitter(cv) else _iterated(cv)
     pairs = [(np.asarray(train, dtype=np.int64), np.asarray(test, dtype=np.int64)) for train, test in pairs]
     held = np.bincount(np.concatenate([test for _, test in pairs]), minlength=rows)
     if held.max() > 1:
@@ -75,9 +76,16 @@ def _splitter(count: int, y: Any, groups: Any, classes: bool, seed: int) -> Any:
     return (StratifiedKFold if smallest >= count else KFold)(count, shuffle=True, random_state=seed)
 
 
-def _split(splitter: Any, X: Any, y: Any, groups: Any) -> Any:
+def _is_splitter(given: Any) -> bool:
+    return hasattr(given, "split") and not isinstance(given, str)
+
+
+def _split(splitter: Any, y: Any, groups: Any) -> list[Any]:
+    y = np.asarray(y)
     try:
-        return list(splitter.split(np.zeros((len(np.asarray(y)), 1)), np.asarray(y), groups))
+        with warnings.catch_warnings():  # one `groups` serves two splitters, of which one may not look at groups
+            warnings.filterwarnings("ignore", "The groups parameter is ignored")
+            return list(splitter.split(np.zeros((len(y), 1)), y, groups))
     except ValueError as error:
         raise InputError(f"{type(splitter).__name__} cannot split these rows: {error}") from None
 

@@ -1,0 +1,115 @@
+"""The networks against an independent reading of them in NumPy, and their training."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from unrolled.errors import TrainingError
+from unrolled.tables.coding import UNKNOWN
+from unrolled.tables.network import Networks, RowsInMemory, Shape, Training, batch_size, losses
+from unrolled.tables.recipe import RECIPES, Recipe
+from unrolled.tables.schema import Encoded
+
+SHAPE = Shape(rows=(7, 5), dimensions=(3, 2), numbers=2, outputs=1)
+QUICK = dataclasses.replace(RECIPES["quick"], hidden=(8, 4))
+
+
+def rows_of(count, seed=0, kind="continuous"):
+    rng = np.random.default_rng(seed)
+    codes = rng.integers(0, (7, 5), (count, 2)).astype(np.int32)
+    numbers = rng.normal(size=(count, 2)).astype(np.float32)
+    if kind == "multiclass":
+        return Encoded(codes, numbers), rng.integers(0, 3, count)
+    target = rng.normal(size=(count, 1)).astype(np.float32)
+    return Encoded(codes, numbers), (target > 0).astype(np.float32) if kind == "binary" else target
+
+
+def training_of(count=64, kind="continuous", recipe=QUICK, seed=0, held=None, weight=None):
+    table, target = rows_of(count, kind=kind)
+    weight = np.ones(count, np.float32) if weight is None else weight
+    generator = torch.Generator().manual_seed(seed)
+    shape = dataclasses.replace(SHAPE, outputs=3 if kind == "multiclass" else 1)
+    source = RowsInMemory(table, target, weight)
+    validation = None if held is None else source.batch(torch.arange(held).expand(2, -1))
+    return Training(Networks(shape, recipe, 2, generator), kind, recipe, source, generator, validation)
+
+
+@pytest.mark.parametrize("recipe", [QUICK, dataclasses.replace(QUICK, output="sigmoid", skip=False)])
+def test_numpy_reads_the_networks_as_pytorch_does(recipe):
+    table, _ = rows_of(20)
+    networks = Networks(SHAPE, recipe, 3, torch.Generator().manual_seed(0))
+    codes, numbers = (torch.from_numpy(a).expand(3, *a.shape) for a in (table.codes, table.numbers))
+    expected = networks(codes, numbers).detach().numpy()
+    assert np.allclose(networks.trained().outputs(table, chunk=7), expected, atol=1e-5)
+    assert not np.allclose(expected[0], expected[1])
+
+
+def test_networks_side_by_side_do_not_touch_each_other():
+    networks = Networks(SHAPE, QUICK, 2, torch.Generator().manual_seed(0))
+    table, _ = rows_of(20)
+    codes, numbers = (torch.from_numpy(a).expand(2, *a.shape) for a in (table.codes, table.numbers))
+    networks(codes, numbers)[0].sum().backward()
+    for parameter in networks.parameters():
+        second = parameter.grad[len(parameter) // 2 :]
+        assert (second == 0).all()
+
+
+@pytest.mark.parametrize("kind", ["continuous", "binary", "multiclass"])
+def test_a_small_table_is_learned_by_heart(kind):
+    recipe = dataclasses.replace(QUICK, least_steps=400, hidden=(64,), dropout=0.0)
+    training = training_of(24, kind, recipe)
+    records = list(training.records())
+    assert records[-1].loss < 0.35 * records[0].loss
+    assert records[-1].step == training.steps
+
+
+def test_same_seed_same_bits_and_another_seed_others():
+    first, again, other = (training_of(seed=seed) for seed in (3, 3, 4))
+    for training in (first, again, other):
+        list(training.records())
+    bits = [t.networks.trained().tables[0].tobytes() for t in (first, again, other)]
+    assert bits[0] == bits[1] != bits[2]
+
+
+def test_rows_of_weight_zero_teach_nothing():
+    weight = np.ones(64, np.float32)
+    weight[32:] = 0
+    training = training_of(64, weight=weight)
+    batch = training.source.batch(torch.arange(64).expand(2, -1))
+    output = training.networks(batch.codes, batch.numbers)
+    spoilt = dataclasses.replace(batch, target=batch.target + 100 * (batch.weight == 0)[..., None])
+    assert torch.equal(losses(output, batch, "continuous", QUICK), losses(output, spoilt, "continuous", QUICK))
+
+
+def test_the_unknown_row_is_trained():
+    recipe = dataclasses.replace(QUICK, dropout=0.3)
+    table, target = rows_of(64)
+    codes = np.maximum(table.codes, 1)  # no row of the table is unknown
+    generator = torch.Generator().manual_seed(0)
+    networks = Networks(SHAPE, recipe, 1, generator)
+    before = networks.embeddings[0][UNKNOWN].detach().clone()
+    source = RowsInMemory(Encoded(codes, table.numbers), target, np.ones(64, np.float32))
+    list(Training(networks, "continuous", recipe, source, generator).records())
+    assert not torch.allclose(before, networks.embeddings[0][UNKNOWN], atol=1e-3)
+
+
+def test_best_of_the_validation_rows_is_kept():
+    training = training_of(64, held=16, recipe=dataclasses.replace(QUICK, epochs=60))
+    validated = [record.validation for record in training.records() if record.validation is not None]
+    assert validated == sorted(validated, reverse=True)
+    held = training._validation
+    final = losses(training.networks(held.codes, held.numbers), held, "continuous", QUICK)
+    assert float(final.detach().mean()) == pytest.approx(min(validated), rel=1e-5)
+
+
+def test_a_loss_that_is_not_finite_stops_training():
+    recipe = dataclasses.replace(QUICK, learning_rate=1e30)
+    with pytest.raises(TrainingError, match=r"the loss is (nan|inf)"):
+        list(training_of(recipe=recipe).records())
+
+
+@pytest.mark.parametrize("rows", [1, 2, 31, 500, 5000, 10**6])
+def test_batches_fit_the_table(rows):
+    assert 1 <= batch_size(rows, Recipe()) <= min(rows, Recipe().batch)
