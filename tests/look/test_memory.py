@@ -1,5 +1,6 @@
 """The memory ruler against networks whose memory is known, and its gradients against independent formulas."""
 
+import functools
 import json
 
 import numpy as np
@@ -7,8 +8,8 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from small import echoing_text, finite_difference, network_for, shift_register, trained_on
 
+from small import echoing_text, finite_difference, network_for, shift_register, trained_on
 from unrolled.errors import InputError
 from unrolled.learn.networks import RUNGS
 from unrolled.look.influence import connectivity, influence
@@ -42,7 +43,8 @@ def test_connectivity_equals_finite_differences(rung):
         window = torch.from_numpy(ids[place - 9 : place + 8].astype(np.int64))
         _, state = network(window[None, :9], network.initial_state(1))
         vectors = network.embedding.weight[window[9:16]]
-        gradient = finite_difference(lambda v: logit_of_window(network, v, state, window[16]), vectors)
+        logit = functools.partial(logit_of_window, network, state=state, target=window[16])
+        gradient = finite_difference(logit, vectors)
         np.testing.assert_allclose(row, gradient.norm(dim=1).flip(0), rtol=1e-6, atol=1e-9)
 
 
@@ -186,7 +188,7 @@ def test_bins_cover_every_distance_once(distance):
 
 def test_curves_by_kind_of_place_look_at_the_character_before_the_prediction():
     """In 'ab ab ab ...' a network that repeats what stands 3 back; after a space the answer is always 'a'."""
-    text = "xyz qr\nst \"uv\" " * 120
+    text = 'xyz qr\nst "uv" ' * 120
     vocabulary = Vocabulary.of(text)
     memory = measure_memory(shift_register(vocabulary, 4), vocabulary.encode(text), text, distance=8, places=900)
     assert set(memory.curves) == set(MEASURES)

@@ -45,7 +45,7 @@ COMMANDS = {
     "plot": Command(
         "pictures:plot", "Draw the vectors of a run or of a table's columns.", "plot run --out vectors.html"
     ),
-    "lab": Command("look:lab", "Tasks that a forgetful network cannot win.", "lab adding --rung rnn,irnn --length 100"),
+    "lab": Command("lab:lab", "Tasks that a forgetful network cannot win.", "lab adding --rung rnn,irnn --length 100"),
 }
 LOOK_COMMANDS = {
     "diagram": Command("pictures:diagram", "The network, unrolled over a text.", "look diagram lstm --out lstm.svg"),

@@ -22,6 +22,8 @@ from unrolled.errors import InputError, unknown_name
 from unrolled.learn.networks import RUNGS
 
 TEST_SEQUENCES = 1024
+DIVERGED = 1e3
+"""Times the baseline, above which a loss ends a training."""
 EVERY = 50
 """Steps between two measurements of the loss."""
 
@@ -166,7 +168,7 @@ class LabCurve:
     solved_at: int | None
     """The step at which the loss was below the task's `solved`, or None."""
     diverged_at: int | None
-    """The step at which the loss was no longer finite, or None. The curve ends before it."""
+    """The step at which the loss had grown out of all bounds, or None. The curve ends before it."""
     seconds: float
 
 
@@ -223,7 +225,7 @@ def train_at(
         if step % EVERY and step < settings.steps:
             continue
         loss = _tested(network, task, *test)
-        if not math.isfinite(loss):
+        if not loss < DIVERGED * task.baseline:  # also where it is not a number
             diverged = step
             break
         points.append((step, loss))

@@ -1,0 +1,110 @@
+"""The memory lab: its tasks are what they say, and the identity start wins where plain tanh stands still."""
+
+import json
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from unrolled.errors import InputError
+from unrolled.look.lab import TASKS, Adding, Contestant, Copy, LabSettings, run_lab
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+@given(st.integers(2, 60), st.integers(0, 99))
+def test_adding_marks_one_number_in_each_half(length, seed):
+    x, target = Adding().batch(16, length, generator(seed))
+    numbers, marks = x.unbind(2)
+    assert (marks[:, : length // 2].sum(1) == 1).all()
+    assert (marks[:, length // 2 :].sum(1) == 1).all()
+    for row in range(16):
+        assert target[row] == pytest.approx(float(numbers[row][marks[row] == 1].sum()))
+
+
+@pytest.mark.parametrize("task", [Adding(), Copy()])
+def test_the_baseline_is_what_the_best_forgetful_answer_scores(task):
+    x, target = task.batch(40_000, 12, generator(1))
+    constant = torch.ones(40_000, x.shape[1], 1) if task.name == "adding" else torch.zeros(40_000, x.shape[1], 8)
+    assert float(task.loss(constant, target)) == pytest.approx(task.baseline, rel=0.02)
+
+
+def test_copy_asks_for_what_was_shown_first():
+    x, target = Copy().batch(8, 20, generator(2))
+    assert x.shape == (8, 5 + 20 + 5, 10)
+    assert (x.sum(2) == 1).all()
+    assert (x[:, :5].argmax(2) == target).all()
+    assert (x[:, 5:25, 8] == 1).all()
+    assert (x[:, 25:, 9] == 1).all()
+    perfect = torch.zeros(8, 30, 8)
+    perfect[:, 25:] = 50 * torch.nn.functional.one_hot(target, 8).float()
+    assert float(Copy().loss(perfect, target)) < 1e-6
+
+
+def test_identity_start_with_relu_solves_adding_where_plain_tanh_stays_at_the_baseline():
+    settings = LabSettings(lengths=(60,), hidden=32, steps=300)
+    result = run_lab("adding", ["irnn", "rnn"], settings)
+    identity, plain = result.curves
+    assert identity.losses[-1] < result.baseline / 3
+    assert min(plain.losses) > 0.9 * result.baseline
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("length", [100, 150])
+def test_identity_start_at_the_lengths_of_the_paper(length):
+    result = run_lab("adding", ["irnn", "rnn"], LabSettings(lengths=(length,), learning_rate=1e-3, steps=3000))
+    identity, plain = result.curves
+    assert identity.solved_at is not None
+    assert min(plain.losses) > 0.8 * result.baseline
+
+
+@pytest.mark.parametrize("rung", ["loop", "concat", "rnn", "irnn", "irnn:tanh", "gru", "lstm", "mingru"])
+@pytest.mark.parametrize("task", list(TASKS))
+def test_every_rung_runs_every_task(task, rung):
+    points = []
+    settings = LabSettings(lengths=(4, 6), hidden=4, steps=3, batch=4)
+    result = run_lab(task, [rung], settings, lambda *point: points.append(point))
+    assert [curve.length for curve in result.curves] == [4, 6]
+    assert len(points) == 2
+    assert json.loads(json.dumps(result.to_json(), allow_nan=False))["task"] == task
+
+
+def test_same_seed_same_curve():
+    first, second, other = (
+        run_lab("adding", ["gru"], LabSettings(lengths=(8,), hidden=4, steps=100, seed=seed)).curves[0].losses
+        for seed in (1, 1, 2)
+    )
+    assert first == second
+    assert first != other
+
+
+def test_a_training_that_diverges_ends():
+    (curve,) = run_lab("adding", ["irnn"], LabSettings(lengths=(200,), hidden=8, steps=500, learning_rate=1.0)).curves
+    assert curve.diverged_at is not None
+    assert curve.solved_at is None
+
+
+@pytest.mark.parametrize(
+    ("task", "rungs", "changes", "message"),
+    [
+        ("add", ["rnn"], {}, "did you mean 'adding'"),
+        ("adding", ["rrn"], {}, "did you mean 'rnn'"),
+        ("adding", ["three-char"], {}, "no memory to test"),
+        ("adding", ["irnn:sigmoid"], {}, "nonlinearity"),
+        ("adding", ["rnn"], {"lengths": (1,)}, "length of at least 2"),
+        ("adding", ["rnn"], {"lengths": (0,)}, "length 0"),
+        ("adding", ["rnn"], {"hidden": 0}, "hidden 0"),
+    ],
+)
+def test_bad_requests_are_explained(task, rungs, changes, message):
+    with pytest.raises(InputError, match=message):
+        run_lab(task, rungs, LabSettings(**changes))
+
+
+def test_contestants_say_how_they_start():
+    assert Contestant.of("irnn").label == "irnn, relu, identity start"
+    assert Contestant.of("rnn").label == "rnn, tanh, default start"
+    assert Contestant.of("lstm").label == "lstm"

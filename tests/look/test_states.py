@@ -1,0 +1,93 @@
+"""The state over time: its plane against scikit-learn, the order of units, pictures that open."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from small import network_for
+from unrolled.errors import InputError
+from unrolled.look import style
+from unrolled.look.states import apart, draw_map, draw_path, main_plane, order_by_likeness, state_path
+from unrolled.model.char_model import CharModel
+from unrolled.model.folder import ModelParts
+
+TEXT = "the state after each of these characters, $5 _x^2, \n and a space"
+
+
+@pytest.fixture(scope="module")
+def model():
+    network, vocabulary = network_for(TEXT, "gru", hidden=20, layers=2)
+    weights = {name: tensor.detach().numpy() for name, tensor in network.state_dict().items()}
+    return CharModel(ModelParts(network.config, vocabulary, weights, {}))
+
+
+def test_the_plane_is_that_of_scikit_learn():
+    decomposition = pytest.importorskip("sklearn.decomposition")
+    states = np.random.default_rng(0).normal(size=(40, 6)) * [5, 3, 1, 1, 1, 1]
+    path, explained = main_plane(states)
+    pca = decomposition.PCA(2, svd_solver="full").fit(states)
+    np.testing.assert_allclose(np.abs(path), np.abs(pca.transform(states)), atol=1e-9)
+    np.testing.assert_allclose(explained, pca.explained_variance_ratio_, atol=1e-12)
+
+
+def test_the_plane_of_states_that_never_change():
+    path, explained = main_plane(np.ones((5, 3)))
+    assert (path == 0).all()
+    assert (explained == 0).all()
+
+
+def test_units_that_go_together_stand_together():
+    rng = np.random.default_rng(1)
+    courses = rng.normal(size=(100, 2))
+    group = rng.permutation(np.repeat([0, 1], 10))
+    states = courses[:, group] * rng.uniform(0.5, 2, 20) + 0.05 * rng.normal(size=(100, 20))
+    order = order_by_likeness(states)
+    assert sorted(order) == list(range(20))
+    assert (np.diff(group[order]) != 0).sum() == 1
+
+
+def test_dead_units_are_kept():
+    states = np.random.default_rng(0).normal(size=(30, 5))
+    states[:, 2] = 0
+    assert sorted(order_by_likeness(states)) == list(range(5))
+
+
+def test_state_of_a_layer_is_what_the_model_carries(model):
+    for layer in (0, 1):
+        states = state_path(model, TEXT, layer)
+        np.testing.assert_allclose(states.hidden[-1], model.read(TEXT).hidden[layer], atol=1e-6)
+    assert state_path(model, TEXT).layer == 1
+    assert json.loads(json.dumps(states.to_json()))["text"] == TEXT
+
+
+@given(st.integers(1, 200), st.integers(0, 9))
+def test_letters_do_not_share_a_field(count, seed):
+    path = np.random.default_rng(seed).normal(size=(count, 2))
+    shown = apart(path, columns=10, rows=10)
+    assert shown[0]
+    fields = np.floor((path - path.min(0)) / np.maximum(np.ptp(path, axis=0), 1e-9) * 10)[shown]
+    gaps = np.abs(fields[:, None] - fields[None]).max(2) + 9 * np.eye(len(fields))
+    assert gaps.min() >= 2 or len(fields) == 1
+
+
+@pytest.mark.parametrize("kind", ["png", "svg"])
+def test_pictures_are_written(model, tmp_path, kind):
+    states = state_path(model, TEXT)
+    for name, draw in (("map", draw_map), ("path", draw_path)):
+        file = tmp_path / f"{name}.{kind}"
+        style.save(draw(states, "a title"), file)
+        assert file.read_bytes()[:5] in (b"\x89PNG\r", b"<?xml")
+
+
+def test_bad_requests_are_explained(model):
+    with pytest.raises(InputError, match="shows 3 to 400"):
+        state_path(model, "th")
+    with pytest.raises(InputError, match="shows 3 to 400"):
+        state_path(model, "the " * 101)
+    with pytest.raises(InputError, match="no layer 2"):
+        state_path(model, TEXT, 2)
+    with pytest.raises(InputError, match="'Q'"):
+        state_path(model, "the Q")
