@@ -130,6 +130,8 @@ class _Progress:
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
         self.console, self.session = console, session
+        self.losses: list[float] = []
+        """of the steps since the last measurement"""
         self.bar = Progress(
             BarColumn(),
             TextColumn("{task.percentage:>3.0f} %"),
@@ -154,6 +156,7 @@ class _Progress:
             self.bar.update(
                 self.task, completed=record.step, description=f"{record.smoothed / NATS_PER_BIT:.3f} bits per character"
             )
+            self.losses.append(record.loss)
             if record.remark:
                 self.console.print(record.remark)
             if record.validation is not None:
@@ -164,7 +167,8 @@ class _Progress:
 
         assert record.validation is not None
         epoch = record.step / self.session.task.steps_per_epoch
-        train, validation = record.smoothed / NATS_PER_BIT, record.validation / NATS_PER_BIT
+        train, validation = sum(self.losses) / len(self.losses) / NATS_PER_BIT, record.validation / NATS_PER_BIT
+        self.losses.clear()
         remark = "" if record.is_best else " (not the best)"
         self.console.print(
             f"epoch {epoch:5.2f} {record.seconds:6.0f} s   train {train:.3f}   "

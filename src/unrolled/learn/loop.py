@@ -97,6 +97,8 @@ class Progress:
     seconds: float = 0.0
     smoothed: float = math.nan
     """Mean training loss, weighting the last 50 steps or so."""
+    first: float = math.nan
+    """The loss of the first step."""
     lowest: float = math.inf
     """The lowest smoothed loss so far."""
     scale: float = 1.0
@@ -166,18 +168,21 @@ def _check_finite(value: float, step: int, what: str = "the loss") -> None:
 
 
 # A network that diverges under too large a step does so slowly at first. Three tenths above the lowest level is far
-# outside the noise of a mean over some 50 batches; a harder stretch of text stays within it.
-_GUARD_MARGIN = 0.3
+# outside the noise of a mean over some 50 batches; a harder stretch of text stays within it. Where the loss is next to
+# nothing, a part of the first loss is the measure instead.
+_GUARD_MARGIN, _GUARD_FLOOR = 0.3, 0.05
 _GUARD_HALVINGS = 4
 _SMOOTHING = 0.98
 
 
 def _guard(progress: Progress, loss: float) -> str | None:
     """Halve the learning rate when the smoothed loss has clearly grown; returns what was done, in a sentence."""
-    first = math.isnan(progress.smoothed)
-    progress.smoothed = loss if first else _SMOOTHING * progress.smoothed + (1 - _SMOOTHING) * loss
+    if math.isnan(progress.first):
+        progress.first = progress.smoothed = loss
+    progress.smoothed = _SMOOTHING * progress.smoothed + (1 - _SMOOTHING) * loss
     progress.lowest = min(progress.lowest, progress.smoothed)
-    if progress.smoothed < progress.lowest + _GUARD_MARGIN * abs(progress.lowest):
+    margin = max(_GUARD_MARGIN * abs(progress.lowest), _GUARD_FLOOR * abs(progress.first))
+    if progress.smoothed <= progress.lowest + margin:
         return None
     progress.scale /= 2
     progress.lowest = progress.smoothed

@@ -91,6 +91,10 @@ def prepare(
     if stored is not None:
         recipe = _resumed_recipe(recipe, Recipe.from_json(stored["recipe"]))
         sources = sources or stored["sources"]
+    if recipe.streams % processes.size:
+        raise InputError(
+            f"{recipe.streams} streams cannot be divided among {processes.size} processes: choose a multiple"
+        )
     start = read_model(Path(start_from)) if start_from is not None else None
     recipe = recipe if start is None else _with_sizes(recipe, start.config)
     text = _read(sources, recipe, encoding, start, processes)
@@ -228,10 +232,6 @@ def _fitted(recipe: Recipe, parts: Split, processes: World, notice: Notice) -> R
     least, characters = 2 * processes.size, len(parts.train)
     if characters <= least or len(parts.validation) < 2:
         raise InputError(f"{characters:,} characters are too few to train on: give a text of some thousand at least")
-    if recipe.streams % processes.size:
-        raise InputError(
-            f"{recipe.streams} streams cannot be divided among {processes.size} processes: choose a multiple"
-        )
     length = min(recipe.length, max(1, (characters - 1) // least))
     count = max(1, min(recipe.streams, (characters - 1) // (length * 4)) // processes.size) * processes.size
     if (count, length) != (recipe.streams, recipe.length):
