@@ -66,8 +66,7 @@ def curves(
             label: handle for axis in axes for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
         }
         axes[-1].legend(handles.values(), handles.keys(), frameon=False, fontsize=9, handlelength=3.2)
-    if title:
-        picture.suptitle(title, color=style.INK, fontsize=12, x=0.01, ha="left")
+    style.entitle(picture, title)
     return picture
 
 
@@ -93,15 +92,14 @@ def heatmap(
     image = axis.imshow(values, style.SCALE, aspect="auto", interpolation="nearest", vmin=low, vmax=high)
     shown, note = style.drawable(x_ticks)
     if len(shown) <= size[0] * 9:  # more would overlap
-        axis.set_xticks(range(len(shown)), shown, fontproperties=style.font(8, text="".join(shown)))
+        axis.set_xticks(range(len(shown)), shown, fontproperties=style.font(8, text="".join(shown)), parse_math=False)
         axis.tick_params(axis="x", length=0)
     axis.set_xlabel("\n".join(filter(None, [x_label, note])), color=style.INK)
     axis.set_ylabel(y_label, color=style.INK)
     bar = picture.colorbar(image, ax=axis, pad=0.01, fraction=0.03)
     bar.set_label(value_label, color=style.INK)
     bar.outline.set_visible(False)
-    if title:
-        picture.suptitle(title, color=style.INK, fontsize=12, x=0.01, ha="left")
+    style.entitle(picture, title)
     return picture
 
 

@@ -63,6 +63,12 @@ def dress(axis: Axes) -> None:
     axis.tick_params(colors=FAINT, labelcolor=INK, labelsize=9)
 
 
+def entitle(picture: Figure, title: str | None) -> None:
+    """Write a title at the left over the whole figure."""
+    if title:
+        picture.suptitle(title, fontsize=13, x=0.01, ha="left", color=INK, parse_math=False)
+
+
 def save(picture: Figure, path: str | Path, dpi: int = 150) -> None:
     """Write a matplotlib figure as .png or .svg (text as outlines, so it looks the same without our fonts)."""
     path = Path(path)
