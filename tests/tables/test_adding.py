@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from tables.shops import shops
 
+from tables.shops import shops
 from unrolled.errors import InputError
 from unrolled.tables.encoder import EntityEncoder
 

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from tables.shops import shops
 
+from tables.shops import shops
 from unrolled.errors import FolderError
 from unrolled.files import write_folder
 from unrolled.tables.encoder import EntityEncoder
@@ -19,7 +19,8 @@ TINY = Recipe(networks=2, hidden=(8,), least_steps=20)
 def odd_table():
     X, y = shops(120)
     days = pd.Timestamp("2023-12-01") + pd.to_timedelta(np.arange(120) // 3, "D")
-    X = X.assign(day=days, open=np.arange(120) % 2 == 0, size=X["size"].where(X["size"] < 1), kind=np.arange(120) % 3 / 2)
+    X = X.assign(day=days, open=np.arange(120) % 2 == 0, kind=np.arange(120) % 3 / 2)
+    X["size"] = X["size"].where(X["size"] < 1)
     X.loc[:4, "shop"] = None
     X.loc[5, "shop"] = "seldom"
     return X, y
@@ -30,7 +31,8 @@ def test_nothing_is_lost(tmp_path, target):
     X, y = odd_table()
     classes = np.array(["a", "b", "c"])[np.arange(120) % 3]
     y = {"classes": classes, "truth": y > 100, "several": np.stack([y, -y], 1)}.get(target, y)
-    recipe = Recipe(networks=1, hidden=(4,), least_steps=5, output="sigmoid", skip=False) if target == "sigmoid" else TINY
+    paper = Recipe(networks=1, hidden=(4,), least_steps=5, output="sigmoid", skip=False)
+    recipe = paper if target == "sigmoid" else TINY
     encoder = EntityEncoder(recipe=recipe, random_state=0, min_frequency=2, categorical_features=["kind"],
                             log_target=target == "sigmoid").fit(X, y)  # fmt: skip
     encoder.save_pretrained(tmp_path / "it")

@@ -8,9 +8,10 @@ import torch
 
 from unrolled.errors import TrainingError
 from unrolled.tables.coding import UNKNOWN
-from unrolled.tables.network import Networks, RowsInMemory, Shape, Training, batch_size, losses
+from unrolled.tables.network import Networks, Shape, losses
 from unrolled.tables.recipe import RECIPES, Recipe
 from unrolled.tables.schema import Encoded
+from unrolled.tables.training import RowsInMemory, Training, batch_size
 
 SHAPE = Shape(rows=(7, 5), dimensions=(3, 2), numbers=2, outputs=1)
 QUICK = dataclasses.replace(RECIPES["quick"], hidden=(8, 4))
@@ -61,15 +62,15 @@ def test_a_small_table_is_learned_by_heart(kind):
     recipe = dataclasses.replace(QUICK, least_steps=400, hidden=(64,), dropout=0.0)
     training = training_of(24, kind, recipe)
     records = list(training.records())
-    assert records[-1].loss < 0.35 * records[0].loss
-    assert records[-1].step == training.steps
+    assert records[-1].smoothed < 0.35 * records[0].loss
+    assert records[-1].step == training.plan.steps
 
 
 def test_same_seed_same_bits_and_another_seed_others():
     first, again, other = (training_of(seed=seed) for seed in (3, 3, 4))
     for training in (first, again, other):
         list(training.records())
-    bits = [t.networks.trained().tables[0].tobytes() for t in (first, again, other)]
+    bits = [t.network.trained().tables[0].tobytes() for t in (first, again, other)]
     assert bits[0] == bits[1] != bits[2]
 
 
@@ -78,7 +79,7 @@ def test_rows_of_weight_zero_teach_nothing():
     weight[32:] = 0
     training = training_of(64, weight=weight)
     batch = training.source.batch(torch.arange(64).expand(2, -1))
-    output = training.networks(batch.codes, batch.numbers)
+    output = training.network(batch.codes, batch.numbers)
     spoilt = dataclasses.replace(batch, target=batch.target + 100 * (batch.weight == 0)[..., None])
     assert torch.equal(losses(output, batch, "continuous", QUICK), losses(output, spoilt, "continuous", QUICK))
 
@@ -100,13 +101,13 @@ def test_best_of_the_validation_rows_is_kept():
     validated = [record.validation for record in training.records() if record.validation is not None]
     assert validated == sorted(validated, reverse=True)
     held = training._validation
-    final = losses(training.networks(held.codes, held.numbers), held, "continuous", QUICK)
+    final = losses(training.network(held.codes, held.numbers), held, "continuous", QUICK)
     assert float(final.detach().mean()) == pytest.approx(min(validated), rel=1e-5)
 
 
 def test_a_loss_that_is_not_finite_stops_training():
     recipe = dataclasses.replace(QUICK, learning_rate=1e30)
-    with pytest.raises(TrainingError, match=r"the loss is (nan|inf)"):
+    with pytest.raises(TrainingError, match="smaller learning rate"):
         list(training_of(recipe=recipe).records())
 
 

@@ -16,12 +16,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from unrolled.tables.network import Batch, Networks, Record, RowsInMemory, Shape, Training
+from unrolled.learn.loop import Record
+from unrolled.tables.network import Batch, Networks, Shape
 from unrolled.tables.recipe import Recipe
 from unrolled.tables.schema import Encoded, Schema
 from unrolled.tables.splitting import Rows
 from unrolled.tables.target import Target
 from unrolled.tables.trained import Trained
+from unrolled.tables.training import RowsInMemory, Training
 from unrolled.tables.vectors import Vectors, combine, counts_of, settle
 
 
@@ -54,7 +56,7 @@ class Job:
         with _threads(self.n_jobs):
             training = self._training(rows, validation, seed)
             interrupted = self._run(training, label)
-        return training.networks.trained(), interrupted
+        return training.network.trained(), interrupted
 
     def out_of_fold(
         self, splits: list[tuple[Rows, Rows]], full: Vectors, tables: list[NDArray[np.float32]]
@@ -97,24 +99,27 @@ class Job:
 
     def _run(self, training: Training, label: str) -> bool:
         try:
+            steps = training.plan.steps
             for record in training.records():
                 if self.verbose:
-                    self._show(record, label)
+                    self._show(record, steps, label)
         except KeyboardInterrupt:
             training.restore_best()
             warnings.warn("training was interrupted: the best parameters so far are kept", RuntimeWarning, stacklevel=2)
             return True
         return False
 
-    def _show(self, record: Record, label: str) -> None:
-        left = record.seconds / record.step * (record.steps - record.step)
-        tenth = max(record.steps // 10, 1)
-        if not self._told and record.seconds > 0.5:
+    def _show(self, record: Record, steps: int, label: str) -> None:
+        """Once an estimate of the time, then about ten lines a training."""
+        left = record.seconds / record.step * (steps - record.step)
+        if not self._told and record.step == max(steps // 50, 5):  # the first steps are slower than the rest
             self._told = True
-            self.tell(f"{label}: about {left:,.0f} s for {record.steps:,} steps of {self.networks} networks")
-        if record.validation is not None or record.step % tenth < max(record.steps // 100, 1):
-            held = "" if record.validation is None else f", validation {record.validation:.4f}"
-            self.tell(f"{label}: {record.step / record.steps:4.0%}, loss {record.loss:.4f}{held}, {left:,.0f} s left")
+            self.tell(f"{label}: about {left:,.0f} s for {steps:,} steps of {self.networks} networks")
+        if record.validation is not None or record.step % max(steps // 10, 1) == 0 or record.step == steps:
+            held = "" if not record.validation else f", validation {record.validation:.4f}"
+            self.tell(f"{label}: {record.step / steps:4.0%}, loss {record.smoothed:.4f}{held}, {left:,.0f} s left")
+        if record.remark is not None:
+            self.tell(f"{label}: {record.remark}")
 
 
 def canonical_order(table: Encoded, target: NDArray[Any], weight: NDArray[np.float32]) -> NDArray[np.int64]:
