@@ -1,0 +1,105 @@
+"""`unrolled next` from a cold start: the whole process, from the shell to the printed distribution.
+
+Beside it what no program in Python with NumPy can save: the start of Python, and of Python with NumPy. The processes
+take turns; of each the median of its seconds is given, and the least processor time, which tells how much of the former
+was waiting for other programs. That no PyTorch is in the process is asserted. The files are in the cache of the system:
+"cold" is the process.
+
+    python benchmarks/cold_start.py [--turns N]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from unrolled.model.char_model import CharModel
+from unrolled.model.folder import ModelConfig, ModelParts
+from unrolled.text.vocabulary import Vocabulary
+
+REACH = 0.5
+HIDDEN, EMBEDDING = 512, 64
+"""The sizes of the default network: its 5 MB are read, verified and multiplied."""
+PROMPT = "part of "
+
+
+def write_model(folder: Path) -> None:
+    """A model folder of the default size."""
+    characters = tuple(chr(code) for code in (10, *range(32, 127)))
+    vocabulary = Vocabulary(characters, (1,) * len(characters))
+    config = ModelConfig("lstm", len(vocabulary), EMBEDDING, HIDDEN, 1)
+    random = np.random.default_rng(0)
+    weights = {
+        name: random.normal(size=shape, scale=0.05).astype(np.float32) for name, shape in config.shapes().items()
+    }
+    CharModel(ModelParts(config, vocabulary, weights, {})).save_pretrained(folder)
+
+
+def commands(folder: Path) -> dict[str, list[str]]:
+    """What is timed, by name."""
+    return {
+        "python": [sys.executable, "-c", "pass"],
+        "python with numpy": [sys.executable, "-c", "import numpy"],
+        "unrolled next": [sys.executable, "-m", "unrolled", "next", str(folder), PROMPT],
+    }
+
+
+def check(folder: Path) -> None:
+    """Assert that the process prints what the library computes, and that PyTorch is not in it."""
+    code = (
+        "import sys; from unrolled.cli import main; "
+        f"main(['next', {str(folder)!r}, {PROMPT!r}, '--json']); assert 'torch' not in sys.modules"
+    )
+    result = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    printed = [(row["character"], row["probability"]) for row in json.loads(result.stdout)["next"]]
+    expected = CharModel.from_pretrained(folder).next(PROMPT)
+    assert np.allclose([p for _, p in sorted(printed)], [p for _, p in sorted(expected)], atol=1e-6)
+
+
+def in_turns(named: dict[str, list[str]], turns: int) -> dict[str, dict[str, float]]:
+    """Of each command the median seconds from start to exit, and the least seconds of processor time."""
+    seconds: dict[str, list[float]] = {name: [] for name in named}
+    processor: dict[str, list[float]] = {name: [] for name in named}
+    for _ in range(turns):
+        for name, command in named.items():
+            before, start = os.times(), time.perf_counter()
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+            seconds[name].append(time.perf_counter() - start)
+            after = os.times()
+            used = after.children_user + after.children_system - before.children_user - before.children_system
+            processor[name].append(used)
+    return {n: {"seconds": statistics.median(seconds[n]), "processor_seconds": min(processor[n])} for n in named}
+
+
+def main(turns: int = 15) -> dict[str, Any]:
+    """Run the benchmark, print it, return its figures."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary) / "model"
+        write_model(folder)
+        check(folder)  # also writes the compiled modules, as an installation does
+        times = in_turns(commands(folder), turns)
+    for name, row in times.items():
+        print(
+            f"{name:<20}{row['seconds']:6.3f} s, of which at least {row['processor_seconds']:.2f} s of processor time"
+        )
+    whole, floor = times["unrolled next"]["seconds"], times["python with numpy"]["seconds"]
+    reached = whole < REACH
+    print(f"unrolled next takes {whole / floor:.2f} times what python with numpy takes")
+    print(f"reach: under {REACH:g} s, no torch in the process: {'reached' if reached else 'missed'}")
+    return {"benchmark": "cold_start", "times": times, "ratio": whole / floor, "reach": REACH, "reached": reached}
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--turns", type=int, default=15)
+    print(json.dumps(main(**vars(parser.parse_args()))))
