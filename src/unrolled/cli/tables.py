@@ -1,0 +1,335 @@
+"""`unrolled columns`, `embed` and `compare`: a table in, a report, vectors or a comparison out."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from unrolled.cli.output import messages, print_json
+from unrolled.cli.showing import print_table
+from unrolled.errors import InputError, import_extra
+
+if TYPE_CHECKING:
+    from unrolled.embedding import EmbeddingTable
+    from unrolled.tables.column_measures import Progress
+    from unrolled.tables.columns import ColumnReport
+    from unrolled.tables.comparison import Comparison
+
+Flag = Parameter(negative="")
+Names = Annotated[tuple[str, ...], Parameter(negative="", consume_multiple=True)]
+Kind = Literal["continuous", "binary", "multiclass"]
+Order = Literal["random", "time", "group"]
+DEMO = "demo"
+
+
+def columns(
+    table: Path,
+    *,
+    target: str,
+    out: Path | None = None,
+    budget: float = 120.0,
+    folds: int = 5,
+    seeds: int = 2,
+    split: Order = "random",
+    by: str | None = None,
+    categories: Names = (),
+    ignore: Names = (),
+    target_type: Kind | None = None,
+    max_rows: int = 20_000,
+    seed: int = 0,
+    json: Annotated[bool, Flag] = False,
+) -> None:
+    """Look at every column before you drop one: what each is worth, what it costs to drop it, and a verdict.
+
+    Parameters
+    ----------
+    table
+        A CSV or Parquet file.
+    target
+        The column to predict.
+    out
+        Where to write the report: a file ending in .html, .md, .json or .csv.
+    budget
+        Seconds, kept by using fewer rows and fewer folds.
+    folds
+        Folds of the rows; each is kept back once.
+    seeds
+        How often the folds are drawn anew.
+    split
+        How rows are kept back: random, time (later ones, in the order of --by) or group (all rows of a value of --by).
+    by
+        The column that --split time or group goes by.
+    categories
+        Columns of whole numbers that are names of things.
+    ignore
+        Columns to leave out.
+    target_type
+        What the target is; by itself a number is continuous unless it is just two values, everything else classes.
+    max_rows
+        Rows to use at most, drawn at random.
+    seed
+        Of the draws.
+    json
+        Print one JSON object.
+    """
+    from unrolled.tables.column_page import check_ending
+    from unrolled.tables.columns import examine_columns
+    from unrolled.tables.table import open_table
+
+    check_ending(out)
+    with _progress() as progress:
+        report = examine_columns(
+            open_table(table), target, progress=progress, budget=budget, seeds=seeds, categories=categories,
+            ignore=ignore, target_type=target_type, max_rows=max_rows, seed=seed, **_splitting(split, by, folds),
+        )  # fmt: skip
+    if out:
+        report.save(out)
+        messages().print(f"written: {out}")
+    print_json(report.to_dict()) if json else _print_columns(report)
+
+
+def embed(
+    table: Path,
+    *,
+    target: str,
+    out: Path,
+    categories: Names = (),
+    ignore: Names = (),
+    networks: int | None = None,
+    min_frequency: int | None = None,
+    target_type: Kind | None = None,
+    parquet: Annotated[bool, Flag] = False,
+    seed: int = 0,
+    json: Annotated[bool, Flag] = False,
+) -> None:
+    """Learn a vector per category, and write the encoder and its vectors.
+
+    Parameters
+    ----------
+    table
+        A CSV or Parquet file.
+    target
+        The column to predict.
+    out
+        The folder to write; it must not exist yet. It holds the encoder, ready for EntityEncoder.from_pretrained and
+        for the command plot, and in its folder vectors one file per column.
+    categories
+        Columns of whole numbers that are names of things, beside those that the rule finds.
+    ignore
+        Columns to leave out.
+    networks
+        Networks to align and average.
+    min_frequency
+        Categories with fewer rows share one vector.
+    target_type
+        What the target is; by itself a number is continuous unless it is just two values, everything else classes.
+    parquet
+        Write the vectors as Parquet instead of CSV.
+    seed
+        Of the networks.
+    json
+        Print one JSON object.
+    """
+    from unrolled.tables.encoder import EntityEncoder
+    from unrolled.tables.table import open_table, split_target
+
+    if out.exists():
+        raise InputError(f"{out} exists already: choose another --out, or remove it")
+    frame = open_table(table)
+    _check_known(frame, (*categories, *ignore))
+    features, outcome = split_target(frame.drop(columns=list(ignore)), target, target_type)
+    for name in categories:
+        features[name] = features[name].astype("category")
+    labels = outcome.values if outcome.type == "continuous" else frame[target].to_numpy()
+    encoder = EntityEncoder(
+        n_networks=networks, min_frequency=min_frequency, target_type=outcome.type, random_state=seed,
+        verbose=int(sys.stderr.isatty()),
+    ).fit(features, labels)  # fmt: skip
+    encoder.save_pretrained(out)
+    written = _write_vectors(encoder, out / "vectors", parquet)
+    if json:
+        print_json({"encoder": str(out), "vectors": written, "columns": encoder.describe()})
+        return
+    print("\n".join(encoder.describe()))
+    messages().print(f"written: {out}")
+
+
+def compare(
+    table: str,
+    *,
+    target: str | None = None,
+    out: Path | None = None,
+    metric: str | None = None,
+    folds: int = 3,
+    seeds: int = 3,
+    split: Order = "random",
+    by: str | None = None,
+    models: Names = (),
+    categories: Names = (),
+    ignore: Names = (),
+    networks: int | None = None,
+    target_type: Kind | None = None,
+    max_rows: int = 10_000,
+    seed: int = 0,
+    json: Annotated[bool, Flag] = False,
+) -> None:
+    """Did embeddings help? Every encoding of the categories under many models, on the same folds.
+
+    Parameters
+    ----------
+    table
+        A CSV or Parquet file, or demo: generated sales of shops on a hidden map.
+    target
+        The column to predict; demo has its own.
+    out
+        Where to write the comparison: a file ending in .html, .md, .json, or .png for the figure alone.
+    metric
+        rmse, mae, mape or rmspe for numbers; log-loss, error or 1-auc for classes. Lower is better.
+    folds
+        Folds of the rows; each is kept back once.
+    seeds
+        How often everything is done anew.
+    split
+        How rows are kept back: random, time (later ones, in the order of --by) or group (all rows of a value of --by).
+    by
+        The column that --split time or group goes by.
+    models
+        Models to use, such as linear or "random forest"; all that are installed unless named.
+    categories
+        Columns of whole numbers that are names of things, beside those that the rule finds.
+    ignore
+        Columns to leave out.
+    networks
+        Networks of the encoder to align and average.
+    target_type
+        What the target is; by itself a number is continuous unless it is just two values, everything else classes.
+    max_rows
+        Rows to use at most, drawn at random.
+    seed
+        The first of the seeds.
+    json
+        Print one JSON object.
+    """
+    from unrolled.tables.comparison import compare_encodings
+    from unrolled.tables.comparison_page import check_ending
+
+    check_ending(out)
+    frame, target = _table_or_demo(table, target, seed)
+    with _progress() as progress:
+        comparison = compare_encodings(
+            frame, target, progress=progress, metric=metric, seeds=seeds, models=models or None, categories=categories,
+            ignore=ignore, networks=networks, target_type=target_type, max_rows=max_rows, seed=seed,
+            **_splitting(split, by, folds),
+        )  # fmt: skip
+    if out:
+        comparison.save(out)
+        messages().print(f"written: {out}")
+    print_json(comparison.to_dict()) if json else _print_comparison(comparison)
+
+
+def _table_or_demo(table: str, target: str | None, seed: int) -> tuple[Any, str]:
+    if table == DEMO and not Path(table).exists():
+        from unrolled.tables.demo_table import TARGET, demo_table
+
+        return demo_table(seed).frame, target or TARGET
+    if target is None:
+        raise InputError("name the column to predict with --target")
+    from unrolled.tables.table import open_table
+
+    return open_table(table), target
+
+
+def _splitting(split: Order, by: str | None, folds: int) -> dict[str, Any]:
+    if folds < 2:
+        raise InputError(f"--folds is {folds}, but at least 2 are needed: one to learn from, one to judge by")
+    if split == "random":
+        return {"cv": folds, "order": by}
+    if by is None:
+        raise InputError(f"--split {split} needs the column to go by: add --by COLUMN")
+    if split == "group":
+        return {"cv": folds, "groups": by}
+    selection = import_extra("sklearn.model_selection", "tables")
+    return {"cv": selection.TimeSeriesSplit(folds), "order": by}
+
+
+def _check_known(frame: Any, names: tuple[str, ...]) -> None:
+    from unrolled.tables.table import check_columns
+
+    check_columns(frame, names)
+
+
+def _write_vectors(encoder: Any, folder: Path, parquet: bool) -> dict[str, str]:
+    """One file a column; names that are no file names are numbered, and the answer tells which is which."""
+    folder.mkdir(parents=True)
+    written = {}
+    for number, coding in enumerate(encoder.schema_.codings):
+        name = coding.name if _is_file_name(coding.name) else f"column-{number}"
+        path = folder / f"{name}.{'parquet' if parquet else 'csv'}"
+        vectors: EmbeddingTable = encoder.table(coding.name)
+        _to_parquet(vectors, path) if parquet else vectors.to_csv(path)
+        written[coding.name] = str(path)
+    return written
+
+
+def _is_file_name(name: str) -> bool:
+    return bool(name.strip(". ")) and name.isprintable() and not set(name) & set('/\\:*?"<>|') and len(name) < 100
+
+
+def _to_parquet(vectors: EmbeddingTable, path: Path) -> None:
+    from unrolled.files import write_file
+
+    data = {"name": list(vectors.names), **vectors.facts}
+    data |= {f"d{i}": vectors.vectors[:, i] for i in range(vectors.vectors.shape[1])}
+    write_file(path, import_extra("pandas", "tables").DataFrame(data).to_parquet(index=False))
+
+
+@contextmanager
+def _progress() -> Iterator[Progress | None]:
+    """A progress bar on a terminal, a line at every tenth otherwise."""
+    if not sys.stderr.isatty():
+        yield _Lines()
+        return
+    from rich.progress import Progress as Bar
+
+    with Bar(console=messages(), transient=True) as bar:
+        task = bar.add_task("measuring", total=1.0)
+        yield lambda text, share: bar.update(task, description=text, completed=share)
+
+
+class _Lines:
+    """Progress as plain lines, one a tenth."""
+
+    def __init__(self) -> None:
+        self.next = 0.1
+
+    def __call__(self, text: str, share: float) -> None:
+        """Print the line when the next tenth is reached."""
+        if share >= self.next:
+            print(f"{share:4.0%}  {text}", file=sys.stderr)
+            self.next = math.floor(share * 10 + 1) / 10
+
+
+def _print_columns(report: ColumnReport) -> None:
+    from unrolled.embedding import visible
+    from unrolled.tables.column_page import summary
+
+    print("\n".join(summary(report)), end="\n\n")
+    rows = [
+        [visible(row.name), row.verdict, f"{row.evidence.drop_cost + 0.0:.4f} ± {row.evidence.drop_cost_spread:.4f}",
+         f"{row.evidence.alone:.3f}", row.evidence.kind, f"{row.evidence.cardinality:,}", f"{row.evidence.missing:.1%}"]
+        for row in report.rows
+    ]  # fmt: skip
+    print_table(["column", "verdict", "drop cost", "alone", "kind", "values", "missing"], rows)
+    print()
+    for row in report.rows:
+        print(f"{visible(row.name)}: {row.verdict}. {row.reason}")
+
+
+def _print_comparison(comparison: Comparison) -> None:
+    print(comparison.to_markdown(), end="")

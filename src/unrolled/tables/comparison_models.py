@@ -1,0 +1,176 @@
+"""The models of the comparison: one line each in `MODELS`, with what they need of a table.
+
+Settings are fixed and plain, the same for every encoding, and nothing is tuned on the rows that judge. Left out: the
+encodings, and the folds.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unrolled.errors import import_extra
+from unrolled.tables.table import TargetColumn
+
+BASE = ("codes", "one-hot", "target", "embeddings")
+DENSE_WIDTH = 500  # one-hot tables wider than that are left out for boosted trees, which cannot read sparse ones
+HIST_LEVELS = 254
+THREADS = 1  # for every model and the encoder: seconds are comparable, and small tables gain nothing from more
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model: how it is made, which encodings it is given, and what a table needs for it.
+
+    `make(task, seed)` with task "continuous" or "classes". `scaled`: columns are put on one scale first (not vectors
+    where `own_scale`: there distances carry the meaning). `levels` bounds native categories; `library` must be there.
+    """
+
+    make: Callable[[str, int], Any]
+    encodings: tuple[str, ...] = BASE
+    library: str = "sklearn"
+    scaled: bool = False
+    own_scale: bool = False
+    dense: bool = False
+    levels: int | None = None
+
+
+def available_models() -> list[str]:
+    """The names of the models whose library is installed."""
+    return [name for name, model in MODELS.items() if importlib.util.find_spec(model.library) is not None]
+
+
+def fit_predict(
+    model: Model, encoding: str, train: Any, test: Any, target: TargetColumn, seed: int
+) -> NDArray[np.float64] | None:
+    """Predictions for `test`: (row,) numbers or (row, class) chances; None where the table does not suit the model."""
+    task = "continuous" if target.type == "continuous" else "classes"
+    if model.dense and hasattr(train, "toarray"):
+        if train.shape[1] > DENSE_WIDTH:
+            return None
+        train, test = train.toarray(), test.toarray()
+    if model.scaled and not (model.own_scale and encoding == "embeddings"):
+        scaler = import_extra("sklearn.preprocessing", "tables").StandardScaler(with_mean=not hasattr(train, "toarray"))
+        if encoding != "one-hot":  # zeros and ones are on one scale
+            train, test = scaler.fit_transform(train), scaler.transform(test)
+    fitted = model.make(task, seed)
+    with warnings.catch_warnings():  # a network that has not converged is judged as it is, names of features are ours
+        warnings.simplefilter("ignore")
+        fitted.fit(train, target.values)
+        predicted = fitted.predict(test) if task == "continuous" else fitted.predict_proba(test)
+    return np.asarray(predicted, np.float64)
+
+
+def _either(module: str, number: str, classes: str, task: str, **settings: Any) -> Any:
+    return getattr(import_extra(module, "tables"), number if task == "continuous" else classes)(**settings)
+
+
+def _neighbours(task: str, seed: int) -> Any:
+    names = ("KNeighborsRegressor", "KNeighborsClassifier")
+    return _either("sklearn.neighbors", *names, task, n_neighbors=10, weights="distance")
+
+
+def _forest(task: str, seed: int) -> Any:
+    names = ("RandomForestRegressor", "RandomForestClassifier")
+    return _either("sklearn.ensemble", *names, task, n_estimators=60, max_features=0.5, min_samples_leaf=2,
+                   random_state=seed)  # fmt: skip
+
+
+def _hist(task: str, seed: int, native: bool = False) -> Any:
+    names = ("HistGradientBoostingRegressor", "HistGradientBoostingClassifier")
+    return _either("sklearn.ensemble", *names, task, max_iter=200, early_stopping=False, random_state=seed)
+
+
+def _linear(task: str, seed: int) -> Any:
+    if task == "continuous":
+        return import_extra("sklearn.linear_model", "tables").Ridge()
+    return import_extra("sklearn.linear_model", "tables").LogisticRegression(max_iter=200)
+
+
+def _network(task: str, seed: int) -> Any:
+    network = _either("sklearn.neural_network", "MLPRegressor", "MLPClassifier", task, hidden_layer_sizes=(64, 32),
+                      learning_rate_init=3e-3, early_stopping=True, max_iter=60, random_state=seed)  # fmt: skip
+    if task != "continuous":
+        return network
+    scaler = import_extra(
+        "sklearn.preprocessing", "tables"
+    ).StandardScaler()  # a network far from its target never gets there
+    return import_extra("sklearn.compose", "tables").TransformedTargetRegressor(network, transformer=scaler)
+
+
+def _lightgbm(task: str, seed: int) -> Any:
+    return _either("lightgbm", "LGBMRegressor", "LGBMClassifier", task, n_estimators=300, learning_rate=0.05,
+                   num_leaves=63, random_state=seed, n_jobs=THREADS, verbose=-1)  # fmt: skip
+
+
+def _xgboost(task: str, seed: int) -> Any:
+    return _either("xgboost", "XGBRegressor", "XGBClassifier", task, n_estimators=300, learning_rate=0.1,
+                   enable_categorical=True, random_state=seed, n_jobs=THREADS, verbosity=0)  # fmt: skip
+
+
+def _catboost(task: str, seed: int) -> Any:
+    return _either("unrolled.tables.comparison_models", "CatBoostNumbers", "CatBoostClasses", task, seed=seed)
+
+
+class _CatBoost:
+    """CatBoost as a scikit-learn model that is told which columns are categories, and writes no files."""
+
+    kind = ""
+
+    def __init__(self, seed: int) -> None:
+        maker = getattr(import_extra("catboost", "bench"), self.kind)
+        self.model = maker(
+            iterations=300, random_seed=seed, thread_count=THREADS, verbose=False, allow_writing_files=False
+        )
+
+    def fit(self, table: Any, target: NDArray[Any]) -> None:
+        """Fit on a matrix, or on a frame whose pandas categoricals are the categories."""
+        names = [] if isinstance(table, np.ndarray) else list(table.select_dtypes("category").columns)
+        self.model.fit(self._text(table, names), target, cat_features=names or None)
+
+    def predict(self, table: Any) -> Any:
+        """(row,) numbers."""
+        return self.model.predict(self._text(table, self._names(table)))
+
+    def predict_proba(self, table: Any) -> Any:
+        """(row, class) chances."""
+        return self.model.predict_proba(self._text(table, self._names(table)))
+
+    def _names(self, table: Any) -> list[str]:
+        return [] if isinstance(table, np.ndarray) else list(table.select_dtypes("category").columns)
+
+    def _text(self, table: Any, names: list[str]) -> Any:
+        if not names:
+            return table
+        return table.assign(**{name: table[name].astype(object).fillna("(unseen)").astype(str) for name in names})
+
+
+class CatBoostNumbers(_CatBoost):
+    """For a number."""
+
+    kind = "CatBoostRegressor"
+
+
+class CatBoostClasses(_CatBoost):
+    """For classes."""
+
+    kind = "CatBoostClassifier"
+
+
+BOOSTED = ("target", "embeddings", "native")
+MODELS: dict[str, Model] = {
+    "nearest neighbours": Model(_neighbours, scaled=True, own_scale=True),
+    "random forest": Model(_forest),
+    "HistGradientBoosting": Model(_hist, (*BASE, "native"), dense=True, levels=HIST_LEVELS),
+    "linear": Model(_linear, scaled=True),
+    "network": Model(_network, (*BASE, "native"), scaled=True),
+    "LightGBM": Model(_lightgbm, BOOSTED, "lightgbm"),
+    "XGBoost": Model(_xgboost, BOOSTED, "xgboost"),
+    "CatBoost": Model(_catboost, BOOSTED, "catboost"),
+}

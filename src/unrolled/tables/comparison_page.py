@@ -1,0 +1,204 @@
+"""The comparison as a page: Markdown, self-contained HTML, JSON, and the paper's figure (with and without, per model).
+
+Left out: any fitting.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from unrolled.errors import InputError, import_extra
+from unrolled.files import to_json, write_file
+from unrolled.tables.comparison import CLEAR, Cell, Comparison, uses_vectors
+from unrolled.tables.metrics import METRICS
+from unrolled.tables.page import cell as html_cell
+from unrolled.tables.page import html_page, html_table, markdown_table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+ENDINGS = (".html", ".md", ".json", ".png")
+TITLES = {"codes": "raw codes", "one-hot": "one-hot", "target": "target encoding", "embeddings": "embeddings",
+          "native": "native"}  # fmt: skip
+WITHOUT_COLOUR, WITH_COLOUR = "#9aa7b4", "#2563a8"
+
+
+def save_comparison(comparison: Comparison, path: Path) -> None:
+    """Write the comparison in the format of the path's ending; raises InputError for another than `ENDINGS`."""
+    makers = {
+        ".html": lambda: comparison.to_html().encode(),
+        ".md": lambda: comparison.to_markdown().encode(),
+        ".json": lambda: to_json(comparison.to_dict()),
+        ".png": lambda: figure_png(comparison),
+    }
+    check_ending(path)
+    write_file(path, makers[path.suffix]())
+
+
+def check_ending(path: Path | None) -> None:
+    """Raise InputError for a file of another ending than `ENDINGS`, before anything long is computed."""
+    if path is not None and path.suffix not in ENDINGS:
+        raise InputError(f"{path} ends in {path.suffix or 'nothing'!r}: a comparison ends in {', '.join(ENDINGS)}")
+
+
+def verdict(comparison: Comparison) -> str:
+    """Whether embeddings helped here: the best cell with them against the best without, then model by model."""
+    vectors = [c for c in comparison.cells if uses_vectors(c)]
+    others = [c for c in comparison.cells if not uses_vectors(c)]
+    if not vectors or not others:
+        return "There is nothing to compare: one of the two sides, with and without embeddings, is missing."
+    ours, theirs = (min(cells, key=lambda c: c.mean) for cells in (vectors, others))
+    change = ours.mean / theirs.mean - 1
+    said = f"{_named(ours)} reaches {_figure(ours.mean)}, {_named(theirs)} {_figure(theirs.mean)}"
+    if not _is_clear(ours, theirs):
+        lead = f"Embeddings made no clear difference here: {said}, which is within chance"
+    elif change < 0:
+        lead = f"Embeddings helped here: {said}, {-change:.1%} less error for the best of either side"
+    else:
+        lead = f"Embeddings did not help here: {said}, {change:.1%} more error for the best of either side"
+    return f"{lead}. {_model_by_model(comparison)}"
+
+
+def _model_by_model(comparison: Comparison) -> str:
+    effects = comparison.effects()
+    if not effects:
+        return "No model was given both."
+    helped = [e for e in effects if e.clear and e.change < 0]
+    hurt = [e for e in effects if e.clear and e.change > 0]
+    parts = [f"against the best other encoding of the same model they helped {len(helped)} of {len(effects)}"]
+    if helped:
+        parts[0] += f" (most: {min(helped, key=lambda e: e.change).model}, {min(e.change for e in helped):+.1%})"
+    worst = f" ({', '.join(f'{e.model} {e.change:+.1%}' for e in hurt)})" if hurt else ""
+    parts.append(f"did harm to {len(hurt)}{worst}")
+    sentence = " and ".join(parts) + "."
+    return sentence[0].upper() + sentence[1:]
+
+
+def _named(cell: Cell) -> str:
+    if (cell.model, cell.encoding) == ("network", "native"):
+        return "the network with embeddings inside"
+    return f"{cell.model} with {TITLES[cell.encoding]}{' categories' if cell.encoding == 'native' else ''}"
+
+
+def _is_clear(one: Cell, other: Cell) -> bool:
+    paired = np.array(one.by_fold) - np.array(other.by_fold)
+    return len(paired) > 1 and abs(paired.mean()) > CLEAR * paired.std(ddof=1) / np.sqrt(len(paired))
+
+
+def _figure(value: float) -> str:
+    return f"{value:.4f}" if abs(value) < 10 else f"{value:,.1f}"
+
+
+def _method(comparison: Comparison) -> str:
+    used = "all" if comparison.rows_used == comparison.rows_total else f"{comparison.rows_used:,} of"
+    log = ", models learn its logarithm" if comparison.log_target else ""
+    return (
+        f"Target {comparison.target} ({comparison.target_type}{log}); {METRICS[comparison.metric].title}, lower is "
+        f"better; mean ± spread over {comparison.seeds} seed{'s' * (comparison.seeds != 1)} of {comparison.folds} "
+        f"fold{'s' * (comparison.folds != 1)} on {used} {comparison.rows_total:,} rows; every encoding is fitted "
+        f"inside each training fold. The best of each row is marked. {comparison.seconds:.0f} seconds."
+    )
+
+
+def _text(cell: Cell | None, best: bool) -> str:
+    if cell is None:
+        return ""
+    spread = "" if np.isnan(cell.spread) else f" ± {_figure(cell.spread)}"
+    figure = f"{_figure(cell.mean)}{spread}"
+    return f"**{figure}** ({cell.seconds:.1f} s)" if best else f"{figure} ({cell.seconds:.1f} s)"
+
+
+def comparison_markdown(comparison: Comparison) -> str:
+    """The comparison as Markdown: the verdict, the table, notes."""
+    encodings = comparison.encodings
+    rows = [
+        [model, *(_text(c, c is comparison.best(model)) for c in (comparison.cell(model, e) for e in encodings))]
+        for model in comparison.models
+    ]
+    table = markdown_table(["model", *(TITLES[e] for e in encodings)], rows, numeric=range(1, len(encodings) + 1))
+    notes = "".join(f"- {note}\n" for note in _notes(comparison))
+    title = f"# Did embeddings help to predict {comparison.target}?"
+    return f"{title}\n\n{comparison.verdict()}\n\n{_method(comparison)}\n\n{table}\n{notes}"
+
+
+def _notes(comparison: Comparison) -> list[str]:
+    notes = list(comparison.notes)
+    if comparison.cell("network", "native") is not None:
+        notes.append("network, native: the networks that the vectors come from, averaged")
+    return notes
+
+
+def comparison_html(comparison: Comparison) -> str:
+    """The comparison as one self-contained HTML page, with the figure where matplotlib is installed."""
+    title = f"Did embeddings help to predict {comparison.target}?"
+    rows = [_html_row(comparison, model) for model in comparison.models]
+    table = html_table(["Model", *(TITLES[e].capitalize() for e in comparison.encodings)], rows)
+    notes = "".join(f"<li>{escape(note)}</li>" for note in _notes(comparison))
+    picture = base64.b64encode(figure_png(comparison)).decode()
+    body = (
+        f"<h1>{escape(title)}</h1><p>{escape(comparison.verdict())}</p>"
+        f'<p class="soft">{escape(_method(comparison))}</p>{table}<ul class="soft">{notes}</ul>'
+        f'<img alt="Error of each model with and without embeddings" src="data:image/png;base64,{picture}">'
+    )
+    return html_page(title, body)
+
+
+def _html_row(comparison: Comparison, model: str) -> str:
+    cells = [html_cell(escape(model), "name")]
+    best = comparison.best(model)
+    for encoding in comparison.encodings:
+        cell = comparison.cell(model, encoding)
+        if cell is None:
+            cells.append(html_cell("", "number"))
+            continue
+        spread = "" if np.isnan(cell.spread) else f" ± {_figure(cell.spread)}"
+        text = f"{_figure(cell.mean)}{spread}<small>{cell.seconds:.1f} s</small>"
+        cells.append(html_cell(text, "number best" if cell is best else "number"))
+    return f"<tr>{''.join(cells)}</tr>"
+
+
+def figure(comparison: Comparison) -> Figure:
+    """The paper's figure: per model, the best without embeddings beside the one with, with spreads over seeds."""
+    matplotlib: Any = import_extra("matplotlib.figure", "plot")
+    pairs = [
+        (e, comparison.cell(e.model, e.other), comparison.cell(e.model, "embeddings")) for e in comparison.effects()
+    ]
+    drawn: Figure = matplotlib.Figure(figsize=(1.6 + 1.35 * max(len(pairs), 2), 4.2), layout="constrained")
+    axes = drawn.subplots()
+    for place, (effect, without, with_them) in enumerate(pairs):
+        assert without is not None
+        assert with_them is not None
+        _bar(axes, place - 0.2, without, WITHOUT_COLOUR, TITLES[effect.other])
+        _bar(axes, place + 0.2, with_them, WITH_COLOUR, f"{effect.change:+.0%}")
+    axes.set_xticks(range(len(pairs)), [effect.model.replace(" ", "\n") for effect, *_ in pairs])
+    axes.set_ylabel(f"{METRICS[comparison.metric].title}\n(lower is better)")
+    handles = [matplotlib_patch(colour) for colour in (WITHOUT_COLOUR, WITH_COLOUR)]
+    axes.legend(handles, ["best without embeddings", "with embeddings"], frameon=False, loc="upper left",
+                bbox_to_anchor=(0, 1.12), ncols=2)  # fmt: skip
+    axes.spines[["top", "right"]].set_visible(False)
+    return drawn
+
+
+def matplotlib_patch(colour: str) -> Any:
+    """A coloured square for the legend."""
+    return import_extra("matplotlib.patches", "plot").Patch(color=colour)
+
+
+def _bar(axes: Any, place: float, cell: Cell, colour: str, label: str) -> None:
+    spread = None if np.isnan(cell.spread) else cell.spread
+    axes.bar(place, cell.mean, width=0.38, color=colour, yerr=spread, capsize=3, ecolor="#444")
+    axes.annotate(label, (place, cell.mean + (spread or 0)), (0, 3), textcoords="offset points", ha="center",
+                  fontsize=7)  # fmt: skip
+
+
+def figure_png(comparison: Comparison) -> bytes:
+    """The figure as the bytes of a PNG file."""
+    stream = io.BytesIO()
+    figure(comparison).savefig(stream, format="png", dpi=150, metadata={"Software": None})
+    return stream.getvalue()

@@ -1,0 +1,294 @@
+"""Reading a table: a CSV or Parquet file, or a frame in memory, as a pandas frame that later steps can rely on.
+
+Here every fault of the table itself becomes one sentence that names the column and the value. Left out: what a column
+means for a model (columns are turned into features elsewhere) and writing tables.
+"""
+
+from __future__ import annotations
+
+import csv
+import datetime
+import gzip
+import io
+import numbers
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unrolled.errors import InputError, import_extra, unknown_name
+
+MIN_ROWS = 20  # fewer rows leave no fold with anything to learn from
+SNIFFED_BYTES = 64 << 10
+DELIMITERS = ",;\t|"
+ISO_DATE = r"\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?"
+
+TargetType = Literal["continuous", "binary", "multiclass"]
+TARGET_TYPES: tuple[TargetType, ...] = ("continuous", "binary", "multiclass")
+TARGET_RULE = (
+    "numbers are continuous unless they are just two different values; texts, booleans and categoricals are classes"
+)
+
+
+@dataclass(frozen=True)
+class TargetColumn:
+    """The column to predict, ready for a model.
+
+    `values` is (row,): float64 for a regression, else the int64 position of each row's class in `classes`.
+    """
+
+    name: str
+    type: TargetType
+    values: NDArray[Any]
+    classes: tuple[str, ...] = ()
+
+    def rows(self, chosen: NDArray[np.intp]) -> TargetColumn:
+        """The same target on the chosen rows only."""
+        return TargetColumn(self.name, self.type, self.values[chosen], self.classes)
+
+
+def open_table(path: str | Path) -> Any:
+    """The table in a CSV (.csv, .tsv, .txt, also .gz) or Parquet file, as a pandas frame; ISO dates become dates.
+
+    Raises InputError for a file that is missing, is no table, or names a column twice.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise InputError(f"{path} does not exist: name a CSV or Parquet file")
+    if path.is_dir():
+        raise InputError(f"{path} is a folder, but one CSV or Parquet file was expected")
+    suffixes = [suffix.lower() for suffix in path.suffixes[-2:]]
+    if suffixes[-1:] == [".gz"]:
+        suffixes.pop()
+    if suffixes[-1:] in ([".parquet"], [".pq"]):
+        return as_frame(_read_parquet(path))
+    if suffixes[-1:] in ([".csv"], [".tsv"], [".txt"], [".data"]):
+        return as_frame(_with_dates(_read_csv(path)))
+    raise InputError(f"{path} ends in {path.suffix or 'nothing'!r}, but a .csv, .tsv or .parquet file was expected")
+
+
+def as_frame(table: Any) -> Any:
+    """`table` (pandas or polars) as a pandas frame with a plain row index and text column names.
+
+    Raises InputError for anything else, a name given twice, no column or no row. Rows keep their order.
+    """
+    pandas = import_extra("pandas", "tables")
+    if not isinstance(table, pandas.DataFrame):
+        narwhals = import_extra("narwhals", "tables")
+        try:
+            table = narwhals.from_native(table, eager_only=True).to_pandas()
+        except (TypeError, AttributeError):
+            raise InputError(
+                f"a pandas or polars table was expected, not {type(table).__name__}: give it column names first"
+            ) from None
+    _check_names(str(name) for name in table.columns)
+    if not len(table):
+        raise InputError("the table has column names but no rows")
+    frame = table.reset_index(drop=True)
+    frame.columns = [str(name) for name in frame.columns]
+    for name in frame.columns:
+        frame[name] = _plain(frame[name])
+    return frame
+
+
+def split_target(frame: Any, name: str, target_type: TargetType | None = None) -> tuple[Any, TargetColumn]:
+    """The other columns of `frame`, and its column `name` as the target.
+
+    The type is inferred by `TARGET_RULE` unless given. Raises InputError where the target cannot be learned.
+    """
+    if name not in frame.columns:
+        raise unknown_name("column", name, frame.columns)
+    if len(frame) < MIN_ROWS:
+        raise InputError(f"the table has {len(frame)} rows, but at least {MIN_ROWS} are needed to measure anything")
+    if frame.shape[1] == 1:
+        raise InputError(f"the table has no column besides the target {name!r}")
+    if target_type is not None and target_type not in TARGET_TYPES:
+        raise unknown_name("target type", str(target_type), TARGET_TYPES)
+    return frame.drop(columns=[name]), as_target(frame[name], name, target_type)
+
+
+def as_target(series: Any, name: str, target_type: TargetType | None = None) -> TargetColumn:
+    """The target in `series`; see `split_target`."""
+    missing = np.flatnonzero(series.isna().to_numpy())
+    if len(missing):
+        raise InputError(
+            f"the target {name!r} is missing in {_rows(len(missing))} (first: row {missing[0]}): drop them or fill them"
+        )
+    distinct = series.astype(str).nunique() if _is_odd(series) else series.nunique()
+    if distinct < 2:
+        raise InputError(f"the target {name!r} is {series.iloc[0]!r} in every row: there is nothing to predict")
+    chosen = target_type or _inferred_type(series, distinct, name)
+    if chosen == "continuous":
+        return TargetColumn(name, chosen, _numbers(series, name))
+    return _classes(series, name, chosen, distinct)
+
+
+def check_columns(frame: Any, names: Sequence[str]) -> None:
+    """Raise InputError unless each of `names` is a column of `frame`."""
+    for name in names:
+        if name not in frame.columns:
+            raise unknown_name("column", name, frame.columns)
+
+
+def labels(series: Any) -> Any:
+    """The categories of `series` as text (object series), missing kept: 1, 1.0 and "1" are one category."""
+    values = series.astype(object)
+    present = values.notna()
+    return values.where(~present, values[present].map(_label)).where(present, None)
+
+
+def _label(value: Any) -> str:
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+
+
+def _plain(series: Any) -> Any:
+    """`series` with odd cells made plain: durations as seconds, decimals as numbers, lists and mixes as text."""
+    pandas = import_extra("pandas", "tables")
+    types = pandas.api.types
+    if types.is_timedelta64_dtype(series):
+        return series.dt.total_seconds()
+    if isinstance(series.dtype, pandas.PeriodDtype):
+        return series.dt.to_timestamp()
+    if isinstance(series.dtype, pandas.CategoricalDtype):
+        inside = {_kind_of_cell(value) for value in series.cat.categories}
+        return series.cat.rename_categories(str) if len(inside) > 1 or "other" in inside else series
+    if isinstance(series.dtype, pandas.IntervalDtype) or types.is_complex_dtype(series):
+        return labels(series)
+    if series.dtype != object:
+        return series
+    return _plain_objects(series)
+
+
+def _plain_objects(series: Any) -> Any:
+    present = series[series.notna()]
+    found = {_kind_of_cell(value) for value in present}
+    if found <= {"number", "decimal"} and "decimal" in found:
+        return series.map(float, na_action="ignore").astype(float)
+    return series if len(found) <= 1 and "other" not in found else labels(series)
+
+
+def _kind_of_cell(value: Any) -> str:
+    known = ((bool | np.bool_, "boolean"), (str, "text"), (numbers.Real, "number"), (Decimal, "decimal"))
+    dates = datetime.date | np.datetime64
+    return next((kind for types, kind in (*known, (dates, "date")) if isinstance(value, types)), "other")
+
+
+def _read_parquet(path: Path) -> Any:
+    parquet, arrow = import_extra("pyarrow.parquet", "tables"), import_extra("pyarrow", "tables")
+    try:
+        _check_names(parquet.read_schema(path).names)  # pandas would rename the second of two
+        return parquet.read_table(path).to_pandas()
+    except (arrow.ArrowException, OSError) as error:
+        raise InputError(f"{path} is not a Parquet file that can be read: {_first_line(error)}") from None
+
+
+def _read_csv(path: Path) -> Any:
+    pandas = import_extra("pandas", "tables")
+    try:
+        head = _head(path)
+        delimiter = "\t" if ".tsv" in path.suffixes else _delimiter(head)
+        _check_names(next(csv.reader(io.StringIO(head), delimiter=delimiter)))
+        return pandas.read_csv(path, sep=delimiter, encoding="utf-8-sig", low_memory=False, index_col=False)
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not text in UTF-8 (byte {error.start}): save it as UTF-8 CSV or Parquet") from None
+    except (pandas.errors.ParserError, pandas.errors.EmptyDataError, gzip.BadGzipFile, csv.Error) as error:
+        raise InputError(f"{path} is not a table: {_first_line(error)}") from None
+    except pandas.errors.ParserWarning as warning:  # pragma: no cover - only where warnings are errors
+        raise InputError(f"{path} is not a table: {_first_line(warning)}") from None
+
+
+def _head(path: Path) -> str:
+    with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as stream:
+        data = stream.read(SNIFFED_BYTES)
+    if not data.strip():
+        raise InputError(f"{path} is empty: a table with a line of column names was expected")
+    if b"\0" in data:
+        raise InputError(f"{path} holds binary data, but a text table (CSV) was expected")
+    whole = data if len(data) < SNIFFED_BYTES else data[: data.rfind(b"\n") + 1 or None]
+    return whole.decode("utf-8-sig")
+
+
+def _delimiter(head: str) -> str:
+    first = head.splitlines()[0]
+    return max(DELIMITERS, key=lambda mark: (first.count(mark), -DELIMITERS.index(mark)))
+
+
+def _with_dates(frame: Any) -> Any:
+    """Text columns whose every value is an ISO date, as dates: CSV has no types of its own."""
+    pandas = import_extra("pandas", "tables")
+    for name in frame.columns:
+        present = frame[name].dropna()
+        if not len(present) or not pandas.api.types.is_string_dtype(present):
+            continue
+        if present.head(100).str.fullmatch(ISO_DATE).all() and present.str.fullmatch(ISO_DATE).all():
+            dates = pandas.to_datetime(frame[name], format="ISO8601", errors="coerce", utc=True)
+            if dates.notna().sum() == len(present):  # 2023-02-31 looks like a date and is none
+                frame[name] = dates.dt.tz_localize(None)
+    return frame
+
+
+def _check_names(names: Iterable[str]) -> None:
+    counted = Counter(names)
+    if not counted:
+        raise InputError("the table has no columns")
+    name, times = counted.most_common(1)[0]
+    if times > 1:
+        raise InputError(f"the column name {name!r} stands {times} times in the table: every name must stand once")
+
+
+def _inferred_type(series: Any, distinct: int, name: str) -> TargetType:
+    """`TARGET_RULE`."""
+    types = import_extra("pandas", "tables").api.types
+    if types.is_datetime64_any_dtype(series) or types.is_timedelta64_dtype(series):
+        raise InputError(f"the target {name!r} holds dates or durations: turn it into a number first, such as days")
+    if types.is_numeric_dtype(series) and distinct > 2:
+        return "continuous"
+    return "binary" if distinct == 2 else "multiclass"
+
+
+def _numbers(series: Any, name: str) -> NDArray[np.float64]:
+    pandas = import_extra("pandas", "tables")
+    values = pandas.to_numeric(series.astype(object), errors="coerce").to_numpy(np.float64)
+    wrong = np.flatnonzero(np.isnan(values))
+    if len(wrong):
+        raise InputError(f"the target {name!r} holds {series.iloc[wrong[0]]!r} in row {wrong[0]}, which is no number")
+    infinite = np.flatnonzero(np.isinf(values))
+    if len(infinite):
+        raise InputError(
+            f"the target {name!r} holds {values[infinite[0]]} in row {infinite[0]}: replace infinite numbers"
+        )
+    return np.asarray(values, np.float64)
+
+
+def _classes(series: Any, name: str, chosen: TargetType, distinct: int) -> TargetColumn:
+    if chosen == "binary" and distinct != 2:
+        raise InputError(f"the target {name!r} has {distinct} different values, but a binary target has two")
+    if distinct > len(series) // 2:
+        raise InputError(
+            f"the target {name!r} has {distinct} different values in {_rows(len(series))}: too many for classes; "
+            "choose another target, or give numbers"
+        )
+    pandas = import_extra("pandas", "tables")
+    codes, names = pandas.factorize(labels(series), sort=True)
+    kind: TargetType = "binary" if distinct == 2 else "multiclass"
+    return TargetColumn(name, kind, codes.astype(np.int64), tuple(str(n) for n in names))
+
+
+def _is_odd(series: Any) -> bool:
+    """Whether cells may be lists or other values that cannot be counted as they are."""
+    return bool(series.dtype == object)
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} row{'s' * (count != 1)}"
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0].removeprefix("Error tokenizing data. C error: ")
