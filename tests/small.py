@@ -29,6 +29,8 @@ def trained_on(
     ids = torch.from_numpy(vocabulary.encode(text).astype(np.int64))
     generator = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.Adam(network.parameters(), rate)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # several threads only wait for each other here
     for _ in range(steps):
         starts = torch.randint(0, len(ids) - window, (32, 1), generator=generator)
         windows = ids[starts + torch.arange(window + 1)[None]]
@@ -38,6 +40,7 @@ def trained_on(
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
+    torch.set_num_threads(threads)
     return network.eval().requires_grad_(False), vocabulary
 
 

@@ -21,6 +21,5 @@ def draw_lab(result: LabResult) -> Figure:
         x_label="training steps",
         y_label=result.measure,
         title=f"the {result.task} task, hidden {result.settings.hidden}",
-        y_scale="log",
         levels={f"{result.baseline_meaning}: {result.baseline:.4f}": result.baseline},
     )
