@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +74,27 @@ def test_a_stored_state_is_the_state(tmp_path: Path) -> None:
     assert back.position == place.position == len(TEXT) + 10
     assert len(place.recent) == RECENT
     place.save(tmp_path / "state")  # again, over the old one
+
+
+def test_a_fresh_process_goes_on_to_the_bit(tmp_path: Path) -> None:
+    """At a usual size, where matrix products are done in blocks whose order must not depend on where arrays lie."""
+    model = tiny_model("lstm", hidden=200, embedding=33, layers=2)
+    model.save_pretrained(tmp_path / "model")
+    place = model.read(TEXT[:50])
+    place.generate(5, seed=1)
+    place.save(tmp_path / "state")
+    code = f"""
+import sys
+from unrolled.model.char_model import CharModel
+from unrolled.model.state import State
+state = State.load({str(tmp_path / "state")!r}, CharModel.from_pretrained({str(tmp_path / "model")!r}))
+state.generate(60, temperature=0.8)
+state.save({str(tmp_path / "later")!r})
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+    place.generate(60, temperature=0.8)
+    place.save(tmp_path / "here")
+    assert (tmp_path / "later").read_bytes() == (tmp_path / "here").read_bytes()
 
 
 def test_a_state_of_a_large_network_is_a_few_kilobytes(tmp_path: Path) -> None:
