@@ -1,3 +1,60 @@
-"""unrolled: small recurrent networks on your own text, opened up; categories of tables as learned vectors."""
+"""unrolled: small recurrent networks on your own text, opened up; categories of tables as learned vectors.
+
+The public face. Names are loaded when first used, so that `import unrolled` costs nothing and using a trained model
+never loads PyTorch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from unrolled.embedding import EmbeddingTable
+    from unrolled.errors import UnrolledError
+    from unrolled.learn.recipe import Machine, Recipe
+    from unrolled.learn.training import Trained, train
+    from unrolled.model.char_model import CharModel
+    from unrolled.model.state import State
+    from unrolled.tables.encoder import EntityEncoder
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "CharModel": "unrolled.model.char_model",
+    "EmbeddingTable": "unrolled.embedding",
+    "EntityEncoder": "unrolled.tables.encoder",
+    "Machine": "unrolled.learn.recipe",
+    "Recipe": "unrolled.learn.recipe",
+    "State": "unrolled.model.state",
+    "Trained": "unrolled.learn.training",
+    "UnrolledError": "unrolled.errors",
+    "train": "unrolled.learn.training",
+}
+
+__all__ = [
+    "CharModel",
+    "EmbeddingTable",
+    "EntityEncoder",
+    "Machine",
+    "Recipe",
+    "State",
+    "Trained",
+    "UnrolledError",
+    "__version__",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'unrolled' has no attribute {name!r}")
+    if name in ("train", "Trained", "EntityEncoder"):
+        from unrolled.errors import import_extra
+
+        import_extra("torch", "train")  # said in a sentence, before an import fails deep inside
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

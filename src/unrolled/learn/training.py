@@ -26,6 +26,7 @@ from unrolled.learn.processes import World, world
 from unrolled.learn.recipe import Machine, Recipe
 from unrolled.learn.run import Run
 from unrolled.learn.session import Session, Summary
+from unrolled.learn.start import start_well
 from unrolled.learn.text_task import TextTask
 from unrolled.model.char_model import CharModel
 from unrolled.model.folder import ModelConfig, ModelParts, read_model
@@ -247,6 +248,7 @@ def _network(recipe: Recipe, text: EncodedText, start: ModelParts | None) -> Cha
         recipe.rung, len(text.vocabulary), recipe.embedding, recipe.hidden, recipe.layers, recipe.nonlinearity
     )
     network = CharNetwork(config, dropout=_dropout(recipe), seed=recipe.seed)
+    start_well(network, recipe.seed)
     if start is not None:
         state = network.state_dict()
         for name, weights in start.weights.items():
