@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -120,11 +121,8 @@ def generate(
     )
     if json:
         print_json({"prompt": prompt, "text": "".join(characters), "seed": seed})
-        return
-    print(prompt, end="", flush=True)
-    for character in characters:
-        print(character, end="", flush=True)
-    print()
+    else:
+        _print_as_they_come(prompt, characters)
 
 
 def score(
@@ -164,6 +162,13 @@ def score(
     if color:
         results().print(_painted(model, encoded, measured))
     _print_score(measured)
+
+
+def _print_as_they_come(prompt: str, characters: Iterator[str]) -> None:
+    print(prompt, end="", flush=True)
+    for character in characters:
+        print(character, end="", flush=True)
+    print()
 
 
 def _encoded(model: CharModel, texts: tuple[str, ...], encoding: str, unknown: OnUnknown) -> EncodedText:
