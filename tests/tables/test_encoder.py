@@ -178,6 +178,16 @@ def test_splitters(table, cv):
     assert encoder.out_of_fold_.sum() == (300 if isinstance(cv, TimeSeriesSplit) else 400)
 
 
+def test_scarce_categories_are_out_of_fold_by_default(table):
+    X, y = table
+    plenty = tiny()
+    plenty.fit_transform(X, y)
+    assert not plenty.out_of_fold_.any()
+    scarce = tiny()
+    scarce.fit_transform(X.assign(receipt=[f"r{i // 3}" for i in range(len(X))]), y)
+    assert scarce.out_of_fold_.all()
+
+
 def test_held_out_groups_stay_together(table, monkeypatch):
     X, y = table
     seen = []
@@ -270,7 +280,8 @@ def test_odd_tables_give_finite_vectors(data):
     X = pd.DataFrame({"word": np.array([s or None for s in strings], dtype=object), "real": reals})
     if X.word.isna().all():
         return
-    encoder = EntityEncoder(recipe=Recipe(networks=1, hidden=(4,), epochs=1, least_steps=2), random_state=0)
+    smallest = Recipe(networks=1, hidden=(4,), epochs=1, least_steps=2)
+    encoder = EntityEncoder(recipe=smallest, random_state=0, cv=None)
     out = encoder.fit_transform(X, y)
     assert np.isfinite(out).all()
     assert out.shape == (rows, len(encoder.get_feature_names_out()))

@@ -51,7 +51,7 @@ class Coding:
         Raises InputError for a column of another type than the fitted one (1 and "1" are different categories), and
         for a category never seen if `refuse_unknown`.
         """
-        column = _as_kind(column, self.kind)
+        column = as_kind(column, self.kind)
         ids = self._look_up(column.values)
         ids[column.missing] = MISSING
         if refuse_unknown and (ids == UNKNOWN).any():
@@ -94,7 +94,7 @@ def one_value(coding: Coding, value: object) -> Column:
     (column,) = read_table([[value]], [coding.name])
     if column.missing.any():
         raise InputError(f"column {coding.name!r}: a missing value cannot be added as a category")
-    return _as_kind(column, coding.kind)
+    return as_kind(column, coding.kind)
 
 
 def fit_coding(column: Column, rank: NDArray[np.float64], min_frequency: int = 1) -> Coding:
@@ -108,12 +108,18 @@ def fit_coding(column: Column, rank: NDArray[np.float64], min_frequency: int = 1
     column = _whole_if_possible(column)
     present = ~column.missing
     values, inverse, counts = np.unique(column.values[present], return_inverse=True, return_counts=True)
-    order = np.lexsort((_means(inverse, rank[present], counts), -counts))
+    means = _means(inverse, rank[present], counts)
+    return coding_of(column.name, column.kind, values, counts, means, int(column.missing.sum()), min_frequency)
+
+
+def coding_of(name: str, kind: Kind, values: NDArray[Any], counts: NDArray[np.int64], means: NDArray[np.float64],
+              missing: int, min_frequency: int) -> Coding:  # fmt: skip
+    """The coding of `values` that stand in `counts` rows with mean ranks `means`, all (value,)."""
+    order = np.lexsort((values, means, -counts))
     values, counts = values[order], counts[order]
     kept = counts >= min_frequency
-    special = [0, int(column.missing.sum()), int(counts[~kept].sum())]
-    return Coding(column.name, column.kind, values[kept], values[~kept],
-                  np.concatenate([special, counts[kept]]).astype(np.int64))
+    special = [0, missing, int(counts[~kept].sum())]
+    return Coding(name, kind, values[kept], values[~kept], np.concatenate([special, counts[kept]]).astype(np.int64))
 
 
 def _means(group: NDArray[np.int64], rank: NDArray[np.float64], counts: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -140,7 +146,8 @@ def _whole_if_possible(column: Column) -> Column:
     return Column(column.name, "integer", np.where(column.missing, 0, column.values).astype(np.int64), column.missing)
 
 
-def _as_kind(column: Column, kind: Kind) -> Column:
+def as_kind(column: Column, kind: Kind) -> Column:
+    """`column` with values as `kind` has them. Raises InputError where that would confuse 1, True and "1"."""
     if column.kind == kind or column.missing.all():
         return column if column.kind == kind else _all_missing(column, kind)
     if column.kind in _NUMERIC and kind in _NUMERIC:

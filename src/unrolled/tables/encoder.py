@@ -22,12 +22,13 @@ from unrolled.tables.coding import SPECIAL, Coding, Scaling
 from unrolled.tables.frame import Column, is_frame, read_table
 from unrolled.tables.recipe import Recipe, find_recipe
 from unrolled.tables.schema import Encoded, Schema, fit_schema
-from unrolled.tables.splitting import folds, validation_rows
+from unrolled.tables.splitting import auto_folds, folds, validation_rows
 from unrolled.tables.target import fit_target, read_target
-from unrolled.tables.vectors import combine, dimensions_of, means_of, settle
+from unrolled.tables.trained import Trained
+from unrolled.tables.vectors import dimensions_of, means_of
 
 if TYPE_CHECKING:
-    from unrolled.tables.fitting import Job
+    from unrolled.tables.fitting import Job, Trainer
 
 
 class EntityEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
@@ -59,9 +60,10 @@ class EntityEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # s
     validation : None, float, splitter, or rows (positions or a mask)
         Rows kept out of training for early stopping: a share at random, the last split of a splitter such as
         TimeSeriesSplit or GroupKFold, or the rows given.
-    cv : None, int, splitter, or pairs of train and test rows
+    cv : "auto", None, int, splitter, or pairs of train and test rows
         With it `fit_transform` returns out-of-fold vectors, in the coordinates of the full fit. A row that no fold
         leaves out (as the first ones of TimeSeriesSplit) gets its vector from the full fit; `out_of_fold_` tells which.
+        "auto" is 5 folds where some column has fewer than 10 rows a category on average, and None else.
     random_state : None, int or RandomState
         Same seed, same rows, same bits on the same machine and number of threads.
     n_jobs : None or int
@@ -91,7 +93,7 @@ class EntityEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # s
         recipe: str | Recipe = "default",
         n_networks: int | None = None,
         validation: Any = None,
-        cv: Any = None,
+        cv: Any = "auto",
         random_state: Any = None,
         n_jobs: int | None = None,
         verbose: int = 0,
@@ -116,21 +118,40 @@ class EntityEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # s
         `sample_weight` (row,) weighs the loss; `groups` (row,) goes to a splitter given as `validation`.
         """
         job, _ = self._prepare(X, y, sample_weight)
-        self._learn(job, validation_rows(self.validation, y, groups, job.seed))
+        self._learn(job, validation_rows(self.validation, y, groups, job.trainer.seed))
         return self
 
     def fit_transform(self, X: Any, y: Any = None, sample_weight: Any = None, groups: Any = None) -> Any:
         """`fit`, and the vectors of the rows: out-of-fold ones where `cv` is set, else those of `transform`."""
         job, table = self._prepare(X, y, sample_weight)
-        validation = validation_rows(self.validation, y, groups, job.seed)
+        validation = validation_rows(self.validation, y, groups, job.trainer.seed)
         classes = self.target_.kind != "continuous"
-        splits = None if self.cv is None else folds(self.cv, y, groups, classes, job.seed)
+        cv = auto_folds(table.codes, self.schema_) if isinstance(self.cv, str) and self.cv == "auto" else self.cv
+        splits = None if cv is None else folds(cv, y, groups, classes, job.trainer.seed)
         self._learn(job, validation)
         tables = [vectors[table.codes[:, i]] for i, vectors in enumerate(self.vectors_.tables)]
         self.out_of_fold_ = np.zeros(len(table.codes), dtype=bool)
         if splits is not None:
             self.out_of_fold_ = job.out_of_fold(splits, self.vectors_, tables)
         return self._columns_out(tables, table)
+
+    def fit_parquet(self, path: str | Path, target: str, buffer: int = 1 << 18) -> Self:
+        """Learn from a Parquet file, or a folder of them, larger than memory; `target` names the column of targets.
+
+        Rows are read `buffer` at a time, row groups in random order, and shuffled within a buffer: row groups sorted by
+        a category want a buffer that holds several of them. `validation` and `cv` do not apply. Which column is a
+        category is judged on the first buffer. Raises InputError for a path or column that is not there.
+        """
+        self._check_settings()
+        from unrolled.tables.streaming import ParquetTable, StreamedRows, fit_statistics  # imports PyTorch
+
+        table = ParquetTable(path, target, buffer)
+        fit_statistics(self, table)
+        self._settle_shapes()
+        trainer = self._trainer()
+        trainer.tell(*self.describe())
+        self._keep(trainer, *trainer.train(StreamedRows(table, self.schema_, self.target_), None, trainer.seed))
+        return self
 
     def transform(self, X: Any) -> NDArray[np.float32]:
         """The table with vectors in place of categories, float32 (row, `get_feature_names_out()`)."""
@@ -213,32 +234,38 @@ class EntityEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # s
         values, single = read_target(y, rows)
         if rows < 2:
             raise InputError("the table has 1 sample, but at least 2 rows are needed to learn anything")
-        recipe = find_recipe(self.recipe)
-        self.target_ = fit_target(values, single, self.target_type, self.log_target, recipe.output == "sigmoid")
+        by_maximum = find_recipe(self.recipe).output == "sigmoid"
+        self.target_ = fit_target(values, single, self.target_type, self.log_target, by_maximum)
         numeric = self.target_.numeric(values)
         self.schema_ = fit_schema(columns, numeric, self.categorical_features, self.min_frequency)
-        self.dimensions_ = dimensions_of(self.schema_.codings, self.dimensions)
-        self.target_type_, self.log_target_, self.classes_ = self.target_.kind, self.target_.log, self.target_.classes
+        self._settle_shapes()
         table = self.schema_.encode(columns)
         self.target_means_ = means_of(table.codes, self.schema_.codings, numeric)
-        return self._job(table, values, sample_weight, recipe), table
-
-    def _job(self, table: Encoded, values: NDArray[Any], sample_weight: Any, recipe: Recipe) -> Job:
         from unrolled.tables.fitting import Job  # imports PyTorch
 
+        weight = _weights(sample_weight, rows)
+        return Job(self._trainer(), table, self.target_.encode(values), weight), table
+
+    def _trainer(self) -> Trainer:
+        from unrolled.tables.fitting import Trainer  # imports PyTorch
+
+        recipe = find_recipe(self.recipe)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        return Job(
-            table, self.target_.encode(values), _weights(sample_weight, len(values)), self.schema_, self.target_,
-            self.dimensions_, recipe, self.n_networks or recipe.networks, seed, self.n_jobs, self.verbose,
-        )  # fmt: skip
+        return Trainer(self.schema_, self.target_, self.dimensions_, recipe, self.n_networks or recipe.networks, seed,
+                       self.n_jobs, self.verbose)  # fmt: skip
+
+    def _settle_shapes(self) -> None:
+        self.dimensions_ = dimensions_of(self.schema_.codings, self.dimensions)
+        self.target_type_, self.log_target_, self.classes_ = self.target_.kind, self.target_.log, self.target_.classes
 
     def _learn(self, job: Job, validation: NDArray[np.int64] | None) -> None:
-        if self.verbose:
-            job.tell(*self.describe())
+        job.trainer.tell(*self.describe())
+        self._keep(job.trainer, *job.train(np.arange(len(job.target)), validation, job.trainer.seed))
+
+    def _keep(self, trainer: Trainer, trained: Trained, interrupted: bool) -> None:
         counts = [coding.counts for coding in self.schema_.codings]
-        trained, self.interrupted_ = job.train(job.all_rows(), validation, job.seed)
-        self.networks_ = settle(trained, counts, job.recipe.dropout > 0)
-        self.vectors_ = combine(self.networks_, counts, job.recipe.smooth)
+        self.networks_, self.vectors_ = trainer.combine(trained, counts)
+        self.interrupted_ = interrupted
 
     def _check_settings(self) -> None:
         if self.handle_unknown not in ("embed", "error"):

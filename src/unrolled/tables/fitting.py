@@ -23,19 +23,16 @@ from unrolled.tables.schema import Encoded, Schema
 from unrolled.tables.splitting import Rows
 from unrolled.tables.target import Target
 from unrolled.tables.trained import Trained
-from unrolled.tables.training import RowsInMemory, Training
-from unrolled.tables.vectors import Vectors, combine, counts_of, settle
+from unrolled.tables.training import RowsInMemory, Source, Training
+from unrolled.tables.vectors import Counts, Vectors, combine, counts_of, settle
 
 
 @dataclass
-class Job:
-    """Everything that a training needs: encoded rows, encoded target, weights (row,), and the settings."""
+class Trainer:
+    """The settings of one fit: trains networks on any source of rows, and says how it goes where `verbose`."""
 
-    table: Encoded
-    target: NDArray[Any]
-    weight: NDArray[np.float32]
     schema: Schema
-    coding: Target
+    target: Target
     dimensions: tuple[int, ...]
     recipe: Recipe
     networks: int
@@ -44,58 +41,28 @@ class Job:
     verbose: int = 0
     _told: bool = field(default=False, init=False)
 
-    def all_rows(self) -> Rows:
-        """Every row that has a weight."""
-        return np.flatnonzero(self.weight)
-
-    def train(self, rows: Rows, validation: Rows | None, seed: int, label: str = "fit") -> tuple[Trained, bool]:
-        """Train on `rows` but not on `validation`; returns the networks, and whether Ctrl-C ended it early."""
-        if validation is not None:
-            rows = np.setdiff1d(rows, validation)
-        rows = rows[canonical_order(self.table.take(rows), self.target[rows], self.weight[rows])]
+    def train(self, source: Source, held: Batch | None, seed: int, label: str = "fit") -> tuple[Trained, bool]:
+        """The trained networks, and whether Ctrl-C ended it early (the best so far is kept then)."""
         with _threads(self.n_jobs):
-            training = self._training(rows, validation, seed)
+            generator = torch.Generator().manual_seed(seed)
+            numbers = sum(scaling.width for scaling in self.schema.scalings)
+            shape = Shape(tuple(c.rows for c in self.schema.codings), self.dimensions, numbers, self.target.outputs)
+            networks = Networks(shape, self.recipe, self.networks, generator)
+            training = Training(networks, self.target.kind, self.recipe, source, generator, held)
             interrupted = self._run(training, label)
-        return training.network.trained(), interrupted
+        return networks.trained(), interrupted
 
-    def out_of_fold(
-        self, splits: list[tuple[Rows, Rows]], full: Vectors, tables: list[NDArray[np.float32]]
-    ) -> NDArray[np.bool_]:
-        """Overwrite `tables` (row, dimension) with vectors of networks that have not met the row; tells which rows.
-
-        Each fold is aligned onto the full fit, so that all rows share one coordinate system.
-        """
-        done = np.zeros(len(self.target), dtype=bool)
-        seeds = np.random.SeedSequence(self.seed).generate_state(len(splits))
-        for number, ((train, held), seed) in enumerate(zip(splits, seeds, strict=True), 1):
-            rows = np.intersect1d(train, self.all_rows())
-            trained, interrupted = self.train(rows, None, int(seed), f"fold {number} of {len(splits)}")
-            counts = counts_of(self.table.codes[rows], self.schema.codings)
-            vectors = combine(settle(trained, counts, self.recipe.dropout > 0), counts, self.recipe.smooth, full)
-            for i, own in enumerate(vectors.tables):
-                tables[i][held] = own[self.table.codes[held, i]]
-            done[held] = True
-            if interrupted:
-                break
-        return done
+    def combine(
+        self, trained: Trained, counts: list[Counts], reference: Vectors | None = None
+    ) -> tuple[Trained, Vectors]:
+        """The networks with untrained rows settled, and their vectors, onto those of `reference` where given."""
+        settled = settle(trained, counts, self.recipe.dropout > 0)
+        return settled, combine(settled, counts, self.recipe.smooth, reference)
 
     def tell(self, *lines: str) -> None:
-        """Say something on stderr."""
-        print(*lines, sep="\n", file=sys.stderr, flush=True)
-
-    def _training(self, rows: Rows, validation: Rows | None, seed: int) -> Training:
-        generator = torch.Generator().manual_seed(seed)
-        shape = Shape(tuple(coding.rows for coding in self.schema.codings), self.dimensions,
-                      self.table.numbers.shape[1], self.coding.outputs)  # fmt: skip
-        networks = Networks(shape, self.recipe, self.networks, generator)
-        held = None if validation is None else self._batch(validation)
-        return Training(networks, self.coding.kind, self.recipe, self._source(rows), generator, held)
-
-    def _source(self, rows: Rows) -> RowsInMemory:
-        return RowsInMemory(self.table.take(rows), self.target[rows], self.weight[rows])
-
-    def _batch(self, rows: Rows) -> Batch:
-        return self._source(rows).batch(torch.arange(len(rows)).expand(self.networks, -1))
+        """Say something on stderr, if anything is to be said."""
+        if self.verbose:
+            print(*lines, sep="\n", file=sys.stderr, flush=True)
 
     def _run(self, training: Training, label: str) -> bool:
         try:
@@ -120,6 +87,51 @@ class Job:
             self.tell(f"{label}: {record.step / steps:4.0%}, loss {record.smoothed:.4f}{held}, {left:,.0f} s left")
         if record.remark is not None:
             self.tell(f"{label}: {record.remark}")
+
+
+@dataclass
+class Job:
+    """A fit of rows in memory: the encoded table, the encoded target, and weights (row,), with how to train on them."""
+
+    trainer: Trainer
+    table: Encoded
+    target: NDArray[Any]
+    weight: NDArray[np.float32]
+
+    def train(self, rows: Rows, validation: Rows | None, seed: int, label: str = "fit") -> tuple[Trained, bool]:
+        """Train on `rows` that have a weight, but not on `validation`."""
+        rows = rows[self.weight[rows] > 0]
+        if validation is not None:
+            rows = np.setdiff1d(rows, validation)
+        rows = rows[canonical_order(self.table.take(rows), self.target[rows], self.weight[rows])]
+        held = None if validation is None else self._batch(validation)
+        return self.trainer.train(self._source(rows), held, seed, label)
+
+    def out_of_fold(
+        self, splits: list[tuple[Rows, Rows]], full: Vectors, tables: list[NDArray[np.float32]]
+    ) -> NDArray[np.bool_]:
+        """Overwrite `tables` (row, dimension) with vectors of networks that have not met the row; tells which rows.
+
+        Each fold is aligned onto the full fit, so that all rows share one coordinate system.
+        """
+        done = np.zeros(len(self.target), dtype=bool)
+        seeds = np.random.SeedSequence(self.trainer.seed).generate_state(len(splits))
+        for number, ((train, held), seed) in enumerate(zip(splits, seeds, strict=True), 1):
+            trained, interrupted = self.train(train, None, int(seed), f"fold {number} of {len(splits)}")
+            met = self.table.codes[train[self.weight[train] > 0]]
+            _, vectors = self.trainer.combine(trained, counts_of(met, self.trainer.schema.codings), full)
+            for i, own in enumerate(vectors.tables):
+                tables[i][held] = own[self.table.codes[held, i]]
+            done[held] = True
+            if interrupted:
+                break
+        return done
+
+    def _source(self, rows: Rows) -> RowsInMemory:
+        return RowsInMemory(self.table.take(rows), self.target[rows], self.weight[rows])
+
+    def _batch(self, rows: Rows) -> Batch:
+        return self._source(rows).batch(torch.arange(len(rows)).expand(self.trainer.networks, -1))
 
 
 def canonical_order(table: Encoded, target: NDArray[Any], weight: NDArray[np.float32]) -> NDArray[np.int64]:

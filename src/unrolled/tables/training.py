@@ -32,7 +32,9 @@ WARM = 0.05
 class Source(Protocol):
     """Rows to train on, drawn again for every epoch."""
 
-    rows: int
+    @property
+    def rows(self) -> int:
+        """Rows of an epoch."""
 
     def epoch(self, networks: int, size: int, generator: torch.Generator) -> Iterator[Batch]:
         """The rows once, in batches of `size`."""
@@ -42,9 +44,13 @@ class RowsInMemory:
     """A source over an encoded table; every network gets its own order of rows."""
 
     def __init__(self, table: Encoded, target: NDArray[Any], weight: NDArray[np.float32]) -> None:
-        self.rows = len(target)
         self._codes, self._numbers = torch.from_numpy(table.codes), torch.from_numpy(table.numbers)
         self._target, self._weight = torch.from_numpy(target), torch.from_numpy(weight)
+
+    @property
+    def rows(self) -> int:
+        """Rows of the table."""
+        return len(self._target)
 
     def epoch(self, networks: int, size: int, generator: torch.Generator) -> Iterator[Batch]:
         """Whole batches only, except where there is but one: the rows left over differ from epoch to epoch."""

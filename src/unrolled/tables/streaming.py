@@ -1,0 +1,209 @@
+"""Fitting from a Parquet data set larger than memory: statistics in one pass, then training in pieces.
+
+Which column is a category is decided on the first rows; categories, counts and scales are then taken from all rows.
+Memory holds the target, one buffer of rows and one entry a category. Left out: validation and out-of-fold vectors,
+which want rows in memory.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from unrolled.errors import InputError, import_extra, unknown_name
+from unrolled.tables.coding import Coding, Scaling, as_kind, coding_of
+from unrolled.tables.frame import Column, read_table
+from unrolled.tables.network import Batch
+from unrolled.tables.recipe import find_recipe
+from unrolled.tables.schema import Schema, date_part, fit_schema, least_rows
+from unrolled.tables.target import Target, fit_target, read_target
+from unrolled.tables.training import RowsInMemory
+
+if TYPE_CHECKING:
+    from unrolled.tables.encoder import EntityEncoder
+
+BUFFER = 1 << 18
+"""Rows held and shuffled together."""
+
+
+class ParquetTable:
+    """The rows of a Parquet file, or of a folder of them, in buffers. Raises InputError for what cannot be read."""
+
+    def __init__(self, path: str | Path, target: str, buffer: int = BUFFER) -> None:
+        if not Path(path).exists():
+            raise InputError(f"{path} does not exist: give a Parquet file or a folder of Parquet files")
+        dataset = import_extra("pyarrow.dataset", "tables")
+        try:
+            self._data = dataset.dataset(path, format="parquet")
+            self.rows = int(self._data.count_rows())
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path} cannot be read as Parquet: {error}") from None
+        if target not in self._data.schema.names:
+            raise unknown_name("column", target, self._data.schema.names)
+        self.target, self.buffer = target, buffer
+        self._pieces = [piece for part in self._data.get_fragments() for piece in part.split_by_row_group()]
+
+    def buffers(self, order: NDArray[np.int64] | None = None) -> Iterator[tuple[Any, Any]]:
+        """Tables of at most `buffer` rows with their targets; row groups in the given order, or as they stand."""
+        arrow = import_extra("pyarrow", "tables")
+        waiting: list[Any] = []
+        for i in range(len(self._pieces)) if order is None else order:
+            for batch in self._pieces[i].to_batches(batch_size=self.buffer, schema=self._data.schema):
+                if waiting and sum(b.num_rows for b in waiting) + batch.num_rows > self.buffer:
+                    yield self._parted(arrow.Table.from_batches(waiting))
+                    waiting = []
+                waiting.append(batch)
+        if waiting:
+            yield self._parted(arrow.Table.from_batches(waiting))
+
+    def _parted(self, table: Any) -> tuple[Any, Any]:
+        return table.drop_columns([self.target]), table[self.target].to_numpy()
+
+    @property
+    def groups(self) -> int:
+        """Row groups of the data set."""
+        return len(self._pieces)
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of all columns but the target."""
+        return [name for name in self._data.schema.names if name != self.target]
+
+    def targets(self) -> NDArray[Any]:
+        """The target of all rows."""
+        values: NDArray[Any] = self._data.to_table(columns=[self.target])[self.target].to_numpy()
+        return values
+
+
+@dataclass
+class CategoryCount:
+    """Rows and sum of targets of each value of one column, over all buffers; None counts the missing."""
+
+    first: Coding
+    sums: dict[Any, tuple[int, float]] = dataclasses.field(default_factory=dict)
+
+    def add(self, column: Column, target: NDArray[np.float64]) -> None:
+        """Count one buffer."""
+        column = as_kind(column, self.first.kind)
+        values, inverse = _unique(_with_none(column))
+        counts, totals = np.bincount(inverse), np.bincount(inverse, weights=target)
+        for value, count, total in zip(values, counts.tolist(), totals.tolist(), strict=True):
+            before = self.sums.get(value, (0, 0.0))
+            self.sums[value] = (before[0] + count, before[1] + total)
+
+    def coding(self, least: int) -> Coding:
+        """The coding of all values counted."""
+        known = [(value, *sums) for value, sums in self.sums.items() if value is not None]
+        values = np.array([value for value, _, _ in known], dtype=self.first.known.dtype)
+        counts, totals = np.array([count for _, count, _ in known]), np.array([total for _, _, total in known])
+        missing = self.sums.get(None, (0, 0.0))[0]
+        return coding_of(self.first.name, self.first.kind, values, counts, totals / counts, missing, least)
+
+    def means(self, coding: Coding, overall: float) -> NDArray[np.float64]:
+        """The mean target of each row of the embedding."""
+        totals = np.zeros(coding.rows)
+        (column,) = read_table([[value] for value in self.sums], [coding.name])
+        np.add.at(totals, coding.encode(column), [total for _, total in self.sums.values()])
+        return np.where(coding.counts > 0, totals / np.maximum(coding.counts, 1), overall)
+
+
+def _with_none(column: Column) -> NDArray[Any]:
+    keys = column.values.astype(object)
+    keys[column.missing] = None
+    return keys
+
+
+def _unique(keys: NDArray[Any]) -> tuple[list[Any], NDArray[np.int64]]:
+    places: dict[Any, int] = {}
+    inverse = np.fromiter((places.setdefault(key, len(places)) for key in keys), dtype=np.int64, count=len(keys))
+    return list(places), inverse
+
+
+@dataclass
+class Moments:
+    """Mean and variance of one column of numbers over all buffers (Chan's update), and whether some were missing."""
+
+    first: Scaling
+    count: int = 0
+    mean: float = 0.0
+    squares: float = 0.0
+    missing: bool = False
+
+    def add(self, column: Column, target: NDArray[np.float64]) -> None:
+        """Count one buffer."""
+        present = column.values[~column.missing].astype(np.float64)
+        self.missing |= bool(column.missing.any())
+        if not len(present):
+            return
+        total, gap = self.count + len(present), float(present.mean()) - self.mean
+        self.squares += float(((present - present.mean()) ** 2).sum()) + gap**2 * self.count * len(present) / total
+        self.mean += gap * len(present) / total
+        self.count = total
+
+    def scaling(self) -> Scaling:
+        """The scaling of all values counted."""
+        deviation = math.sqrt(self.squares / self.count)
+        return Scaling(self.first.name, self.mean, deviation if deviation > 0 else 1.0, self.missing)
+
+
+@dataclass(frozen=True)
+class StreamedRows:
+    """A source over a Parquet data set: row groups in a new order each epoch, rows shuffled within a buffer."""
+
+    table: ParquetTable
+    schema: Schema
+    target: Target
+
+    @property
+    def rows(self) -> int:
+        """Rows of the data set."""
+        return self.table.rows
+
+    def epoch(self, networks: int, size: int, generator: torch.Generator) -> Iterator[Batch]:
+        """The rows once; those that fill no batch at the end of a buffer are left out."""
+        order = torch.randperm(self.table.groups, generator=generator).numpy()
+        for frame, y in self.table.buffers(order):
+            encoded = self.schema.encode(read_table(frame))
+            target = self.target.encode(read_target(y, len(y))[0])
+            weight = np.ones(len(y), dtype=np.float32)
+            yield from RowsInMemory(encoded, target, weight).epoch(networks, size, generator)
+
+
+def fit_statistics(encoder: EntityEncoder, table: ParquetTable) -> None:
+    """Everything about a fit but the training: target, schema and mean targets of all rows."""
+    values, single = read_target(table.targets(), table.rows)
+    by_maximum = find_recipe(encoder.recipe).output == "sigmoid"
+    encoder.target_ = fit_target(values, single, encoder.target_type, encoder.log_target, by_maximum)
+    encoder.feature_names_in_ = np.array(table.columns, dtype=object)
+    encoder.n_features_in_ = len(table.columns)
+    mean = float(encoder.target_.numeric(values).mean())
+    encoder.schema_, encoder.target_means_ = fit_schema_streamed(encoder, table, mean)
+
+
+def fit_schema_streamed(
+    encoder: EntityEncoder, table: ParquetTable, mean: float
+) -> tuple[Schema, list[NDArray[np.float64]]]:
+    """The schema of all rows, and the mean target of each row of each embedding."""
+    first = next(table.buffers())[0]
+    columns = read_table(first)
+    schema = fit_schema(columns, np.zeros(len(columns[0])), encoder.categorical_features, None)
+    counters = [CategoryCount(f.coding) if isinstance(f.coding, Coding) else Moments(f.coding) for f in schema.fields]
+    for frame, y in table.buffers():
+        by_name = {column.name: column for column in read_table(frame)}
+        rank = encoder.target_.numeric(read_target(y, len(y))[0])
+        for counter, field in zip(counters, schema.fields, strict=True):
+            column = by_name[field.source]
+            counter.add(column if field.part is None else date_part(column, field.part), rank)
+    least = least_rows(encoder.min_frequency, table.rows)
+    codings = [c.coding(least) if isinstance(c, CategoryCount) else c.scaling() for c in counters]
+    whole = Schema(tuple(replace(f, coding=coding) for f, coding in zip(schema.fields, codings, strict=True)))
+    counts = {c.first.name: c for c in counters if isinstance(c, CategoryCount)}
+    return whole, [counts[coding.name].means(coding, mean) for coding in whole.codings]
