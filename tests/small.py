@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from unrolled.files import write_folder
 from unrolled.learn.networks.network import CharNetwork
+from unrolled.model.char_model import CharModel
 from unrolled.model.folder import ModelConfig, ModelParts
 from unrolled.text.vocabulary import Vocabulary
 
@@ -72,10 +72,15 @@ def echoing_text(length: int, delay: int, *, symbols: str = "abcd", faithful: fl
     return "".join(symbols[code] for code in codes)
 
 
+def model_of(network: CharNetwork, vocabulary: Vocabulary) -> CharModel:
+    """The same network in NumPy."""
+    weights = {name: tensor.detach().numpy() for name, tensor in network.state_dict().items()}
+    return CharModel(ModelParts(network.config, vocabulary, weights, {}))
+
+
 def as_folder(network: CharNetwork, vocabulary: Vocabulary, path: Path) -> Path:
     """Write a model folder."""
-    weights = {name: tensor.detach().numpy() for name, tensor in network.state_dict().items()}
-    write_folder(path, ModelParts(network.config, vocabulary, weights, {}).to_files())
+    model_of(network, vocabulary).save_pretrained(path)
     return path
 
 

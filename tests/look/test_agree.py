@@ -8,16 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from small import network_for, trained_on
+from small import model_of, network_for, trained_on
 from unrolled.errors import InputError
 from unrolled.look.agree import agreement, read_pairs, shift
-from unrolled.model.char_model import CharModel
-from unrolled.model.folder import ModelParts
-
-
-def model_of(network, vocabulary):
-    weights = {name: tensor.detach().numpy() for name, tensor in network.state_dict().items()}
-    return CharModel(ModelParts(network.config, vocabulary, weights, {}))
 
 
 @pytest.fixture(scope="module")

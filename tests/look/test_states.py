@@ -7,21 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from small import network_for
+from small import model_of, network_for
 from unrolled.errors import InputError
 from unrolled.look import style
 from unrolled.look.states import apart, draw_map, draw_path, main_plane, order_by_likeness, state_path
-from unrolled.model.char_model import CharModel
-from unrolled.model.folder import ModelParts
 
 TEXT = "the state after each of these characters, $5 _x^2, \n and a space"
 
 
 @pytest.fixture(scope="module")
 def model():
-    network, vocabulary = network_for(TEXT, "gru", hidden=20, layers=2)
-    weights = {name: tensor.detach().numpy() for name, tensor in network.state_dict().items()}
-    return CharModel(ModelParts(network.config, vocabulary, weights, {}))
+    return model_of(*network_for(TEXT, "gru", hidden=20, layers=2))
 
 
 def test_the_plane_is_that_of_scikit_learn():

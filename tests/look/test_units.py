@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from small import network_for, trained_on
+from small import model_of, network_for, trained_on
 from unrolled.errors import InputError
 from unrolled.look import paint
 from unrolled.look.predicates import bracket_depth, distance_since, predicates
@@ -19,11 +19,6 @@ from unrolled.look.watching import Unit, watch
 from unrolled.model.cells import CELLS
 from unrolled.model.char_model import CharModel
 from unrolled.model.folder import ModelParts
-
-
-def model_of(network, vocabulary):
-    weights = {name: tensor.detach().numpy() for name, tensor in network.state_dict().items()}
-    return CharModel(ModelParts(network.config, vocabulary, weights, {}))
 
 
 def bracket_text(length, seed=0):
