@@ -242,8 +242,8 @@ def test_pickled_and_cloned(table, fitted):
 def test_verbose_tells_kinds_and_progress(table, capsys):
     tiny(verbose=1).fit(*table)
     told = capsys.readouterr().err
-    assert "shop: 12 categories -> vectors of 4 (strings)" in told
-    assert "weekday: 7 categories -> vectors of 3 (whole numbers, 57 rows a value)" in told
+    assert "shop: 12 categories -> vectors of 6 (strings)" in told
+    assert "weekday: 7 categories -> vectors of 5 (whole numbers, 57 rows a value)" in told
     assert "size: a number, scaled" in told
     assert "100%" in told
 

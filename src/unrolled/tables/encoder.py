@@ -41,7 +41,7 @@ class EntityEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # s
     Parameters
     ----------
     dimensions : "auto", int, or dict from column to int
-        Length of the vectors; "auto" is 2 n^(1/4) for n categories, at most n - 1.
+        Length of the vectors; "auto" is 3 n^(1/4) for n categories, at most n - 1.
     categorical_features : "auto", or names, positions or a mask of columns
         Which columns of numbers are categories; "auto" is the rule above, told in `describe()`.
     min_frequency : None, int or float

@@ -50,7 +50,7 @@ class Recipe:
     """Loss of a regression on its scaled target."""
     output: Literal["linear", "sigmoid"] = "linear"
     """`sigmoid` is the paper's: the target is divided by its maximum."""
-    smooth: float = 0.0
+    smooth: float = 1.0
     """Rows of shrinkage: a vector with n rows becomes (n v + smooth u) / (n + smooth), u the unknown row."""
 
     def __post_init__(self) -> None:

@@ -78,8 +78,12 @@ def _settled(tables: NDArray[np.float32], counts: Counts, unknown_is_trained: bo
 
 
 def auto_dimension(categories: int) -> int:
-    """The dimension of a column with that many categories: 2 n^(1/4), but never more than n - 1."""
-    return max(1, min(categories - 1, round(2 * math.sqrt(math.sqrt(categories)))))
+    """The dimension of a column with that many categories: 3 n^(1/4), but never more than n - 1.
+
+    Measured on Rossmann's validation rows (error of one network, temporal and random): 2 n^(1/4) 0.1089 and 0.0770,
+    3 n^(1/4) 0.1059 and 0.0758, the sizes chosen by hand in the paper 0.1100 and 0.0759.
+    """
+    return max(1, min(categories - 1, round(3 * math.sqrt(math.sqrt(categories)))))
 
 
 def dimensions_of(codings: Sequence[Coding], wanted: str | int | Mapping[str, int]) -> tuple[int, ...]:
