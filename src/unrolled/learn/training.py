@@ -100,12 +100,12 @@ def prepare(
     recipe = recipe if start is None else _with_sizes(recipe, start.config)
     text = _read(sources, recipe, encoding, start, processes)
     look(text)
-    if run is not None and processes.is_main:
-        run.begin()
     parts = split(text.ids, recipe.validation, recipe.test)
     recipe = _fitted(recipe, parts, processes, notice)
     setup = _Setup(text, parts, recipe, processes, notice)
     session = setup.session(_network(recipe, text, start), machine, stored)
+    if run is not None and processes.is_main:
+        run.begin()
     session.run_folder, session.save_seconds = run, save_seconds
     session.sources = [str(source) for source in sources]
     if stored is not None:

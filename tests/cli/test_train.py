@@ -1,0 +1,171 @@
+"""`unrolled train`, `ladder` and `demo` as a person types them: what they print, where, and how they fail."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from unrolled.cli.app import main
+from unrolled.learn.networks import RUNGS
+
+TEXT = "a man said that he would read the notes again, and then he wrote them.\n" * 40
+SMALL = [
+    "--hidden",
+    "8",
+    "--embedding",
+    "4",
+    "--streams",
+    "2",
+    "--length",
+    "16",
+    "--threads",
+    "1",
+    "--precision",
+    "float32",
+]
+
+
+@pytest.fixture(autouse=True)
+def short_trials(monkeypatch):
+    """The trial measures speed, which no test here is about."""
+    monkeypatch.setattr("unrolled.learn.training.TRIAL_SECONDS", 0.01)
+
+
+@pytest.fixture
+def text(tmp_path):
+    path = tmp_path / "text.txt"
+    path.write_text(TEXT)
+    return path
+
+
+def run(*words):
+    return main([str(word) for word in words])
+
+
+def test_train_ends_with_one_json_object(text, tmp_path, capsys):
+    assert run("train", text, "--out", tmp_path / "run", "--epochs", 1, *SMALL, "--json") == 0
+    shown = capsys.readouterr()
+    summary = json.loads(shown.out)
+    assert shown.out.count("\n") == 1
+    assert list(summary) == [
+        "run", "rung", "characters", "vocabulary", "parameters", "characters_seen", "seconds", "train", "validation",
+    ]  # fmt: skip
+    assert summary["run"] == str(tmp_path / "run")
+    assert summary["characters"] == len(TEXT)
+    assert set(summary["train"]) == set(summary["validation"]) == {"nats", "bits"}
+    assert "bits per character" in shown.err
+
+
+def test_without_json_the_summary_is_for_people(text, tmp_path, capsys):
+    assert run("train", text, "--out", tmp_path / "run", "--epochs", 1, *SMALL, "--test", 0.1) == 0
+    shown = capsys.readouterr().out
+    for word in ("network", "validation", "test", "bits per character"):
+        assert word in shown
+
+
+def test_several_texts_and_a_folder_are_one_corpus(text, tmp_path, capsys):
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "b.txt").write_text("b" * 100)
+    (tmp_path / "more" / "a.txt").write_text("a" * 100)
+    assert run("train", text, tmp_path / "more", "--out", tmp_path / "run", "--epochs", 1, *SMALL, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["characters"] >= len(TEXT) + 200
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence", "code"),
+    [
+        (["--hidden", "0"], "hidden is 0", 1),
+        (["--hidden", "-3"], "hidden is -3", 1),
+        (["--streams", "0"], "streams is 0", 1),
+        (["--epochs", "0"], "epochs is 0", 1),
+        (["--hidden", "many"], "--hidden", 2),
+        (["--rung", "lsmt"], "did you mean 'lstm'", 1),
+        (["--nonlinearity", "relu"], "one form only", 1),
+        (["--hiden", "3"], "--hidden", 2),
+        (["--epochs", "1", "--minutes", "1"], "choose one", 1),
+        (["--from", "nowhere"], "nowhere does not exist", 1),
+        (["--device", "cuda"], "cuda", 1),
+        (["--encoding", "utf-9"], "utf-9", 1),
+    ],
+)
+def test_bad_settings_get_a_sentence(text, tmp_path, capsys, words, sentence, code):
+    assert run("train", text, "--out", tmp_path / "run", *words) == code
+    said = capsys.readouterr().err
+    assert sentence in said
+    assert "Traceback" not in said
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("empty.txt", b"", "empty"),
+        ("short.txt", b"ab", "too few"),
+        ("dull.txt", b"a" * 3000, "nothing to predict"),
+        ("latin.txt", b"caf\xe9 au lait " * 300, "--encoding"),
+        ("binary.bin", bytes(range(256)) * 20, "binary"),
+        ("none.txt", None, "none.txt"),
+    ],
+)
+def test_bad_texts_get_a_sentence(tmp_path, capsys, name, content, sentence):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    assert run("train", tmp_path / name, "--out", tmp_path / "run") == 1
+    assert sentence in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_output_folder_that_cannot_be_made_is_named(text, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert run("train", text, "--out", tmp_path / "file") == 1
+    assert "is a file" in capsys.readouterr().err
+    assert run("train", text, "--out", tmp_path / "file" / "run") == 1
+    assert "cannot be written" in capsys.readouterr().err
+
+
+def test_no_text_at_all_is_explained(tmp_path, capsys):
+    assert run("train", "--out", tmp_path / "run") == 1
+    assert "no text was given" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_terminal_that_is_not_utf8_stops_nothing(tmp_path, encoding):
+    path = tmp_path / "zh.txt"
+    path.write_text("滿紙荒唐言，一把辛酸淚。都云作者痴，誰解其中味？" * 60)
+    words = ["train", str(path), "--out", str(tmp_path / "run"), "--epochs", "2", "--min-count", "2", *SMALL]
+    done = subprocess.run(
+        [sys.executable, "-m", "unrolled", *words], capture_output=True, env=os.environ | {"PYTHONIOENCODING": encoding}
+    )
+    assert done.returncode == 0, done.stderr
+    assert b"\\u" in done.stderr
+
+
+def test_the_honest_ladder_has_every_rung_and_the_baselines(text, capsys):
+    assert run("ladder", text, "--epochs", 1, "--hidden", 8, "--json") == 0
+    table = json.loads(capsys.readouterr().out)
+    assert table["protocol"] == "honest"
+    assert [row["rung"] for row in table["rows"]] == [*RUNGS, "3-gram", "gzip", "xz"]
+    wanted = {"rung", "setting", "epochs", "validation_nats", "validation_bits", "seconds", "published_nats"}
+    assert all(wanted <= set(row) for row in table["rows"])
+
+
+def test_some_rungs_of_the_ladder_as_a_table(text, capsys):
+    assert run("ladder", text, "--epochs", 1, "--hidden", 8, "--rung", "rnn,gru") == 0
+    shown = capsys.readouterr().out
+    assert "rnn" in shown
+    assert "lstm" not in shown
+    assert run("ladder", text, "--rung", "rnm") == 1
+    assert "did you mean 'rnn'" in capsys.readouterr().err
+
+
+def test_the_demo_shows_everything_it_promises(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run("demo", "--minutes", 0.02) == 0
+    shown = capsys.readouterr().out
+    for word in ("The next character", "400 characters", "gzip", "xz", "unrolled-demo/embedding.png"):
+        assert word in shown
+    assert (tmp_path / "unrolled-demo" / "embedding.png").read_bytes().startswith(b"\x89PNG")
+    assert run("next", "unrolled-demo", "for i in ", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["prompt"] == "for i in "
