@@ -6,6 +6,7 @@ What is shown of each name is in `points`; pictures for paper are in `plots`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -15,14 +16,15 @@ from unrolled.look import style
 from unrolled.look.points import KINDS, MARKS, Points
 
 _SYMBOLS = {"o": "circle", "D": "diamond", "X": "x", "s": "square"}
-_LABELLED = 40
+_LABELLED = 12
+_EYE = {"x": 1.55, "y": 1.55, "z": 0.95}
 
 
 def page_of(points: Points, title: str | None) -> str:
     """One self-contained page with the points, in as many dimensions as they have."""
     graph = import_extra("plotly.graph_objects", "plot")
     figure = graph.Figure(_traces(points, graph), layout=_layout(points, title))
-    return _page(figure)
+    return _page(figure, title)
 
 
 def player_of(frames: Sequence[Points], title: str | None) -> str:
@@ -45,15 +47,16 @@ def player_of(frames: Sequence[Points], title: str | None) -> str:
              "buttons": [{"label": "play", "method": "animate", "args": [None, moving]}]}
         ],
     )  # fmt: skip
-    return _page(figure)
+    return _page(figure, title)
 
 
-def _page(figure: Any) -> str:
-    page: str = figure.to_html(
-        include_plotlyjs=True, include_mathjax=False, full_html=True, default_width="100%", default_height="96vh",
-        config={"displaylogo": False, "scrollZoom": True},
+def _page(figure: Any, title: str | None) -> str:
+    picture = figure.to_html(
+        include_plotlyjs=True, include_mathjax=False, full_html=False, default_width="100%", default_height="100vh",
+        auto_play=False, config={"displaylogo": False, "scrollZoom": True, "responsive": True},
     )  # fmt: skip
-    return page
+    head = f'<meta charset="utf-8"><title>{escape(title or "Vectors")}</title><style>body {{ margin: 0 }}</style>'
+    return f'<!doctype html>\n<html lang="en">\n<head>{head}</head>\n<body>{picture}</body>\n</html>\n'
 
 
 def _traces(points: Points, graph: Any) -> list[Any]:
@@ -75,22 +78,15 @@ def _trace(points: Points, group: str, graph: Any) -> Any:
 
 def _letters(points: Points, group: str, rows: np.ndarray[Any, Any]) -> dict[str, Any]:
     sizes = (11 + 21 * points.sizes[rows]).tolist()
-    written = [points.labels[i].replace("<", "&lt;") for i in rows]
+    written = _written(points, rows)
     font = {"size": sizes, "color": KINDS[group], "family": f"{style.FONT}, Verdana, sans-serif"}
-    # the marker draws nothing among the letters, but gives the legend its colour
-    marker = {"size": 2, "color": KINDS[group], "opacity": 0.35}
-    return {
-        "mode": "markers+text",
-        "text": written,
-        "textfont": font,
-        "textposition": "middle center",
-        "marker": marker,
-    }
+    return {"mode": "text", "text": written, "textfont": font, "textposition": "middle center"}
 
 
 def _dots(points: Points, group: str, rows: np.ndarray[Any, Any]) -> dict[str, Any]:
     largest = set(np.argsort(-points.sizes, kind="stable")[:_LABELLED].tolist())
-    written = [points.labels[i].replace("<", "&lt;") if i in largest or group != "category" else "" for i in rows]
+    named = [i in largest or group != "category" for i in rows]
+    written = [text if here else "" for text, here in zip(_written(points, rows), named, strict=True)]
     values = points.values if points.values is not None else np.full(len(points.labels), np.nan)
     known = values[np.isfinite(values)]
     colours = [None if np.isnan(v) else float(v) for v in values[rows]]
@@ -108,12 +104,19 @@ def _dots(points: Points, group: str, rows: np.ndarray[Any, Any]) -> dict[str, A
     return {"mode": "markers+text", "text": written, "textfont": font, "textposition": "top center", "marker": marker}
 
 
+def _written(points: Points, rows: np.ndarray[Any, Any]) -> list[str]:
+    """Labels as plotly reads them: in two dimensions as HTML, in three as they are."""
+    flat = points.coordinates.shape[1] == 2
+    return [points.labels[i].replace("<", "&lt;") if flat else points.labels[i] for i in rows]
+
+
 def _layout(points: Points, title: str | None) -> dict[str, Any]:
     labels = [points.axis_label(c) for c in range(points.coordinates.shape[1])]
     line = {"gridcolor": style.GRID, "zerolinecolor": "#bbbbbb", "color": style.INK}
-    axes = [{**line, "title": {"text": label}} for label in labels]
+    axes = [{**line, "title": {"text": label, "font": {"size": 11}}} for label in labels]
     layout: dict[str, Any] = {
-        "title": {"text": (title or "").replace("<", "&lt;"), "x": 0.02},
+        "title": {"text": escape(title or ""), "x": 0.02},
+        "autosize": True,
         "paper_bgcolor": style.PAPER,
         "plot_bgcolor": style.PAPER,
         "font": {"family": f"{style.FONT}, Verdana, sans-serif", "color": style.INK, "size": 13},
@@ -123,7 +126,7 @@ def _layout(points: Points, title: str | None) -> dict[str, Any]:
     if len(axes) == 3:
         walls = {"backgroundcolor": style.PAPER, "showspikes": False}
         scene = {f"{name}axis": {**axis, **walls} for name, axis in zip("xyz", axes, strict=True)}
-        return layout | {"scene": {**scene, "aspectmode": "data", "dragmode": "orbit"}}
+        return layout | {"scene": {**scene, "aspectmode": "data", "dragmode": "orbit", "camera": {"eye": _EYE}}}
     return layout | {"xaxis": axes[0], "yaxis": {**axes[1], "scaleanchor": "x"}, "dragmode": "pan"}
 
 

@@ -106,7 +106,7 @@ def _draw_labels(axis: Axes, points: Points, at: NDArray[np.float64], renderer: 
     radii = None if points.are_characters else np.sqrt(_areas(points) / np.pi) * per_point
     box = axis.get_window_extent(renderer)
     most = None if points.are_characters else MOST_LABELS
-    reach = 1.25 if points.are_characters else 2.0
+    reach = 1.25 if points.are_characters else 1.0
     places = place_labels(pixels, sizes, _order(points), tuple(box.extents), radii=radii, reach=reach, most=most)  # type: ignore[arg-type]
     back = axis.transData.inverted()
     for i, place in places.items():
@@ -116,7 +116,7 @@ def _draw_labels(axis: Axes, points: Points, at: NDArray[np.float64], renderer: 
         axis.text(x, y, shown[i], **looks[i], zorder=4)
     if points.are_characters:
         moved = [i for i in range(len(shown)) if i not in places or math.dist(places[i], pixels[i]) > 1]
-        look = {"s": 5, "alpha": 0.9 if len(moved) < 300 else 0.4, "linewidths": 0, "zorder": 2}
+        look: dict[str, Any] = {"s": 5, "alpha": 0.9 if len(moved) < 300 else 0.4, "linewidths": 0, "zorder": 2}
         axis.scatter(at[moved, 0], at[moved, 1], color=[KINDS[points.groups[i]] for i in moved], **look)
     elif points.rings is not None:
         _draw_rings(axis, points, at)
