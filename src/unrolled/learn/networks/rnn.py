@@ -56,10 +56,10 @@ def elman(projected: Tensor, start: Tensor, weight: Tensor, nonlinearity: str) -
 class _Elman(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, projected: Tensor, start: Tensor, weight: Tensor, nonlinearity: str) -> Tensor:
-        before, transposed = start, weight.t()
-        for t, h in enumerate(projected):
-            if t or not is_zero(start):
-                h.addmm_(before, transposed)
+        before = None if is_zero(start) else start
+        for h in projected:
+            if before is not None:
+                h.addmm_(before, weight.t())
             before = activate_(h, nonlinearity)
         ctx.mark_dirty(projected)
         ctx.save_for_backward(projected, start, weight)
@@ -97,4 +97,4 @@ def is_zero(start: Tensor) -> bool:
 
     Asked on the CPU only: elsewhere the answer would cost more than it saves.
     """
-    return start.device.type == "cpu" and not bool(start.any())
+    return start.device.type == "cpu" and start.numel() > 0 and not bool(start.abs().amax())  # any() is slower
