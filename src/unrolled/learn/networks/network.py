@@ -15,6 +15,7 @@ from torch.nn import functional
 from unrolled.errors import unknown_name
 from unrolled.learn.networks import RUNGS
 from unrolled.learn.networks.dropout import Dropout, Masks
+from unrolled.learn.networks.lookup import lookup
 from unrolled.learn.networks.recurrence import Recurrence, State, uniform_as_linear
 
 if TYPE_CHECKING:
@@ -72,9 +73,9 @@ class CharNetwork(nn.Module):
         """
         layer = self._recurrences()[0]
         if drop.embedding is None and drop.characters is None and len(self.embedding.weight) < ids.numel():
-            # In full precision: it costs little, and gradients of many equal characters are summed in it.
-            with torch.autocast(ids.device.type, enabled=False):
-                return functional.embedding(ids, layer.project(self.embedding.weight))
+            with torch.autocast(ids.device.type, enabled=False):  # so few rows cost little in full precision
+                table = layer.project(self.embedding.weight)
+            return lookup(table, ids)
         x = self._masks.drop(functional.embedding(ids, self.embedding.weight), drop.characters, same=(2,))
         return layer.project(self._masks.drop(x, drop.embedding, same=(TIME,) if drop.same_over_time else ()))
 
