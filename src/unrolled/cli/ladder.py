@@ -8,6 +8,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from unrolled.cli.output import messages, print_json, results
+from unrolled.learn.recipe import Machine
 
 if TYPE_CHECKING:
     from unrolled.learn.ladder import Row
@@ -20,6 +21,7 @@ def ladder(
     epochs: Annotated[float, Parameter(validator=Number(gt=0))] | None = None,
     hidden: Annotated[int, Parameter(validator=Number(gte=1))] | None = None,
     seed: int = 0,
+    machine: Annotated[Machine, Parameter(name="*", group="Machine")] = Machine(),  # noqa: B008 - frozen
     full: Annotated[bool, Parameter(negative="")] = False,
     encoding: str = "utf-8",
     json: Annotated[bool, Parameter(negative="")] = False,
@@ -59,7 +61,7 @@ def ladder(
     console = messages()
     with console.status("reading the text") as status:
         steps = rows_of(
-            list(texts), protocol, rungs=rungs, recipe=recipe, full=full, encoding=encoding,
+            list(texts), protocol, rungs=rungs, recipe=recipe, machine=machine, full=full, encoding=encoding,
             on_record=lambda name, record: status.update(f"{name}: step {record.step:,}, {record.smoothed:.3f} nats"),
         )  # fmt: skip
         for row in steps:

@@ -11,9 +11,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import torch
+
 from unrolled.errors import InputError, unknown_name
 from unrolled.learn.lesson import EXPERIMENTS, Experiment, Rerun
 from unrolled.learn.loop import Record
+from unrolled.learn.machine import Choice, running
 from unrolled.learn.networks import RUNGS
 from unrolled.learn.recipe import Machine, Recipe
 from unrolled.learn.training import prepare
@@ -74,7 +77,7 @@ def ladder(
             raise unknown_name("rung", name, RUNGS)
     chosen = rungs or list(RUNGS)
     if protocol == "lesson":
-        yield from _lesson(texts, chosen, full, encoding, on_record)
+        yield from _lesson(texts, chosen, full, machine or Machine(), encoding, on_record)
     else:
         yield from _honest(texts, chosen, recipe, machine or Machine(), encoding, on_record)
 
@@ -108,16 +111,21 @@ def _baselines(text: EncodedText, recipe: Recipe) -> Iterator[Row]:
     yield Row("xz", "validation part alone", xz_bits(written) * math.log(2))
 
 
-def _lesson(texts: list[str], rungs: list[str], full: bool, encoding: str, on_record: OnRecord) -> Iterator[Row]:
+def _lesson(
+    texts: list[str], rungs: list[str], full: bool, machine: Machine, encoding: str, on_record: OnRecord
+) -> Iterator[Row]:
+    precision = "float32" if machine.precision == "auto" else machine.precision
+    choice = Choice("cpu", precision, machine.threads or torch.get_num_threads())
     wanted = [e for e in EXPERIMENTS if e.rung in rungs and (full or not e.only_full)]
     corpora = {}
     for lower in {experiment.lower for experiment in wanted}:
         corpus = open_corpus(texts, encoding=encoding, lower=lower)
         corpora[lower] = encode_corpus(corpus, min_count=3 if lower else 1)
     for experiment in wanted:
-        rerun = Rerun(experiment, corpora[experiment.lower])
-        for record in rerun.run():
-            on_record(f"{experiment.rung}, {experiment.setting}", record)
+        rerun = Rerun(experiment, corpora[experiment.lower], autocast=choice.autocast)
+        with running(choice):
+            for record in rerun.run():
+                on_record(f"{experiment.rung}, {experiment.setting}", record)
         yield from _published_rows(experiment, rerun)
 
 

@@ -8,13 +8,14 @@ each experiment says in `flaw` what its split does to its figure.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 
 from unrolled.learn.loop import Plan, Progress, Record, fit
 from unrolled.learn.networks.dropout import Dropout
 from unrolled.learn.networks.network import CharNetwork
 from unrolled.learn.optim import AdamW, Optimizers
-from unrolled.learn.text_task import TextTask
+from unrolled.learn.text_task import Autocast, TextTask
 from unrolled.learn.window_task import WindowTask
 from unrolled.model.folder import ModelConfig
 from unrolled.text.encoded import EncodedText
@@ -119,6 +120,7 @@ class Rerun:
     experiment: Experiment
     text: EncodedText
     seed: int = 0
+    autocast: Autocast = nullcontext
     losses: dict[int, float] = field(default_factory=dict)
     seconds: float = 0.0
 
@@ -147,6 +149,6 @@ class Rerun:
         network = CharNetwork(config, dropout=Dropout(between=e.dropout), seed=self.seed)
         ids = self.text.ids
         if e.windowing is not None:
-            return WindowTask(network, *e.windowing.cut(ids), self.seed)
+            return WindowTask(network, *e.windowing.cut(ids), self.seed, autocast=self.autocast)
         parts = split(ids, validation=0.2)
-        return TextTask(network, ids, parts, streams(parts.train, 64), 8, self.seed)
+        return TextTask(network, ids, parts, streams(parts.train, 64), 8, self.seed, autocast=self.autocast)

@@ -21,6 +21,8 @@ from unrolled.text.vocabulary import Ids
 from unrolled.text.windows import Split
 
 State = tuple[Tensor, ...]
+Autocast = Callable[[], AbstractContextManager[object]]
+"""The context of the forward pass: bfloat16 or nothing."""
 
 
 @dataclass
@@ -37,7 +39,7 @@ class TextTask:
     """BPTT length"""
     seed: int
     world: World = field(default_factory=World)
-    autocast: Callable[[], AbstractContextManager[object]] = nullcontext
+    autocast: Autocast = nullcontext
     forward: nn.Module | None = None
     """The network wrapped for several processes; without it, the network itself."""
     parts: int = 1

@@ -7,6 +7,7 @@ characters with training windows, so the figure says little about new text; see 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from unrolled.learn.networks.network import CharNetwork
+from unrolled.learn.text_task import Autocast
 from unrolled.text.vocabulary import Ids
 
 
@@ -32,6 +34,7 @@ class WindowTask:
     batch: int = 512
     held_out: float = 0.2
     """Share of the windows, drawn at random, that is kept for validation."""
+    autocast: Autocast = nullcontext
 
     def __post_init__(self) -> None:
         order = np.random.default_rng([self.seed, 0]).permutation(len(self.inputs))
@@ -74,6 +77,7 @@ class WindowTask:
         """(rows * targets,)"""
         inputs = torch.from_numpy(self.inputs[rows].astype(np.int64))
         targets = torch.from_numpy(self.targets[rows].astype(np.int64))
-        features, _ = self.network.features(inputs, self.network.initial_state(len(rows)))
-        logits = self.network.head(features[:, -targets.shape[1] :])  # the head is spared all other positions
+        with self.autocast():
+            features, _ = self.network.features(inputs, self.network.initial_state(len(rows)))
+            logits = self.network.head(features[:, -targets.shape[1] :])  # the head is spared all other positions
         return nn.functional.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), reduction="none")
