@@ -11,20 +11,8 @@ from unrolled.cli.app import main
 from unrolled.learn.networks import RUNGS
 
 TEXT = "a man said that he would read the notes again, and then he wrote them.\n" * 40
-SMALL = [
-    "--hidden",
-    "8",
-    "--embedding",
-    "4",
-    "--streams",
-    "2",
-    "--length",
-    "16",
-    "--threads",
-    "1",
-    "--precision",
-    "float32",
-]
+ONE_THREAD = ["--threads", "1", "--precision", "float32"]
+SMALL = ["--hidden", "8", "--embedding", "4", "--streams", "2", "--length", "16", *ONE_THREAD]
 
 
 @pytest.fixture(autouse=True)
@@ -143,7 +131,7 @@ def test_a_terminal_that_is_not_utf8_stops_nothing(tmp_path, encoding):
 
 
 def test_the_honest_ladder_has_every_rung_and_the_baselines(text, capsys):
-    assert run("ladder", text, "--epochs", 1, "--hidden", 8, "--json") == 0
+    assert run("ladder", text, "--epochs", 1, "--hidden", 8, *ONE_THREAD, "--json") == 0
     table = json.loads(capsys.readouterr().out)
     assert table["protocol"] == "honest"
     assert [row["rung"] for row in table["rows"]] == [*RUNGS, "3-gram", "gzip", "xz"]
@@ -152,7 +140,7 @@ def test_the_honest_ladder_has_every_rung_and_the_baselines(text, capsys):
 
 
 def test_some_rungs_of_the_ladder_as_a_table(text, capsys):
-    assert run("ladder", text, "--epochs", 1, "--hidden", 8, "--rung", "rnn,gru") == 0
+    assert run("ladder", text, "--epochs", 1, "--hidden", 8, *ONE_THREAD, "--rung", "rnn,gru") == 0
     shown = capsys.readouterr().out
     assert "rnn" in shown
     assert "lstm" not in shown
