@@ -2,6 +2,7 @@
 
 import functools
 import json
+import time
 
 import numpy as np
 import pytest
@@ -237,3 +238,17 @@ def test_same_seed_same_sites():
 def test_texts_that_cannot_be_measured(text, distance, message):
     with pytest.raises(InputError, match=message):
         choose_sites(text, 100, distance, np.random.default_rng(0))
+
+
+@pytest.mark.soak
+def test_20_000_characters_and_an_lstm_of_256_take_less_than_a_minute_of_one_core():
+    text = echoing_text(20_000, 5, symbols="abcdefghijklmnopqrstuvwxyz .,\n")
+    network, vocabulary = network_for(text, "lstm", hidden=256, embedding=64)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    started = time.process_time()
+    memory = measure_memory(network.eval().requires_grad_(False), vocabulary.encode(text), text)
+    seconds = time.process_time() - started
+    torch.set_num_threads(threads)
+    assert memory.sites == 1000
+    assert seconds < 60

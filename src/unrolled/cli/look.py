@@ -24,6 +24,8 @@ Flag = Parameter(negative="")
 PAINTED = 1500
 """Characters of a painted text that the terminal shows."""
 WORST = 8
+SMALLEST = 1e-5
+"""Means below this are not printed."""
 
 
 def memory(
@@ -273,18 +275,15 @@ def _print_memory(one: Memory) -> None:
 
 
 def _print_curves(one: Memory, measure: str, kinds: tuple[str, ...] | None) -> None:
-    from math import isnan
-
     for kind, curve in one.curves[measure].items():
         if kinds and kind not in kinds:
             continue
-        print(f"{kind}:")
-        top = max((mean for mean in curve.mean if not isnan(mean)), default=0.0)
-        for near, far, mean, low, high in zip(curve.near, curve.far, curve.mean, curve.low, curve.high, strict=True):
-            if isnan(mean):
-                continue
+        rows = [row for row in curve.rows() if abs(row[2]) >= SMALLEST]
+        print(f"{kind}:" if rows else f"{kind}: nothing of {SMALLEST} or more")
+        top = max((mean for _, _, mean, _, _ in rows), default=0.0)
+        for near, far, mean, low, high in rows:
             where = f"{near}" if near == far else f"{near}-{far}"
-            bar = _block() * (round(40 * mean / top) if top > 0 and mean > 0 else 0)
+            bar = _block() * (round(40 * mean / top) if mean > 0 else 0)
             print(f"  {where:>8} {mean:9.5f}  [{low:9.5f} to {high:9.5f}]  {bar}".rstrip())
 
 

@@ -20,7 +20,7 @@ from unrolled.look.sites import Sites, choose_sites, kinds_after
 
 FALSE_ALARM = 0.01
 GRADIENT_SITES = 256
-LEAST_IN_BIN = 25
+LEAST_IN_BIN = 10
 WHOLE = "the whole text"
 MEANING = (
     "the farthest distance at which exchanging a character for another one of the text makes the real next character "
@@ -38,7 +38,7 @@ MEASURES = {
 
 @dataclass(frozen=True)
 class DistanceCurve:
-    """A mean over places for each bin of distances, all (bin,); NaN where fewer than 25 places were found."""
+    """A mean over places for each bin of distances, all (bin,); NaN where fewer than 10 places were found."""
 
     near: NDArray[np.int64]
     """The smallest distance in the bin."""
@@ -54,6 +54,12 @@ class DistanceCurve:
         """Where to draw each bin on a logarithmic axis."""
         result: Numbers = np.sqrt(self.near * self.far)
         return result
+
+    def rows(self) -> list[tuple[int, int, float, float, float]]:
+        """(near, far, mean, low, high) of each bin that is known."""
+        columns = (self.near, self.far, self.mean, self.low, self.high)
+        rows = zip(*(column.tolist() for column in columns), strict=True)
+        return [row for row in rows if np.isfinite(row[2])]
 
     def to_json(self) -> dict[str, list[float | None]]:
         """Lists of equal length; what is not known is null."""

@@ -21,7 +21,7 @@ Y_LABELS = {
     "context": "nats lost with so much context",
 }
 SMALLEST = {"causal": 1e-5, "cost": 1e-4, "connectivity": 1e-5, "context": 1e-3}
-"""Where a logarithmic axis ends; what is below is drawn at its edge."""
+"""Where the logarithmic axis ends; what is below is not drawn."""
 
 
 def check_measure(measure: str) -> None:
@@ -36,15 +36,21 @@ def draw_memories(memories: Sequence[Memory], measure: str = "cost", *, by_place
     Both axes are logarithmic. Raises InputError for a measure that is not known.
     """
     check_measure(measure)
-    title = f"how far back: {MEASURES[measure]}"
+    title = "how far back predictions depend on the text"
     series: Mapping[str, Curve] | Mapping[str, Mapping[str, Curve]]
     if by_place:
-        series = {_named(m): {kind: _drawn(c, measure) for kind, c in m.curves[measure].items()} for m in memories}
+        series = {_named(m): _by_kind(m, measure) for m in memories}
     else:
         series = {_named(m): _drawn(m.curves[measure][WHOLE], measure) for m in memories}
     return curves(
         series, x_label="characters back", y_label=Y_LABELS[measure], title=title, x_scale="log", y_scale="log"
     )
+
+
+def _by_kind(memory: Memory, measure: str) -> dict[str, Curve]:
+    """Kinds of place that were found often enough."""
+    lines = {kind: _drawn(curve, measure) for kind, curve in memory.curves[measure].items()}
+    return {kind: line for kind, line in lines.items() if len(line.x)}
 
 
 def _named(memory: Memory) -> str:
@@ -53,7 +59,7 @@ def _named(memory: Memory) -> str:
 
 
 def _drawn(curve: DistanceCurve, measure: str) -> Curve:
-    known = np.isfinite(curve.mean)
     least = SMALLEST[measure]
-    mean, low, high = (np.maximum(column[known], least) for column in (curve.mean, curve.low, curve.high))
-    return Curve(curve.middle[known], mean, low, high)
+    shown = np.nan_to_num(curve.mean) >= least
+    mean, low, high = (np.maximum(column[shown], least) for column in (curve.mean, curve.low, curve.high))
+    return Curve(curve.middle[shown], mean, low, high)

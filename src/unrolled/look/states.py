@@ -122,7 +122,7 @@ def draw_path(states: StatePath, title: str = "") -> Figure:
 
     picture, (axis,) = style.figure(9, 7)
     letters, note = style.drawable([visible(c) for c in states.text])
-    axis.plot(*states.path.T, color=style.FAINT, linewidth=0.6, alpha=0.5)
+    axis.plot(*states.path.T, color=style.FAINT, linewidth=0.6, alpha=min(0.6, 40 / len(letters)))
     for (x, y), letter, shown in zip(states.path, letters, apart(states.path), strict=True):
         if shown:
             font = style.font(10, text=letter)
