@@ -157,7 +157,7 @@ def _shrunk_means(
 def _read_column(series: Any, column: Column, is_category: bool) -> ColumnData:
     pandas = import_extra("pandas", "tables")
     codes, levels = pandas.factorize(series, sort=column.kind != "string" and not column.declared)
-    if column.kind == "string" or column.declared:
+    if len(levels) and (column.kind == "string" or column.declared):
         names = np.array([str(level) for level in levels], dtype=object)
         order = np.argsort(names)
         codes = np.where(codes < 0, -1, np.argsort(order)[codes])

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from unrolled.tables.column_features import Block, ColumnData
 from unrolled.tables.column_model import Deadline, Round, boosted
 
-MOST_COPIES = 10  # shuffled copies of that many columns, evenly over the kinds, set the noise band
+LEAST_COPIES, MOST_COPIES = 6, 10  # shuffled copies of columns, which set the noise band
 LEAST_NOISE = 0.001  # of the share explained: below a thousandth nothing is called a difference
 SHARE_FOR_CHECKS = 0.85  # of the budget goes to rounds, the rest to the re-check
 Progress = Callable[[str, float], None]
@@ -34,7 +34,7 @@ class Measures:
     missing_alone: dict[str, list[float]] = field(default_factory=dict)
     without: dict[str, list[float]] = field(default_factory=dict)
     without_group: dict[tuple[str, ...], list[float]] = field(default_factory=dict)
-    copies: dict[str, list[float]] = field(default_factory=dict)
+    copies: dict[tuple[str, int], list[float]] = field(default_factory=dict)
     stopped: bool = False
     """Whether the budget ended before all rounds were done."""
 
@@ -83,7 +83,7 @@ def _measure_round(
     round_: Round,
     names: Sequence[str],
     groups: Sequence[tuple[str, ...]],
-    copied: Sequence[str],
+    copied: Sequence[tuple[str, int]],
     measures: Measures,
 ) -> None:
     full = round_.explained(names)
@@ -95,24 +95,26 @@ def _measure_round(
         _append(measures.without, name, round_.explained([n for n in names if n != name]))
     for group in groups:
         _append(measures.without_group, group, round_.explained([n for n in names if n not in group]))
-    for name in copied:
-        _append(measures.copies, name, round_.explained(names, [name]) - full)
+    for copy in copied:
+        _append(measures.copies, copy, round_.explained(names, copy) - full)
 
 
 def _append(answers: dict[Any, list[float]], key: Any, value: float) -> None:
     answers.setdefault(key, []).append(value)
 
 
-def copied_columns(names: Sequence[str]) -> list[str]:
-    """The columns whose shuffled copies set the noise band: all, or `MOST_COPIES` of them, evenly spread by name."""
+def copied_columns(names: Sequence[str]) -> list[tuple[str, int]]:
+    """The columns whose shuffled copies set the noise band, and which copy: each column, but so many as are wanted."""
     ordered = sorted(names)  # by name, so that the order of the columns does not matter
-    places = np.linspace(0, len(ordered) - 1, min(MOST_COPIES, len(ordered))).astype(int)
-    return [ordered[i] for i in places]
+    if len(ordered) > MOST_COPIES:
+        return [(ordered[i], 0) for i in np.linspace(0, len(ordered) - 1, MOST_COPIES).astype(int)]
+    rounds = -(-LEAST_COPIES // max(len(ordered), 1))
+    return [(name, copy) for copy in range(rounds) for name in ordered]
 
 
 def questions(columns: int, groups: int) -> float:
     """How many fits of the full model a round is worth (a fit of one column takes a third of it)."""
-    return 1 + columns + columns / 3 + groups + min(columns, MOST_COPIES)
+    return 1 + columns + columns / 3 + groups + max(LEAST_COPIES, min(columns, MOST_COPIES))
 
 
 def affordable_rows(columns: dict[str, ColumnData], first: Callable[[int], Round], most: int, budget: float) -> int:

@@ -31,7 +31,7 @@ Split = tuple[NDArray[np.intp], NDArray[np.intp]]
 class Round:
     """One fold under one seed, with the features of each column made once.
 
-    `explained(names)` fits the model on those columns; `shuffled` holds copies of columns whose rows were shuffled.
+    `explained(names)` fits the model on those columns.
     """
 
     columns: dict[str, ColumnData]
@@ -39,13 +39,11 @@ class Round:
     train: NDArray[np.intp]
     test: NDArray[np.intp]
     seed: int
-    fits: int = 0
-    _blocks: dict[tuple[str, bool], Block] = field(default_factory=dict)
+    _blocks: dict[tuple[str, int | None], Block] = field(default_factory=dict)
 
-    def explained(self, names: Sequence[str], shuffled: Sequence[str] = ()) -> float:
-        """The share of the target that the columns `names`, and shuffled copies of `shuffled`, explain."""
-        blocks = [self.block(name) for name in names] + [self.block(name, shuffled=True) for name in shuffled]
-        self.fits += 1
+    def explained(self, names: Sequence[str], copy: tuple[str, int] | None = None) -> float:
+        """The share of the target that the columns `names`, and perhaps shuffled copy number i of a column, explain."""
+        blocks = [self.block(name) for name in names] + ([self.block(*copy)] if copy else [])
         return share_explained(blocks, self.target, self.train, self.test, self.seed)
 
     def missing_alone(self, name: str) -> float:
@@ -57,15 +55,13 @@ class Round:
         only = Block(feature[self.train], feature[self.test], (False,))
         return share_explained([only], self.target, self.train, self.test, self.seed, iterations=MIN_ITERATIONS)
 
-    def block(self, name: str, shuffled: bool = False) -> Block:
-        """The features of column `name`, or of a copy of it with shuffled rows."""
-        key = (name, shuffled)
+    def block(self, name: str, copy: int | None = None) -> Block:
+        """The features of column `name`, or of copy number `copy` of it, whose rows are shuffled."""
+        key = (name, copy)
         if key not in self._blocks:
             column = self.columns[name]
-            if shuffled:
-                order = np.random.default_rng([self.seed, len(name), *name.encode()[:16]]).permutation(
-                    len(column.codes)
-                )
+            if copy is not None:
+                order = np.random.default_rng([self.seed, copy, *name.encode()[:16]]).permutation(len(column.codes))
                 column = column.take(order)
             self._blocks[key] = block(column, self.target, self.train, self.test, self.seed)
         return self._blocks[key]
@@ -99,6 +95,7 @@ def boosted(blocks: Sequence[Block], target: TargetColumn | None, seed: int, ite
         "early_stopping": False,
         "random_state": seed,
         "min_samples_leaf": LEAST_LEAF,
+        "max_leaf_nodes": LEAVES,
     }
     settings["categorical_features"] = native if any(native) else None
     if target is None or target.type == "continuous":
@@ -112,6 +109,8 @@ def splits(target: TargetColumn, cv: Any, groups: NDArray[Any] | None, seed: int
     """The folds of a splitter, or of `cv` shuffled folds (in proportion to the classes), as row numbers."""
     selection = import_extra("sklearn.model_selection", "tables")
     if isinstance(cv, int):
+        if not 2 <= cv <= len(target.values):
+            raise InputError(f"{cv} folds of {len(target.values)} rows cannot be made: ask for 2 folds or a few more")
         if target.type != "continuous":
             _check_classes(target, cv)
         kind = selection.KFold if target.type == "continuous" else selection.StratifiedKFold
@@ -129,9 +128,10 @@ def _check_classes(target: TargetColumn, folds: int) -> None:
     counts = np.bincount(target.values, minlength=len(target.classes))
     rare = int(counts.argmin())
     if counts[rare] < folds:
+        few = "1 row" if counts[rare] == 1 else f"{counts[rare]} rows"
         raise InputError(
-            f"the target {target.name!r} is {target.classes[rare]!r} in {counts[rare]} row{'s' * (counts[rare] != 1)} "
-            f"only, but {folds} folds need {folds} of each class: merge or remove that class, or ask for fewer folds"
+            f"the target {target.name!r} is {target.classes[rare]!r} in {few} only, but {folds} folds need {folds} of "
+            "each class: merge or remove that class, or ask for fewer folds"
         )
 
 

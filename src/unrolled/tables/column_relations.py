@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from unrolled.tables.column_features import REPEATS, ColumnData
 
 BINS = 255
+ROWS_PER_BIN = 20
 FEW_LEVELS = 20  # a number with no more values is told exactly or not at all, like a category
 REPLACED = 0.95  # from here on a column counts as told by another
 LATE = 0.1  # the share of the rows that stands for tomorrow
@@ -45,7 +46,8 @@ def replacements(columns: Sequence[ColumnData], seed: int) -> NDArray[np.float64
     most = MOST_ROWS if len(columns) <= MANY_COLUMNS else MOST_ROWS // 2
     chosen = np.random.default_rng(seed).permutation(rows)[:most]
     learn, judge = chosen[len(chosen) // 5 :], chosen[: len(chosen) // 5]
-    given = [_bins(column) for column in columns]
+    most_bins = int(np.clip(len(learn) // ROWS_PER_BIN, 4, BINS))
+    given = [_bins(column, most_bins) for column in columns]
     asked = [_asked(column) for column in columns]
     told = np.eye(len(columns))
     for i, bins in enumerate(given):
@@ -100,15 +102,15 @@ def _variation(early: NDArray[np.int64], late: NDArray[np.int64]) -> float:
     return float(np.abs(shares[0] - shares[1]).sum() / 2)
 
 
-def _bins(column: ColumnData) -> NDArray[np.int64]:
-    """The column as categories 0, 1, ..., missing being the last: numbers in up to `BINS` bins of equal size."""
+def _bins(column: ColumnData, most: int) -> NDArray[np.int64]:
+    """The column as categories 0, 1, ..., missing being the last: numbers in up to `most` bins of equal size."""
     missing = column.missing
     repeats = len(column.codes) >= REPEATS * len(column.levels)  # every single date tells its day of the week
-    if not column.numbers.shape[1] or len(column.levels) <= BINS or repeats:
+    if not column.numbers.shape[1] or len(column.levels) <= most or repeats:
         return np.where(missing, len(column.levels), column.codes)
     values = column.numbers[:, 0]
-    edges = np.unique(np.quantile(values[~missing], np.linspace(0, 1, BINS + 1)[1:-1]))
-    return np.where(missing, BINS, np.searchsorted(edges, values, side="right")).astype(np.int64)
+    edges = np.unique(np.quantile(values[~missing], np.linspace(0, 1, most + 1)[1:-1]))
+    return np.where(missing, most, np.searchsorted(edges, values, side="right")).astype(np.int64)
 
 
 def _asked(column: ColumnData) -> NDArray[np.int64] | NDArray[np.float64]:

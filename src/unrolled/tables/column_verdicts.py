@@ -20,7 +20,7 @@ from unrolled.tables.column_relations import REPLACED
 
 Verdict = Literal["keep", "look", "merge", "safe to drop"]
 
-TOO_GOOD_ALONE = 0.95  # of the target explained by one column, out of sample: rare in honest data
+TOO_GOOD_ALONE = 0.97  # of the target explained by one column, out of sample: rare in honest data
 TOO_GOOD_SHARE = 0.2  # of what the other columns leave unexplained, told by one more column ...
 TOO_GOOD_TOLD = 0.5  # ... that the others tell as they tell the target ...
 TOO_GOOD_TOGETHER = 0.5  # ... and that moves with the target where the others do not

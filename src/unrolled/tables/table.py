@@ -121,7 +121,7 @@ def as_target(series: Any, name: str, target_type: TargetType | None = None) -> 
         )
     distinct = series.astype(str).nunique() if _is_odd(series) else series.nunique()
     if distinct < 2:
-        raise InputError(f"the target {name!r} is {series.iloc[0]!r} in every row: there is nothing to predict")
+        raise InputError(f"the target {name!r} is {_told(series.iloc[0])} in every row: there is nothing to predict")
     chosen = target_type or _inferred_type(series, distinct, name)
     if chosen == "continuous":
         return TargetColumn(name, chosen, _numbers(series, name))
@@ -258,7 +258,9 @@ def _numbers(series: Any, name: str) -> NDArray[np.float64]:
     values = pandas.to_numeric(series.astype(object), errors="coerce").to_numpy(np.float64)
     wrong = np.flatnonzero(np.isnan(values))
     if len(wrong):
-        raise InputError(f"the target {name!r} holds {series.iloc[wrong[0]]!r} in row {wrong[0]}, which is no number")
+        raise InputError(
+            f"the target {name!r} holds {_told(series.iloc[wrong[0]])} in row {wrong[0]}, which is no number"
+        )
     infinite = np.flatnonzero(np.isinf(values))
     if len(infinite):
         raise InputError(
@@ -284,6 +286,10 @@ def _classes(series: Any, name: str, chosen: TargetType, distinct: int) -> Targe
 def _is_odd(series: Any) -> bool:
     """Whether cells may be lists or other values that cannot be counted as they are."""
     return bool(series.dtype == object)
+
+
+def _told(value: Any) -> str:
+    return repr(value.item() if isinstance(value, np.generic) else value)
 
 
 def _rows(count: int) -> str:

@@ -1,0 +1,122 @@
+"""The commands columns, embed and compare: files in, files out, one JSON object, exit codes and sentences."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from unrolled.cli.app import main
+from unrolled.tables.demo_table import demo_table
+from unrolled.tables.encoder import EntityEncoder
+
+
+@pytest.fixture
+def sales(tmp_path: Path) -> Path:
+    path = tmp_path / "sales.csv"
+    demo_table(0, 400, 8).frame.assign(Day=np.arange(400)).to_csv(path, index=False)
+    return path
+
+
+def test_columns_writes_the_page_and_prints_one_object(sales: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = sales.with_name("look.html")
+    command = ["columns", str(sales), "--target", "Sales", "--out", str(page), "--folds", "2", "--seeds", "1", "--json"]
+    assert main(command) == 0
+    printed = capsys.readouterr()
+    report = json.loads(printed.out)
+    assert {row["name"] for row in report["columns"]} == {"Shop", "Month", "Weekday", "Promotion", "Day"}
+    assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert "written" in printed.err
+
+
+def test_columns_prints_reasons_and_splits_by_time(sales: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["columns", str(sales), "--target", "Sales", "--split", "time", "--by", "Day", "--folds", "2"]
+    assert main([*command, "--seeds", "1", "--ignore", "Promotion", "Weekday"]) == 0
+    out = capsys.readouterr().out
+    assert "Shop: " in out
+    assert "Weekday" not in out
+
+
+@pytest.mark.parametrize("parquet", [False, True])
+def test_embed_writes_the_encoder_and_a_file_per_column(
+    sales: Path, parquet: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = sales.with_name("vectors")
+    command = [
+        "embed",
+        str(sales),
+        "--target",
+        "Sales",
+        "--out",
+        str(out),
+        "--networks",
+        "1",
+        "--ignore",
+        "Day",
+        "--json",
+    ]
+    assert main(command + ["--parquet"] * parquet) == 0
+    answer = json.loads(capsys.readouterr().out)
+    encoder = EntityEncoder.from_pretrained(out)
+    table = encoder.table("Shop")
+    path = Path(answer["vectors"]["Shop"])
+    read = pd.read_parquet(path) if parquet else pd.read_csv(path)
+    assert read["name"].tolist() == list(table.names)
+    assert read[[f"d{i}" for i in range(table.vectors.shape[1])]].to_numpy() == pytest.approx(table.vectors, rel=1e-6)
+    assert main(command) == 1
+    assert "exists already" in capsys.readouterr().err
+
+
+def test_compare_demo_offline(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    command = [
+        "compare",
+        "demo",
+        "--models",
+        "linear",
+        "--folds",
+        "2",
+        "--seeds",
+        "1",
+        "--networks",
+        "1",
+        "--max-rows",
+        "600",
+    ]
+    assert main([*command, "--out", "c.md"]) == 0
+    out = capsys.readouterr().out
+    assert out == Path("c.md").read_text(encoding="utf-8")
+    assert "| linear |" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["columns", "nowhere.csv", "--target", "y"], "nowhere.csv does not exist"),
+        (["columns", "{sales}", "--target", "sales"], "did you mean 'Sales'"),
+        (["columns", "{sales}", "--target", "Sales", "--out", "x.pdf"], "ends in '.pdf'"),
+        (["columns", "{sales}", "--target", "Sales", "--split", "time"], "add --by COLUMN"),
+        (["columns", "{sales}", "--target", "Sales", "--folds", "1"], "--folds is 1"),
+        (["columns", "{sales}", "--target", "Sales", "--folds", "500"], "500 folds of 400 rows"),
+        (["embed", "{sales}", "--target", "Sales", "--out", "v", "--categories", "Dai"], "did you mean 'Day'"),
+        (["compare", "{sales}"], "--target"),
+        (["compare", "{sales}", "--target", "Sales", "--metric", "auc"], "metric 'auc'"),
+    ],
+)
+def test_what_is_wrong_is_one_sentence_and_exit_code_1(
+    sales: Path, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([argument.format(sales=sales) for argument in arguments]) == 1
+    err = capsys.readouterr().err
+    assert message in err.splitlines()[-1]
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("command", ["columns", "embed", "compare"])
+def test_help_has_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([command, "--help"]) == 0
+    assert f"unrolled {command} " in capsys.readouterr().out
+    assert main([command, "--no-such-option"]) == 2

@@ -1,0 +1,206 @@
+"""The comparison: encodings that see training rows only, folds shared by all, metrics, words, pages, hostile input."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import log_loss, mean_absolute_percentage_error, roc_auc_score, root_mean_squared_error
+
+from unrolled.errors import InputError
+from unrolled.tables.comparison import Cell, Comparison, compare_encodings
+from unrolled.tables.comparison_encodings import assign_roles, encode, native_codes
+from unrolled.tables.comparison_models import MODELS, available_models
+from unrolled.tables.demo_table import demo_table
+from unrolled.tables.metrics import METRICS
+from unrolled.tables.table import as_target
+
+FEW = {
+    "models": ("nearest neighbours", "HistGradientBoosting", "linear", "network"),
+    "cv": 2,
+    "seeds": 1,
+    "networks": 1,
+}
+
+
+@pytest.fixture(scope="module")
+def demo() -> Comparison:
+    table = demo_table(0, 1500, 30).frame
+    return compare_encodings(table, "Sales", **FEW)  # type: ignore[arg-type]
+
+
+def made(means: dict[tuple[str, str], list[float]], metric: str = "rmse") -> Comparison:
+    """A comparison of given errors by fold, two seeds of two folds."""
+    cells = [
+        Cell(model, encoding, tuple(np.reshape(folds, (2, 2)).mean(axis=1).tolist()), tuple(folds), 0.5)
+        for (model, encoding), folds in means.items()
+    ]
+    return Comparison("y", "continuous", metric, False, tuple(cells), (), 100, 100, 2, 2, 1.0)
+
+
+def test_on_the_demo_embeddings_help_where_a_model_cannot_find_the_map_itself(demo: Comparison) -> None:
+    effects = {effect.model: effect for effect in demo.effects()}
+    assert effects["nearest neighbours"].change < -0.2
+    assert effects["nearest neighbours"].clear
+    assert "helped" in demo.verdict()
+    assert demo.log_target
+    assert demo.models == list(FEW["models"])  # type: ignore[call-overload]
+    assert demo.cell("linear", "native") is None
+    inside = demo.cell("network", "native")
+    assert inside is not None
+    assert inside.mean < min(demo.cell("network", e).mean for e in ("codes", "target"))  # type: ignore[union-attr]
+
+
+def test_every_cell_is_judged_on_the_same_folds_and_repeats_bit_by_bit(demo: Comparison) -> None:
+    again = compare_encodings(demo_table(0, 1500, 30).frame, "Sales", **FEW | {"models": ("linear",)})  # type: ignore[arg-type]
+    for cell in again.cells:
+        assert demo.cell("linear", cell.encoding).by_fold == cell.by_fold  # type: ignore[union-attr]
+    assert len({len(cell.by_fold) for cell in demo.cells}) == 1
+
+
+def test_the_figures_are_those_of_scikit_learn() -> None:
+    random = np.random.default_rng(0)
+    y, p = random.uniform(1, 9, 50), random.uniform(1, 9, 50)
+    assert METRICS["rmse"].error(p, y) == pytest.approx(root_mean_squared_error(y, p))
+    assert METRICS["mape"].error(p, y) == pytest.approx(mean_absolute_percentage_error(y, p))
+    chances = random.dirichlet([1, 1, 1], 60)
+    classes = np.arange(60) % 3
+    assert METRICS["log-loss"].error(chances, classes) == pytest.approx(log_loss(classes, chances))
+    assert METRICS["error"].error(chances, classes) == pytest.approx((chances.argmax(1) != classes).mean())
+    two, second = chances[:, :2] / chances[:, :2].sum(1, keepdims=True), np.arange(60) % 2
+    assert METRICS["1-auc"].error(two, second) == pytest.approx(1 - roc_auc_score(second, two[:, 1]))
+
+
+@pytest.mark.parametrize("name", ["codes", "one-hot", "target"])
+def test_an_encoding_of_training_rows_does_not_know_the_rows_kept_back(name: str) -> None:
+    random = np.random.default_rng(0)
+    table = pd.DataFrame({"c": random.choice([*"abcd"], 60), "n": random.normal(size=60)})
+    target = as_target(pd.Series(random.normal(size=60)), "y")
+    roles = assign_roles(table)
+    train, test = np.arange(40), np.arange(40, 60)
+    learned, judged = encode(name, roles.take(train), roles.take(test), target.rows(train), 0)
+    changed = table.copy()
+    changed.loc[50:, "c"] = "never seen"
+    other = assign_roles(changed)
+    same, unseen = encode(name, other.take(train), other.take(test), target.rows(train), 0)
+    assert _dense(learned) == pytest.approx(_dense(same))
+    assert _dense(judged)[:10] == pytest.approx(_dense(unseen)[:10])
+    assert np.isfinite(_dense(unseen)).all()
+
+
+def _dense(table: object) -> np.ndarray:
+    return table.toarray() if hasattr(table, "toarray") else np.asarray(table)
+
+
+def test_native_categories_merge_beyond_the_limit_and_unseen_ones_are_missing() -> None:
+    train = assign_roles(pd.DataFrame({"c": [f"v{i % 6 % (1 + i % 5)}" for i in range(300)], "n": np.arange(300) / 7}))
+    test = assign_roles(pd.DataFrame({"c": ["v0", "v4", "new"] * 20, "n": np.arange(60) / 7}))
+    learned, judged = native_codes(train, test, 3)
+    assert len(learned["c"].cat.categories) == 3
+    assert "(other)" in learned["c"].cat.categories
+    assert judged["c"].isna().tolist()[:3] == [False, False, True]
+    assert list(judged["c"].cat.categories) == list(learned["c"].cat.categories)
+
+
+def test_roles_split_dates_and_follow_the_rule_of_the_encoder() -> None:
+    rows = 100
+    numbers = np.arange(rows)
+    table = pd.DataFrame({"day": pd.date_range("2024", periods=rows), "few": numbers % 4, "x": numbers / 3,
+                          "many": numbers, "gaps": [None, "a"] * 50})  # fmt: skip
+    roles = assign_roles(table)
+    assert roles.categories == ("day_year", "day_month", "day_day", "day_weekday", "few", "gaps")
+    assert roles.numbers == ("x", "many")
+    assert "many" in assign_roles(table, categories=("many",)).categories
+
+
+def test_missing_values_classes_and_an_own_metric() -> None:
+    random = np.random.default_rng(0)
+    rows = 240
+    group = random.integers(0, 8, rows)
+    table = pd.DataFrame({"g": np.where(random.random(rows) < 0.1, None, [f"g{i}" for i in group]),
+                          "n": np.where(random.random(rows) < 0.2, np.nan, random.normal(size=rows)),
+                          "flag": random.random(rows) < 0.5, "constant": 1,
+                          "y": np.array(["no", "yes", "maybe"])[group % 3]})  # fmt: skip
+    result = compare_encodings(table, "y", metric="error", **FEW)  # type: ignore[arg-type]
+    assert all(0 <= cell.mean <= 1 for cell in result.cells)
+    assert result.best("HistGradientBoosting").mean < 0.3
+    assert any("constant" in note for note in result.notes)
+    assert not result.log_target
+
+
+def test_the_boosting_libraries_that_are_here_take_native_categories() -> None:
+    names = [name for name in ("LightGBM", "XGBoost", "CatBoost") if name in available_models()]
+    if not names:
+        pytest.skip("none of LightGBM, XGBoost and CatBoost is installed")
+    table = demo_table(0, 400, 8).frame
+    result = compare_encodings(table, "Sales", models=tuple(names), cv=2, seeds=1, encodings=("target", "native"))
+    assert {(c.model, c.encoding) for c in result.cells} == {(n, e) for n in names for e in ("target", "native")}
+    assert all(np.isfinite(c.mean) for c in result.cells)
+
+
+def test_the_words_follow_the_figures() -> None:
+    better = {("linear", "codes"): [10, 11, 10, 11], ("linear", "embeddings"): [8, 9, 8, 9.1]}
+    said = made(better).verdict()
+    assert said.startswith("Embeddings helped here: linear with embeddings reaches 8.5250, linear with raw codes 10.5")
+    assert "helped 1 of 1" in said
+    worse = {key: better[other] for key, other in zip(better, reversed(better), strict=True)}
+    assert made(worse).verdict().startswith("Embeddings did not help here")
+    assert "harm to 1 (linear +23" in made(worse).verdict()
+    even = {("linear", "codes"): [10, 11, 10, 11], ("linear", "embeddings"): [11, 10, 10.1, 11]}
+    assert made(even).verdict().startswith("Embeddings made no clear difference here")
+    assert made({("linear", "codes"): [1, 1, 1, 1]}).verdict().startswith("There is nothing to compare")
+
+
+def test_the_network_with_embeddings_inside_counts_as_embeddings() -> None:
+    inside = {("network", "one-hot"): [10, 11, 10, 11], ("network", "native"): [5, 5.1, 5, 5.1],
+              ("network", "embeddings"): [12, 12, 12, 12]}  # fmt: skip
+    comparison = made(inside)
+    assert comparison.verdict().startswith("Embeddings helped here: the network with embeddings inside reaches 5.05")
+    assert comparison.effects()[0].other == "one-hot"
+
+
+def test_renderings_mark_the_best_and_are_self_contained(demo: Comparison, tmp_path: Path) -> None:
+    for ending in (".html", ".md", ".json", ".png"):
+        demo.save(tmp_path / f"c{ending}")
+    text = (tmp_path / "c.md").read_text(encoding="utf-8")
+    assert text.count("**") == 2 * len(demo.models)
+    page = (tmp_path / "c.html").read_text(encoding="utf-8")
+    assert page.count('class="number best"') == len(demo.models)
+    assert not any(mark in page for mark in ("http:", "https:", "<script", "<link"))
+    plain = json.loads((tmp_path / "c.json").read_text(encoding="utf-8"))
+    assert plain["verdict"] == demo.verdict()
+    assert len(plain["cells"]) == len(demo.cells)
+    assert plain["cells"][0]["spread"] is None  # one seed has no spread
+    assert (tmp_path / "c.png").read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(InputError, match=r"ends in '\.gif'"):
+        demo.save(tmp_path / "c.gif")
+
+
+@pytest.mark.parametrize(
+    ("columns", "settings", "message"),
+    [
+        ({}, {"metric": "rsme"}, "unknown metric 'rsme': did you mean 'rmse'"),
+        ({}, {"metric": "log-loss"}, "'log-loss' does not fit the continuous target 'y': choose rmse"),
+        ({"y": np.arange(40)}, {"metric": "mape"}, "'y' is 0 in row 0"),
+        ({}, {"models": ("lineer",)}, "unknown model 'lineer': did you mean 'linear'"),
+        ({}, {"encodings": ("onehot",)}, "unknown encoding 'onehot': did you mean 'one-hot'"),
+        ({}, {"ignore": ("d",)}, "unknown column 'd'"),
+        ({"c": np.arange(40) / 3}, {}, "no column holds categories"),
+        ({"c": "a"}, {}, "every column is the same in every row"),
+        ({"c": [np.inf, *range(39)]}, {}, "'c' holds an infinite number in row 0"),
+        ({"y": ["a"] * 39 + ["b"]}, {}, "'y' is 'b' in 1 row only"),
+        ({}, {"seeds": 0}, "must be positive"),
+    ],
+)
+def test_what_cannot_be_compared_is_said(columns: dict[str, object], settings: dict[str, object], message: str) -> None:
+    table = pd.DataFrame({"c": [*"ab"] * 20, "y": np.arange(1, 41) * 1.5} | columns)
+    with pytest.raises(InputError, match=message):
+        compare_encodings(table, "y", **FEW | settings)  # type: ignore[arg-type]
+
+
+def test_a_model_whose_library_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(MODELS, "Forest of Oz", MODELS["linear"].__class__(MODELS["linear"].make, library="not_here"))
+    assert "Forest of Oz" not in available_models()
+    with pytest.raises(InputError, match="'Forest of Oz' needs not_here, which is not installed"):
+        compare_encodings(demo_table(0, 100, 8).frame, "Sales", **FEW | {"models": ("Forest of Oz",)})  # type: ignore[arg-type]
