@@ -111,6 +111,16 @@ def is_of_characters(table: EmbeddingTable) -> bool:
     return not {"target_mean", "special"} & set(table.facts) and all(len(name) == 1 for name in table.names)
 
 
+def known_targets(table: EmbeddingTable) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """Which rows are categories with a mean target, and the means; raises InputError for fewer than three of them."""
+    means = _means(table)
+    special = np.array([special for _, special in _with_special(table)])
+    known: NDArray[np.bool_] = np.isfinite(means) & ~special
+    if known.sum() < 3:
+        raise InputError(f"{int(known.sum())} of these names have a mean target, but to compare them 3 or more must")
+    return known, means
+
+
 def kind(character: str) -> str:
     """What a character is: vowel, consonant, capital, digit, punctuation, blank or other.
 

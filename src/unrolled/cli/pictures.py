@@ -1,0 +1,244 @@
+"""`unrolled plot` and `unrolled look diagram`: vectors and networks as pictures."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+from unrolled.cli.output import fail, messages, print_json
+from unrolled.errors import FolderError, InputError, unknown_name
+
+if TYPE_CHECKING:
+    from unrolled.embedding import EmbeddingTable
+    from unrolled.look.diagram import Predictions
+    from unrolled.look.drawing import Drawing
+    from unrolled.model.char_model import CharModel
+    from unrolled.model.folder import ModelConfig
+
+Flag = Parameter(negative="")
+View = Literal["whole", "unrolled", "rolled", "cell"]
+TEXT = "the man "
+LISTED = 5
+
+
+def plot(
+    source: Path,
+    *,
+    out: Path,
+    column: str | None = None,
+    components: Literal[2, 3] | None = None,
+    epochs: Annotated[bool, Flag] = False,
+    beside: Path | None = None,
+    distances: Annotated[bool, Flag] = False,
+    title: str | None = None,
+    json: Annotated[bool, Flag] = False,
+) -> None:
+    """Draw the vectors of a run's characters, or of a column's categories, on their main components.
+
+    Parameters
+    ----------
+    source
+        A run folder, a folder written by the command embed, or a CSV file of vectors.
+    out
+        The picture: .html turns and zooms, offline; .png and .svg are for paper.
+    column
+        The column of the table, where the source is of the command embed and has several.
+    components
+        2 or 3; 3 on a page that turns, and 2 on paper, unless given.
+    epochs
+        How the vectors of a run moved during training.
+    beside
+        A second source, drawn beside the first one and turned onto it.
+    distances
+        Instead of the vectors, whether categories with like targets have like vectors.
+    title
+        Written over the picture.
+    json
+        Print one JSON object.
+    """
+    from unrolled.look import plots
+
+    if epochs + distances + (beside is not None) > 1:
+        raise InputError("--epochs, --beside and --distances are pictures of their own: give one of them")
+    table, name = _table(source, column)
+    if epochs:
+        from unrolled.look.snapshots import read_snapshots
+
+        plots.plot_path(read_snapshots(source, table), out, title=title or f"The vectors of {name} through training")
+    elif distances:
+        _plot_distances(table, name, out, title)
+    elif beside:
+        other, other_name = _table(beside, column)
+        plots.plot_side_by_side({other_name: other, name: table}, out)
+    else:
+        plots.plot_embedding(table, out, components=components, title=title or f"The vectors of {name}")
+    _report(table, out, json)
+
+
+def diagram(
+    source: str,
+    *,
+    out: Path | None = None,
+    text: str | None = None,
+    view: View = "whole",
+    vocabulary: int = 85,
+    embedding: int = 42,
+    hidden: int = 256,
+    layers: int = 1,
+    json: Annotated[bool, Flag] = False,
+) -> None:
+    """Draw a network over a text: rectangles are inputs, circles hidden states, triangles outputs.
+
+    Without --out it is drawn in the terminal.
+
+    Parameters
+    ----------
+    source
+        A run folder, drawn with what it expects after each character, or the name of a rung.
+    out
+        The picture, .svg or .png.
+    text
+        Up to 16 characters to draw the network over.
+    view
+        Of the picture: the whole sheet, or one part of it.
+    vocabulary
+        Of a rung without a run: how many characters it knows.
+    embedding
+        Of a rung without a run: numbers in the vector of a character.
+    hidden
+        Of a rung without a run: numbers in the hidden state.
+    layers
+        Of a rung without a run: hidden states above each other.
+    json
+        Print one JSON object: the weight matrices, and what is expected after each character.
+    """
+    from unrolled.look.diagram import steps
+    from unrolled.model.folder import ModelConfig
+
+    model = _model(source)
+    config = model.config if model else ModelConfig(_rung(source), vocabulary, embedding, hidden, layers)
+    text = _text(model) if text is None else text
+    steps(config, text)  # refuses a text that does not fit before it is read
+    expected = _expected(model, text) if model else None
+    if out:
+        _drawn(view, config, text, expected).save(out)
+        messages().print(f"written: {out}", markup=False)
+    if json:
+        _print_diagram(config, text, expected)
+    elif not out:
+        _show_diagram(config, text, expected)
+
+
+def _table(source: Path, column: str | None) -> tuple[EmbeddingTable, str]:
+    """The vectors in `source`, and what to call them."""
+    from unrolled.embedding import EmbeddingTable
+
+    if (source / "encoder.json").is_file():
+        return _table_of_column(source, column)
+    if column is not None:
+        raise InputError(f"--column {column} was given, but {source} is no folder written by the command embed")
+    if source.suffix == ".csv":
+        return EmbeddingTable.from_csv(source), source.stem
+    from unrolled.model.char_model import CharModel
+
+    return CharModel.from_pretrained(source, warn=fail).embedding, f"{source}"
+
+
+def _table_of_column(source: Path, column: str | None) -> tuple[EmbeddingTable, str]:
+    from unrolled.tables.encoder import EntityEncoder
+
+    encoder = EntityEncoder.from_pretrained(source)
+    names = [coding.name for coding in encoder.schema_.codings]
+    if column is None and len(names) != 1:
+        raise InputError(f"{source} has vectors of {len(names)} columns: give --column, one of {', '.join(names)}")
+    column = names[0] if column is None else column
+    return encoder.table(column), column
+
+
+def _plot_distances(table: EmbeddingTable, name: str, out: Path, title: str | None) -> None:
+    from unrolled.look.plots import plot_distances
+    from unrolled.look.points import known_targets
+    from unrolled.tables.alignment import distance_check
+
+    known, means = known_targets(table)
+    check = distance_check(table.vectors[known], means[known])
+    plot_distances(check.distance, check.difference, check.rank_correlation, out, title=title or name)
+
+
+def _report(table: EmbeddingTable, out: Path, json: bool) -> None:
+    if json:
+        explained = table.pca(min(3, *table.vectors.shape)).explained.tolist()
+        print_json({"out": str(out), "names": len(table), "dimension": table.vectors.shape[1], "explained": explained})
+    else:
+        messages().print(f"written: {out}", markup=False)
+
+
+def _model(source: str) -> CharModel | None:
+    """The model in the folder `source`; None where there is no such folder."""
+    if not Path(source).exists():
+        return None
+    from unrolled.model.char_model import CharModel
+
+    return CharModel.from_pretrained(source, warn=fail)
+
+
+def _rung(source: str) -> str:
+    from unrolled.model.cells import CELLS
+
+    if source in CELLS:
+        return source
+    if set(source) & set("/\\."):
+        raise FolderError(f"{source} does not exist: give a run folder, or one of {', '.join(CELLS)}")
+    raise unknown_name("rung or run folder", source, CELLS)
+
+
+def _text(model: CharModel | None) -> str:
+    """A text to draw over where none was given: the usual one, unless the model cannot read it."""
+    if model is None or set(TEXT) <= set(model.vocabulary.characters):
+        return TEXT
+    return model.generate("", len(TEXT), seed=0)
+
+
+def _expected(model: CharModel, text: str) -> Predictions:
+    place, expected = model.read(""), []
+    for character in text:
+        place = place.read(character)
+        expected.append(place.next()[:LISTED])
+    return expected
+
+
+def _drawn(view: View, config: ModelConfig, text: str, expected: Predictions | None) -> Drawing:
+    from unrolled.look import diagram, diagram_cell
+
+    if view == "rolled":
+        return diagram.rolled(config)
+    if view == "cell":
+        return diagram_cell.cell(config)
+    return (diagram.whole if view == "whole" else diagram.unrolled)(config, text, expected)
+
+
+def _print_diagram(config: ModelConfig, text: str, expected: Predictions | None) -> None:
+    from unrolled.look.anatomy import anatomy
+
+    matrices = [
+        {"symbol": matrix.symbol, "name": matrix.name, "rows": matrix.rows, "columns": matrix.columns}
+        for matrix in anatomy(config).matrices
+    ]
+    found = [
+        {"after": text[: i + 1], "next": [{"character": c, "probability": p} for c, p in row]}
+        for i, row in enumerate(expected or ())
+    ]
+    print_json({"rung": config.rung, "text": text, "matrices": matrices, "expected": found})
+
+
+def _show_diagram(config: ModelConfig, text: str, expected: Predictions | None) -> None:
+    import shutil
+
+    from unrolled.look.diagram_text import diagram_text
+
+    width = max(40, shutil.get_terminal_size((100, 24)).columns)
+    plain = not (sys.stdout.encoding or "").lower().startswith("utf")
+    print(diagram_text(config, text, expected, width=width, plain=plain))

@@ -1,0 +1,37 @@
+"""The embedding of a run as it was in the course of training, read from `embeddings.safetensors` in its folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import safetensors.numpy
+from safetensors import SafetensorError
+
+from unrolled.embedding import EmbeddingTable
+from unrolled.errors import FolderError
+
+SNAPSHOTS = "embeddings.safetensors"
+
+
+def read_snapshots(run: str | Path, last: EmbeddingTable) -> list[EmbeddingTable]:
+    """The vectors of the names in `last` at each evaluation of `run`, in order.
+
+    The file holds one array (id, dimension) a snapshot, named by its number; `last` leaves out the reserved id 0 unless
+    rare characters share it. Raises FolderError for a run without such a file, or with one of another network.
+    """
+    path = Path(run) / SNAPSHOTS
+    if not path.is_file():
+        raise FolderError(f"{path} does not exist: snapshots of the vectors are there once a training run has ended")
+    try:
+        arrays = safetensors.numpy.load(path.read_bytes())
+    except (SafetensorError, ValueError) as error:
+        raise FolderError(f"{path} is damaged: {error}") from None
+    rows, dimension = last.vectors.shape
+    for name, array in arrays.items():
+        if array.ndim != 2 or array.shape[1] != dimension or array.shape[0] - rows not in (0, 1):
+            raise FolderError(
+                f"{path} is of another network: {name} has shape {array.shape}, not {(rows + 1, dimension)}"
+            )
+    kept = [arrays[name][-rows:].astype(np.float32) for name in sorted(arrays, key=lambda name: (len(name), name))]
+    return [EmbeddingTable(last.names, vectors, last.facts) for vectors in kept]
