@@ -167,7 +167,7 @@ def test_every_character_has_a_kind(character: str) -> None:
         EmbeddingTable(("a", "b"), np.ones((2, 1), np.float32)),
         EmbeddingTable(("$x$", "<b>", ""), np.eye(3, dtype=np.float32)),
         EmbeddingTable(("u", "v"), np.eye(2, dtype=np.float32), {"target_mean": np.array([np.nan, np.nan])}),
-        EmbeddingTable(("u", "v"), np.eye(2, dtype=np.float32), {"count": np.zeros(2, int), "special": np.zeros(2, bool)}),
+        EmbeddingTable(("u", "v"), np.eye(2, dtype=np.float32), {"count": np.zeros(2), "special": np.zeros(2, bool)}),
     ],
     ids=["one", "one dimension", "markup", "no targets", "no counts"],
 )  # fmt: skip
