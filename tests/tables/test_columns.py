@@ -213,6 +213,18 @@ def test_a_category_that_will_not_exist_tomorrow_asks_for_a_look() -> None:
     assert "100% of the values in the last tenth" in row.reason
 
 
+def test_a_category_for_which_the_budget_left_too_few_rows_is_not_called_idle() -> None:
+    random = np.random.default_rng(0)
+    group = random.integers(0, 100, 3000)
+    table = pd.DataFrame(
+        {"idle": [f"g{i}" for i in group], "x": random.normal(size=3000), "y": random.normal(size=3000)}
+    )
+    starved = examined(table, max_rows=500)["idle"]
+    assert starved.verdict == "look"
+    assert "5.0 rows of each of its values" in starved.reason
+    assert examined(table)["idle"].verdict == "safe to drop"
+
+
 def test_replacement_is_asymmetric_and_finds_twins_whatever_their_type() -> None:
     random = np.random.default_rng(0)
     store = random.integers(0, 50, 2000)

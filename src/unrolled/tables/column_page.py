@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from unrolled.tables.columns import ColumnReport, ColumnRow
 
 ENDINGS = (".html", ".md", ".json", ".csv")
-BAR_WIDTH, PLOT_HEIGHT, COST_WIDTH = 12, 46, 190
+BAR_WIDTH, PLOT_HEIGHT, COST_WIDTH = 10, 46, 150
 UNITS = {"continuous": "variance", "binary": "log loss", "multiclass": "log loss"}
-HEAD = ("Column", "Values and target", "Drop cost", "Alone", "With others", "Other columns", "Tomorrow", "Verdict")
+HEAD = ("Column", "Verdict", "Drop cost", "Values and target", "Alone", "With others", "Other columns", "Tomorrow")
 
 
 def save_report(report: ColumnReport, path: Path) -> None:
@@ -112,13 +112,13 @@ def _html_row(row: ColumnRow, report: ColumnReport, reach: float) -> str:
     kind = "safe" if row.verdict == "safe to drop" else row.verdict
     cells = [
         cell(f"{escape(visible(row.name))}<small>{escape(facts)}</small>", "name"),
-        cell(_profile_svg(row.profile)),
+        cell(f'<span class="verdict {kind}">{row.verdict}</span>{flag}<small>{escape(row.reason)}</small>', "reason"),
         cell(_cost_svg(row, report.noise, reach) + f"{e.drop_cost + 0.0:.4f} ± {e.drop_cost_spread:.4f}"),
+        cell(_profile_svg(row.profile)),
         cell(f"{e.alone:.3f}<small>± {e.alone_spread:.3f}</small>{_missing_alone(row)}", "number"),
         cell(_company(row), "number"),
         cell(_relations(row)),
         cell(f"{e.unseen:.1%} unseen<small>drift {e.drift:.2f}</small>"),
-        cell(f'<span class="verdict {kind}">{row.verdict}</span>{flag}<small>{escape(row.reason)}</small>', "reason"),
     ]
     return f"<tr>{''.join(cells)}</tr>"
 
@@ -129,15 +129,13 @@ def _missing_alone(row: ColumnRow) -> str:
 
 def _company(row: ColumnRow) -> str:
     e = row.evidence
-    twins = (
-        "" if e.drop_cost_with_twins is None else f"<small>with all that tell it: {e.drop_cost_with_twins:.3f}</small>"
-    )
+    twins = "" if e.drop_cost_with_twins is None else f"<small>all that tell it: {e.drop_cost_with_twins:.3f}</small>"
     return f"{e.interaction_gain:+.3f}{twins}"
 
 
 def _relations(row: ColumnRow) -> str:
     def listed(relations: tuple[tuple[str, float], ...]) -> str:
-        return ", ".join(f"{escape(visible(name))} {share:.0%}" for name, share in relations) or "none"
+        return ", ".join(f"{escape(visible(name))} {share:.0%}" for name, share in relations[:2]) or "none"
 
     return f"told by {listed(row.evidence.replaced_by)}<small>tells {listed(row.evidence.replaces)}</small>"
 

@@ -24,6 +24,7 @@ TOO_GOOD_ALONE = 0.97  # of the target explained by one column, out of sample: r
 TOO_GOOD_SHARE = 0.2  # of what the other columns leave unexplained, told by one more column ...
 TOO_GOOD_TOLD = 0.5  # ... that the others tell as they tell the target ...
 TOO_GOOD_TOGETHER = 0.5  # ... and that moves with the target where the others do not
+ENOUGH_ROWS = 10  # of each category, before its measures are believed to be small
 GONE_TOMORROW = 0.5  # unseen share of the last tenth from which a category will not do for new rows
 
 
@@ -52,6 +53,8 @@ class Evidence:
     unseen: float = 0.0
     drift: float = 0.0
     outcome_like: tuple[float, float] | None = None
+    rows_per_value: float | None = None
+    """Of a category that the budget left with fewer than `ENOUGH_ROWS` rows a value, though the table has more."""
 
     @property
     def interaction_gain(self) -> float:
@@ -107,6 +110,11 @@ def decide(evidence: Evidence, around: Surroundings) -> tuple[Verdict, str]:
         return "merge", _why_merge(evidence, around)
     if around.suspects and evidence.alone > around.noise[1]:
         return "look", _why_hidden(evidence, around)
+    if evidence.rows_per_value is not None:
+        return "look", (
+            f"Dropping it costs {_cost(evidence)}, inside the noise ({_band(around)}), but within the budget only "
+            f"{evidence.rows_per_value:.1f} rows of each of its values could be used: allow more seconds or rows."
+        )
     if evidence.name in around.untried:
         return "look", (
             f"Dropping it alone costs {_cost(evidence)}, inside the noise ({_band(around)}), but the budget ended "
@@ -198,7 +206,7 @@ def _why_needed(evidence: Evidence, around: Surroundings) -> str:
     gone = instead or around.safe
     needed = f"once {_listed(gone)} {'is' if len(gone) == 1 else 'are'} gone it is needed"
     if evidence.drop_cost_with_twins is not None:
-        needed += f": without both {evidence.drop_cost_with_twins:.3f} are lost"
+        needed += f": without it and all that tell it {evidence.drop_cost_with_twins:.3f} are lost"
     return f"Dropping it alone costs {_cost(evidence)}, inside the noise ({_band(around)}), but {needed}."
 
 

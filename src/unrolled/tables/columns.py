@@ -22,6 +22,7 @@ from unrolled.tables.column_model import Deadline, Round, splits
 from unrolled.tables.column_profiles import Profile, profile
 from unrolled.tables.column_relations import REPLACED, drift, replacements, twins
 from unrolled.tables.column_verdicts import (
+    ENOUGH_ROWS,
     TOO_GOOD_SHARE,
     Evidence,
     Surroundings,
@@ -154,7 +155,10 @@ def examine_columns(
     asked = sorted({group for group in companions.values() if len(group) > 1})
     measures = measure(rounds, [c.name for c in varying], asked, deadline, progress)
     evidence = [_evidence(c, columns_by_name(varying), told, companions, measures, settings) for c in columns]
-    return _report(evidence, columns, outcome, measures, rounds, deadline, len(rounds[0].target.values))
+    used = len(rounds[0].target.values)
+    evidence = [replace(e, rows_per_value=_rows_per_value(e, used, len(frame))) for e in evidence]
+    evidence = _with_leaks(evidence, measures, columns, outcome, settings)
+    return _report(evidence, columns, outcome, measures, rounds, deadline, used)
 
 
 def columns_by_name(columns: Sequence[ColumnData]) -> dict[str, int]:
@@ -257,7 +261,6 @@ def _report(
 ) -> ColumnReport:
     full = float(np.mean(measures.full)) if measures.full else 0.0
     around = Surroundings(full, measures.noise, sum(e.rounds > 0 for e in evidence), (), 0.0)
-    evidence = [_with_leak(e, around, rounds, measures) for e in evidence]
     around = replace(around, suspects=tuple(e.name for e in evidence if too_good(e, around)))
     names = [e.name for e in evidence if e.rounds]
     safe, price, untried = recheck(rounds, names, _candidates(evidence, around), measures, deadline)
@@ -282,27 +285,48 @@ def _report(
     )
 
 
-def _with_leak(evidence: Evidence, around: Surroundings, rounds: list[Round], measures: Measures) -> Evidence:
-    """The evidence with `outcome_like` measured, where the column is a number that explains much of what is left."""
-    suspicious = (
-        evidence.kind in ("number", "integer")
-        and evidence.alone >= MIN_ALONE_FOR_LEAK
-        and left_unexplained(evidence, around.full) >= TOO_GOOD_SHARE
-        and rounds[0].target.type != "multiclass"
-    )
+def _with_leaks(
+    evidence: list[Evidence],
+    measures: Measures,
+    columns: list[ColumnData],
+    outcome: TargetColumn,
+    settings: ExamineSettings,
+) -> list[Evidence]:
+    """The evidence with `outcome_like` of the numbers that explain much of what the others leave open.
+
+    Two fits a column, on as many rows as are allowed at all: few rows hide how well the others tell a column.
+    """
+    full = float(np.mean(measures.full)) if measures.full else 0.0
+    suspicious = [e.name for e in evidence if _is_suspicious(e, full) and outcome.type != "multiclass"]
     if not suspicious:
         return evidence
-    return replace(evidence, outcome_like=outcome_like(rounds[0], list(measures.without), evidence.name))
+    rows = np.random.default_rng(settings.seed).permutation(len(outcome.values))[: settings.max_rows]
+    wide = {column.name: column.take(rows) for column in columns}
+    places = np.arange(len(rows))
+    round_ = Round(wide, outcome.rows(rows), places[len(rows) // 4 :], places[: len(rows) // 4], settings.seed)
+    found = {name: outcome_like(round_, list(measures.without), name) for name in suspicious}
+    return [replace(e, outcome_like=found.get(e.name)) for e in evidence]
+
+
+def _is_suspicious(evidence: Evidence, full: float) -> bool:
+    number = evidence.kind in ("number", "integer")
+    return number and evidence.alone >= MIN_ALONE_FOR_LEAK and left_unexplained(evidence, full) >= TOO_GOOD_SHARE
+
+
+def _rows_per_value(evidence: Evidence, used: int, total: int) -> float | None:
+    """Rows a value of a category, if it is for the budget that they are few."""
+    few = evidence.kind == "category" and used < ENOUGH_ROWS * evidence.cardinality
+    return used / evidence.cardinality if few and total >= ENOUGH_ROWS * evidence.cardinality else None
 
 
 def _candidates(evidence: list[Evidence], around: Surroundings) -> list[str]:
     """The columns whose dropping alone stays in the noise, least valued first.
 
-    Twins that count are left out, and beside a suspect all that tell anything alone.
+    Left out: twins that count, categories with too few rows, and beside a suspect all that tell anything alone.
     """
     high = around.noise[1]
     idle = [e for e in evidence if e.rounds and e.drop_cost <= high and not too_good(e, around)]
-    idle = [e for e in idle if not around.suspects or e.alone <= high]
+    idle = [e for e in idle if e.rows_per_value is None and (not around.suspects or e.alone <= high)]
     merged = {e.name for e in idle if e.twins and (e.drop_cost_with_twins or 0.0) > high}
     return [e.name for e in least_valued(idle) if e.name not in merged]
 

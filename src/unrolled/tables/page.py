@@ -22,7 +22,8 @@ h1 { font-size: 1.5rem; margin: 0 0 .3rem } p { max-width: 62rem; margin: .4rem 
 th { text-align: left; font-weight: 600; border-bottom: 2px solid var(--line); vertical-align: bottom }
 th, td { padding: .45rem .6rem } td { border-bottom: 1px solid var(--line); vertical-align: top }
 .number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap }
-.name { font-weight: 600; overflow-wrap: anywhere } small { color: var(--soft); display: block }
+td { font-size: .87rem } .name { font-weight: 600; overflow-wrap: anywhere; min-width: 9rem }
+small { color: var(--soft); display: block; font-weight: 400 }
 .best { background: var(--best); font-weight: 600 } .reason { min-width: 17rem; max-width: 26rem }
 .verdict { font-weight: 600; white-space: nowrap } .keep { color: var(--keep) } .look { color: var(--look) }
 .merge { color: var(--merge) } .safe { color: var(--safe) } svg { display: block } img { max-width: 100% }
