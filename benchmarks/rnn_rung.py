@@ -79,7 +79,7 @@ def usual_side(inputs: np.ndarray, targets: np.ndarray, order: np.ndarray, netwo
         ids, following = next(batches)
         loss = nn.functional.nll_loss(network(ids), following)
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         return loss.item()
 
@@ -106,7 +106,7 @@ def our_side(
             logits = network.head(features[:, -1])
         loss = nn.functional.cross_entropy(logits.float(), following)
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         return loss.item()
 
@@ -160,7 +160,8 @@ def main(batches: int = 200, text: str = "nietzsche", threads: int | None = None
 
 
 def _in_turns(sides: dict[str, Step], batches: int) -> tuple[dict[str, float], dict[str, list[float]], list[float]]:
-    seconds, losses, rates = dict.fromkeys(sides, 0.0), {name: [] for name in sides}, []
+    seconds, rates = dict.fromkeys(sides, 0.0), []
+    losses: dict[str, list[float]] = {name: [] for name in sides}
     for first in range(0, batches, TURN):
         rates.append(matmul_rate())
         for name, step in sides.items():
