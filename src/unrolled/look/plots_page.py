@@ -16,6 +16,7 @@ from unrolled.look import style
 from unrolled.look.points import KINDS, MARKS, Points
 
 _SYMBOLS = {"o": "circle", "D": "diamond", "X": "x", "s": "square"}
+_BESIDE = {"category": "top center", "(unknown)": "middle left", "(missing)": "bottom center", "(rare)": "middle right"}
 _LABELLED = 12
 _EYE = {"x": 1.55, "y": 1.55, "z": 0.95}
 
@@ -101,7 +102,7 @@ def _dots(points: Points, group: str, rows: np.ndarray[Any, Any]) -> dict[str, A
     else:
         marker |= {"color": "#d9d9d9"}
     font = {"size": 12, "color": style.INK, "family": f"{style.FONT}, Verdana, sans-serif"}
-    return {"mode": "markers+text", "text": written, "textfont": font, "textposition": "top center", "marker": marker}
+    return {"mode": "markers+text", "text": written, "textfont": font, "textposition": _BESIDE[group], "marker": marker}
 
 
 def _written(points: Points, rows: np.ndarray[Any, Any]) -> list[str]:
