@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV, GroupKFold, TimeSeriesSplit, cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -334,6 +335,14 @@ def test_bad_input_to_fit_gets_a_sentence(X, y, settings, sentence):
 def test_bad_input_to_transform_gets_a_sentence(fitted, X, sentence):
     with pytest.raises(InputError, match=sentence):
         fitted.transform(X)
+
+
+def test_a_fit_that_fails_leaves_an_unfitted_encoder(table):
+    encoder = tiny().fit(*table)
+    with pytest.raises(InputError):
+        encoder.fit(GOOD, Y, sample_weight=[0, 0, 0, 0])
+    with pytest.raises(NotFittedError):
+        encoder.transform(GOOD)
 
 
 def test_bad_weights_get_a_sentence():

@@ -142,6 +142,7 @@ class EntityEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # s
         a category want a buffer that holds several of them. `validation` and `cv` do not apply. Which column is a
         category is judged on the first buffer. Raises InputError for a path or column that is not there.
         """
+        self._forget()
         self._check_settings()
         from unrolled.tables.streaming import ParquetTable, StreamedRows, fit_statistics  # imports PyTorch
 
@@ -149,7 +150,7 @@ class EntityEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # s
         fit_statistics(self, table)
         self._settle_shapes()
         trainer = self._trainer()
-        trainer.tell(*self.describe())
+        trainer.tell(*self._sentences())
         self._keep(trainer, *trainer.train(StreamedRows(table, self.schema_, self.target_), None, trainer.seed))
         return self
 
@@ -196,6 +197,9 @@ class EntityEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # s
     def describe(self) -> list[str]:
         """One sentence a column on how it is taken and why, and one on the target."""
         check_is_fitted(self)
+        return self._sentences()
+
+    def _sentences(self) -> list[str]:
         lines = [_described(field.coding, field.reason, self._dimension(field.coding)) for field in self.schema_.fields]
         log = ", its logarithm learned" if self.log_target_ else ""
         return [*lines, f"target: {self.target_type_}{log}"]
@@ -228,6 +232,7 @@ class EntityEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # s
 
     def _prepare(self, X: Any, y: Any, sample_weight: Any) -> tuple[Job, Encoded]:
         """Everything about a fit but the training: the codings are learned, bad input is refused."""
+        self._forget()
         self._check_settings()
         columns = self._read(X, reset=True)
         rows = len(columns[0])
@@ -259,13 +264,21 @@ class EntityEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # s
         self.target_type_, self.log_target_, self.classes_ = self.target_.kind, self.target_.log, self.target_.classes
 
     def _learn(self, job: Job, validation: NDArray[np.int64] | None) -> None:
-        job.trainer.tell(*self.describe())
+        job.trainer.tell(*self._sentences())
         self._keep(job.trainer, *job.train(np.arange(len(job.target)), validation, job.trainer.seed))
 
     def _keep(self, trainer: Trainer, trained: Trained, interrupted: bool) -> None:
         counts = [coding.counts for coding in self.schema_.codings]
         self.networks_, self.vectors_ = trainer.combine(trained, counts)
         self.interrupted_ = interrupted
+
+    def _forget(self) -> None:
+        """Drop what an earlier fit left, so that a fit that fails leaves an unfitted encoder and not half of two."""
+        for name in [name for name in vars(self) if name.endswith("_") and not name.startswith("_")]:
+            delattr(self, name)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "vectors_")
 
     def _check_settings(self) -> None:
         if self.handle_unknown not in ("embed", "error"):

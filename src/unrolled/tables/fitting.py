@@ -5,6 +5,7 @@ Imports PyTorch, so it is itself imported only while fitting. Left out: what a n
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from collections.abc import Iterator
@@ -144,7 +145,7 @@ def canonical_order(table: Encoded, target: NDArray[Any], weight: NDArray[np.flo
 def _threads(n_jobs: int | None) -> Iterator[None]:
     before = torch.get_num_threads()
     if n_jobs is not None:
-        torch.set_num_threads(n_jobs if n_jobs > 0 else max(1, (torch.get_num_threads() if n_jobs == -1 else 1)))
+        torch.set_num_threads(n_jobs if n_jobs > 0 else os.cpu_count() or 1)
     try:
         yield
     finally:
