@@ -1,4 +1,4 @@
-"""The orthogonal start."""
+"""The start weights of training."""
 
 import math
 
@@ -7,7 +7,7 @@ import torch
 
 from unrolled.learn.networks import RUNGS
 from unrolled.learn.networks.network import CharNetwork
-from unrolled.learn.networks.start import start_orthogonal
+from unrolled.learn.start import start_well
 from unrolled.model.folder import ModelConfig
 
 IDS = torch.arange(8).repeat(3, 2)
@@ -15,7 +15,7 @@ IDS = torch.arange(8).repeat(3, 2)
 
 def started(rung, seed=3):
     network = CharNetwork(ModelConfig(rung, 9, 5, 16, 2))
-    start_orthogonal(network, seed)
+    start_well(network, seed)
     return network
 
 
@@ -45,3 +45,8 @@ def test_the_seed_decides():
     first, again, other = started("lstm"), started("lstm"), started("lstm", seed=4)
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), again.parameters(), strict=True))
     assert not torch.equal(first.layers[0].weight_hh, other.layers[0].weight_hh)
+
+
+def test_the_identity_start_stays():
+    for layer in started("irnn").layers:
+        assert torch.equal(layer.weight_hh, torch.eye(16))
