@@ -78,7 +78,8 @@ def test_a_column_99_percent_empty_that_explains_most_is_kept() -> None:
 
 @pytest.mark.parametrize("order", [["store", "state"], ["state", "store"]])
 def test_store_nested_in_state_keeps_the_store_in_either_order(order: list[str]) -> None:
-    report = examined(nested(np.random.default_rng(0))[[*order, "noise", "y"]])
+    table = nested(np.random.default_rng(0))[[*order, "noise", "y"]]
+    report = examined(table.sample(frac=1, random_state=len(order[0])))  # nor does the order of the rows matter
     assert verdicts(report) == {"store": "keep", "state": "safe to drop", "noise": "safe to drop"}
     store, state = report["store"].evidence, report["state"].evidence
     assert dict(state.replaced_by)["store"] > 0.99
@@ -164,12 +165,13 @@ def test_row_column_and_name_changes_change_nothing_but_names() -> None:
     table = nested(np.random.default_rng(0), 600)
     plain = examined(table)
     assert examined(table).to_dict() | {"seconds": 0} == plain.to_dict() | {"seconds": 0}
-    renamed = examined(table.assign(store=table["store"].map(lambda name: f"{name[::-1]}-shop")))
-    assert verdicts(renamed) == verdicts(plain)
-    assert renamed.full == pytest.approx(plain.full, abs=0.03)
-    swapped = examined(table[["noise", "y", "state", "store"]].sample(frac=1, random_state=1))
-    assert [row.name for row in swapped.rows] == [row.name for row in plain.rows]
-    assert verdicts(swapped) == verdicts(plain)
+    changed = table.assign(store=table["store"].map(lambda name: f"{name[::-1]}-shop"))[
+        ["noise", "y", "state", "store"]
+    ]
+    other = examined(changed)
+    assert [row.name for row in other.rows] == [row.name for row in plain.rows]
+    assert verdicts(other) == verdicts(plain)
+    assert other.full == pytest.approx(plain.full, abs=0.03)
 
 
 def test_the_users_own_splitter_and_groups_are_used() -> None:
@@ -252,7 +254,7 @@ def test_the_cross_fitted_code_of_a_noise_id_says_nothing_about_its_own_row() ->
 def test_the_budget_is_kept_roughly_and_said() -> None:
     random = np.random.default_rng(0)
     table = pd.DataFrame({f"x{i}": random.normal(size=5000) for i in range(9)}).assign(y=random.normal(size=5000))
-    report = examine_columns(table, "y", budget=3.0)
+    report = examine_columns(table, "y", budget=2.0)
     assert report.seconds < 20
     assert report.rounds < report.rounds_asked
     assert report.rows_used < report.rows_total
@@ -326,7 +328,7 @@ CELLS = st.one_of(
 
 
 @given(st.lists(CELLS, min_size=1, max_size=3), st.booleans())
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_small_table_gets_one_row_a_column(cells: list[list[object]], classes: bool) -> None:
     table = pd.DataFrame({f"c{i}": values for i, values in enumerate(cells)})
     y = [*"ab"] * 12 if classes else list(np.arange(24) * 0.7)

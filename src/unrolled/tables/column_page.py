@@ -98,7 +98,7 @@ def column_html(report: ColumnReport) -> str:
     paragraphs = "".join(f"<p>{escape(line)}</p>" for line in summary(report))
     title = f"Columns that predict {report.target}"
     rows = [_html_row(row, report, reach) for row in report.rows]
-    return html_page(title, f"<h1>{escape(title)}</h1>{paragraphs}{html_table(HEAD, rows)}{_legend()}")
+    return html_page(title, f"<h1>{escape(title)}</h1>{paragraphs}{html_table(HEAD, rows, numeric=(4, 5))}{_legend()}")
 
 
 def _reach(row: ColumnRow) -> float:

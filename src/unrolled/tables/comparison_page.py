@@ -138,7 +138,7 @@ def comparison_html(comparison: Comparison) -> str:
     """The comparison as one self-contained HTML page, with the figure where matplotlib is installed."""
     title = f"Did embeddings help to predict {comparison.target}?"
     rows = [_html_row(comparison, model) for model in comparison.models]
-    table = html_table(["Model", *(TITLES[e].capitalize() for e in comparison.encodings)], rows)
+    table = html_table(["Model", *(TITLES[e].capitalize() for e in comparison.encodings)], rows, range(1, 6))
     notes = "".join(f"<li>{escape(note)}</li>" for note in _notes(comparison))
     picture = base64.b64encode(figure_png(comparison)).decode()
     body = (
@@ -175,26 +175,31 @@ def figure(comparison: Comparison) -> Figure:
         assert without is not None
         assert with_them is not None
         _bar(axes, place - 0.2, without, WITHOUT_COLOUR, TITLES[effect.other])
-        _bar(axes, place + 0.2, with_them, WITH_COLOUR, f"{effect.change:+.0%}")
-    axes.set_xticks(range(len(pairs)), [effect.model.replace(" ", "\n") for effect, *_ in pairs])
+        _bar(axes, place + 0.2, with_them, WITH_COLOUR, f"embeddings {100 * effect.change:+.1f} %")
+    axes.set_xticks(range(len(pairs)), [_broken(effect.model) for effect, *_ in pairs])
     axes.set_ylabel(f"{METRICS[comparison.metric].title}\n(lower is better)")
-    handles = [matplotlib_patch(colour) for colour in (WITHOUT_COLOUR, WITH_COLOUR)]
+    handles = [_patch(colour) for colour in (WITHOUT_COLOUR, WITH_COLOUR)]
     axes.legend(handles, ["best without embeddings", "with embeddings"], frameon=False, loc="upper left",
                 bbox_to_anchor=(0, 1.12), ncols=2)  # fmt: skip
     axes.spines[["top", "right"]].set_visible(False)
     return drawn
 
 
-def matplotlib_patch(colour: str) -> Any:
-    """A coloured square for the legend."""
+def _broken(name: str) -> str:
+    """A name over several lines, at its blanks, or within a word before its capitals where it is long."""
+    long = len(name) > 12 and " " not in name
+    return "".join(f"\n{c}" if long and i and c.isupper() else c for i, c in enumerate(name)).replace(" ", "\n")
+
+
+def _patch(colour: str) -> Any:
     return import_extra("matplotlib.patches", "plot").Patch(color=colour)
 
 
 def _bar(axes: Any, place: float, cell: Cell, colour: str, label: str) -> None:
     spread = None if np.isnan(cell.spread) else cell.spread
     axes.bar(place, cell.mean, width=0.38, color=colour, yerr=spread, capsize=3, ecolor="#444")
-    axes.annotate(label, (place, cell.mean + (spread or 0)), (0, 3), textcoords="offset points", ha="center",
-                  fontsize=7)  # fmt: skip
+    axes.text(place, 0.02, label, transform=axes.get_xaxis_transform(), rotation=90, ha="center", va="bottom",
+              color="white" if colour == WITH_COLOUR else "black", fontsize=8)  # fmt: skip
 
 
 def figure_png(comparison: Comparison) -> bytes:

@@ -21,7 +21,7 @@ h1 { font-size: 1.5rem; margin: 0 0 .3rem } p { max-width: 62rem; margin: .4rem 
 .scroll { overflow-x: auto } table { border-collapse: collapse; margin: 1rem 0; width: 100% }
 th { text-align: left; font-weight: 600; border-bottom: 2px solid var(--line); vertical-align: bottom }
 th, td { padding: .45rem .6rem } td { border-bottom: 1px solid var(--line); vertical-align: top }
-.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap }
+.number, th.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap }
 td { font-size: .87rem } .name { font-weight: 600; overflow-wrap: anywhere; min-width: 9rem }
 small { color: var(--soft); display: block; font-weight: 400 }
 .best { background: var(--best); font-weight: 600 } .reason { min-width: 17rem; max-width: 26rem }
@@ -39,14 +39,19 @@ def html_page(title: str, body: str) -> str:
     )
 
 
-def html_table(head: Sequence[str], rows: Iterable[str]) -> str:
-    """A table of headings, which are escaped, and of rows, which are HTML already."""
-    cells = "".join(f"<th>{escape(name)}</th>" for name in head)
+def html_table(head: Sequence[str], rows: Iterable[str], numeric: Sequence[int] = ()) -> str:
+    """A table of headings, which are escaped, and of rows, which are HTML already; `numeric` ones are set right."""
+    cells = "".join(cell_head(name, i in numeric) for i, name in enumerate(head))
     return (
         f'<div class="scroll"><table><thead><tr>{cells}</tr></thead><tbody>\n'
         + "\n".join(rows)
         + ("\n</tbody></table></div>")
     )
+
+
+def cell_head(name: str, right: bool) -> str:
+    """One heading; `name` is escaped."""
+    return f"<th{' class=number' if right else ''}>{escape(name)}</th>"
 
 
 def cell(text: str, kind: str | None = None) -> str:
