@@ -31,7 +31,7 @@ def train(
     machine: Where = Machine(),  # noqa: B008 - frozen
     resume: Annotated[bool, Parameter(negative="")] = False,
     start_from: Annotated[Path | None, Parameter(name="--from")] = None,
-    encoding: str = "utf-8",
+    encoding: str | None = None,
     save_seconds: float = 300.0,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
@@ -48,7 +48,7 @@ def train(
     start_from
         Start from the weights of this run; its vocabulary is extended by new characters.
     encoding
-        Of the text files.
+        Of the text files; UTF-8 if not given.
     save_seconds
         Seconds between checkpoints, beside those at every measurement.
     json

@@ -98,17 +98,18 @@ class Checkpoints:
         Training goes on after a failure: the older checkpoints are still whole, and the next one tries again.
         """
         try:
-            if not is_complete(self.path(step)):
-                write_folder(self.path(step), files)
-            read_folder(self.path(step))
-            self._let_go(best_step)
+            if not self.is_whole(step):
+                self._write(step, files)
         except (OSError, FolderError) as error:
-            reason = error.strerror if isinstance(error, OSError) else f"{error}"
             self.warn(
-                f"the checkpoint of step {step:,} could not be written ({reason}): training goes on, "
+                f"the checkpoint of step {step:,} could not be written ({_reason(error)}): training goes on, "
                 "the one before it is kept, and the next checkpoint tries again"
             )
             return False
+        try:
+            self._let_go(step, best_step)
+        except OSError as error:
+            self.warn(f"an old checkpoint could not be removed ({_reason(error)}): training goes on")
         return True
 
     def newest(self) -> tuple[int, dict[str, bytes]] | None:
@@ -124,8 +125,30 @@ class Checkpoints:
         """Remove what killed processes left half-written."""
         sweep_orphans(self.folder)
 
-    def _let_go(self, best_step: int) -> None:
+    def is_whole(self, step: int) -> bool:
+        """Whether there is a checkpoint of `step`, and every byte of it is as it was written."""
+        try:
+            read_folder(self.path(step))
+        except FolderError:
+            return False
+        return True
+
+    def _write(self, step: int, files: Mapping[str, bytes]) -> None:
+        """Raises OSError, or FolderError when it does not come back as it was written."""
+        path = self.path(step)
+        if path.exists():  # a damaged one, from before the run was taken up at an earlier step
+            remove_folder(path)
+        write_folder(path, files)
+        read_folder(path)
+
+    def _let_go(self, newest: int, best_step: int) -> None:
+        """Remove old checkpoints, and damaged ones of steps to which the run, taken up before them, has yet to come."""
         steps = self.steps()
-        for step in steps[: -self.keep]:
-            if step != best_step:
+        kept = [step for step in steps if step <= newest][-self.keep :]
+        for step in steps:
+            if step not in (*kept, best_step):
                 remove_folder(self.path(step))
+
+
+def _reason(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or f"{error}"

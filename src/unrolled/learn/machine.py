@@ -55,29 +55,31 @@ def running(choice: Choice) -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def choose(machine: Machine, seconds_per_step: Callable[[Choice], float], world_size: int = 1) -> tuple[Choice, float]:
+def choose(machine: Machine, seconds_per_step: Callable[[Choice], float]) -> tuple[Choice, float]:
     """The fastest choice that `machine` allows, and its seconds per step as `seconds_per_step` measured them.
 
     Raises InputError if a device or precision that was asked for is not to be had.
     """
-    device = _device(machine.device)
-    timed = []
-    for choice in _candidates(machine, device, world_size):
+    device = available(machine.device)
+    timed, refused = [], InputError("no precision to try")
+    for choice in _candidates(machine, device):
         try:
             timed.append((seconds_per_step(choice), choice))
-        except (RuntimeError, NotImplementedError) as error:  # a precision that this processor has no kernel for
-            if machine.precision == choice.precision:
-                raise InputError(f"{choice} does not run on this machine: {error}") from None
+        except RuntimeError as error:  # a precision that this processor has no kernel for
+            refused = InputError(f"{choice} does not run on this machine: {error}")
+    if not timed:
+        raise refused
     seconds, best = min(timed, key=lambda item: item[0])
     return best, seconds
 
 
 def describe() -> dict[str, Any]:
     """What exact resumption depends on beside the choice."""
-    return {"torch": torch.__version__, "processor": torch.backends.cpu.get_cpu_capability(), "cores": _cores()}
+    return {"torch": torch.__version__, "processor": torch.backends.cpu.get_cpu_capability(), "cores": cores()}
 
 
-def _device(asked: str) -> str:
+def available(asked: str) -> str:
+    """The device that was asked for, or the best for "auto". Raises InputError if PyTorch does not find it."""
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if asked == "auto":
         return next(name for name in ("cuda", "mps", "cpu") if there[name])
@@ -86,15 +88,15 @@ def _device(asked: str) -> str:
     return asked
 
 
-def _candidates(machine: Machine, device: str, world_size: int) -> list[Choice]:
+def _candidates(machine: Machine, device: str) -> list[Choice]:
     precisions = [machine.precision] if machine.precision != "auto" else ["float32", "bfloat16"]
     if device == "mps" and machine.precision == "auto":
         precisions = ["float32"]
-    most = max(1, _cores() // world_size)
+    most = cores()
     threads = [machine.threads] if machine.threads else sorted({1, most} if device == "cpu" else {most})
     return [Choice(device, precision, count) for precision in precisions for count in threads]
 
 
-def _cores() -> int:
+def cores() -> int:
     """Cores this process may use; hyper-threads count, as the system shows them."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -71,8 +71,17 @@ class Run:
             self.checkpoints.warn(f"the history could not be written ({error.strerror}): training goes on")
 
     def finish(self, files: Mapping[str, bytes]) -> None:
-        """Write the model; only with its manifest, written last, does the run count as finished."""
-        write_into(self.path, files)
+        """Write the model; only with its manifest, written last, does the run count as finished.
+
+        Raises FolderError when the disk refuses: the run can then be finished later, by its checkpoints.
+        """
+        try:
+            write_into(self.path, files)
+        except OSError as error:
+            raise FolderError(
+                f"the model could not be written to {self.path} ({error.strerror}), but its training is kept in the "
+                "checkpoints: make room and run the same again with --resume"
+            ) from None
 
     def discard(self) -> None:
         """Remove the checkpoints of a finished run: its model is all that is needed from here on."""

@@ -9,8 +9,9 @@ Left out: printing (unrolled.cli), and what a step is (learn.text_task).
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,9 +33,18 @@ from unrolled.learn.text_task import TextTask
 from unrolled.model.char_model import CharModel
 from unrolled.model.folder import ModelParts
 from unrolled.text.encoded import EncodedText
+from unrolled.text.vocabulary import Vocabulary
 
 HISTORY_ENTRIES = 200  # training losses kept of a whole run: enough for a curve
 TRAIN_SAMPLE = 100_000  # characters of the training part that are measured at the end
+RELEASE_STEPS = 200
+LONG_MEASUREMENT = 5_000_000  # characters from which on the last measurement is announced
+STATE_FORMAT = 1
+STATE_KEYS = frozenset((
+    "format", "network", "optimizer", "carried", "progress", "plan", "parts", "recipe", "asked", "choice", "world",
+    "machine", "corpus", "vocabulary", "started_from", "sources", "encoding", "history", "embeddings", "best",
+))  # fmt: skip
+"""What a checkpoint of this format holds."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +83,11 @@ class Session:
     save_seconds: float = 300.0
     """Seconds between checkpoints, beside those at every measurement."""
     sources: list[str] = field(default_factory=list)
+    encoding: str = "utf-8"
+    asked: Recipe | None = None
+    """The recipe as it was given; `recipe` is what the text and the model to start from made of it."""
+    started_from: Vocabulary | None = None
+    """The vocabulary of the model that the run was started from."""
     progress: Progress = field(default_factory=Progress)
     history: list[dict[str, Any]] = field(default_factory=list)
     embeddings: list[Tensor] = field(default_factory=list)
@@ -92,6 +107,8 @@ class Session:
             if self.progress.step == 0:
                 self._snapshot()
                 self.save()  # a folder that cannot be written shows at once, not after an hour
+            if self.world.size > 1:
+                self.task.rehearse(self.progress.step)
             for record in fit(self.task, self.optimizer, self.plan, self.progress):
                 self._note(record)
                 stop = self.world.any(bool(interrupt))
@@ -99,6 +116,8 @@ class Session:
                 if record.validation is not None or stop or due:
                     self.save()
                     saved = time.perf_counter()
+                if record.validation is not None or record.step % RELEASE_STEPS == 0:
+                    self.text.release()
                 yield record
                 if stop and record.step < self.plan.steps:
                     self.interrupt = interrupt
@@ -124,6 +143,9 @@ class Session:
         if self.best is not None:
             self.task.network.load_state_dict(self.best)
         start, end = self.task.bounds("train")
+        measured = len(self.task.split.validation) + len(self.task.split.test)
+        if measured > LONG_MEASUREMENT:
+            self.task.warn(f"measuring the best weights on {measured:,} characters")
         with running(self.choice):
             train = self.task.loss(max(start, end - TRAIN_SAMPLE), end)
             validation = self.task.loss(*self.task.bounds("validation"))
@@ -189,7 +211,9 @@ class Session:
         }
 
     def _state(self, carried: list[Tensor]) -> dict[str, Any]:
+        """Keep `STATE_KEYS` in step with it, and count up `STATE_FORMAT` when a key changes its meaning."""
         return {
+            "format": STATE_FORMAT,
             "network": self.task.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "carried": carried,
@@ -197,18 +221,33 @@ class Session:
             "plan": asdict(self.plan),
             "parts": self.task.parts,
             "recipe": self.recipe.to_json(),
+            "asked": (self.asked or self.recipe).to_json(),
             "choice": asdict(self.choice),
             "world": self.world.size,
             "machine": describe(),
             "corpus": self.text.sha256,
             "vocabulary": list(self.text.vocabulary.characters),
+            "started_from": None if self.started_from is None else self.started_from.to_json(),
             "sources": self.sources,
+            "encoding": self.encoding,
             "history": self.history,
             "embeddings": self.embeddings,
+            "best": None if self._best_is_stored() else self.best,
         }
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Take up the state of a checkpoint."""
+    def _best_is_stored(self) -> bool:
+        """Whether the best weights lie in a checkpoint of their own, as they do unless the disk refused it."""
+        step, run = self.progress.best_step, self.run_folder
+        return step == self.progress.step or (run is not None and run.checkpoints.is_whole(step))
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take up the state of a checkpoint. Raises FolderError if it is not that of such a network."""
+        try:
+            self._restore(state)
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError, RuntimeError) as error:
+            raise FolderError(f"the checkpoint does not fit this run: {error}") from error
+
+    def _restore(self, state: Mapping[str, Any]) -> None:
         self.task.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.task.carried = tuple(part[self.task.own_streams] for part in state["carried"]) or None
@@ -216,17 +255,21 @@ class Session:
         self.progress = Progress(**state["progress"])
         self.plan = Plan(**state["plan"])
         self.history, self.embeddings = state["history"], state["embeddings"]
-        self.best = self._stored_best()
+        if self.progress.best_step > 0:
+            self.best = state["best"] or self._stored_best()
 
     def _stored_best(self) -> dict[str, Tensor] | None:
-        """The best weights so far, from their own checkpoint; without one, the present weights must do."""
-        if self.progress.best_step == 0 or self.run_folder is None:
+        """The best weights so far, from their own checkpoint; without one, the next measurement begins anew."""
+        data = self.world.from_main(self._read_best() if self.world.is_main else None)
+        if data is None:
+            self.progress.best, self.progress.best_step = math.inf, 0
             return None
+        return {name: value.to(self.choice.dtype) for name, value in safetensors.torch.load(data).items()}
+
+    def _read_best(self) -> bytes | None:
+        assert self.run_folder is not None
         try:
-            files = read_folder(self.run_folder.checkpoints.path(self.progress.best_step))
+            return read_folder(self.run_folder.checkpoints.path(self.progress.best_step))["model.safetensors"]
         except FolderError as error:
-            self.task.warn(f"{error}: the best weights so far are lost, the present ones take their place")
-            self.progress.best = float("inf")
+            self.task.warn(f"{error}: the best weights so far are lost, the best from here on take their place")
             return None
-        dtype = self.choice.dtype
-        return {name: value.to(dtype) for name, value in safetensors.torch.load(files["model.safetensors"]).items()}

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from unrolled.errors import TrainingError
 from unrolled.learn.evaluate import Loss, evaluate
 from unrolled.learn.networks.network import CharNetwork
 from unrolled.learn.processes import World
@@ -23,6 +24,8 @@ from unrolled.text.windows import Split
 State = tuple[Tensor, ...]
 Autocast = Callable[[], AbstractContextManager[object]]
 """The context of the forward pass: bfloat16 or nothing."""
+MEASURED = 1_000_000
+"""Characters of the validation part that are measured while training, at most; at the end all are."""
 
 
 @dataclass
@@ -46,6 +49,8 @@ class TextTask:
     """Micro-batches of a step; grows when memory runs out."""
     carried: State | None = None
     warn: Callable[[str], None] = field(default=lambda message: None)
+    release: Callable[[], None] = field(default=lambda: None)
+    """Gives back the memory of a text that is mapped from a file."""
 
     @property
     def steps_per_epoch(self) -> int:
@@ -69,21 +74,36 @@ class TextTask:
         return len(self.streams) * (epochs * self.span + min(rest * self.length, self.span))
 
     def backward(self, step: int) -> float:
-        """Gradients of the mean nats of batch `step`; when memory runs out, the same in smaller micro-batches."""
+        """Gradients of the mean nats of batch `step`; when memory runs out, the same in smaller micro-batches.
+
+        Raises TrainingError when not even one stream fits into memory.
+        """
         while True:
             try:
-                return self._backward(step)
-            except (torch.OutOfMemoryError, MemoryError) as error:
-                self._halve(error)
+                loss, self.carried = self._gradients(step, self.forward or self.network)
+                return self.world.mean(loss)
+            except (RuntimeError, MemoryError) as error:
+                if self.world.size > 1 or not _is_out_of_memory(error):
+                    raise  # several processes cannot begin a step anew: see `rehearse`
+                self.halve()
+
+    def rehearse(self, step: int) -> None:
+        """Find out with the other processes in how many parts a step fits into memory: all must make equally many."""
+        while self.world.any(not self._fits(step)):
+            self.halve()
 
     def evaluate(self) -> float:
-        """Nats per character on the validation part, in the precision of training: quick, and good enough to choose."""
+        """Nats per character on the validation part, in the precision of training: quick, and good enough to choose.
+
+        Of a very long part, the first million characters.
+        """
+        start, end = self.bounds("validation")
         with self.autocast():
-            return self.loss(*self.bounds("validation")).nats
+            return self.loss(start, min(end, start + MEASURED)).nats
 
     def loss(self, start: int, end: int) -> Loss:
         """The loss on `ids[start:end]`, in the precision of the weights."""
-        return evaluate(self.network, self.ids, start, end)
+        return evaluate(self.network, self.ids, start, end, world=self.world, release=self.release)
 
     def bounds(self, part: str) -> tuple[int, int]:
         """Where the part `train`, `validation` or `test` begins and ends in the text."""
@@ -91,7 +111,29 @@ class TextTask:
         start = sum(list(lengths.values())[: list(lengths).index(part)])
         return start, start + lengths[part]
 
-    def _backward(self, step: int) -> float:
+    def halve(self) -> None:
+        """Make steps in twice as many parts from here on."""
+        if 2 * self.parts > len(self.streams) // self.world.size:
+            raise TrainingError(
+                "memory ran out, even with one stream at a time: choose a smaller --hidden, --layers or --length"
+            )
+        self.parts *= 2
+        self.network.zero_grad()
+        self.warn(f"memory ran out: each step is now made in {self.parts} parts, with the same update")
+
+    def _fits(self, step: int) -> bool:
+        try:
+            self._gradients(step, self.network)
+        except (RuntimeError, MemoryError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            return False
+        finally:
+            self.network.zero_grad()
+        return True
+
+    def _gradients(self, step: int, forward: nn.Module) -> tuple[float, State]:
+        """Adds gradients, part by part; the mean nats over the streams of this process, and their states."""
         device = self.network.head.weight.device
         offset = step % self.steps_per_epoch * self.length
         read = self.streams[self.own_streams, offset : offset + self.length + 1].astype(np.int64)
@@ -100,17 +142,16 @@ class TextTask:
         self.network.reseed(_mixed(self.seed, step, self.world.rank))
         total, ends = 0.0, []
         for rows in torch.arange(len(inputs), device=device).tensor_split(self.parts):
-            loss, end = self._part(inputs[rows], targets[rows], tuple(part[rows] for part in state))
+            loss, end = self._part(forward, inputs[rows], targets[rows], tuple(part[rows] for part in state))
             share = len(rows) / len(inputs)
             (loss * share).backward()  # type: ignore[no-untyped-call]
             total += float(loss.detach()) * share
             ends.append(end)
-        self.carried = tuple(torch.cat(parts).detach() for parts in zip(*ends, strict=True))
-        return self.world.mean(total)
+        return total, tuple(torch.cat(parts).detach() for parts in zip(*ends, strict=True))
 
-    def _part(self, inputs: Tensor, targets: Tensor, state: State) -> tuple[Tensor, State]:
+    def _part(self, forward: nn.Module, inputs: Tensor, targets: Tensor, state: State) -> tuple[Tensor, State]:
         with self.autocast():
-            logits, end = (self.forward or self.network)(inputs, state)
+            logits, end = forward(inputs, state)
         kept = logits if logits.dtype == torch.float64 else logits.float()
         return nn.functional.cross_entropy(kept.flatten(0, 1), targets.flatten()), end
 
@@ -119,12 +160,11 @@ class TextTask:
             return self.network.initial_state(batch)
         return self.carried
 
-    def _halve(self, error: BaseException) -> None:
-        if 2 * self.parts > len(self.streams) // self.world.size:
-            raise error
-        self.parts *= 2
-        self.network.zero_grad()
-        self.warn(f"memory ran out: each step is now made in {self.parts} parts, with the same update")
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out: PyTorch has a class of error for GPUs, but on a CPU only a sentence."""
+    kinds = (torch.OutOfMemoryError, MemoryError)
+    return isinstance(error, kinds) or "can't allocate memory" in f"{error}" or "ALLOC_FAILED" in f"{error}"
 
 
 def _mixed(seed: int, step: int, rank: int) -> int:

@@ -14,16 +14,23 @@ from typing import Any
 import torch
 from torch import nn
 
-from unrolled.embedding import visible
 from unrolled.errors import InputError, unknown_name
-from unrolled.learn.checkpoint import unpack
 from unrolled.learn.loop import Plan, steps_within
-from unrolled.learn.machine import Choice, choose, describe, running
+from unrolled.learn.machine import Choice, available, choose, cores, running
 from unrolled.learn.networks.dropout import Dropout
 from unrolled.learn.networks.network import CharNetwork
 from unrolled.learn.optim import build_optimizer
 from unrolled.learn.processes import World, world
 from unrolled.learn.recipe import Machine, Recipe
+from unrolled.learn.resume import (
+    check_same_text,
+    resumed_machine,
+    resumed_recipe,
+    start_vocabulary,
+    stored_state,
+    warn_of_differences,
+    with_sizes_of,
+)
 from unrolled.learn.run import Run
 from unrolled.learn.session import Session, Summary
 from unrolled.learn.start import start_well
@@ -32,6 +39,7 @@ from unrolled.model.char_model import CharModel
 from unrolled.model.folder import ModelConfig, ModelParts, read_model
 from unrolled.text.corpus import open_corpus
 from unrolled.text.encoded import EncodedText, encode_corpus
+from unrolled.text.vocabulary import Vocabulary
 from unrolled.text.windows import Split, split, streams
 
 Notice = Callable[[str], None]
@@ -75,42 +83,48 @@ def prepare(
     processes: World | None = None,
     resume: bool = False,
     start_from: str | Path | None = None,
-    encoding: str = "utf-8",
+    encoding: str | None = None,
     save_seconds: float = 300.0,
     notice: Notice = lambda message: None,
     look: Callable[[EncodedText], None] = lambda text: None,
 ) -> Session:
     """Read the text, choose the machine, make the network or take up an unfinished run: a session ready to `run`.
 
-    `resume` goes on with the unfinished run in `out`, or starts one if there is none. `start_from` is a model folder
-    whose weights and sizes are taken, its vocabulary extended by the characters that are new. `notice` is told every
-    choice in a sentence, `look` is shown the text before anything is trained.
+    `resume` goes on with the unfinished run in `out`, or starts one if there is none; texts and settings may then be
+    left out. `start_from` is a model folder whose weights and sizes are taken, its vocabulary extended by the
+    characters that are new. `encoding` is UTF-8 if not given. `notice` is told every choice in a sentence, `look` is
+    shown the text before anything is trained.
     """
     processes = processes or World()
     run = Run(Path(out), resume=resume, warn=notice) if out is not None else None
-    stored = _stored_state(run)
+    stored = stored_state(run, processes)
+    asked = recipe
     if stored is not None:
-        recipe = _resumed_recipe(recipe, Recipe.from_json(stored["recipe"]))
-        sources = sources or stored["sources"]
+        recipe, machine = resumed_recipe(recipe, stored), resumed_machine(machine, stored)
+        asked = Recipe.from_json(stored["asked"])
+        sources, encoding = sources or stored["sources"], encoding or stored["encoding"]
     if recipe.streams % processes.size:
         raise InputError(
             f"{recipe.streams} streams cannot be divided among {processes.size} processes: choose a multiple"
         )
     start = read_model(Path(start_from)) if start_from is not None else None
-    recipe = recipe if start is None else _with_sizes(recipe, start.config)
-    text = _read(sources, recipe, encoding, start, processes)
+    recipe = recipe if start is None else with_sizes_of(recipe, start)
+    known = start_vocabulary(start, stored)
+    text = _read(sources, recipe, encoding or "utf-8", known, processes)
+    if stored is not None:
+        check_same_text(stored, text)
     look(text)
     parts = split(text.ids, recipe.validation, recipe.test)
-    recipe = _fitted(recipe, parts, processes, notice)
+    recipe = recipe if stored is not None else _fitted(recipe, parts, processes, notice)
     setup = _Setup(text, parts, recipe, processes, notice)
     session = setup.session(_network(recipe, text, start), machine, stored)
     if run is not None and processes.is_main:
         run.begin()
     session.run_folder, session.save_seconds = run, save_seconds
-    session.sources = [str(source) for source in sources]
+    session.asked, session.started_from = asked, known
+    session.sources, session.encoding = [str(source) for source in sources], encoding or "utf-8"
     if stored is not None:
-        _check_same_text(stored, text)
-        _warn_of_differences(stored, session, notice)
+        warn_of_differences(stored, session.choice, processes, notice)
         session.restore(stored)
         notice(f"going on from step {session.progress.step:,} of {session.plan.steps:,}")
     return session
@@ -142,28 +156,30 @@ class _Setup:
         cut = streams(self.parts.train, self.recipe.streams)
         return TextTask(
             network, self.text.ids, self.parts, cut, self.recipe.length, self.recipe.seed,
-            self.processes, choice.autocast, warn=self.notice,
+            self.processes, choice.autocast, warn=self.notice, release=self.text.release,
         )  # fmt: skip
 
     def choose(self, network: CharNetwork, machine: Machine, stored: dict[str, Any] | None) -> tuple[Choice, float]:
         """The choice of a resumed run stands; else the fastest. Several processes do not try out: they must agree."""
-        if stored is not None and machine == Machine():
-            choice = Choice(**stored["choice"])
-            return choice, stored["progress"]["seconds"] / max(1, stored["progress"]["step"])
-        if self.processes.size > 1 and machine.precision == "auto":
-            machine = replace(machine, precision="float32")
+        if stored is not None and asdict(machine) == stored["choice"]:
+            available(machine.device)
+            return Choice(**stored["choice"]), stored["progress"]["seconds"] / max(1, stored["progress"]["step"])
+        if self.processes.size > 1:
+            precision = "float32" if machine.precision == "auto" else machine.precision
+            threads = machine.threads or max(1, cores() // self.processes.local_size)
+            machine = replace(machine, precision=precision, threads=threads)
 
         def seconds(choice: Choice) -> float:
             with running(choice):
                 return self.trial(copy.deepcopy(network), choice)
 
-        choice, fastest = choose(machine, seconds, self.processes.size)
+        choice, fastest = choose(machine, seconds)
         return choice, self.processes.mean(fastest)
 
     def trial(self, network: CharNetwork, choice: Choice) -> float:
         """Seconds a step, from a few steps of a copy of the network, alone."""
         task = self.task(network, choice)
-        task = replace(task, world=World(), streams=task.streams[task.own_streams])
+        task = replace(task, world=World(), streams=task.streams[task.own_streams], warn=lambda message: None)
         optimizer = build_optimizer(task.network, self.recipe, World(), _muon_dtype(choice))
 
         def step() -> None:
@@ -187,44 +203,23 @@ def _sorted_settings(settings: dict[str, Any]) -> tuple[Recipe, Machine, dict[st
     return recipe, machine, settings
 
 
-def _stored_state(run: Run | None) -> dict[str, Any] | None:
-    newest = run.checkpoints.newest() if run is not None else None
-    return None if newest is None else unpack(newest[1])
-
-
-def _resumed_recipe(given: Recipe, stored: Recipe) -> Recipe:
-    """The stored recipe; a setting that was given and differs is refused, because the run would not be the same one."""
-    for field in fields(Recipe):
-        wanted, had = getattr(given, field.name), getattr(stored, field.name)
-        if wanted not in (field.default, had):
-            raise InputError(
-                f"this run was started with {field.name} {had}, not {wanted}: leave the setting out to resume, "
-                "or start a new run in another folder"
-            )
-    return stored
-
-
-def _with_sizes(recipe: Recipe, config: ModelConfig) -> Recipe:
-    """`recipe` with the rung and sizes of a trained model."""
-    sizes = {name: getattr(config, name) for name in ("rung", "embedding", "hidden", "layers", "nonlinearity")}
-    return replace(recipe, **sizes)
-
-
 def _read(
-    sources: Sequence[str | Path], recipe: Recipe, encoding: str, start: ModelParts | None, processes: World
+    sources: Sequence[str | Path], recipe: Recipe, encoding: str, known: Vocabulary | None, processes: World
 ) -> EncodedText:
     if not sources:
         raise InputError("no text was given: name files, folders, '-' for standard input, or a named set")
+    if processes.size > 1 and "-" in map(str, sources):
+        raise InputError("standard input can be read by one process alone: give several processes a file")
     corpus = open_corpus(sources, encoding=encoding, lower=recipe.lower)
     if not processes.is_main:
         processes.barrier()  # the main process encodes first; the others find its work in the cache
     text = encode_corpus(corpus, min_count=recipe.min_count)
-    if start is not None:
-        known = set(start.vocabulary.characters)
-        added = [character for character in text.vocabulary.characters if character not in known]
-        text = encode_corpus(corpus, start.vocabulary.extended(added))
+    if known is not None:
+        text = encode_corpus(corpus, known.extended(known.missing(text.vocabulary)))
     if processes.is_main:
         processes.barrier()
+    if processes.any(processes.from_main(text.sha256.encode()) != text.sha256.encode()):
+        raise InputError("the processes do not read the same text: give all of them the same files")
     return text
 
 
@@ -276,33 +271,3 @@ def _plan(recipe: Recipe, task: TextTask, seconds_per_step: float) -> Plan:
     steps = max(1, round(steps))
     every = -(-steps // recipe.evaluations)
     return Plan(steps, warmup=int(recipe.warmup * steps), clip=recipe.clip, evaluate_every=every)
-
-
-def _check_same_text(stored: dict[str, Any], text: EncodedText) -> None:
-    if stored["corpus"] == text.sha256 and stored["vocabulary"] == list(text.vocabulary.characters):
-        return
-    had, has = set(stored["vocabulary"]), set(text.vocabulary.characters)
-    change = "its characters are the same"
-    if had != has:
-        change = f"added: {_listed(has - had)}; missing: {_listed(had - has)}"
-    raise InputError(
-        f"the text is not the one this run was started on ({change}): give the same text to resume, "
-        "or train on from its weights with --from RUN/checkpoints/... in a new folder"
-    )
-
-
-def _listed(characters: set[str]) -> str:
-    shown = " ".join(visible(character) for character in sorted(characters)[:20])
-    return shown + (" ..." if len(characters) > 20 else "") if characters else "none"
-
-
-def _warn_of_differences(stored: dict[str, Any], session: Session, notice: Notice) -> None:
-    """Say which of the things that decide the last bit of a weight are not as they were."""
-    before = stored["machine"] | stored["choice"] | {"processes": stored["world"]}
-    now = describe() | asdict(session.choice) | {"processes": session.world.size}
-    for name in sorted(now):
-        if before.get(name) != now[name]:
-            notice(
-                f"{name} was {before.get(name)} and is now {now[name]}: the run goes on, "
-                "but its weights will not be the same to the last bit as without the interruption"
-            )
