@@ -121,7 +121,7 @@ def best(minutes: float = 10.0) -> dict[str, Any]:
     }  # fmt: skip
 
 
-TEN_MINUTES: dict[str, Any] = {}
+TEN_MINUTES: dict[str, Any] = {"hidden": 448, "dropout": 0.25, "learning_rate": 1.5e-2, "muon_rate": 1.5e-2}
 """What differs from the default recipe."""
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from unrolled.errors import InputError
+from unrolled.learn.allocator import keep_freed_memory
 from unrolled.learn.recipe import Machine
 
 
@@ -44,10 +45,11 @@ class Choice:
 
 @contextmanager
 def running(choice: Choice) -> Iterator[None]:
-    """PyTorch set to `choice`, denormal numbers flushed to zero (they can slow a CPU tenfold); set back afterwards."""
+    """PyTorch set to `choice`, denormals flushed to zero (they can slow a CPU tenfold); set back afterwards."""
     threads = torch.get_num_threads()
     torch.set_num_threads(choice.threads)
     torch.set_flush_denormal(True)
+    keep_freed_memory()
     try:
         yield
     finally:

@@ -24,14 +24,14 @@ class Recipe:
     """The recurrence: three-char, loop, concat, rnn, irnn, gru, lstm or mingru."""
     embedding: int = 64
     """Numbers in the vector of a character."""
-    hidden: int = 384
+    hidden: int = 320
     """Hidden units of a layer."""
     layers: int = 1
     """Recurrent layers, one upon the other."""
     nonlinearity: str | None = None
     """For irnn: tanh (the default) or relu."""
-    dropout: float = 0.1
-    """Share of a layer's outputs set to zero while training."""
+    dropout: float | None = None
+    """Share of a layer's outputs set to zero while training; if not given, by how often the text is read."""
     streams: int = 16
     """Places of the text that are read side by side, each with a state that is carried on."""
     length: int = 64
@@ -42,9 +42,9 @@ class Recipe:
     """Time to train, turned into a number of steps by a short measured trial."""
     optimizer: str = "muon"
     """muon (for the recurrent matrices, with adamw for the rest) or adamw."""
-    learning_rate: float = 1.5e-2
+    learning_rate: float = 2e-2
     """The largest step of adamw."""
-    muon_rate: float = 1.5e-2
+    muon_rate: float = 2e-2
     """The largest step of muon."""
     weight_decay: float = 0.0
     """Decoupled weight decay."""

@@ -147,9 +147,11 @@ class _Setup:
             task.forward = nn.parallel.DistributedDataParallel(task.network)
         optimizer = build_optimizer(task.network, self.recipe, self.processes, _muon_dtype(choice))
         plan = _plan(self.recipe, task, seconds)
+        recipe = _with_dropout(self.recipe, plan.steps / task.steps_per_epoch)
+        network.dropout = _dropout(recipe)
         minutes = plan.steps * seconds / 60
         self.notice(f"{choice}: {plan.steps:,} steps, about {minutes:.1f} minutes by a short trial")
-        return Session(self.recipe, choice, self.text, task, optimizer, plan, self.processes)
+        return Session(recipe, choice, self.text, task, optimizer, plan, self.processes)
 
     def task(self, network: CharNetwork, choice: Choice) -> TextTask:
         network = network.to(choice.device, choice.dtype)
@@ -253,9 +255,16 @@ def _network(recipe: Recipe, text: EncodedText, start: ModelParts | None) -> Cha
     return network
 
 
+def _with_dropout(recipe: Recipe, epochs: float) -> Recipe:
+    """A text read twice is not learned by heart; one that is read more often would be (docs/experiments.md)."""
+    if recipe.dropout is not None:
+        return recipe
+    return replace(recipe, dropout=0.0 if epochs < 3 else 0.2 if epochs < 6 else 0.3)
+
+
 def _dropout(recipe: Recipe) -> Dropout:
     share = recipe.dropout or None
-    return Dropout(between=share if recipe.layers > 1 else None, output=share)
+    return Dropout(between=share if recipe.layers > 1 else None, output=share, same_over_time=True)
 
 
 def _muon_dtype(choice: Choice) -> torch.dtype:
