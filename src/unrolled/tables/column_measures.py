@@ -44,16 +44,19 @@ class Measures:
 
     @property
     def noise(self) -> tuple[float, float]:
-        """Drop costs between these bounds are what a column that tells nothing shows."""
+        """Drop costs between these bounds are what a column that tells nothing shows.
+
+        Alike on both sides of zero: the luck of the full model, which all costs share, enters the effect of a copy with
+        the other sign.
+        """
         effects = np.array([np.mean(effect) for effect in self.copies.values()])
         each = np.array([value for effect in self.copies.values() for value in effect])
         if not len(each):
             return -LEAST_NOISE, LEAST_NOISE
         of_means = effects.std(ddof=1) if len(effects) > 1 else 0.0
         of_rounds = each.std(ddof=1) / np.sqrt(len(self.full)) if len(each) > 1 else 0.0
-        reach = max(2 * max(float(of_means), float(of_rounds)), LEAST_NOISE)
-        centre = float(effects.mean())
-        return min(centre - reach, -LEAST_NOISE), max(centre + reach, LEAST_NOISE)
+        reach = max(abs(float(effects.mean())) + 2 * max(float(of_means), float(of_rounds)), LEAST_NOISE)
+        return -reach, reach
 
 
 def measure(

@@ -54,7 +54,7 @@ def summary(report: ColumnReport) -> list[str]:
         f"A column that tells nothing shows a drop cost between {report.noise[0]:.4f} and {report.noise[1]:.4f} here.",
     ]
     if report.safe:
-        named = ", ".join(report.safe)
+        named = ", ".join(map(visible, report.safe))
         lines.append(f"Together these can go for {report.safe_price + 0.0:.4f}: {named}.")
     lines.append(
         f"Measured with boosted trees on {used} {report.rows_total:,} rows, {rounds}, in {report.seconds:.0f} seconds."
