@@ -5,6 +5,7 @@ Nothing is greyed out: a column that can go is shown as plainly as one that must
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,11 +27,11 @@ HEAD = ("Column", "Verdict", "Drop cost", "Values and target", "Alone", "With ot
 
 def save_report(report: ColumnReport, path: Path) -> None:
     """Write the report to `path`, in the format of its ending; raises InputError for another ending than `ENDINGS`."""
-    makers = {
+    makers: dict[str, Callable[[], bytes]] = {
         ".html": lambda: report.to_html().encode(),
         ".md": lambda: report.to_markdown().encode(),
         ".json": lambda: to_json(report.to_dict()),
-        ".csv": lambda: report.to_frame().to_csv(index=False).encode(),
+        ".csv": lambda: str(report.to_frame().to_csv(index=False)).encode(),
     }
     check_ending(path)
     write_file(path, makers[path.suffix]())
