@@ -56,8 +56,10 @@ class Coding:
         ids[column.missing] = MISSING
         if refuse_unknown and (ids == UNKNOWN).any():
             row = int((ids == UNKNOWN).argmax())
-            raise InputError(f"column {self.name!r}, row {row}: the category {_shown(column.values[row])} was not seen "
-                             "while fitting, and handle_unknown is 'error'")
+            raise InputError(
+                f"column {self.name!r}, row {row}: the category {_shown(column.values[row])} was not seen "
+                "while fitting, and handle_unknown is 'error'"
+            )
         return ids
 
     def with_category(self, value: object, count: int) -> Coding:
@@ -153,8 +155,10 @@ def as_kind(column: Column, kind: Kind) -> Column:
     if column.kind in _NUMERIC and kind in _NUMERIC:
         return Column(column.name, kind, _numeric(column, kind), column.missing)
     value = column.values[~column.missing][0]
-    raise InputError(f"column {column.name!r} was fitted on {NOUNS[kind]}, but now holds {NOUNS[column.kind]}, for "
-                     f"example {_shown(value)}: convert it, because 1, True and '1' are different categories")
+    raise InputError(
+        f"column {column.name!r} was fitted on {NOUNS[kind]}, but now holds {NOUNS[column.kind]}, for "
+        f"example {_shown(value)}: convert it, because 1, True and '1' are different categories"
+    )
 
 
 def _all_missing(column: Column, kind: Kind) -> Column:
@@ -196,8 +200,10 @@ class Scaling:
             column = _all_missing(column, "number")
         if column.kind not in (*_NUMERIC, "boolean"):
             value = column.values[~column.missing][0]
-            raise InputError(f"column {self.name!r} was fitted on numbers, but now holds {NOUNS[column.kind]}, for "
-                             f"example {_shown(value)}")
+            raise InputError(
+                f"column {self.name!r} was fitted on numbers, but now holds {NOUNS[column.kind]}, for "
+                f"example {_shown(value)}"
+            )
         values = np.where(column.missing, self.mean, column.values.astype(np.float64))
         scaled = np.clip((values - self.mean) / self.deviation, -1e6, 1e6)  # float32 must not overflow
         parts = [scaled, column.missing] if self.marks_missing else [scaled]

@@ -131,8 +131,10 @@ def _from_series(name: str, series: nw.Series[Any]) -> Column:
         return Column(name, "string", np.where(missing, "", np.asarray(series.to_numpy(), dtype=object)), missing)
     declared = isinstance(dtype, nw.Categorical | nw.Enum)
     if not (declared or isinstance(dtype, nw.Object | nw.Unknown)):
-        raise ColumnTypeError(f"column {name!r} has the type {dtype}, but strings, numbers, truth values or dates were "
-                              "expected: convert it or leave it out")
+        raise ColumnTypeError(
+            f"column {name!r} has the type {dtype}, but strings, numbers, truth values or dates were "
+            "expected: convert it or leave it out"
+        )
     return _from_objects(name, np.asarray(series.to_numpy(), dtype=object), declared, missing)
 
 
@@ -152,8 +154,9 @@ def _numbers(name: str, values: NDArray[np.float64], missing: NDArray[np.bool_] 
     infinite = np.isinf(values)
     if infinite.any():
         row = int(infinite.argmax())
-        raise InputError(f"column {name!r} holds an infinite number in row {row}: replace infinity by a number or by a "
-                         "missing value")
+        raise InputError(
+            f"column {name!r} holds an infinite number in row {row}: replace infinity by a number or by a missing value"
+        )
     gaps = np.isnan(values)
     return Column(name, "number", values, gaps if missing is None else gaps | missing)
 
@@ -166,8 +169,10 @@ def _as_array(table: Any) -> NDArray[Any]:
     if np.iscomplexobj(array):
         raise InputError("Complex data not supported: give the parts as two columns")
     if array.ndim != 2:
-        raise InputError(f"Expected 2D array, got {array.ndim}D array instead. Reshape your data: one row an example, "
-                         "one column a feature, for example with .reshape(-1, 1)")
+        raise InputError(
+            f"Expected 2D array, got {array.ndim}D array instead. Reshape your data: one row an example, "
+            "one column a feature, for example with .reshape(-1, 1)"
+        )
     rows, width = array.shape
     if width == 0:
         raise InputError(f"0 feature(s) (shape=({rows}, 0)) while a minimum of 1 is required: the table has no column")
@@ -214,8 +219,11 @@ def _from_objects(
 
 def _is_missing(value: object) -> bool:
     # pandas' NA refuses to be a truth value, so it is known by its type and not by comparing it
-    return value is None or type(value).__name__ in ("NAType", "NaTType") or (
-        isinstance(value, float | np.datetime64 | np.floating) and bool(value != value))
+    return (
+        value is None
+        or type(value).__name__ in ("NAType", "NaTType")
+        or (isinstance(value, float | np.datetime64 | np.floating) and bool(value != value))
+    )
 
 
 def _kind_of(name: str, values: NDArray[Any], missing: NDArray[np.bool_]) -> Kind:
@@ -226,8 +234,10 @@ def _kind_of(name: str, values: NDArray[Any], missing: NDArray[np.bool_]) -> Kin
         return "number"
     if len(first) > 1:
         (kind, value), (other, second) = list(first.items())[:2]
-        raise InputError(f"column {name!r} mixes {NOUNS[kind]} and {NOUNS[other]}, for example {value!r} and "
-                         f"{second!r}: give all its values one type")
+        raise InputError(
+            f"column {name!r} mixes {NOUNS[kind]} and {NOUNS[other]}, for example {value!r} and "
+            f"{second!r}: give all its values one type"
+        )
     return next(iter(first), "string")
 
 
@@ -238,5 +248,7 @@ def _kind_of_value(name: str, value: object) -> Kind:
     for types, kind in known:
         if isinstance(value, types):
             return kind
-    raise ColumnTypeError(f"column {name!r}: a category argument must be a string, a truth value, a date or a number, "
-                          f"not {type(value).__name__} {value!r}"[:300])
+    raise ColumnTypeError(
+        f"column {name!r}: a category argument must be a string, a truth value, a date or a number, "
+        f"not {type(value).__name__} {value!r}"[:300]
+    )

@@ -78,8 +78,10 @@ def folds(cv: Any, y: Any, groups: Any, classes: bool, seed: int) -> list[tuple[
     pairs = [(np.asarray(train, dtype=np.int64), np.asarray(test, dtype=np.int64)) for train, test in pairs]
     held = np.bincount(np.concatenate([test for _, test in pairs]), minlength=rows)
     if held.max() > 1:
-        raise InputError(f"cv holds row {held.argmax()} out {held.max()} times, but one vector a row is wanted: give a "
-                         "splitter whose held-out parts do not overlap")
+        raise InputError(
+            f"cv holds row {held.argmax()} out {held.max()} times, but one vector a row is wanted: give a "
+            "splitter whose held-out parts do not overlap"
+        )
     return pairs
 
 

@@ -164,8 +164,11 @@ def _infer(y: NDArray[Any]) -> str:
     if len(values) == 2:
         return "binary"
     if len(values) <= FEW_VALUES and len(values) < len(y) / 2 and (values % 1 == 0).all():
-        warnings.warn(f"the target holds whole numbers with {len(values)} values and is taken as a number; if these "
-                      "are class codes pass target_type='multiclass', else target_type='continuous'", stacklevel=5)
+        warnings.warn(
+            f"the target holds whole numbers with {len(values)} values and is taken as a number; if these "
+            "are class codes pass target_type='multiclass', else target_type='continuous'",
+            stacklevel=5,
+        )
     return "continuous"
 
 
