@@ -10,13 +10,16 @@ demo: $(STAMP)
 	$(VENV)/bin/unrolled demo
 
 test: $(STAMP)
-	$(RUN) -m pytest
+	$(RUN) -m pytest --numprocesses 2
 
 soak: $(STAMP)
 	$(RUN) -m pytest -m soak --timeout 14400
 
 bench: $(VENV)/.bench
 	$(RUN) -m benchmarks
+
+docs: $(VENV)/.docs
+	$(VENV)/bin/sphinx-build --fail-on-warning --keep-going docs docs/_build
 
 lint: $(STAMP)
 	$(VENV)/bin/ruff check
@@ -29,6 +32,10 @@ $(STAMP): pyproject.toml
 	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install --quiet --disable-pip-version-check torch==2.13.0
 	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@
+
+$(VENV)/.docs: $(STAMP)
+	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
 	touch $@
 
 $(VENV)/.bench: $(STAMP)

@@ -109,6 +109,10 @@ class Drawing:
             f"{shapes}\n</svg>\n"
         )
 
+    def _repr_svg_(self) -> str:
+        """What a notebook shows of the drawing."""
+        return self.to_svg()
+
     def save(self, path: str | Path) -> None:
         """Write the drawing as .svg or .png (this one needs matplotlib)."""
         path = Path(path)

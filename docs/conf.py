@@ -1,0 +1,23 @@
+"""How Sphinx makes pages of this folder: `make docs`.
+
+The lesson is run while it is built, and a cell that fails stops the build.
+"""
+
+from unrolled import __version__
+
+project = "unrolled"
+author = "the authors of unrolled"
+release = version = __version__
+
+extensions = ["myst_nb"]
+exclude_patterns = ["_build"]
+
+nb_execution_mode = "cache"  # a page is run again only when its code has changed
+nb_execution_in_temp = True  # what a page writes does not land in docs/
+nb_execution_timeout = 300
+nb_execution_raise_on_error = True
+nb_merge_streams = True
+
+html_theme = "sphinx_book_theme"
+html_title = "unrolled"
+html_theme_options = {"show_toc_level": 2, "use_download_button": False, "use_fullscreen_button": False}

@@ -1,0 +1,75 @@
+"""Every page of the lesson runs from top to bottom, shows a diagram and a plot, and ends with a thing to try."""
+
+import ast
+import io
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from matplotlib.figure import Figure
+
+from unrolled.look.drawing import Drawing
+
+LESSON = Path(__file__).parents[2] / "docs" / "lesson"
+PAGES = sorted(LESSON.glob("*.md"))
+CELL = re.compile(r"^```\{code-cell\} python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def cells_of(page):
+    return CELL.findall(page.read_text("utf-8"))
+
+
+def run_cell(code, namespace):
+    """Run a cell as a notebook does; returns the value of its last line if that is an expression."""
+    tree = ast.parse(code)
+    last = tree.body.pop() if isinstance(tree.body[-1], ast.Expr) else None
+    exec(compile(tree, "<cell>", "exec"), namespace)
+    return eval(compile(ast.Expression(last.value), "<cell>", "eval"), namespace) if last else None
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_a_page_runs_and_shows_a_diagram_and_a_plot(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    namespace, shown = {"__name__": "__main__"}, []
+    with torch.random.fork_rng():
+        for code in cells_of(page):
+            shown.append(run_cell(code, namespace))
+    drawings = [value for value in shown if isinstance(value, Drawing)]
+    figures = [value for value in shown if isinstance(value, Figure)]
+    assert drawings
+    assert all(drawing._repr_svg_().startswith("<svg") for drawing in drawings)
+    assert figures
+    for figure in figures:
+        figure.savefig(io.BytesIO())
+    assert "assert" in "".join(cells_of(page))
+
+
+def test_there_are_five_pages_in_order():
+    assert [page.name[0] for page in PAGES] == list("12345")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_a_page_is_made_for_execution_and_ends_with_a_thing_to_try(page):
+    text = page.read_text("utf-8")
+    assert text.startswith("---\nfile_format: mystnb\nkernelspec:\n  name: python3\n---\n")
+    assert text.count("```{code-cell}") == len(cells_of(page))  # none escapes the test above
+    assert re.findall("^## (.*)$", text, re.MULTILINE)[-1] == "A thing to try"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_links_between_pages_lead_somewhere(page):
+    prose = CELL.sub("", page.read_text("utf-8"))
+    for target in re.findall(r"\]\((?!http)([^)#]+)", prose):
+        assert (page.parent / target).exists(), target
+
+
+def test_a_failing_cell_fails():
+    with pytest.raises(AssertionError):
+        run_cell("x = 1\nassert x == 2", {})
+
+
+def test_a_cell_shows_its_last_expression():
+    assert run_cell("x = 20\nx + 1", {}) == 21
+    assert run_cell("x = 20", {}) is None
