@@ -22,6 +22,8 @@ from unrolled.files import from_json, is_complete, read_folder, remove_folder, s
 
 STATE, TENSORS = "state.json", "state.safetensors"
 _TENSOR = "$tensor"  # in the JSON, {"$tensor": name} stands where a tensor was
+_FLOAT = "$float"  # and {"$float": "inf"} for the numbers that JSON lacks
+_ODD_NUMBERS = ("inf", "-inf", "nan")
 
 
 def pack(state: Mapping[str, Any]) -> dict[str, bytes]:
@@ -33,14 +35,16 @@ def pack(state: Mapping[str, Any]) -> dict[str, bytes]:
 
 def unpack(files: Mapping[str, bytes]) -> dict[str, Any]:
     """What was packed; tuples come back as lists. Raises FolderError if the two files do not belong together."""
+    for name in (STATE, TENSORS):
+        if name not in files:
+            raise FolderError(f"the checkpoint is damaged: {name} is missing")
     try:
         tensors = safetensors.torch.load(files[TENSORS])
-        state = _put_tensors(from_json(files[STATE], STATE), tensors)
-    except KeyError as error:
-        raise FolderError(f"the checkpoint is damaged: {error.args[0]} is missing") from None
-    except SafetensorError as error:
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:  # KeyError: a type of number torch lacks
         raise FolderError(f"the checkpoint is damaged: {TENSORS}: {error}") from None
-    assert isinstance(state, dict)
+    state = {key: _put_tensors(item, tensors) for key, item in from_json(files[STATE], STATE).items()}
+    if tensors:
+        raise FolderError(f"the checkpoint is damaged: {STATE} does not name the tensor {min(tensors)!r}")
     return state
 
 
@@ -50,24 +54,43 @@ def _take_tensors(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
         return {_TENSOR: name}
     if isinstance(value, Mapping):
         assert all(isinstance(key, str) for key in value), "JSON keys are strings"
-        return {key: _take_tensors(item, f"{name}/{key}", tensors) for key, item in value.items()}
+        assert not {_TENSOR, _FLOAT} & set(value), "these names stand for something else"
+        return {key: _take_tensors(item, f"{name}/{_escaped(key)}", tensors) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_take_tensors(item, f"{name}/{i}", tensors) for i, item in enumerate(value)]
     if isinstance(value, float) and not math.isfinite(value):
-        return {"$float": repr(value)}  # JSON has no such numbers
+        return {_FLOAT: repr(value)}
     return value
 
 
-def _put_tensors(value: Any, tensors: Mapping[str, Tensor]) -> Any:
+def _escaped(key: str) -> str:
+    return key.replace("~", "~0").replace("/", "~1")  # as in a JSON pointer: no two places share a name
+
+
+def _put_tensors(value: Any, tensors: dict[str, Tensor]) -> Any:
+    """`value` with the tensors in their places again, taken out of `tensors`."""
     if isinstance(value, dict):
-        if set(value) == {_TENSOR}:
-            return tensors[value[_TENSOR]]
-        if set(value) == {"$float"}:
-            return float(value["$float"])
+        if _TENSOR in value:
+            return _taken(value, tensors)
+        if _FLOAT in value:
+            return _number(value)
         return {key: _put_tensors(item, tensors) for key, item in value.items()}
     if isinstance(value, list):
         return [_put_tensors(item, tensors) for item in value]
     return value
+
+
+def _taken(value: dict[str, Any], tensors: dict[str, Tensor]) -> Tensor:
+    name = value[_TENSOR]
+    if len(value) > 1 or not isinstance(name, str) or name not in tensors:
+        raise FolderError(f"the checkpoint is damaged: {STATE} names a tensor {name!r} that is not in {TENSORS}")
+    return tensors.pop(name)
+
+
+def _number(value: dict[str, Any]) -> float:
+    if len(value) > 1 or value[_FLOAT] not in _ODD_NUMBERS:
+        raise FolderError(f"the checkpoint is damaged: {STATE} holds {value!r}, which is no number")
+    return float(value[_FLOAT])
 
 
 @dataclass
