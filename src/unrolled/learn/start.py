@@ -15,11 +15,16 @@ from unrolled.learn.networks.lstm import Lstm
 from unrolled.learn.networks.network import CharNetwork
 from unrolled.learn.networks.recurrence import Recurrence
 
+EMBEDDING_SCALE = 0.1
+"""Of torch.nn's start. What a short training adds to a vector must outweigh what it began with, or a picture of the
+vectors shows noise: the first component explains 14 % instead of 5 %, at no loss that could be told from chance."""
+
 
 @torch.no_grad()
 def start_well(network: CharNetwork, seed: int) -> None:
     """Give `network` its start weights, a function of `seed`; the identity start of `irnn` stays."""
     generator = torch.Generator().manual_seed(seed)
+    network.embedding.weight.mul_(EMBEDDING_SCALE)
     nn.init.zeros_(network.head.weight)
     nn.init.zeros_(network.head.bias)
     for layer in network.layers:

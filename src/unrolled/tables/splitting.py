@@ -58,7 +58,7 @@ def auto_folds(codes: NDArray[np.int32], schema: Schema) -> int | None:
     """Folds of cv="auto": 5 where a column has fewer than 10 rows a category on average, else none.
 
     Measured (docs/experiments.md): with 3 rows a category a vector remembers its own rows' targets, and a model that is
-    given such vectors trusts them far too much; out-of-fold vectors cure that. With hundreds of rows they cost five
+    given such vectors trusts them far too much; out-of-fold vectors cure that. With fifty they cost five
     more fits and bring nothing.
     """
     scarce = any(coding.counts.sum() < ROWS_ENOUGH * (coding.rows - len(SPECIAL)) for coding in schema.codings)
