@@ -128,7 +128,8 @@ class Rerun:
         """Train through all phases, yielding every step."""
         task = self._task()
         parameters = list(task.network.parameters())
-        adam = AdamW(parameters, 0.0, self.experiment.weight_decay, betas=(0.9, 0.999))
+        # Decoupled, the lesson's decay would be next to nothing, and its LSTM never leaves the unigram loss.
+        adam = AdamW(parameters, 0.0, self.experiment.weight_decay, betas=(0.9, 0.999), decoupled=False)
         optimizer = Optimizers(task.network, {"adam": adam})
         done = 0
         for phase in self.experiment.phases:

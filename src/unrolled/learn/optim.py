@@ -95,7 +95,10 @@ class Muon:
 
 
 class AdamW:
-    """torch.optim.AdamW, with a state of named tensors."""
+    """torch.optim.AdamW, with a state of named tensors.
+
+    With `decoupled=False` it is torch.optim.Adam, whose decay is added to the gradient and scaled like it.
+    """
 
     def __init__(
         self,
@@ -103,9 +106,12 @@ class AdamW:
         learning_rate: float,
         weight_decay: float = 0.0,
         betas: tuple[float, float] = (0.9, 0.99),
+        *,
+        decoupled: bool = True,
     ) -> None:
         self.learning_rate = learning_rate
-        self.inner = torch.optim.AdamW(parameters, learning_rate, betas=betas, weight_decay=weight_decay)
+        kind = torch.optim.AdamW if decoupled else torch.optim.Adam
+        self.inner = kind(parameters, learning_rate, betas=betas, weight_decay=weight_decay)
 
     def step(self, factor: float) -> None:
         """One step at `learning_rate * factor`."""
