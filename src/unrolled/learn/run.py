@@ -5,14 +5,14 @@ Left out: what is in a checkpoint (learn.session) and how it is packed (learn.ch
 
 from __future__ import annotations
 
+import contextlib
 import json
-import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from unrolled.errors import FolderError
-from unrolled.files import is_complete, sweep_orphans, write_file, write_into
+from unrolled.files import is_complete, remove_folder, sweep_orphans, write_file, write_into
 from unrolled.learn.checkpoint import Checkpoints
 
 HISTORY = "history.jsonl"
@@ -85,4 +85,5 @@ class Run:
 
     def discard(self) -> None:
         """Remove the checkpoints of a finished run: its model is all that is needed from here on."""
-        shutil.rmtree(self.checkpoints.folder, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            remove_folder(self.checkpoints.folder)  # renamed first: killed here, no checkpoint is left half removed
