@@ -20,4 +20,10 @@ nb_merge_streams = True
 
 html_theme = "sphinx_book_theme"
 html_title = "unrolled"
-html_theme_options = {"show_toc_level": 2, "use_download_button": False, "use_fullscreen_button": False}
+html_static_path = ["_static"]
+html_css_files = ["pages.css"]
+html_theme_options = {
+    "secondary_sidebar_items": [],  # its place is needed for wide pictures
+    "use_download_button": False,
+    "use_fullscreen_button": False,
+}

@@ -49,6 +49,7 @@ def figure(width: float, height: float, columns: int = 1, rows: int = 1) -> tupl
     axes = made.subplots(rows, columns, squeeze=False).ravel().tolist()
     for axis in axes:
         dress(axis)
+    made._repr_svg_ = lambda: rendered(made, ".svg").decode()  # type: ignore[attr-defined]  # so that notebooks show it
     return made, axes
 
 
@@ -72,10 +73,14 @@ def entitle(picture: Figure, title: str | None) -> None:
 def save(picture: Figure, path: str | Path, dpi: int = 150) -> None:
     """Write a matplotlib figure as .png or .svg (text as outlines, so it looks the same without our fonts)."""
     path = Path(path)
-    suffix = check_type(path, STILL)
+    write_picture(path, rendered(picture, check_type(path, STILL), dpi))
+
+
+def rendered(picture: Figure, suffix: str, dpi: int = 150) -> bytes:
+    """A matplotlib figure as the bytes of a .png or .svg file."""
     data = io.BytesIO()
     picture.savefig(data, format=suffix[1:], dpi=dpi, metadata={"Date": None} if suffix == ".svg" else None)
-    write_picture(path, data.getvalue())
+    return data.getvalue()
 
 
 def write_picture(path: Path, data: bytes) -> None:
