@@ -12,7 +12,7 @@ release = version = __version__
 extensions = ["myst_nb"]
 exclude_patterns = ["_build"]
 
-nb_execution_mode = "cache"  # a page is run again only when its code has changed
+nb_execution_mode = "force"  # always: a change of the library changes what a page shows
 nb_execution_in_temp = True  # what a page writes does not land in docs/
 nb_execution_timeout = 300
 nb_execution_raise_on_error = True
