@@ -24,6 +24,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Sampler, TensorDataset
 
+from benchmarks.texts import text as find
 from unrolled.learn.allocator import keep_freed_memory
 from unrolled.learn.networks.network import CharNetwork
 from unrolled.model.folder import ModelConfig
@@ -138,12 +139,12 @@ def matmul_rate(seconds: float = 0.05) -> float:
     return max(rate(BATCH, HIDDEN, HIDDEN), rate(1024, 1024, 1024))
 
 
-def main(batches: int = 200, text: str = "nietzsche", threads: int | None = None) -> dict[str, Any]:
+def main(batches: int = 200, text: str | None = None, threads: int | None = None) -> dict[str, Any]:
     """Run both sides in turns; seconds are sums over their turns, the rate the median of those measured between."""
     torch.set_num_threads(threads or os.cpu_count() or 1)
     torch.set_flush_denormal(True)
     keep_freed_memory()  # for both sides: it belongs to the process
-    encoded = encode_corpus(open_corpus([text]))
+    encoded = encode_corpus(open_corpus([text or find("nietzsche")]))
     inputs, targets = windows(encoded.ids, SIZE, 1, 1)
     order = np.random.default_rng(0).permutation(len(inputs))[: min(WINDOWS, batches * BATCH)]
     batches = len(order) // BATCH
@@ -194,6 +195,6 @@ def _result(
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--batches", type=int, default=200, help="batches of the epoch's 937 to run")
-    parser.add_argument("--text", default="nietzsche", help="a file, or the name of a set")
+    parser.add_argument("--text", help="a file, or the name of a set; nietzsche if not given")
     parser.add_argument("--threads", type=int)
     print(json.dumps(main(**vars(parser.parse_args())), indent=2))
