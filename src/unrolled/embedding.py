@@ -33,6 +33,17 @@ def _visible(c: str) -> str:
     return _VISIBLE.get(c) or (c if c.isprintable() and c not in _TAKEN else f"\\u{ord(c):04x}")
 
 
+def rotation_onto(rows: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The orthogonal matrix R that brings `rows @ R` nearest to `target`: orthogonal Procrustes (Schönemann 1966).
+
+    `target` is (row, dimension), both centred by the caller; `rows` (..., row, dimension) gives one matrix for each
+    leading index, (..., dimension, dimension).
+    """
+    left, _, right = np.linalg.svd(rows.swapaxes(-1, -2) @ target)
+    turned: NDArray[np.float64] = left @ right
+    return turned
+
+
 @dataclass(frozen=True)
 class Projection:
     """Rows of an embedding in the plane or space of its main components."""
@@ -111,8 +122,8 @@ class EmbeddingTable:
     def aligned(self, other: EmbeddingTable) -> EmbeddingTable:
         """These vectors, turned and moved as a whole to lie as near as possible to those of the same names in `other`.
 
-        Orthogonal Procrustes (Schönemann 1966): distances between the vectors stay what they are. Raises InputError
-        where the dimensions differ or no name is shared.
+        Distances between the vectors stay what they are. Raises InputError where the dimensions differ or no name is
+        shared.
         """
         shared = [name for name in self.names if name in set(other.names)]
         if self.vectors.shape[1] != other.vectors.shape[1] or not shared:
@@ -122,8 +133,8 @@ class EmbeddingTable:
             )
         here = self.vectors[[self._row(name) for name in shared]].astype(np.float64)
         there = other.vectors[[other._row(name) for name in shared]].astype(np.float64)
-        u, _, v = np.linalg.svd((here - here.mean(0)).T @ (there - there.mean(0)))
-        turned = (self.vectors - here.mean(0)) @ (u @ v) + there.mean(0)
+        rotation = rotation_onto(here - here.mean(0), there - there.mean(0))
+        turned = (self.vectors - here.mean(0)) @ rotation + there.mean(0)
         return EmbeddingTable(self.names, turned.astype(np.float32), self.facts)
 
     def to_csv(self, path: str | Path) -> None:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from unrolled.embedding import rotation_onto
+
 ROUNDS = 5
 NEIGHBOURS = 5
 
@@ -46,20 +48,13 @@ def align(tables: NDArray[np.floating], shared: NDArray[np.bool_], reference: Ar
     rows = rows - centres[:, None]
     if reference is not None:
         middle = reference[shared].mean(axis=0)
-        rotations = rotations_onto(rows, reference[shared] - middle)
+        rotations = rotation_onto(rows, reference[shared] - middle)
         return Alignment(centres - middle @ rotations.swapaxes(1, 2), rotations)  # so that the centre lands on its own
     middle = rows[0]
     for _ in range(ROUNDS):
-        rotations = rotations_onto(rows, middle)
+        rotations = rotation_onto(rows, middle)
         middle = (rows @ rotations).mean(axis=0)
     return Alignment(centres, rotations)
-
-
-def rotations_onto(rows: Array, target: Array) -> Array:
-    """The orthogonal matrices that bring (network, row, dimension) nearest to `target` (row, dimension)."""
-    left, _, right = np.linalg.svd(rows.swapaxes(1, 2) @ target)
-    turned: Array = left @ right
-    return turned
 
 
 def spread(aligned: Array) -> Array:
