@@ -59,9 +59,7 @@ def session_of(text, recipe, machine=FLOAT64, out=None, start=None):
     session = prepare([text], out, Recipe.from_json(recipe), machine, save_seconds=0.0)
     if start is not None:
         weights = safetensors.torch.load_file(GOLDEN / f"start_{start}.safetensors")
-        session.task.network.load_state_dict(
-            {name: value.to(machine_dtype(session)) for name, value in weights.items()}
-        )
+        session.task.network.load_state_dict(weights)
     return session
 
 
