@@ -64,7 +64,7 @@ def test_agree_shows_a_table_from_arguments_and_a_file(capsys, run, tmp_path):
     lines = tmp_path / "pairs.txt"
     lines.write_text("# pairs\nab{a|b}c[a|b]c\n\na[c|d] \n".replace("] ", "]"))
     shown = lines_of(capsys, "look", "agree", run, "abc[a|d]", "--file", lines)
-    assert len(shown.splitlines()) == 1 + 1 + 2 + 1 + 1
+    assert len(shown.splitlines()) == 1 + 1 + 2 + 1 + 2
     found = json_of(capsys, "look", "agree", run, "abc[a|d]")
     assert found["agreements"][0]["preferred"] == "a"
 
@@ -111,6 +111,12 @@ def test_lab_shows_where_each_rung_stands(capsys, tmp_path):
         (("agree", "RUN", "no choice"), "line 1 needs one choice"),
         (("agree", "RUN", "a[z|b]"), "'z'"),
         (("agree", "RUN"), "no line has a choice"),
+        (("agree", "RUN", "--text", "FILE"), "give it with --cue"),
+        (("agree", "RUN", "a[b|c]", "--text", "FILE", "--cue", "a|b"), "without lines"),
+        (("agree", "RUN", "--text", "FILE", "--cue", "a"), "'a', but two or more different words"),
+        (("agree", "RUN", "--text", "FILE", "--cue", "a|b", "--choice", "he"), "'he', but two or more"),
+        (("agree", "RUN", "--text", "FILE", "--cue", "xx|yy"), "stands within 200 characters"),
+        (("agree", "RUN", "--file", "nowhere.txt"), "nowhere.txt does not exist"),
         (("units", "RUN", "FILE", "--unit", "99"), "no unit 99"),
         (("units", "RUN", "FILE", "--unit", "0", "--out", "unit.png"), "'.png'"),
         (("units", "RUN", "STRANGE"), "needs 2,000"),
@@ -156,3 +162,10 @@ def test_agreement_follows_the_cue_at_the_command_line(capsys, tmp_path):
     found = json_of(capsys, "look", "agree", folder, "{xa|yb}[c|d]")["agreements"]
     assert [one["preferred"] for one in found] == ["c", "d"]
     assert np.sum(found[0]["shares"]) == pytest.approx(1)
+    places = tmp_path / "places.txt"
+    places.write_text("xa c. yb d. " * 40)
+    options = ("--text", places, "--cue", "xa|yb", "--choice", "c|d", "--places", 20)
+    assert "'.'" in lines_of(capsys, "look", "agree", folder, *options, code=1)  # a character it never saw
+    places.write_text("xa c yb d " * 40)
+    assert "20 places" in lines_of(capsys, "look", "agree", folder, *options)
+    assert len(json_of(capsys, "look", "agree", folder, *options)["shifts"]) == 20

@@ -51,7 +51,7 @@ LOOK_COMMANDS = {
     "diagram": Command("pictures:diagram", "The network, unrolled over a text.", "look diagram lstm --out lstm.svg"),
     "memory": Command("look:memory", "How far back predictions still depend on the text.", "look memory run book.txt"),
     "agree": Command(
-        "look:agree",
+        "agree:agree",
         "Which of several continuations a network expects.",
         'look agree run "The man said that [he|she|it]"',
     ),

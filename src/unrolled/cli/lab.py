@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import median_low
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
@@ -13,7 +14,7 @@ from unrolled.cli.showing import check_picture, print_table, save_picture
 from unrolled.errors import InputError
 
 if TYPE_CHECKING:
-    from unrolled.look.lab import LabResult
+    from unrolled.look.lab import LabCurve, LabResult
 
 Flag = Parameter(negative="")
 
@@ -29,6 +30,8 @@ def lab(
     learning_rate: float = 3e-3,
     clip: float = 1.0,
     seed: int = 0,
+    repeats: int = 1,
+    until_failure: Annotated[bool, Flag] = False,
     out: Path | None = None,
     json: Annotated[bool, Flag] = False,
 ) -> None:
@@ -54,6 +57,10 @@ def lab(
         Largest norm of a gradient.
     seed
         Decides the first weights and the sequences.
+    repeats
+        How often each rung is trained at each length, every time from another seed.
+    until_failure
+        Try a rung at no length beyond the first that it fails at.
     out
         A picture of the curves, .png or .svg.
     json
@@ -64,7 +71,7 @@ def lab(
 
     check_picture(out)
     lengths = tuple(_whole(number, "--length") for number in length.split(","))
-    settings = LabSettings(lengths, hidden, steps, batch, learning_rate, clip, seed)
+    settings = LabSettings(lengths, hidden, steps, batch, learning_rate, clip, seed, repeats)
     console = messages()
     with console.status(task) as status:
         result = run_lab(
@@ -72,6 +79,7 @@ def lab(
             [name.strip() for name in rung.split(",")],
             settings,
             lambda label, at, step, loss: status.update(f"{label}, length {at}: step {step:,}, loss {loss:.4f}"),
+            until_failure=until_failure,
         )
     if out:
         save_picture(draw_lab(result), out)
@@ -89,18 +97,32 @@ def _whole(number: str, name: str) -> int:
 
 
 def _print_lab(result: LabResult) -> None:
-    settings, by_label = result.settings, dict[str, list[str]]()
-    for curve in result.curves:
-        by_label.setdefault(curve.contestant.label, []).append(
-            _outcome(curve.solved_at, curve.diverged_at, curve.losses)
-        )
-    rows = [(label, *outcomes) for label, outcomes in by_label.items()]
+    lengths, repeats = sorted(result.settings.lengths), result.settings.repeats
+    rows = [
+        (label, *(_outcome(result.at(label, n)) for n in lengths), f"{result.fails_at(label) or 'none of these'}")
+        for label in result.labels
+    ]
     print(f"{result.task}: {result.measure}; {result.baseline:.4f} is {result.baseline_meaning}")
-    print_table(("length", *(f"{length}" for length in settings.lengths)), rows)
-    print(f"step at which it was solved, or the last loss after {settings.steps:,} steps")
+    print_table(("length", *map(str, lengths), "fails at"), rows)
+    after = f"after {result.settings.steps:,} steps"
+    if repeats == 1:
+        print(f"step at which it was solved, or the last loss {after}")
+    else:
+        print(
+            f"how many of {repeats} trainings solved it and the middle one's step, or the middle loss {after}; a rung"
+        )
+        print("rung fails at the first length that at least half of its trainings did not solve")
 
 
-def _outcome(solved: int | None, diverged: int | None, losses: Sequence[float]) -> str:
-    if solved is not None:
-        return f"solved at {solved}"
-    return f"diverged at {diverged}" if diverged is not None else f"{losses[-1]:.4f}"
+def _outcome(curves: Sequence[LabCurve]) -> str:
+    """What came of one rung at one length: of one training, or of several from different seeds."""
+    if not curves:
+        return "-"
+    solved = [curve.solved_at for curve in curves if curve.solved_at is not None]
+    diverged = [curve.diverged_at for curve in curves if curve.diverged_at is not None]
+    count = f"{len(solved)} of {len(curves)}: " if len(curves) > 1 else ""
+    if solved:
+        return f"{count}{'' if count else 'solved at '}{median_low(solved)}"
+    if len(diverged) > len(curves) / 2:
+        return f"{count}diverged at {median_low(diverged)}"
+    return f"{count}{median_low(curve.losses[-1] for curve in curves if curve.losses):.4f}"

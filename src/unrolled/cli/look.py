@@ -1,16 +1,15 @@
-"""`unrolled look memory|agree|units|state`: what a network remembers, and what its units do."""
+"""`unrolled look memory|units|state`: what a network remembers, and what its units do."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from unrolled.cli.output import fail, messages, print_json, results
-from unrolled.cli.showing import check_picture, print_table, save_picture
+from unrolled.cli.showing import check_picture, model_in, print_table, save_picture, text_for
 from unrolled.embedding import visible
 from unrolled.errors import InputError
 from unrolled.files import write_file
@@ -88,41 +87,6 @@ def memory(
     print(f"\nmemory is {MEANING}.")
 
 
-def agree(
-    run: Path,
-    *lines: str,
-    file: Path | None = None,
-    json: Annotated[bool, Flag] = False,
-) -> None:
-    """Which of several continuations a network expects.
-
-    Parameters
-    ----------
-    run
-        The run folder.
-    lines
-        Contexts with a choice in brackets, and perhaps a cue in braces: "The {man|woman} said that [he|she|it]".
-    file
-        A file of such lines; empty ones and those that begin with # are passed over.
-    json
-        Print one JSON object.
-    """
-    from unrolled.look.agree import agreement, read_pairs
-
-    model = _model(run)
-    found = [agreement(model, pair) for pair in read_pairs([*lines, *(_lines_of(file) if file else [])])]
-    if json:
-        print_json({"run": f"{run}", "agreements": [one.to_json() for one in found]})
-        return
-    rows = []
-    for one in found:
-        pair = one.pair
-        chances = "  ".join(f"{c} {share:.1%}" for c, share in zip(pair.choices, one.shares, strict=True))
-        rows.append((visible(pair.context[-40:]), pair.cue or "", f"{pair.distance}", chances))
-    print_table(("context", "cue", "characters back", "expected"), rows)
-    print("shares of the probability of the choices, which sum to 100 %; a word counts only where it ends")
-
-
 def units(
     run: Path,
     text: str,
@@ -164,8 +128,8 @@ def units(
 
     if out:
         check_type(out, (".html",))
-    model = _model(run)
-    read = _text(model, text, characters, encoding)
+    model = model_in(run)
+    read = text_for(model, text, characters, encoding)
     chosen = Unit(model.config.layers - 1 if layer is None else layer, unit) if unit is not None else None
     if chosen:
         check_unit(model.network, chosen)
@@ -216,7 +180,7 @@ def state(
 
     for file in (out, path):
         check_picture(file)
-    seen = state_path(_model(run), text, layer)
+    seen = state_path(model_in(run), text, layer)
     title = f"hidden state of {run.name}, layer {seen.layer}"
     for file, draw in ((out, draw_map), (path, draw_path)):
         if file:
@@ -233,33 +197,11 @@ def state(
     print_table(("after", "first", "second", "moved by"), rows)
 
 
-def _model(run: str | Path) -> CharModel:
-    from unrolled.model.char_model import CharModel
-
-    return CharModel.from_pretrained(run, warn=fail)
-
-
-def _text(model: CharModel, source: str, characters: int, encoding: str) -> str:
-    """The last `characters` of the text, in lower case if the model learned it so."""
-    from unrolled.text.corpus import open_corpus
-
-    if characters < 1:
-        raise InputError(f"--characters is {characters}, but at least 1 must be read")
-    lower = model.training.get("recipe", {}).get("lower") is True
-    return open_corpus([source], encoding=encoding, lower=lower).read()[-characters:]
-
-
-def _lines_of(file: Path) -> Iterable[str]:
-    from unrolled.text.corpus import open_corpus
-
-    return open_corpus([file]).read().splitlines()
-
-
 def _memory_of(run: str, source: str, characters: int, encoding: str, distance: int, places: int, seed: int) -> Memory:
     from unrolled.look.memory import measure_memory
 
-    model = _model(run)
-    text = _text(model, source, characters, encoding)
+    model = model_in(run)
+    text = text_for(model, source, characters, encoding)
     ids = model.vocabulary.encode(text)
     from unrolled.learn.trained import network_of
 

@@ -1,7 +1,8 @@
 """Minimal pairs: does the network expect "he" after "a man", however long ago the man was?
 
 A line such as `The {man|woman} said that [he|she|it]` has a choice in brackets, and may have a cue in braces, on which
-the choice depends. NumPy alone. Left out: any judgement of which choice would be right.
+the choice depends. NumPy alone. Left out: any judgement of which choice would be right; how far back agreement reaches
+(`shifts`).
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from math import log
 from typing import Any
 
 from unrolled.errors import InputError
@@ -30,6 +30,8 @@ class Pair:
     cue: str | None
     distance: int
     """Characters from the end of the cue to the choice; without a cue, from the start of the line."""
+    line: int = 1
+    """The number of the line; the forms of its cue share it."""
 
 
 @dataclass(frozen=True)
@@ -78,12 +80,6 @@ def agreement(model: CharModel, pair: Pair) -> Agreement:
     return Agreement(pair, chances, shares)
 
 
-def shift(first: Agreement, second: Agreement) -> float:
-    """By how many nats the cue moves the odds of the first two choices, from `second` to `first`; 0 if not at all."""
-    odds = [log(max(a.probabilities[0], 1e-300) / max(a.probabilities[1], 1e-300)) for a in (first, second)]
-    return odds[0] - odds[1]
-
-
 def _pairs_of(line: str, number: int) -> list[Pair]:
     choices, cues = list(CHOICE.finditer(line)), list(CUE.finditer(line))
     if len(choices) != 1 or len(cues) > 1:
@@ -94,13 +90,14 @@ def _pairs_of(line: str, number: int) -> list[Pair]:
         raise InputError(f"the choice {choice.group()} of line {number} needs two or more different words, split by |")
     before, rest = line[: choice.start()], line[choice.end() :]
     if not cues:
-        return [Pair(before, options, rest, None, len(before))]
+        return [Pair(before, options, rest, None, len(before), number)]
     cue = cues[0]
     if cue.start() > choice.start():
         raise InputError(f"the cue {cue.group()} of line {number} stands behind the choice: it must come first")
     after = line[cue.end() : choice.start()]
     start = line[: cue.start()]
-    return [Pair(start + word + after, options, rest, word, len(after)) for word in cue.group(1).split("|")]
+    forms = cue.group(1).split("|")
+    return [Pair(start + word + after, options, rest, word, len(after), number) for word in forms]
 
 
 def _probability(state: State, choice: str, rest: str) -> float:

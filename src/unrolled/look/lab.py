@@ -143,6 +143,8 @@ class LabSettings:
     """Largest norm of a gradient."""
     seed: int = 0
     """Of the start weights and the sequences."""
+    repeats: int = 1
+    """How often each is trained, from the seeds `seed`, `seed + 1` and so on."""
 
     def __post_init__(self) -> None:
         sizes = {
@@ -150,18 +152,25 @@ class LabSettings:
             "hidden": self.hidden,
             "steps": self.steps,
             "batch": self.batch,
+            "repeats": self.repeats,
         }
         for name, size in sizes.items():
             if size < 1:
                 raise InputError(f"the lab was given {name} {size}, but a whole number from 1 on was expected")
 
+    @property
+    def seeds(self) -> range:
+        """The seeds of the repeats."""
+        return range(self.seed, self.seed + self.repeats)
+
 
 @dataclass(frozen=True)
 class LabCurve:
-    """One contestant at one length."""
+    """One contestant at one length, trained once."""
 
     contestant: Contestant
     length: int
+    seed: int
     steps: tuple[int, ...]
     losses: tuple[float, ...]
     """On sequences that were never trained on, after each of `steps`."""
@@ -183,41 +192,67 @@ class LabResult:
     settings: LabSettings
     curves: tuple[LabCurve, ...]
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The contestants."""
+        return tuple(dict.fromkeys(curve.contestant.label for curve in self.curves))
+
+    def at(self, label: str, length: int) -> tuple[LabCurve, ...]:
+        """The curves of one contestant at one length, one for each seed; none where it was not tried."""
+        return tuple(curve for curve in self.curves if (curve.contestant.label, curve.length) == (label, length))
+
+    def fails_at(self, label: str) -> int | None:
+        """The smallest length that was tried and not solved by most of the seeds; None if there is none."""
+        failed = [length for length in self.settings.lengths if failure(self.at(label, length))]
+        return min(failed, default=None)
+
     def to_json(self) -> dict[str, Any]:
         """Everything, as JSON takes it."""
-        return asdict(self)
+        return asdict(self) | {"fails_at": {label: self.fails_at(label) for label in self.labels}}
+
+
+OnPoint = Callable[[str, int, int, float], None]
+"""Called with the label, the length, the step and the loss of each measurement."""
 
 
 def run_lab(
     task: str,
     rungs: Sequence[str],
     settings: LabSettings,
-    on_point: Callable[[str, int, int, float], None] | None = None,
+    on_point: OnPoint | None = None,
+    *,
+    until_failure: bool = False,
 ) -> LabResult:
-    """Train every rung of `rungs` at every length.
+    """Train every rung of `rungs` at every length; with `until_failure`, at none beyond the first that it fails at.
 
-    `on_point(label, length, step, loss)` is called with each measurement. Raises InputError for a task or rung that is
-    not known.
+    Raises InputError for a task or rung that is not known.
     """
     if task not in TASKS:
         raise unknown_name("task", task, TASKS)
-    kind, contestants = TASKS[task](), [Contestant.of(name) for name in rungs]
-    curves = [train_at(kind, c, length, settings, on_point) for length in settings.lengths for c in contestants]
+    kind, contestants = TASKS[task](), list(dict.fromkeys(map(Contestant.of, rungs)))
+    curves: list[LabCurve] = []
+    for length in sorted(settings.lengths):
+        for contestant in tuple(contestants):
+            found = [train_at(kind, contestant, length, seed, settings, on_point) for seed in settings.seeds]
+            curves += found
+            if until_failure and failure(found):
+                contestants.remove(contestant)
     return LabResult(task, kind.measure, kind.baseline, kind.baseline_meaning, settings, tuple(curves))
 
 
+def failure(curves: Sequence[LabCurve]) -> bool:
+    """Whether at least half of these trainings did not solve their task; not so where there is none."""
+    return bool(curves) and sum(curve.solved_at is not None for curve in curves) <= len(curves) / 2
+
+
 def train_at(
-    task: Task,
-    contestant: Contestant,
-    length: int,
-    settings: LabSettings,
-    on_point: Callable[[str, int, int, float], None] | None = None,
+    task: Task, contestant: Contestant, length: int, seed: int, settings: LabSettings, on_point: OnPoint | None = None
 ) -> LabCurve:
     """One contestant at one length: its curve, which ends where the task is solved."""
-    started, generator = time.monotonic(), torch.Generator().manual_seed(settings.seed)
+    started, generator = time.monotonic(), torch.Generator().manual_seed(seed)
     network = LabNetwork(task, contestant, settings.hidden, generator)
     optimizer = torch.optim.Adam(network.parameters(), settings.learning_rate)
-    test = task.batch(TEST_SEQUENCES, length, torch.Generator().manual_seed(settings.seed + 1))
+    test = task.batch(TEST_SEQUENCES, length, torch.Generator().manual_seed(seed + 1))
     points: list[tuple[int, float]] = []
     diverged = None
     for step in range(1, settings.steps + 1):
@@ -235,7 +270,7 @@ def train_at(
             break
     steps, losses = zip(*points, strict=True) if points else ((), ())
     solved = steps[-1] if losses and losses[-1] < task.solved else None
-    return LabCurve(contestant, length, steps, losses, solved, diverged, time.monotonic() - started)
+    return LabCurve(contestant, length, seed, steps, losses, solved, diverged, time.monotonic() - started)
 
 
 class LabNetwork(nn.Module):

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from unrolled.look.curves import Curve, curves
-from unrolled.look.lab import LabResult
+from unrolled.look.lab import LabCurve, LabResult
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
 def draw_lab(result: LabResult) -> Figure:
-    """Loss over steps, a panel for each length, a curve for each rung."""
-    panels: dict[str, dict[str, Curve]] = {f"length {length}": {} for length in result.settings.lengths}
-    for curve in result.curves:
-        panels[f"length {curve.length}"][curve.contestant.label] = Curve(curve.steps, curve.losses)
+    """Loss over steps, a panel for each length, a curve for each rung.
+
+    Of several trainings the curve is their mean, with the least and the largest around it.
+    """
+    panels = {
+        f"length {length}": {label: _curve(found) for label in result.labels if (found := result.at(label, length))}
+        for length in sorted(result.settings.lengths)
+    }
     return curves(
         panels,
         x_label="training steps",
@@ -23,3 +30,15 @@ def draw_lab(result: LabResult) -> Figure:
         title=f"the {result.task} task, hidden {result.settings.hidden}",
         levels={f"{result.baseline_meaning}: {result.baseline:.4f}": result.baseline},
     )
+
+
+def _curve(found: Sequence[LabCurve]) -> Curve:
+    """One curve for all trainings of a rung at a length; one that ended early counts on with its last loss."""
+    if len(found) == 1:
+        return Curve(found[0].steps, found[0].losses)
+    steps = max((curve.steps for curve in found), key=len)
+    lines = [list(c.losses) + [c.losses[-1]] * (len(steps) - len(c.losses)) for c in found if c.losses]
+    if not lines:
+        return Curve((), ())
+    losses = np.array(lines)
+    return Curve(steps, losses.mean(0), losses.min(0), losses.max(0))
