@@ -4,39 +4,62 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+ECHO_SECONDS = 1.0
+"""A second signal within this time is the first one heard twice: a terminal that closes, and torchrun on Ctrl-C, both
+signal a process and its parent, which hands it on."""
 
 
 class Interrupt:
-    """Set once a signal has asked for the end; a second Ctrl-C ends the process at once."""
+    """Set once a signal has asked for the end; a second one, a second or more later, does what it always did."""
 
     def __init__(self) -> None:
         self.signal: signal.Signals | None = None
+        self._heard = 0.0
+        self._is_over = False
+        self._before: dict[int, Any] = {}
 
     def __bool__(self) -> bool:
         return self.signal is not None
 
+    def install(self) -> None:
+        """Take over the signals; only in the main thread, because no other can catch them."""
+        if threading.current_thread() is threading.main_thread():
+            self._before = {number: signal.signal(number, self.receive) for number in SIGNALS}
+
+    def end(self) -> None:
+        """Give the signals back; in another thread (a generator may be cleared away in any) at the next signal."""
+        self._is_over = True
+        if threading.current_thread() is threading.main_thread():
+            self._restore()
+
     def receive(self, number: int, frame: FrameType | None) -> None:
         """The handler of the signals."""
-        if self.signal is not None and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        self.signal = signal.Signals(number)
+        now = time.monotonic()
+        if self._is_over or (self and now - self._heard > ECHO_SECONDS):
+            self._restore()
+            signal.raise_signal(number)
+        elif not self:
+            self.signal, self._heard = signal.Signals(number), now
+
+    def _restore(self) -> None:
+        for number in list(self._before):
+            if signal.getsignal(number) == self.receive:  # else somebody has taken over, and may hand back to this one
+                signal.signal(number, self._before.pop(number))
 
 
 @contextmanager
 def interruptions() -> Iterator[Interrupt]:
-    """Within this block signals set the flag; only in the main thread, because no other can catch them."""
+    """Within this block signals set the flag."""
     interrupt = Interrupt()
-    if threading.current_thread() is not threading.main_thread():
-        yield interrupt
-        return
-    before = {number: signal.signal(number, interrupt.receive) for number in SIGNALS}
+    interrupt.install()
     try:
         yield interrupt
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        interrupt.end()

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+import weakref
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import safetensors.torch
@@ -94,6 +95,7 @@ class Session:
     best: dict[str, Tensor] | None = None
     interrupt: Interrupt | None = None
     """Set when a signal ended `run` early."""
+    _running: weakref.ref[Generator[Record, None, None]] | None = field(default=None, repr=False)
 
     @property
     def parameters(self) -> int:
@@ -101,7 +103,28 @@ class Session:
         return sum(parameter.numel() for parameter in self.task.network.parameters())
 
     def run(self) -> Iterator[Record]:
-        """Train to the end, or to a signal; yields every step. Checkpoints hold all that the next step depends on."""
+        """Train to the end, or to a signal; yields every step. Checkpoints hold all that the next step depends on.
+
+        While it runs, signals ask it to stop. One that is left before its end is closed by `close`, by `finish`, by the
+        next `run`, and by Python once nothing refers to it.
+        """
+        self.close()
+        steps = self._steps()
+        self._running = weakref.ref(steps)
+        return steps
+
+    def close(self) -> None:
+        """End a `run` that was left before its end: signals and threads are again as they were before it."""
+        if self._running is not None and (steps := self._running()) is not None:
+            steps.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        self.close()
+
+    def _steps(self) -> Generator[Record, None, None]:
         saved = time.perf_counter()
         with running(self.choice), interruptions() as interrupt:
             if self.progress.step == 0:
@@ -140,6 +163,7 @@ class Session:
 
     def finish(self) -> tuple[Summary, ModelParts]:
         """Put back the best weights, measure them, write the model folder."""
+        self.close()
         if self.best is not None:
             self.task.network.load_state_dict(self.best)
         start, end = self.task.bounds("train")

@@ -1,0 +1,157 @@
+"""Signals become a flag while a run is running, and are what they were once it is not, however it was left."""
+
+import gc
+import signal
+import threading
+import time
+
+import pytest
+import torch
+
+from unrolled.learn.interrupt import SIGNALS, interruptions
+from unrolled.learn.recipe import Machine, Recipe
+from unrolled.learn.training import prepare
+
+TEXT = "a man said that he would read the notes again, and then he wrote them. " * 20
+SMALL = Recipe(hidden=8, embedding=4, streams=4, length=16, epochs=1.0, evaluations=2)
+FIXED = Machine(device="cpu", precision="float32", threads=1)
+
+
+@pytest.fixture
+def session(tmp_path, monkeypatch):
+    monkeypatch.setattr("unrolled.learn.training.TRIAL_SECONDS", 0.0)
+    path = tmp_path / "text.txt"
+    path.write_text(TEXT)
+    return prepare([path], None, SMALL, FIXED)
+
+
+@pytest.fixture(autouse=True)
+def quiet_handlers():
+    """Signals that would end this process are noted instead."""
+    heard = []
+    before = {number: signal.signal(number, lambda number, frame: heard.append(number)) for number in SIGNALS}
+    yield heard
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def handlers():
+    return [signal.getsignal(number) for number in SIGNALS]
+
+
+def by_break(session):
+    for _ in session.run():
+        break
+
+
+def by_error(session):
+    try:
+        for _ in session.run():
+            raise KeyError
+    except KeyError:
+        pass
+
+
+def by_closing_the_generator(session):
+    steps = session.run()
+    next(steps)
+    steps.close()
+
+
+def by_closing_the_session(session):
+    with session:
+        steps = session.run()
+        next(steps)
+    assert list(steps) == []
+
+
+def by_finishing(session):
+    steps = session.run()
+    next(steps)
+    session.finish()
+    assert list(steps) == []
+
+
+def by_the_next_run(session):
+    first = session.run()
+    next(first)
+    for _ in session.run():
+        pass
+    assert list(first) == []
+
+
+def by_signal(session):
+    for record in session.run():
+        if record.step == 2:
+            signal.raise_signal(signal.SIGTERM)
+    assert record.step == 3
+    assert session.interrupt.signal == signal.SIGTERM
+
+
+WAYS = [by_break, by_error, by_closing_the_generator, by_closing_the_session, by_finishing, by_the_next_run, by_signal]
+
+
+@pytest.mark.parametrize("leave", WAYS)
+def test_a_run_that_is_left_gives_the_signals_back(session, leave):
+    before, threads = handlers(), torch.get_num_threads()
+    next(iter(session.run()))
+    leave(session)
+    gc.collect()
+    assert handlers() == before
+    assert torch.get_num_threads() == threads
+
+
+def test_an_abandoned_run_takes_one_signal_and_no_more(session, quiet_handlers, monkeypatch):
+    monkeypatch.setattr("unrolled.learn.interrupt.ECHO_SECONDS", 0.02)
+    steps = session.run()
+    next(steps)
+    signal.raise_signal(signal.SIGTERM)
+    signal.raise_signal(signal.SIGTERM)  # an echo
+    assert quiet_handlers == []
+    time.sleep(0.03)
+    signal.raise_signal(signal.SIGTERM)
+    assert quiet_handlers == [signal.SIGTERM]
+    signal.raise_signal(signal.SIGINT)
+    assert quiet_handlers == [signal.SIGTERM, signal.SIGINT]
+    del steps
+
+
+def test_a_run_cleared_away_in_another_thread_is_out_of_the_way(quiet_handlers):
+    block = interruptions()
+    interrupt = block.__enter__()
+    thread = threading.Thread(target=block.__exit__, args=(None, None, None))
+    thread.start()
+    thread.join()
+    signal.raise_signal(signal.SIGTERM)
+    assert quiet_handlers == [signal.SIGTERM]
+    assert not interrupt
+    assert interrupt.receive not in handlers()
+
+
+def test_blocks_that_end_in_the_order_in_which_they_began(quiet_handlers):
+    before = handlers()
+    one, two = interruptions(), interruptions()
+    one.__enter__()
+    flag = two.__enter__()
+    one.__exit__(None, None, None)
+    signal.raise_signal(signal.SIGTERM)
+    assert flag.signal == signal.SIGTERM
+    two.__exit__(None, None, None)
+    signal.raise_signal(signal.SIGTERM)
+    signal.raise_signal(signal.SIGHUP)
+    assert quiet_handlers == [signal.SIGTERM, signal.SIGHUP]
+    signal.raise_signal(signal.SIGINT)
+    assert handlers() == before
+
+
+def test_outside_the_main_thread_nothing_is_touched():
+    before, seen = handlers(), []
+
+    def work():
+        with interruptions() as interrupt:
+            seen.append((bool(interrupt), handlers()))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [(False, before)]
