@@ -7,6 +7,8 @@ torchrun's work, and sharding of weights, which models of megabytes do not need.
 from __future__ import annotations
 
 import os
+import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,12 +16,21 @@ from datetime import timedelta
 
 import torch
 import torch.distributed as dist
+from torch.distributed.distributed_c10d import PrefixStore, Store
+from torch.distributed.rendezvous import rendezvous
 
 from unrolled.errors import TrainingError
+from unrolled.files import sha256
 
+JOINING = timedelta(minutes=10)
+"""How long processes wait for each other at the start."""
 PATIENCE = timedelta(hours=12)
 """How long processes wait for one that is alive: the first one may have a long text to encode. A dead one shows at
 once, by its closed connections."""
+
+_left: list[dist.ProcessGroup | None] = []
+# Groups stay until this process ends. PyTorch (2.13, gloo) frees a group while it holds Python's lock and waits for
+# the group's threads, one of which may be waiting for that lock to free the tensor of an operation that failed.
 
 
 @dataclass(frozen=True)
@@ -88,29 +99,60 @@ class World:
 def world() -> Iterator[World]:
     """The world that torchrun describes in the environment, joined for the length of this block.
 
-    Raises TrainingError when another process ends while this one waits for it.
+    Raises TrainingError when the others are not found, or when one of them ends while this one waits for it.
     """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
         yield World()
         return
-    if torch.cuda.is_available():
-        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
-    # gloo also on machines with GPUs: the flags and losses exchanged here live on the CPU, gradients on either
-    dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", timeout=PATIENCE)
+    rank = int(os.environ["RANK"])
+    with _explained(f"process {rank} did not find the others: start all of them again with --resume"):
+        _join(rank, size)
     try:
-        yield World(dist.get_rank(), dist.get_world_size(), int(os.environ.get("LOCAL_WORLD_SIZE", size)))
-    except RuntimeError as error:
-        if not _is_lost(error):
-            raise
-        rank = dist.get_rank()
-        raise TrainingError(
+        with _explained(
             f"process {rank} lost the others: one of them has ended, and says why if it could. "
             "The last checkpoint is whole: start all again with --resume"
-        ) from None
+        ):
+            yield World(rank, size, int(os.environ.get("LOCAL_WORLD_SIZE", size)))
     finally:
+        _left.append(dist.group.WORLD)
         dist.destroy_process_group()
 
 
-def _is_lost(error: RuntimeError) -> bool:
-    return isinstance(error, dist.DistError) or "gloo" in f"{error}"
+@contextmanager
+def _explained(sentence: str) -> Iterator[None]:
+    """Errors of the connections become a TrainingError that says `sentence`."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not (isinstance(error, dist.DistError) or "gloo" in f"{error}".lower()):
+            raise
+        raise TrainingError(sentence) from None
+
+
+def _join(rank: int, size: int) -> None:
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
+    # gloo also on machines with GPUs: the flags and losses exchanged here live on the CPU, gradients on either
+    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    store = next(iter(rendezvous("env://", rank, size, timeout=JOINING)))[0]
+    fresh = PrefixStore(f"unrolled-{_name_of_start(store, rank, size)}", store)
+    dist.init_process_group(backend, store=fresh, rank=rank, world_size=size, timeout=PATIENCE)
+
+
+def _name_of_start(store: Store, rank: int, size: int) -> str:
+    """A name that all processes of this start have agreed on, and that no earlier start had.
+
+    torchrun (2.13) keeps one store over its restarts, with the addresses of processes that are gone: a process that
+    was restarted a little earlier than another would call there. So each writes down a number drawn now, and all go on
+    once all have seen the same numbers; with the number of a process that is gone, the count never becomes full.
+    """
+    store.set(f"unrolled-start-{rank}", uuid.uuid4().hex)
+    seen: set[str] = set()
+    while True:
+        numbers = [store.get(f"unrolled-start-{i}").decode() for i in range(size)]
+        name = sha256("".join(numbers).encode())
+        if store.add(f"unrolled-seen-{name}", int(name not in seen)) == size:
+            return name
+        seen.add(name)
+        time.sleep(0.02)
