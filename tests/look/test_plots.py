@@ -22,8 +22,9 @@ from unrolled.errors import FolderError, InputError
 from unrolled.look import plots, style
 from unrolled.look.curves import Curve, curves, heatmap, losses
 from unrolled.look.labels import place_labels
-from unrolled.look.points import KINDS, kind, known_targets, points_of, shared_projections
+from unrolled.look.points import COLOURS, known_targets, points_of, shared_projections
 from unrolled.look.snapshots import read_snapshots
+from unrolled.text.kinds import KINDS
 
 CHARACTERS = "etaoinshrdlu ETA\n0123.,;!?'\"()$-_äж中\u0301"
 
@@ -124,7 +125,7 @@ def test_every_character_is_drawn_at_its_place_or_joined_to_it() -> None:
     assert len(far) == len([line for line in axis.lines if len(line.get_xdata()) == 2])
     sizes = [drawn[name].get_fontsize() for name in "etaoinshr"]  # in order of frequency
     assert sizes == sorted(sizes, reverse=True)
-    assert drawn["e"].get_color() == KINDS["vowel"]
+    assert drawn["e"].get_color() == COLOURS["vowel"]
     assert axis.get_aspect() == 1.0
     share = table.pca(2).explained
     assert axis.get_xlabel() == f"component 1 ({share[0]:.0%} of the variance)"
@@ -144,20 +145,8 @@ def test_crowds_are_said_to_be_left_out() -> None:
     assert re.search(r"\d+ of 403 names found no room: their dots stand alone", words)
 
 
-@pytest.mark.parametrize(
-    ("letters", "expected"),
-    [
-        ("aeiouyéøы", "vowel"), ("bcdzñßж", "consonant"), ("AZÉЖ", "capital"), ("09٣", "digit"),
-        (".,;!?'\"()-—“$+", "punctuation"), (" \n\t\u00a0", "blank"), ("中ハא\u0301\0\ufffd", "other"),
-    ],
-)  # fmt: skip
-def test_kinds(letters: str, expected: str) -> None:
-    assert {kind(letter) for letter in letters} == {expected}
-
-
-@given(st.characters())
-def test_every_character_has_a_kind(character: str) -> None:
-    assert kind(character) in KINDS
+def test_every_kind_of_character_has_a_colour() -> None:
+    assert tuple(COLOURS) == KINDS
 
 
 @pytest.mark.parametrize(
@@ -281,7 +270,7 @@ def test_palette_keeps_its_order_in_grey() -> None:
     first = sorted(lightness[:4])
     assert min(np.diff(first)) > 0.06
     assert max(lightness) < 0.45
-    assert all(1.05 / (_luminance(colour) + 0.05) > 4.5 for colour in KINDS.values())  # WCAG AA, for letters on white
+    assert all(1.05 / (_luminance(colour) + 0.05) > 4.5 for colour in COLOURS.values())  # WCAG AA, for letters on white
 
 
 def _luminance(colour: str) -> float:

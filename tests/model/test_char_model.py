@@ -12,7 +12,7 @@ from oracle import logits_of_torch
 from tiny import TEXT, tiny_model, tiny_parts
 from unrolled.errors import FolderError, InputError
 from unrolled.model.cells import CELLS
-from unrolled.model.char_model import CharModel, kind
+from unrolled.model.char_model import CharModel
 from unrolled.model.folder import ModelParts
 from unrolled.text.vocabulary import Vocabulary
 
@@ -84,15 +84,6 @@ def test_embedding_has_the_unknown_character_if_rare_ones_were_merged() -> None:
     assert table.names == ("\ufffd", "a", "b")
     assert table.facts["count"].tolist() == [2, 3, 3]
     assert "\ufffd" not in CharModel(parts).embedding.names
-
-
-@pytest.mark.parametrize(
-    ("character", "expected"),
-    [("a", "lower case"), ("Q", "upper case"), ("é", "other letter"), ("猫", "other letter"), ("7", "digit"),
-     (" ", "blank"), ("\n", "blank"), (";", "punctuation"), ("“", "other"), ("\x00", "other")],
-)  # fmt: skip
-def test_kinds(character: str, expected: str) -> None:
-    assert kind(character) == expected
 
 
 def test_saved_and_loaded_models_are_equal_to_the_bit(tmp_path: Path) -> None:

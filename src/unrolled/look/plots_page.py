@@ -13,7 +13,7 @@ import numpy as np
 
 from unrolled.errors import import_extra
 from unrolled.look import style
-from unrolled.look.points import KINDS, MARKS, Points
+from unrolled.look.points import COLOURS, MARKS, Points
 
 _SYMBOLS = {"o": "circle", "D": "diamond", "X": "x", "s": "square"}
 _BESIDE = {"category": "top center", "(unknown)": "middle left", "(missing)": "bottom center", "(rare)": "middle right"}
@@ -62,7 +62,7 @@ def _page(figure: Any, title: str | None) -> str:
 
 def _traces(points: Points, graph: Any) -> list[Any]:
     """One trace for each group, so that the legend switches groups on and off."""
-    groups = KINDS if points.are_characters else MARKS
+    groups = COLOURS if points.are_characters else MARKS
     present = [group for group in groups if group in points.groups]
     return [_trace(points, group, graph) for group in present]
 
@@ -80,7 +80,7 @@ def _trace(points: Points, group: str, graph: Any) -> Any:
 def _letters(points: Points, group: str, rows: np.ndarray[Any, Any]) -> dict[str, Any]:
     sizes = (11 + 21 * points.sizes[rows]).tolist()
     written = _written(points, rows)
-    font = {"size": sizes, "color": KINDS[group], "family": f"{style.FONT}, Verdana, sans-serif"}
+    font = {"size": sizes, "color": COLOURS[group], "family": f"{style.FONT}, Verdana, sans-serif"}
     return {"mode": "text", "text": written, "textfont": font, "textposition": "middle center"}
 
 

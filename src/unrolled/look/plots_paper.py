@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from unrolled.errors import import_extra
 from unrolled.look import style
 from unrolled.look.labels import place_labels
-from unrolled.look.points import KINDS, MARKS, Points
+from unrolled.look.points import COLOURS, MARKS, Points
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -88,7 +88,7 @@ def _areas(points: Points) -> NDArray[np.float64]:
 
 def _draw_ways(axis: Axes, ways: NDArray[np.float64], points: Points) -> None:
     for i in range(ways.shape[1]):
-        shade = KINDS.get(points.groups[i], style.FAINT)
+        shade = COLOURS.get(points.groups[i], style.FAINT)
         for k in range(len(ways) - 1):
             strength = 0.15 + 0.55 * (k + 1) / (len(ways) - 1)
             x, y = ways[k : k + 2, i].T
@@ -117,7 +117,7 @@ def _draw_labels(axis: Axes, points: Points, at: NDArray[np.float64], renderer: 
     if points.are_characters:
         moved = [i for i in range(len(shown)) if i not in places or math.dist(places[i], pixels[i]) > 1]
         look: dict[str, Any] = {"s": 5, "alpha": 0.9 if len(moved) < 300 else 0.4, "linewidths": 0, "zorder": 2}
-        axis.scatter(at[moved, 0], at[moved, 1], color=[KINDS[points.groups[i]] for i in moved], **look)
+        axis.scatter(at[moved, 0], at[moved, 1], color=[COLOURS[points.groups[i]] for i in moved], **look)
     elif points.rings is not None:
         _draw_rings(axis, points, at)
     return len(shown) - len(places)
@@ -138,7 +138,7 @@ def _look(points: Points, i: int, text: str) -> dict[str, Any]:
     own = style.font(8.5 + 15 * float(points.sizes[i]), bold=bold, text=text)
     return {
         "fontproperties": own,
-        "color": KINDS[points.groups[i]],
+        "color": COLOURS[points.groups[i]],
         "ha": "center",
         "va": "center",
         "parse_math": False,
@@ -174,8 +174,8 @@ def _legend(figure: Figure, points: Points, title: str | None) -> None:
     """The title, and under it what colours and marks say, above all panels."""
     line = import_extra("matplotlib.lines", "plot").Line2D
     handles = []
-    for group in (group for group in (*KINDS, *MARKS) if group in points.groups):
-        mark, shade, edge = ("o", KINDS[group], None) if points.are_characters else (MARKS[group], GREY, style.INK)
+    for group in (group for group in (*COLOURS, *MARKS) if group in points.groups):
+        mark, shade, edge = ("o", COLOURS[group], None) if points.are_characters else (MARKS[group], GREY, style.INK)
         look = {"marker": mark, "color": shade, "markeredgecolor": edge, "markersize": 7}
         handles.append(line([], [], linestyle="none", label=group, **look))
     made = figure.legend(

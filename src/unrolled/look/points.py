@@ -6,7 +6,6 @@ either looks on paper (`plots`) or on a page that turns (`plots_page`).
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,8 +15,9 @@ from numpy.typing import NDArray
 from unrolled.embedding import EmbeddingTable, Projection, visible
 from unrolled.errors import InputError
 from unrolled.look import style
+from unrolled.text.kinds import kind
 
-KINDS = {
+COLOURS = {
     "vowel": "#b3340a",
     "consonant": "#0b3c7d",
     "capital": "#7b3f98",
@@ -26,7 +26,7 @@ KINDS = {
     "blank": style.INK,
     "other": "#5c5c5c",
 }
-"""The kinds of characters and their colours, all dark enough for letters on white."""
+"""Of the kinds of characters, all dark enough for letters on white."""
 MARKS = {"category": "o", "(unknown)": "D", "(missing)": "X", "(rare)": "s"}
 """The marks of categories: dots, and one for each row that is no category of its own."""
 
@@ -54,7 +54,7 @@ class Points:
     @property
     def are_characters(self) -> bool:
         """Whether each row is drawn as its own letter."""
-        return self.groups[0] in KINDS
+        return self.groups[0] in COLOURS
 
     def axis_label(self, component: int) -> str:
         """The name of an axis with the variance it explains."""
@@ -119,23 +119,6 @@ def known_targets(table: EmbeddingTable) -> tuple[NDArray[np.bool_], NDArray[np.
     if known.sum() < 3:
         raise InputError(f"{int(known.sum())} of these names have a mean target, but to compare them 3 or more must")
     return known, means
-
-
-def kind(character: str) -> str:
-    """What a character is: vowel, consonant, capital, digit, punctuation, blank or other.
-
-    Accents do not matter (é is a vowel); letters of scripts without cases, and unprintable characters, are other.
-    """
-    if character.isspace():
-        return "blank"
-    if character.isdigit():
-        return "digit"
-    if character.isupper() or character.istitle():
-        return "capital"
-    if character.islower():
-        base = unicodedata.normalize("NFD", character)[0]
-        return "vowel" if base in "aeiouyæœøıаеёиоуыэюяіїєαεηιουω" else "consonant"
-    return "punctuation" if unicodedata.category(character)[0] in "PS" and character != "\ufffd" else "other"
 
 
 def _sizes(table: EmbeddingTable) -> NDArray[np.float64]:

@@ -20,6 +20,7 @@ from unrolled.files import write_folder
 from unrolled.model.cells import CellNetwork
 from unrolled.model.folder import ModelConfig, ModelParts, read_model
 from unrolled.model.state import State, generator_of
+from unrolled.text.kinds import kind
 from unrolled.text.vocabulary import UNKNOWN_CHARACTER, OnUnknown, Vocabulary
 
 if TYPE_CHECKING:
@@ -152,16 +153,3 @@ class CharModel:
         from unrolled.model.score import score  # compressors are not needed to write
 
         return score(self, text, unknown=unknown, stretches=stretches, progress=progress)
-
-
-def kind(character: str) -> str:
-    """What a character is, for legends: letter a-z, letter A-Z, letter, digit, blank, punctuation or other."""
-    if character.isalpha():
-        if character.isascii():
-            return "lower case" if character.islower() else "upper case"
-        return "other letter"
-    if character.isdigit():
-        return "digit"
-    if character.isspace():
-        return "blank"
-    return "punctuation" if character.isprintable() and character.isascii() else "other"
