@@ -68,6 +68,24 @@ def test_embed_writes_the_encoder_and_a_file_per_column(
     assert "exists already" in capsys.readouterr().err
 
 
+def test_embed_takes_an_odd_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Semicolons, blanks and slashes in names, an empty column, texts in one row each, dates in American order."""
+    rng = np.random.default_rng(0)
+    wards, notes = rng.choice(["a", "b ", "c, d", None], 200), [f"note {i}" for i in range(200)]
+    table = pd.DataFrame({" Ward / floor": wards, "Ward ? floor": wards, "empty": None, "note": notes})
+    table["US date"] = (pd.Timestamp("2024-01-01") + pd.to_timedelta(np.arange(200) // 10, "D")).strftime("%m/%d/%Y")
+    table["wait"] = rng.normal(size=200)
+    table.to_csv(tmp_path / "odd.csv", index=False, sep=";")
+    out = tmp_path / "vectors"
+    assert main(["embed", str(tmp_path / "odd.csv"), "--target", "wait", "--out", str(out), "--networks", "2"]) == 0
+    told = capsys.readouterr()
+    assert "'empty' holds no value at all and is left out" in told.err
+    assert "each in one row only" in told.out
+    assert "look like dates" in told.out
+    names = sorted(path.name for path in (out / "vectors").iterdir())
+    assert names == ["US date.csv", "Ward _ floor-2.csv", "Ward _ floor.csv", "note.csv"]
+
+
 def test_compare_demo_offline(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

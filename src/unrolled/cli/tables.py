@@ -6,6 +6,7 @@ import math
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -144,6 +145,9 @@ def embed(
     frame = open_table(table)
     _check_known(frame, (*categories, *ignore))
     features, outcome = split_target(frame.drop(columns=list(ignore)), target, target_type)
+    for name in [name for name in features.columns if features[name].isna().all()]:
+        messages().print(f"{name!r} holds no value at all and is left out", markup=False)
+        features = features.drop(columns=[name])
     for name in categories:
         features[name] = features[name].astype("category")
     labels = outcome.values if outcome.type == "continuous" else frame[target].to_numpy()
@@ -265,20 +269,28 @@ def _check_known(frame: Any, names: tuple[str, ...]) -> None:
 
 
 def _write_vectors(encoder: Any, folder: Path, parquet: bool) -> dict[str, str]:
-    """One file a column; names that are no file names are numbered, and the answer tells which is which."""
+    """One file a column, under its name; the answer tells which is which."""
     folder.mkdir(parents=True)
-    written = {}
-    for number, coding in enumerate(encoder.schema_.codings):
-        name = coding.name if _is_file_name(coding.name) else f"column-{number}"
-        path = folder / f"{name}.{'parquet' if parquet else 'csv'}"
+    written: dict[str, str] = {}
+    for coding in encoder.schema_.codings:
+        path = _free(folder, _file_name(coding.name), ".parquet" if parquet else ".csv")
         vectors: EmbeddingTable = encoder.table(coding.name)
         _to_parquet(vectors, path) if parquet else vectors.to_csv(path)
         written[coding.name] = str(path)
     return written
 
 
-def _is_file_name(name: str) -> bool:
-    return bool(name.strip(". ")) and name.isprintable() and not set(name) & set('/\\:*?"<>|') and len(name) < 100
+def _file_name(name: str) -> str:
+    """`name` with what a file system may refuse as _."""
+    plain = "".join(c if c.isprintable() and c not in '/\\:*?"<>|' else "_" for c in name).strip(". ")
+    return plain[:100] or "column"
+
+
+def _free(folder: Path, name: str, ending: str) -> Path:
+    """A path that is not taken: some file systems tell neither upper from lower case."""
+    taken = {path.stem.lower() for path in folder.iterdir()}
+    number = next(n for n in count(1) if (name if n == 1 else f"{name}-{n}").lower() not in taken)
+    return folder / ((name if number == 1 else f"{name}-{number}") + ending)
 
 
 def _to_parquet(vectors: EmbeddingTable, path: Path) -> None:
@@ -316,19 +328,20 @@ class _Lines:
 
 
 def _print_columns(report: ColumnReport) -> None:
-    from unrolled.embedding import visible
     from unrolled.tables.column_page import summary
+    from unrolled.tables.page import column_title
 
     print("\n".join(summary(report)), end="\n\n")
     rows = [
-        [visible(row.name), row.verdict, f"{row.evidence.drop_cost + 0.0:.4f} ± {row.evidence.drop_cost_spread:.4f}",
+        [column_title(row.name), row.verdict,
+         f"{row.evidence.drop_cost + 0.0:.4f} ± {row.evidence.drop_cost_spread:.4f}",
          f"{row.evidence.alone:.3f}", row.evidence.kind, f"{row.evidence.cardinality:,}", f"{row.evidence.missing:.1%}"]
         for row in report.rows
     ]  # fmt: skip
     print_table(["column", "verdict", "drop cost", "alone", "kind", "values", "missing"], rows)
     print()
     for row in report.rows:
-        print(f"{visible(row.name)}: {row.verdict}. {row.reason}")
+        print(f"{column_title(row.name)}: {row.verdict}. {row.reason}")
 
 
 def _print_comparison(comparison: Comparison) -> None:

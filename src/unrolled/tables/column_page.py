@@ -10,11 +10,10 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from unrolled.embedding import visible
 from unrolled.errors import InputError
 from unrolled.files import to_json, write_file
 from unrolled.tables.column_profiles import Profile
-from unrolled.tables.page import cell, html_page, html_table, markdown_table
+from unrolled.tables.page import cell, column_title, html_page, html_table, markdown_table
 
 if TYPE_CHECKING:
     from unrolled.tables.columns import ColumnReport, ColumnRow
@@ -55,7 +54,7 @@ def summary(report: ColumnReport) -> list[str]:
         f"A column that tells nothing shows a drop cost between {report.noise[0]:.4f} and {report.noise[1]:.4f} here.",
     ]
     if report.safe:
-        named = ", ".join(map(visible, report.safe))
+        named = ", ".join(map(column_title, report.safe))
         lines.append(f"Together these can go for {report.safe_price + 0.0:.4f}: {named}.")
     lines.append(
         f"Measured with boosted trees on {used} {report.rows_total:,} rows, {rounds}, in {report.seconds:.0f} seconds."
@@ -68,7 +67,7 @@ def column_markdown(report: ColumnReport) -> str:
     head = ("column", "verdict", "drop cost", "±", "alone", "with twins", "gain", "kind", "values", "missing",
             "empty alone", "unseen", "drift", "told by")  # fmt: skip
     table = markdown_table(head, [_markdown_row(row) for row in report.rows], numeric=(2, 3, 4, 5, 6, 8, 9, 10, 11, 12))
-    reasons = "\n".join(f"- **{visible(row.name)}**: {row.verdict}. {row.reason}" for row in report.rows)
+    reasons = "\n".join(f"- **{column_title(row.name)}**: {row.verdict}. {row.reason}" for row in report.rows)
     lines = "\n".join(summary(report))
     return f"# Columns that predict {report.target}\n\n{lines}\n\n{table}\n{reasons}\n"
 
@@ -76,7 +75,7 @@ def column_markdown(report: ColumnReport) -> str:
 def _markdown_row(row: ColumnRow) -> list[str]:
     e = row.evidence
     return [
-        visible(row.name),
+        column_title(row.name),
         row.verdict + (" (too good)" if row.too_good else ""),
         f"{e.drop_cost + 0.0:.4f}",
         f"{e.drop_cost_spread:.4f}",
@@ -89,7 +88,7 @@ def _markdown_row(row: ColumnRow) -> list[str]:
         f"{e.missing_alone:.3f}",
         f"{e.unseen:.1%}",
         f"{e.drift:.2f}",
-        ", ".join(f"{visible(name)} {share:.0%}" for name, share in e.replaced_by[:1]),
+        ", ".join(f"{column_title(name)} {share:.0%}" for name, share in e.replaced_by[:1]),
     ]
 
 
@@ -112,7 +111,7 @@ def _html_row(row: ColumnRow, report: ColumnReport, reach: float) -> str:
     flag = "<small>too good to be true?</small>" if row.too_good else ""
     kind = "safe" if row.verdict == "safe to drop" else row.verdict
     cells = [
-        cell(f"{escape(visible(row.name))}<small>{escape(facts)}</small>", "name"),
+        cell(f"{escape(column_title(row.name))}<small>{escape(facts)}</small>", "name"),
         cell(f'<span class="verdict {kind}">{row.verdict}</span>{flag}<small>{escape(row.reason)}</small>', "reason"),
         cell(_cost_svg(row, report.noise, reach) + f"{e.drop_cost + 0.0:.4f} ± {e.drop_cost_spread:.4f}"),
         cell(_profile_svg(row.profile)),
@@ -136,7 +135,7 @@ def _company(row: ColumnRow) -> str:
 
 def _relations(row: ColumnRow) -> str:
     def listed(relations: tuple[tuple[str, float], ...]) -> str:
-        return ", ".join(f"{escape(visible(name))} {share:.0%}" for name, share in relations[:2]) or "none"
+        return ", ".join(f"{escape(column_title(name))} {share:.0%}" for name, share in relations[:2]) or "none"
 
     return f"told by {listed(row.evidence.replaced_by)}<small>tells {listed(row.evidence.replaces)}</small>"
 
@@ -148,7 +147,7 @@ def _profile_svg(profile: Profile) -> str:
     low, high = (min(known), max(known)) if known else (0.0, 1.0)
     parts = []
     for i, (label, share, mean) in enumerate(zip(profile.labels, profile.shares, profile.means, strict=True)):
-        tip = f"{visible(label)}: {share:.1%} of the rows" + ("" if mean is None else f", mean target {mean:.4g}")
+        tip = f"{column_title(label)}: {share:.1%} of the rows" + ("" if mean is None else f", mean target {mean:.4g}")
         height = share / top * PLOT_HEIGHT
         drawn = _bar(i * BAR_WIDTH, PLOT_HEIGHT + 4 - height, BAR_WIDTH - 2, height, "bar")
         if mean is not None:

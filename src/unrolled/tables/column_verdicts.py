@@ -15,9 +15,9 @@ from typing import Literal
 
 import numpy as np
 
-from unrolled.embedding import visible
 from unrolled.tables.column_features import ReportKind
 from unrolled.tables.column_relations import REPLACED
+from unrolled.tables.page import column_title
 
 Verdict = Literal["keep", "look", "merge", "safe to drop"]
 
@@ -183,7 +183,7 @@ def _why_safe(evidence: Evidence, around: Surroundings) -> str:
     reason = f"Dropping it costs {_cost(evidence)}, inside the noise ({_band(around)})"
     told = [name for name, share in evidence.replaced_by if share >= REPLACED and name not in around.safe]
     if told and max(evidence.alone, evidence.drop_cost_with_twins or 0.0) > around.noise[1]:
-        reason += f", as long as {visible(told[0])} stays, which tells it completely"
+        reason += f", as long as {column_title(told[0])} stays, which tells it completely"
     elif evidence.kind == "id":
         reason += "; it is different in every row, so nothing learned of one value serves another"
     elif evidence.alone > 0.01:
@@ -198,7 +198,7 @@ def _why_hidden(evidence: Evidence, around: Surroundings) -> str:
     return (
         f"Dropping it costs {_cost(evidence)}, inside the noise ({_band(around)}), but only as long as "
         f"{_listed(around.suspects)} is in the table, which looks too good to be true; alone it explains "
-        f"{evidence.alone:.3f}: leave {visible(around.suspects[0])} out and look again."
+        f"{evidence.alone:.3f}: leave {column_title(around.suspects[0])} out and look again."
     )
 
 
@@ -224,5 +224,5 @@ def _shown(share: float) -> str:
 
 
 def _listed(names: tuple[str, ...], most: int = 3) -> str:
-    shown = [visible(name) for name in names[:most]] + ([f"{len(names) - most} more"] if len(names) > most else [])
+    shown = [column_title(name) for name in names[:most]] + ([f"{len(names) - most} more"] if len(names) > most else [])
     return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)

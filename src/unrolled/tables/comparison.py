@@ -318,7 +318,8 @@ def _cells(
     for name in settings.encodings:
         if name not in ENCODINGS:
             raise unknown_name("encoding", name, ENCODINGS)
-    pairs = [(m, e) for m in chosen_models(settings.models) for e in ENCODINGS if e in settings.encodings]
+    wanted = [e for e in ENCODINGS if e in settings.encodings]
+    pairs = [(m, e) for m in chosen_models(settings.models) for e in wanted if e in MODELS[m].encodings]
     errors: dict[tuple[str, str], list[float]] = {pair: [] for pair in pairs}
     seconds: dict[tuple[str, str], list[float]] = {pair: [] for pair in pairs}
     notes: list[str] = []
@@ -328,7 +329,7 @@ def _cells(
                 progress(f"{pair[0]}, {pair[1]}", (number + place / len(pairs)) / len(folds))
             predicted, taken = fold.predict(*pair)
             if predicted is None:
-                if number == 0 and pair[1] in MODELS[pair[0]].encodings:
+                if number == 0:
                     notes.append(f"{pair[0]} was not given the {pair[1]} table, which is too wide for it")
                 continue
             errors[pair].append(

@@ -55,7 +55,8 @@ def verdict(comparison: Comparison) -> str:
         return "There is nothing to compare: one of the two sides, with and without embeddings, is missing."
     ours, theirs = (min(cells, key=lambda c: c.mean) for cells in (vectors, others))
     change = ours.mean / theirs.mean - 1
-    said = f"{_named(ours)} reaches {_figure(ours.mean)}, {_named(theirs)} {_figure(theirs.mean)}"
+    digits = _decimals(comparison)
+    said = f"{_named(ours)} reaches {ours.mean:,.{digits}f}, {_named(theirs)} {theirs.mean:,.{digits}f}"
     if not _is_clear(ours, theirs):
         lead = f"Embeddings made no clear difference here: {said}, which is within chance"
     elif change < 0:
@@ -91,8 +92,10 @@ def _is_clear(one: Cell, other: Cell) -> bool:
     return len(paired) > 1 and abs(paired.mean()) > CLEAR * paired.std(ddof=1) / np.sqrt(len(paired))
 
 
-def _figure(value: float) -> str:
-    return f"{value:.4f}" if abs(value) < 10 else f"{value:,.1f}"
+def _decimals(comparison: Comparison) -> int:
+    """Decimals of every figure of a table: four digits for the smallest error that is not 0."""
+    least = min((cell.mean for cell in comparison.cells if cell.mean > 0), default=1.0)
+    return int(np.clip(3 - np.floor(np.log10(least)), 0, 4))
 
 
 def _method(comparison: Comparison) -> str:
@@ -106,19 +109,22 @@ def _method(comparison: Comparison) -> str:
     )
 
 
-def _text(cell: Cell | None, best: bool) -> str:
+def _text(cell: Cell | None, best: bool, digits: int) -> str:
     if cell is None:
         return ""
-    spread = "" if np.isnan(cell.spread) else f" ± {_figure(cell.spread)}"
-    figure = f"{_figure(cell.mean)}{spread}"
+    spread = "" if np.isnan(cell.spread) else f" ± {cell.spread:,.{digits}f}"
+    figure = f"{cell.mean:,.{digits}f}{spread}"
     return f"**{figure}** ({cell.seconds:.1f} s)" if best else f"{figure} ({cell.seconds:.1f} s)"
 
 
 def comparison_markdown(comparison: Comparison) -> str:
     """The comparison as Markdown: the verdict, the table, notes."""
-    encodings = comparison.encodings
+    encodings, digits = comparison.encodings, _decimals(comparison)
     rows = [
-        [model, *(_text(c, c is comparison.best(model)) for c in (comparison.cell(model, e) for e in encodings))]
+        [
+            model,
+            *(_text(c, c is comparison.best(model), digits) for c in (comparison.cell(model, e) for e in encodings)),
+        ]
         for model in comparison.models
     ]
     table = markdown_table(["model", *(TITLES[e] for e in encodings)], rows, numeric=range(1, len(encodings) + 1))
@@ -150,15 +156,15 @@ def comparison_html(comparison: Comparison) -> str:
 
 
 def _html_row(comparison: Comparison, model: str) -> str:
-    cells = [html_cell(escape(model), "name")]
+    cells, digits = [html_cell(escape(model), "name")], _decimals(comparison)
     best = comparison.best(model)
     for encoding in comparison.encodings:
         cell = comparison.cell(model, encoding)
         if cell is None:
             cells.append(html_cell("", "number"))
             continue
-        spread = "" if np.isnan(cell.spread) else f" ± {_figure(cell.spread)}"
-        text = f"{_figure(cell.mean)}{spread}<small>{cell.seconds:.1f} s</small>"
+        spread = "" if np.isnan(cell.spread) else f" ± {cell.spread:,.{digits}f}"
+        text = f"{cell.mean:,.{digits}f}{spread}<small>{cell.seconds:.1f} s</small>"
         cells.append(html_cell(text, "number best" if cell is best else "number"))
     return f"<tr>{''.join(cells)}</tr>"
 

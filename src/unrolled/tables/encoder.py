@@ -135,23 +135,32 @@ class EntityEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # s
             self.out_of_fold_ = job.out_of_fold(splits, self.vectors_, tables)
         return self._columns_out(tables, table)
 
-    def fit_parquet(self, path: str | Path, target: str, buffer: int = 1 << 18) -> Self:
-        """Learn from a Parquet file, or a folder of them, larger than memory; `target` names the column of targets.
+    def fit_parquet(
+        self, path: str | Path, target: str, sample_weight: str | None = None, buffer: int = 1 << 18
+    ) -> Self:
+        """Learn from a Parquet file, or a folder of them, larger than memory.
 
-        Rows are read `buffer` at a time, row groups in random order, and shuffled within a buffer: row groups sorted by
-        a category want a buffer that holds several of them. `validation` and `cv` do not apply. Which column is a
-        category is judged on the first buffer. Raises InputError for a path or column that is not there.
+        `target` names the column of targets and `sample_weight` one of weights, if any; neither is a feature. Rows are
+        read `buffer` at a time, row groups in random order, and shuffled within a buffer: row groups sorted by a
+        category want a buffer that holds several of them. Rows of `validation` are measured on at most a buffer of
+        them; `cv` does not apply. Which column is a category is judged on the first buffer. Raises InputError for a
+        path or column that is not there.
         """
         self._forget()
         self._check_settings()
         from unrolled.tables.streaming import ParquetTable, StreamedRows, fit_statistics  # imports PyTorch
 
-        table = ParquetTable(path, target, buffer)
-        fit_statistics(self, table)
+        table = ParquetTable(path, target, buffer, sample_weight)
+        y, weight = fit_statistics(self, table), _weights(table.weights(), table.rows)
         self._settle_shapes()
         trainer = self._trainer()
+        held = np.zeros(table.rows, dtype=bool)
+        chosen = validation_rows(self.validation, y, None, trainer.seed)
+        held[[] if chosen is None else chosen] = True
         trainer.tell(*self._sentences())
-        self._keep(trainer, *trainer.train(StreamedRows(table, self.schema_, self.target_), None, trainer.seed))
+        rows = StreamedRows(table, self.schema_, self.target_, weight, held)
+        batch = rows.validation(trainer.networks, np.random.default_rng(trainer.seed))
+        self._keep(trainer, *trainer.train(rows, batch, trainer.seed))
         return self
 
     def transform(self, X: Any) -> NDArray[np.float32]:

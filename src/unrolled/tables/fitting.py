@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from unrolled.errors import InputError
 from unrolled.learn.loop import Record
 from unrolled.tables.network import Batch, Networks, Shape
 from unrolled.tables.recipe import Recipe
@@ -44,6 +45,8 @@ class Trainer:
 
     def train(self, source: Source, held: Batch | None, seed: int, label: str = "fit") -> tuple[Trained, bool]:
         """The trained networks, and whether Ctrl-C ended it early (the best so far is kept then)."""
+        if source.rows == 0:
+            raise InputError("no row is left to train on: all have weight 0 or are kept for validation")
         with _threads(self.n_jobs):
             generator = torch.Generator().manual_seed(seed)
             numbers = sum(scaling.width for scaling in self.schema.scalings)

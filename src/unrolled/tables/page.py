@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 
+from unrolled.embedding import visible
+
 STYLE = """
 :root { color-scheme: light dark; --ink: #1c2733; --soft: #5b6975; --line: #d8dee4; --paper: #fff; --bar: #8fb4d9;
   --dot: #c2410c; --band: #e5e9ed; --keep: #14713d; --look: #b3261e; --merge: #7a4fb5; --safe: #8a5a00;
@@ -28,6 +30,12 @@ small { color: var(--soft); display: block; font-weight: 400 }
 .verdict { font-weight: 600; white-space: nowrap } .keep { color: var(--keep) } .look { color: var(--look) }
 .merge { color: var(--merge) } .safe { color: var(--safe) } svg { display: block } img { max-width: 100% }
 """
+
+
+def column_title(name: str) -> str:
+    """A column's name for people: only blanks that would go unseen, at its ends or several together, are shown."""
+    words = name.split(" ")
+    return " ".join(map(visible, words)) if all(words) else visible(name)
 
 
 def html_page(title: str, body: str) -> str:

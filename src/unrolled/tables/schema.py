@@ -7,6 +7,7 @@ rows a value or more on average; other numbers are scaled. Left out: vectors.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,8 @@ from unrolled.tables.coding import Coding, Scaling, fit_coding, fit_scaling
 from unrolled.tables.frame import EXACT, Column
 
 ROWS_PER_VALUE = 10
+LOOKED_AT = 100
+DATE_LIKE = re.compile(r"\d{1,4}([-./])\d{1,2}\1\d{1,4}([ T]\d.*)?")
 PARTS = ("year", "month", "day", "weekday", "hour")
 
 
@@ -158,8 +161,10 @@ def _fields(column: Column, rank: NDArray[np.float64], named: set[str] | None, l
 def _why_category(column: Column, named: set[str] | None) -> str | None:
     if column.declared:
         return "declared a category"
-    if column.kind in ("string", "boolean"):
-        return "strings" if column.kind == "string" else "truth values"
+    if column.kind == "string":
+        return _kind_of_strings(column)
+    if column.kind == "boolean":
+        return "truth values"
     if named is not None:
         return "named as a category" if column.name in named else None
     present = column.values[~column.missing]
@@ -167,6 +172,15 @@ def _why_category(column: Column, named: set[str] | None) -> str | None:
         return None
     each = len(present) / len(np.unique(present))
     return f"whole numbers, {each:,.0f} rows a value" if each >= ROWS_PER_VALUE else None
+
+
+def _kind_of_strings(column: Column) -> str:
+    present = column.values[~column.missing]
+    if all(DATE_LIKE.fullmatch(text) for text in present[:LOOKED_AT]):
+        return "strings that look like dates: a column of dates would be split into year, month, day and weekday"
+    if len(present) > 1 and len(np.unique(present)) == len(present):
+        return "strings, each in one row only: its vectors tell nothing about other rows"
+    return "strings"
 
 
 def _date_field(column: Column, part: str, rank: NDArray[np.float64], least: int) -> Field:

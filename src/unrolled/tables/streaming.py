@@ -1,8 +1,8 @@
 """Fitting from a Parquet data set larger than memory: statistics in one pass, then training in pieces.
 
 Which column is a category is decided on the first rows; categories, counts and scales are then taken from all rows.
-Memory holds the target, one buffer of rows and one entry a category. Left out: validation and out-of-fold vectors,
-which want rows in memory.
+Memory holds the target, the weights, one buffer of rows, another of validation rows, and one entry a category. Left
+out: out-of-fold vectors, which want rows in memory.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import dataclasses
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ from unrolled.tables.coding import Coding, Scaling, as_kind, coding_of
 from unrolled.tables.frame import Column, read_table
 from unrolled.tables.network import Batch
 from unrolled.tables.recipe import find_recipe
-from unrolled.tables.schema import Schema, date_part, fit_schema, least_rows
+from unrolled.tables.schema import Encoded, Schema, date_part, fit_schema, least_rows
 from unrolled.tables.target import Target, fit_target, read_target
 from unrolled.tables.training import RowsInMemory
 
@@ -35,9 +36,12 @@ BUFFER = 1 << 18
 
 
 class ParquetTable:
-    """The rows of a Parquet file, or of a folder of them, in buffers. Raises InputError for what cannot be read."""
+    """The rows of a Parquet file, or of a folder of them, in buffers. Raises InputError for what cannot be read.
 
-    def __init__(self, path: str | Path, target: str, buffer: int = BUFFER) -> None:
+    `target` and, where given, `weight` name columns that are no features.
+    """
+
+    def __init__(self, path: str | Path, target: str, buffer: int = BUFFER, weight: str | None = None) -> None:
         if not Path(path).exists():
             raise InputError(f"{path} does not exist: give a Parquet file or a folder of Parquet files")
         dataset = import_extra("pyarrow.dataset", "tables")
@@ -46,26 +50,36 @@ class ParquetTable:
             self.rows = int(self._data.count_rows())
         except (OSError, ValueError) as error:
             raise InputError(f"{path} cannot be read as Parquet: {error}") from None
-        if target not in self._data.schema.names:
-            raise unknown_name("column", target, self._data.schema.names)
-        self.target, self.buffer = target, buffer
+        self._aside = [target] if weight is None else [target, weight]
+        for name in self._aside:
+            if name not in self._data.schema.names:
+                raise unknown_name("column", name, self._data.schema.names)
+        self.target, self.weight, self.buffer = target, weight, buffer
         self._pieces = [piece for part in self._data.get_fragments() for piece in part.split_by_row_group()]
+        self._starts = np.cumsum([0, *(piece.count_rows() for piece in self._pieces)])
 
-    def buffers(self, order: NDArray[np.int64] | None = None) -> Iterator[tuple[Any, Any]]:
-        """Tables of at most `buffer` rows with their targets; row groups in the given order, or as they stand."""
+    def buffers(self, order: NDArray[np.int64] | None = None) -> Iterator[tuple[Any, Any, NDArray[np.int64]]]:
+        """Tables of at most `buffer` rows, their targets, and where the rows stand in the data set.
+
+        Row groups come in the given order, or as they stand.
+        """
         arrow = import_extra("pyarrow", "tables")
         waiting: list[Any] = []
+        places: list[NDArray[np.int64]] = []
         for i in range(len(self._pieces)) if order is None else order:
+            start = int(self._starts[i])
             for batch in self._pieces[i].to_batches(batch_size=self.buffer, schema=self._data.schema):
                 if waiting and sum(b.num_rows for b in waiting) + batch.num_rows > self.buffer:
-                    yield self._parted(arrow.Table.from_batches(waiting))
-                    waiting = []
+                    yield (*self._parted(arrow.Table.from_batches(waiting)), np.concatenate(places))
+                    waiting, places = [], []
                 waiting.append(batch)
+                places.append(np.arange(start, start + batch.num_rows))
+                start += batch.num_rows
         if waiting:
-            yield self._parted(arrow.Table.from_batches(waiting))
+            yield (*self._parted(arrow.Table.from_batches(waiting)), np.concatenate(places))
 
     def _parted(self, table: Any) -> tuple[Any, Any]:
-        return table.drop_columns([self.target]), table[self.target].to_numpy()
+        return table.drop_columns(self._aside), table[self.target].to_numpy()
 
     @property
     def groups(self) -> int:
@@ -74,12 +88,19 @@ class ParquetTable:
 
     @property
     def columns(self) -> list[str]:
-        """Names of all columns but the target."""
-        return [name for name in self._data.schema.names if name != self.target]
+        """Names of the columns that are features."""
+        return [name for name in self._data.schema.names if name not in self._aside]
 
     def targets(self) -> NDArray[Any]:
         """The target of all rows."""
-        values: NDArray[Any] = self._data.to_table(columns=[self.target])[self.target].to_numpy()
+        return self._whole(self.target)
+
+    def weights(self) -> NDArray[Any] | None:
+        """The weight of all rows, if there is a column of weights."""
+        return None if self.weight is None else self._whole(self.weight)
+
+    def _whole(self, name: str) -> NDArray[Any]:
+        values: NDArray[Any] = self._data.to_table(columns=[name])[name].to_numpy()
         return values
 
 
@@ -156,29 +177,57 @@ class Moments:
 
 @dataclass(frozen=True)
 class StreamedRows:
-    """A source over a Parquet data set: row groups in a new order each epoch, rows shuffled within a buffer."""
+    """A source over a Parquet data set: row groups in a new order each epoch, rows shuffled within a buffer.
+
+    `weight` (row,) weighs the loss; rows whose weight is 0 are left out, and so are those of the mask `held`.
+    """
 
     table: ParquetTable
     schema: Schema
     target: Target
+    weight: NDArray[np.float32]
+    held: NDArray[np.bool_]
 
     @property
     def rows(self) -> int:
-        """Rows of the data set."""
-        return self.table.rows
+        """Rows of an epoch."""
+        return int(self._wanted.sum())
+
+    @cached_property
+    def _wanted(self) -> NDArray[np.bool_]:
+        return ~self.held & (self.weight > 0)
 
     def epoch(self, networks: int, size: int, generator: torch.Generator) -> Iterator[Batch]:
         """The rows once; those that fill no batch at the end of a buffer are left out."""
         order = torch.randperm(self.table.groups, generator=generator).numpy()
-        for frame, y in self.table.buffers(order):
-            encoded = self.schema.encode(read_table(frame))
-            target = self.target.encode(read_target(y, len(y))[0])
-            weight = np.ones(len(y), dtype=np.float32)
-            yield from RowsInMemory(encoded, target, weight).epoch(networks, size, generator)
+        for part in self._parts(order, self._wanted):
+            yield from RowsInMemory(*part).epoch(networks, size, generator)
+
+    def validation(self, networks: int, rng: np.random.Generator) -> Batch | None:
+        """The rows held out, at most a buffer of them, for all networks; None where there are none."""
+        rows = np.flatnonzero(self.held)
+        if not len(rows):
+            return None
+        chosen = np.zeros_like(self.held)
+        chosen[rng.permutation(rows)[: self.table.buffer]] = True
+        tables, targets, weights = zip(*self._parts(None, chosen), strict=True)
+        codes, numbers = (np.concatenate([getattr(t, name) for t in tables]) for name in ("codes", "numbers"))
+        source = RowsInMemory(Encoded(codes, numbers), np.concatenate(targets), np.concatenate(weights))
+        return source.batch(torch.arange(source.rows).expand(networks, -1))
+
+    def _parts(
+        self, order: NDArray[np.int64] | None, wanted: NDArray[np.bool_]
+    ) -> Iterator[tuple[Encoded, NDArray[Any], NDArray[np.float32]]]:
+        """The wanted rows of each buffer that has any: encoded, with their targets and weights."""
+        for frame, y, places in self.table.buffers(order):
+            rows = np.flatnonzero(wanted[places])
+            if len(rows):
+                encoded = self.schema.encode(read_table(frame)).take(rows)
+                yield encoded, self.target.encode(read_target(y, len(y))[0])[rows], self.weight[places[rows]]
 
 
-def fit_statistics(encoder: EntityEncoder, table: ParquetTable) -> None:
-    """Everything about a fit but the training: target, schema and mean targets of all rows."""
+def fit_statistics(encoder: EntityEncoder, table: ParquetTable) -> NDArray[Any]:
+    """Everything about a fit but the training: target, schema and mean targets of all rows; returns the targets."""
     values, single = read_target(table.targets(), table.rows)
     by_maximum = find_recipe(encoder.recipe).output == "sigmoid"
     encoder.target_ = fit_target(values, single, encoder.target_type, encoder.log_target, by_maximum)
@@ -186,6 +235,7 @@ def fit_statistics(encoder: EntityEncoder, table: ParquetTable) -> None:
     encoder.n_features_in_ = len(table.columns)
     mean = float(encoder.target_.numeric(values).mean())
     encoder.schema_, encoder.target_means_ = fit_schema_streamed(encoder, table, mean)
+    return values[:, 0]
 
 
 def fit_schema_streamed(
@@ -196,7 +246,7 @@ def fit_schema_streamed(
     columns = read_table(first)
     schema = fit_schema(columns, np.zeros(len(columns[0])), encoder.categorical_features, None)
     counters = [CategoryCount(f.coding) if isinstance(f.coding, Coding) else Moments(f.coding) for f in schema.fields]
-    for frame, y in table.buffers():
+    for frame, y, _ in table.buffers():
         by_name = {column.name: column for column in read_table(frame)}
         rank = encoder.target_.numeric(read_target(y, len(y))[0])
         for counter, field in zip(counters, schema.fields, strict=True):
