@@ -27,7 +27,7 @@ from unrolled.text.ngram import trigram_nats
 from unrolled.text.windows import split
 
 PROTOCOLS = ("honest", "lesson")
-HONEST = Recipe(hidden=256, epochs=3, dropout=0.0, optimizer="adamw", learning_rate=4e-3, evaluations=1)
+HONEST = Recipe(hidden=256, epochs=2, dropout=0.0, evaluations=1)
 OnRecord = Callable[[str, Record], None]
 
 

@@ -180,7 +180,7 @@ def _repetition(report: CorpusReport) -> Iterator[str]:
     if share < REPEATED_SHARE:
         yield f"{found}."
     else:
-        yield f"{found}: copies in the validation part make its figure look better than it is, so remove them."
+        yield f"{found}: copies in the validation part flatter its figure; if it matters, clean the text first."
 
 
 def _drift(report: CorpusReport) -> Iterator[str]:
