@@ -43,6 +43,16 @@ def json_of(capsys, *arguments):
     return json.loads(lines_of(capsys, *arguments, "--json"))
 
 
+def test_characters_never_seen_can_be_left_out(capsys, run, text, tmp_path):
+    strange = tmp_path / "strange.txt"
+    strange.write_text(text.replace("a", "az", 70))
+    options = ("--distance", 32, "--places", 300, "--unknown", "skip", "--json")
+    assert main([str(argument) for argument in ("look", "memory", run, strange, *options)]) == 0
+    out, err = capsys.readouterr()
+    assert "left out 70 characters" in err
+    assert json.loads(out)["memories"][0]["memory"] == 3
+
+
 def test_memory_says_the_number_and_draws_the_curve(capsys, run, file, tmp_path):
     picture = tmp_path / "memory.png"
     options = ("--distance", 32, "--places", 300)
@@ -100,7 +110,8 @@ def test_lab_shows_where_each_rung_stands(capsys, tmp_path):
     ("arguments", "message"),
     [
         (("memory", "RUN"), "run folders and a text are needed"),
-        (("memory", "RUN", "STRANGE"), "'z'"),
+        (("memory", "RUN", "STRANGE"), "'z' (U+007A) at position 3, line 1, was never seen"),
+        (("memory", "RUN", "STRANGE", "--characters", "0"), "at least 1"),
         (("memory", "RUN", "FILE", "--distance", "5000"), "give a longer text"),
         (("memory", "RUN", "FILE", "--measure", "caused"), "did you mean 'causal'"),
         (("memory", "RUN", "FILE", "--out", "curve.gif"), "'.gif'"),
@@ -119,7 +130,8 @@ def test_lab_shows_where_each_rung_stands(capsys, tmp_path):
         (("agree", "RUN", "--file", "nowhere.txt"), "nowhere.txt does not exist"),
         (("units", "RUN", "FILE", "--unit", "99"), "no unit 99"),
         (("units", "RUN", "FILE", "--unit", "0", "--out", "unit.png"), "'.png'"),
-        (("units", "RUN", "STRANGE"), "needs 2,000"),
+        (("units", "RUN", "STRANGE"), "'z'"),
+        (("units", "RUN", "SHORT"), "has 300 characters, but a scan of units needs 2,000"),
         (("state", "RUN", "ab"), "shows 3 to 400"),
         (("state", "RUN", "abz"), "'z'"),
         (("state", "RUN", "abcd", "--layer", "4"), "no layer 4"),
@@ -130,7 +142,8 @@ def test_lab_shows_where_each_rung_stands(capsys, tmp_path):
 def test_bad_input_is_one_sentence(capsys, run, file, tmp_path, monkeypatch, arguments, message):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "strange.txt").write_text("abcz" * 100)
-    named = {"RUN": run, "FILE": file, "STRANGE": tmp_path / "strange.txt"}
+    (tmp_path / "short.txt").write_text("abc" * 100)
+    named = {"RUN": run, "FILE": file, "STRANGE": tmp_path / "strange.txt", "SHORT": tmp_path / "short.txt"}
     assert message in lines_of(capsys, "look", *(named.get(a, a) for a in arguments), code=1)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from unrolled.cli.output import print_json
-from unrolled.cli.showing import model_in, print_table, text_for
+from unrolled.cli.showing import Unknown, check_known, model_in, print_table, text_for
 from unrolled.embedding import visible
 from unrolled.errors import InputError
 
@@ -31,6 +31,7 @@ def agree(
     characters: int = 100_000,
     seed: int = 0,
     encoding: str = "utf-8",
+    unknown: Unknown = "error",
     json: Annotated[bool, Flag] = False,
 ) -> None:
     """Which of several continuations a network expects, and how far back that depends on a word.
@@ -58,6 +59,8 @@ def agree(
         Decides the places.
     encoding
         Of the text.
+    unknown
+        Characters that the network never saw: error refuses the text, skip leaves them out.
     json
         Print one JSON object.
     """
@@ -71,8 +74,10 @@ def agree(
         raise InputError('--text takes places from a text: give it with --cue "man|woman", and without lines or --file')
     else:
         words = [_words(group, "--cue") for group in cue]
-        read = text_for(model, text, characters, encoding)
+        read = text_for(model, text, characters, encoding, unknown)
         pairs = pairs_in(read, words, _words(choice, "--choice"), places, seed)
+    for pair in pairs:
+        check_known(model, "".join([pair.context, *pair.choices, pair.rest]))
     found = [agreement(model, pair) for pair in pairs]
     moved = shifts(found)
     reaches = by_distance(moved)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from unrolled.cli.output import fail, messages, print_json, results
-from unrolled.cli.showing import check_picture, model_in, print_table, save_picture, text_for
+from unrolled.cli.showing import Unknown, check_known, check_picture, model_in, print_table, save_picture, text_for
 from unrolled.embedding import visible
 from unrolled.errors import InputError
 from unrolled.files import write_file
@@ -36,6 +36,7 @@ def memory(
     by_place: Annotated[bool, Flag] = False,
     seed: int = 0,
     encoding: str = "utf-8",
+    unknown: Unknown = "error",
     out: Path | None = None,
     json: Annotated[bool, Flag] = False,
 ) -> None:
@@ -59,6 +60,8 @@ def memory(
         Decides the places.
     encoding
         Of the text file.
+    unknown
+        Characters that the network never saw: error refuses the text, skip leaves them out.
     out
         A picture of the curves, .png or .svg.
     json
@@ -72,7 +75,7 @@ def memory(
     check_measure(measure)
     check_picture(out)
     *runs, source = runs_and_text
-    found = [_memory_of(run, source, characters, encoding, distance, places, seed) for run in runs]
+    found = [_memory_of(run, source, characters, encoding, unknown, distance, places, seed) for run in runs]
     if out:
         save_picture(draw_memories(found, measure, by_place=by_place), out)
     if json:
@@ -96,6 +99,7 @@ def units(
     characters: int = 20_000,
     seed: int = 0,
     encoding: str = "utf-8",
+    unknown: Unknown = "error",
     out: Path | None = None,
     json: Annotated[bool, Flag] = False,
 ) -> None:
@@ -117,6 +121,8 @@ def units(
         Decides the untrained networks that findings are compared with.
     encoding
         Of the text file.
+    unknown
+        Characters that the network never saw: error refuses the text, skip leaves them out.
     out
         The text painted by the unit, as a page (.html).
     json
@@ -129,7 +135,7 @@ def units(
     if out:
         check_type(out, (".html",))
     model = model_in(run)
-    read = text_for(model, text, characters, encoding)
+    read = text_for(model, text, characters, encoding, unknown)
     chosen = Unit(model.config.layers - 1 if layer is None else layer, unit) if unit is not None else None
     if chosen:
         check_unit(model.network, chosen)
@@ -180,7 +186,9 @@ def state(
 
     for file in (out, path):
         check_picture(file)
-    seen = state_path(model_in(run), text, layer)
+    model = model_in(run)
+    check_known(model, text)
+    seen = state_path(model, text, layer)
     title = f"hidden state of {run.name}, layer {seen.layer}"
     for file, draw in ((out, draw_map), (path, draw_path)):
         if file:
@@ -197,11 +205,13 @@ def state(
     print_table(("after", "first", "second", "moved by"), rows)
 
 
-def _memory_of(run: str, source: str, characters: int, encoding: str, distance: int, places: int, seed: int) -> Memory:
+def _memory_of(
+    run: str, source: str, characters: int, encoding: str, unknown: Unknown, distance: int, places: int, seed: int
+) -> Memory:
     from unrolled.look.memory import measure_memory
 
     model = model_in(run)
-    text = text_for(model, source, characters, encoding)
+    text = text_for(model, source, characters, encoding, unknown)
     ids = model.vocabulary.encode(text)
     from unrolled.learn.trained import network_of
 

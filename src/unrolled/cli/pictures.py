@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from unrolled.cli.output import fail, messages, print_json
+from unrolled.cli.showing import check_known
 from unrolled.errors import FolderError, InputError, unknown_name
 
 if TYPE_CHECKING:
@@ -122,6 +123,8 @@ def diagram(
     config = model.config if model else ModelConfig(_rung(source), vocabulary, embedding, hidden, layers)
     text = _text(model) if text is None else text
     steps(config, text)  # refuses a text that does not fit before it is read
+    if model:
+        check_known(model, text)
     expected = _expected(model, text) if model else None
     if out:
         _drawn(view, config, text, expected).save(out)
@@ -144,7 +147,7 @@ def _table(source: Path, column: str | None) -> tuple[EmbeddingTable, str]:
         return EmbeddingTable.from_csv(source), source.stem
     from unrolled.model.char_model import CharModel
 
-    return CharModel.from_pretrained(source, warn=fail).embedding, f"{source}"
+    return CharModel.from_pretrained(source, warn=fail).embedding, source.resolve().name
 
 
 def _table_of_column(source: Path, column: str | None) -> tuple[EmbeddingTable, str]:

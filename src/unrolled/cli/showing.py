@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from unrolled.cli.output import fail, messages
+from unrolled.embedding import visible
 from unrolled.errors import InputError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from unrolled.model.char_model import CharModel
+
+
+Unknown = Literal["error", "skip"]
+"""What to do with characters of a text that the network never saw: refuse the text, or leave them out."""
 
 
 def check_picture(out: Path | None) -> None:
@@ -47,11 +52,31 @@ def model_in(run: str | Path) -> CharModel:
     return CharModel.from_pretrained(run, warn=fail)
 
 
-def text_for(model: CharModel, source: str, characters: int, encoding: str) -> str:
-    """The last `characters` of the text, in lower case if the model learned it so."""
+def text_for(model: CharModel, source: str, characters: int, encoding: str, unknown: Unknown) -> str:
+    """The last `characters` of the text, in lower case if the model learned it so, and all of them known to it."""
     from unrolled.text.corpus import open_corpus
 
     if characters < 1:
         raise InputError(f"--characters is {characters}, but at least 1 must be read")
     lower = model.training.get("recipe", {}).get("lower") is True
-    return open_corpus([source], encoding=encoding, lower=lower).read()[-characters:]
+    text = open_corpus([source], encoding=encoding, lower=lower).read()[-characters:]
+    if unknown == "error":
+        check_known(model, text, "or leave such characters out with --unknown skip")
+        return text
+    seen = set(model.vocabulary.characters)
+    known = "".join(character for character in text if character in seen)
+    if len(known) < len(text):
+        messages().print(f"left out {len(text) - len(known):,} characters of the text that the network never saw")
+    return known
+
+
+def check_known(model: CharModel, text: str, otherwise: str = "") -> None:
+    """Raises InputError for the first character of `text` that the model never saw."""
+    known = set(model.vocabulary.characters)
+    for strange in sorted(set(text) - known, key=text.index)[:1]:
+        place = text.index(strange)
+        where = f"position {place:,}, line {text.count(chr(10), 0, place) + 1:,}"
+        advice = f"take it out of the text{', ' * bool(otherwise)}{otherwise}"
+        raise InputError(
+            f"{visible(strange)!r} (U+{ord(strange):04X}) at {where}, was never seen in training: {advice}"
+        )

@@ -18,7 +18,7 @@ from unrolled.look.points import COLOURS, MARKS, Points
 _SYMBOLS = {"o": "circle", "D": "diamond", "X": "x", "s": "square"}
 _BESIDE = {"category": "top center", "(unknown)": "middle left", "(missing)": "bottom center", "(rare)": "middle right"}
 _LABELLED = 12
-_EYE = {"x": 1.55, "y": 1.55, "z": 0.95}
+_EYE = {"x": 1.3, "y": 1.3, "z": 0.8}
 
 
 def page_of(points: Points, title: str | None) -> str:

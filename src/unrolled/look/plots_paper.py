@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_LABELS = 60
-GREY = "#d9d9d9"
+GREY, PALE = "#d9d9d9", "#efe8d4"
 _ALL_RINGS, _FEW_RINGS = 60, 20
 _PANEL = 7.6  # inches
 
@@ -57,7 +57,8 @@ def panels_of(
         for axis, (points, plane, _) in zip(axes, panels, strict=True)
     ]
     if any(left_out):
-        unnamed = f"{max(left_out):,} of {len(points.labels):,} names found no room: their dots stand alone"
+        dots = "its dot stands" if max(left_out) == 1 else "their dots stand"
+        unnamed = f"{max(left_out):,} of {len(points.labels):,} names found no room: {dots} alone"
         caption.set_text(caption.get_text().rstrip() + "\n" + unnamed)
     return figure
 
@@ -118,6 +119,9 @@ def _draw_labels(axis: Axes, points: Points, at: NDArray[np.float64], renderer: 
         moved = [i for i in range(len(shown)) if i not in places or math.dist(places[i], pixels[i]) > 1]
         look: dict[str, Any] = {"s": 5, "alpha": 0.9 if len(moved) < 300 else 0.4, "linewidths": 0, "zorder": 2}
         axis.scatter(at[moved, 0], at[moved, 1], color=[COLOURS[points.groups[i]] for i in moved], **look)
+        small = np.array([[*back.transform(places[i])] for i in places if points.groups[i] == "punctuation"])
+        if len(small):  # a full stop alone would be taken for a dot, or for dirt
+            axis.scatter(small[:, 0], small[:, 1], s=110, color=PALE, linewidths=0, zorder=1)
     elif points.rings is not None:
         _draw_rings(axis, points, at)
     return len(shown) - len(places)

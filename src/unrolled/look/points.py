@@ -92,7 +92,8 @@ def described(table: EmbeddingTable, projection: Projection, components: int) ->
 def shared_projections(tables: Sequence[EmbeddingTable], components: int) -> list[Projection]:
     """Each table on the main components of the last one, after turning it onto the last (Procrustes).
 
-    The last projection is the one of its own `pca`. Raises InputError where dimensions differ or nothing is shared.
+    What is explained is the share of each table's own variance. The last projection is the one of its own `pca`. Raises
+    InputError where dimensions differ or nothing is shared.
     """
     last = tables[-1]
     projection = last.pca(min(components, *last.vectors.shape))
@@ -100,10 +101,18 @@ def shared_projections(tables: Sequence[EmbeddingTable], components: int) -> lis
     axes = np.linalg.pinv(last.vectors - centre) @ projection.coordinates
     turned = [table.aligned(last).vectors for table in tables[:-1]]
     before = [
-        Projection(table.names, (vectors - centre) @ axes, projection.explained)
+        Projection(table.names, (vectors - centre) @ axes, _explained(vectors, axes))
         for table, vectors in zip(tables, turned, strict=False)
     ]
     return [*before, projection]
+
+
+def _explained(vectors: NDArray[np.float32], axes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The share of the variance of (row, dimension) that lies along each of the orthogonal `axes` (dimension, axis)."""
+    centred = vectors.astype(np.float64) - vectors.mean(axis=0, dtype=np.float64)
+    total = float((centred**2).sum()) or 1.0
+    shares: NDArray[np.float64] = ((centred @ axes) ** 2).sum(axis=0) / total
+    return shares
 
 
 def is_of_characters(table: EmbeddingTable) -> bool:

@@ -6,6 +6,7 @@ Left out: what single units mean (`units`).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -71,7 +72,7 @@ def state_path(model: CharModel, text: str, layer: int | None = None) -> StatePa
 def main_plane(states: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """States (time, hidden) in the plane of their two main components, and the share of variance along each.
 
-    Signs are such that the largest loading of a component is positive, as in `EmbeddingTable.pca`.
+    Signs are such that the largest loading of a component is positive.
     """
     centred = states.astype(np.float64) - states.mean(0, dtype=np.float64)
     _, sizes, axes = np.linalg.svd(centred, full_matrices=False)
@@ -117,20 +118,26 @@ def draw_map(states: StatePath, title: str = "") -> Figure:
 
 
 def draw_path(states: StatePath, title: str = "") -> Figure:
-    """The path: a line through the plane, with each character written where the state is after it."""
+    """The path: a line through the plane, with each character written where the state is after it.
+
+    The line goes from light to dark, and the first and the last character are in bold.
+    """
     from unrolled.look import style
 
     picture, (axis,) = style.figure(9, 7)
     letters, note = style.drawable([visible(c) for c in states.text])
-    axis.plot(*states.path.T, color=style.FAINT, linewidth=0.6, alpha=min(0.6, 40 / len(letters)))
-    for (x, y), letter, shown in zip(states.path, letters, apart(states.path), strict=True):
+    last, strength = len(letters) - 1, min(0.9, 60 / len(letters))
+    for i, step in enumerate(pairwise(states.path)):
+        axis.plot(*np.transpose(step), color=style.INK, linewidth=0.7, alpha=strength * (0.15 + 0.85 * i / last))
+    for i, ((x, y), letter, shown) in enumerate(zip(states.path, letters, apart(states.path), strict=True)):
         if shown:
-            font = style.font(10, text=letter)
+            font = style.font(10, bold=i in (0, last), text=letter)
             axis.text(x, y, letter, fontproperties=font, ha="center", va="center", color=style.INK, parse_math=False)
         else:
             axis.plot(x, y, ".", color=style.FAINT, markersize=2)
+    said = "from light to dark; a dot is a character that found no room"
     first, second = (f"component {i + 1} ({share:.0%} of the variance)" for i, share in enumerate(states.explained))
-    axis.set_xlabel("\n".join(filter(None, [first, note])), color=style.INK)
+    axis.set_xlabel("\n".join(filter(None, [first, said, note])), color=style.INK)
     axis.set_ylabel(second, color=style.INK)
     if title:
         picture.suptitle(title, color=style.INK, fontsize=12, x=0.01, ha="left")
@@ -138,11 +145,12 @@ def draw_path(states: StatePath, title: str = "") -> Figure:
 
 
 def apart(path: NDArray[np.float64], columns: int = 60, rows: int = 24) -> NDArray[np.bool_]:
-    """Which points of (point, 2) get a letter so that no two letters share a field of the plane."""
+    """Which points of (point, 2) get a letter so that no two letters share a field of the plane; both ends go first."""
     low, span = path.min(0), np.ptp(path, axis=0)
     fields = np.floor((path - low) / np.where(span > 0, span, 1) * [columns, rows]).astype(int)
     shown, taken = np.zeros(len(path), bool), set[tuple[int, int]]()
-    for i, (x, y) in enumerate(fields.tolist()):
+    for i in (0, len(path) - 1, *range(1, len(path) - 1)):
+        x, y = fields[i].tolist()
         near = {(x + dx, y + dy) for dx in (-1, 0, 1) for dy in (-1, 0, 1)}
         if not near & taken:
             shown[i] = True
