@@ -125,7 +125,7 @@ def test_a_checkpoint_of_every_format_goes_on(text, tmp_path, name, version):
     shutil.copytree(GOLDEN / f"checkpoint_format_{version}" / name, run)
     session = prepare([text], run, Recipe(), Machine(), resume=True, notice=said.append)
     assert session.progress.step == TAKEN_AT
-    assert said[-1] == f"going on from step {TAKEN_AT} of {STEPS}"
+    assert said[-1] == f"going on from step {TAKEN_AT} of {STEPS} on cpu, float64, 1 thread"
     found = curve(session)
     assert list(map(int, found["losses"])) == list(range(TAKEN_AT + 1, STEPS + 1))
     assert worst(found, stored(name)) < TOLERANCE

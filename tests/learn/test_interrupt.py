@@ -1,7 +1,10 @@
 """Signals become a flag while a run is running, and are what they were once it is not, however it was left."""
 
 import gc
+import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -11,6 +14,7 @@ import torch
 from unrolled.learn.interrupt import SIGNALS, interruptions
 from unrolled.learn.recipe import Machine, Recipe
 from unrolled.learn.training import prepare
+from unrolled.model.char_model import CharModel
 
 TEXT = "a man said that he would read the notes again, and then he wrote them. " * 20
 SMALL = Recipe(hidden=8, embedding=4, streams=4, length=16, epochs=1.0, evaluations=2)
@@ -155,3 +159,35 @@ def test_outside_the_main_thread_nothing_is_touched():
     thread.start()
     thread.join()
     assert seen == [(False, before)]
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="there are no terminals of this kind")
+def test_a_terminal_that_closes_saves_and_one_process_at_a_time_trains(tmp_path):
+    """The terminal is a real one, whose closing the system reports; meanwhile a second process is refused."""
+    text, run = tmp_path / "text.txt", tmp_path / "run"
+    text.write_text(TEXT)
+    command = [sys.executable, "-m", "unrolled", "train", str(text), "--out", str(run), "--hidden", "8", "--streams"]
+    command += ["4", "--epochs", "90000", "--evaluations", "9000", "--threads", "1", "--precision", "float32"]
+    ours, theirs = os.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", TERMINAL, *command], stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    os.close(theirs)
+    seen = b""
+    while b"validation" not in seen:
+        seen += os.read(ours, 1 << 16)
+    second = subprocess.run([*command, "--resume"], capture_output=True, text=True)
+    assert second.returncode == 1
+    assert f"another process is training in {run}" in second.stderr
+    os.close(ours)
+    assert process.wait(timeout=60) == 128 + signal.SIGHUP
+    assert CharModel.from_pretrained(run).next("a")
+    prepare([], run, Recipe(), Machine(), resume=True)
+
+
+TERMINAL = """
+import fcntl, os, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.argv[1], sys.argv[1:])
+"""

@@ -187,7 +187,7 @@ def test_unknown_settings_are_answered_with_the_nearest(text):
         train(text, rung="lsmt", epochs=1.0)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_saves_and_says_how_to_go_on(text, tmp_path, number):
     command = [sys.executable, "-m", "unrolled", "train", str(text), "--out", str(tmp_path / "run")]
     command += ["--hidden", "16", "--streams", "4", "--epochs", "4000", "--threads", "1", "--precision", "float32"]

@@ -63,11 +63,17 @@ def train(
             list(texts), out, recipe, machine, processes=processes, resume=resume, start_from=start_from,
             encoding=encoding, save_seconds=save_seconds, notice=_notice(console), look=_describe(console),
         )  # fmt: skip
-        code = _watch(session, console)
-        if code:
-            _say(console, f"stopped after step {session.progress.step:,}; go on with: {_command(texts, out)}")
+        go_on = f"go on with: {_command(texts, out)}"
+        if processes.size > 1:
+            go_on = "go on with the same command of torchrun and --resume"
+        if code := _watch(session, console):
+            _say(console, f"stopped after step {session.progress.step:,}; {go_on}")
             return code
-        summary, _ = session.finish()
+        try:
+            summary, _ = session.finish()
+        except KeyboardInterrupt:
+            _say(console, f"stopped while the last measurement was made; {go_on}")
+            return 130
     if processes.is_main:
         print_json(summary.to_json()) if json else _print_summary(summary)
     return 0
@@ -114,7 +120,7 @@ def demo(*, out: Path | None = None, minutes: float = 1.0, seed: int = 0) -> int
 def _watch(session: Session, console: Console | None) -> int:
     """Train to the end, showing progress; 0, or the exit code of the signal that stopped it."""
     bar = contextlib.nullcontext() if console is None else _Progress(console, session)
-    with bar as shown:
+    with session, bar as shown:
         for record in session.run():
             if shown is not None:
                 shown.show(record)
@@ -148,7 +154,8 @@ class _Progress:
         return self
 
     def __exit__(self, *details: object) -> None:
-        self.bar.stop()
+        with contextlib.suppress(OSError):  # the terminal may have closed
+            self.bar.stop()
 
     def show(self, record: Record) -> None:
         """Take in one step. A closed terminal or a character it cannot show never stops training."""

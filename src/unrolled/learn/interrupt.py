@@ -12,8 +12,8 @@ from typing import Any
 
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 ECHO_SECONDS = 1.0
-"""A second signal within this time is the first one heard twice: a terminal that closes, and torchrun on Ctrl-C, both
-signal a process and its parent, which hands it on."""
+"""A second signal within this time is the first one heard twice: a terminal that closes, or Ctrl-C under a program that
+hands signals on, reaches a process by itself and once more through its parent."""
 
 
 class Interrupt:

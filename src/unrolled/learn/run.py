@@ -6,7 +6,11 @@ Left out: what is in a checkpoint (learn.session) and how it is packed (learn.ch
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
+import os
+import sys
+import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +19,11 @@ from unrolled.errors import FolderError
 from unrolled.files import is_complete, remove_folder, sweep_orphans, write_file, write_into
 from unrolled.learn.checkpoint import Checkpoints
 
+if sys.platform != "win32":
+    import fcntl
+
 HISTORY = "history.jsonl"
+LOCK = ".lock"
 
 
 class Run:
@@ -27,6 +35,7 @@ class Run:
 
     def __init__(self, path: Path, *, resume: bool, warn: Callable[[str], None]) -> None:
         self.path = path
+        self._is_locked = False
         self.checkpoints = Checkpoints.of(path, warn)
         if is_complete(path):
             raise FolderError(
@@ -50,17 +59,37 @@ class Run:
             raise FolderError(f"{path} holds other files ({foreign[0]}): choose an --out that is empty or new")
 
     def begin(self) -> None:
-        """Make the folder, clear it of what a killed process left, and find out whether it can be written."""
-        path = self.path
+        """Make the folder, or take it over from a process that is gone: clear it of what that one left half-written.
+
+        Raises FolderError if it cannot be written, or if another process is training in it.
+        """
         try:
-            path.mkdir(parents=True, exist_ok=True)
-            sweep_orphans(path)
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock()
+            sweep_orphans(self.path)
             self.checkpoints.sweep()
-            probe = path / ".unrolled-probe"
-            probe.touch()
-            probe.unlink()
         except OSError as error:
-            raise FolderError(f"{path} cannot be written: {error.strerror}") from None
+            raise FolderError(f"{self.path} cannot be written: {error.strerror}") from None
+
+    def _lock(self) -> None:
+        """Lock the folder until this object or its process is gone, however it ends.
+
+        Where files cannot be locked (Windows, some network disks) it only finds out whether the folder can be written.
+        """
+        if self._is_locked:
+            return
+        descriptor = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+        weakref.finalize(self, os.close, descriptor)
+        self._is_locked = True
+        if sys.platform == "win32":
+            return
+        try:
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in (errno.EACCES, errno.EAGAIN):
+                raise FolderError(
+                    f"another process is training in {self.path}: wait for its end, or stop it and go on with --resume"
+                ) from None
 
     def write_history(self, entries: list[dict[str, Any]]) -> None:
         """Replace the history: one JSON object a line. An unwritable history never stops training."""
@@ -87,3 +116,4 @@ class Run:
         """Remove the checkpoints of a finished run: its model is all that is needed from here on."""
         with contextlib.suppress(OSError):
             remove_folder(self.checkpoints.folder)  # renamed first: killed here, no checkpoint is left half removed
+            (self.path / LOCK).unlink(missing_ok=True)

@@ -99,6 +99,8 @@ def prepare(
     run = Run(Path(out), resume=resume, warn=notice) if out is not None else None
     stored = stored_state(run, processes)
     asked = recipe
+    if run is not None and stored is not None and processes.is_main:
+        run.begin()  # before the text is read, which may take long: another process may be training here
     if stored is not None:
         recipe, machine = resumed_recipe(recipe, stored), resumed_machine(machine, stored)
         asked = Recipe.from_json(stored["asked"])
@@ -126,7 +128,7 @@ def prepare(
     if stored is not None:
         warn_of_differences(stored, session.choice, processes, notice)
         session.restore(stored)
-        notice(f"going on from step {session.progress.step:,} of {session.plan.steps:,}")
+        notice(f"going on from step {session.progress.step:,} of {session.plan.steps:,} on {session.choice}")
     return session
 
 
@@ -149,8 +151,9 @@ class _Setup:
         plan = _plan(self.recipe, task, seconds)
         recipe = _with_dropout(self.recipe, plan.steps / task.steps_per_epoch)
         network.dropout = _dropout(recipe)
-        minutes = plan.steps * seconds / 60
-        self.notice(f"{choice}: {plan.steps:,} steps, about {minutes:.1f} minutes by a short trial")
+        if stored is None:
+            minutes = plan.steps * seconds / 60
+            self.notice(f"{choice}: {plan.steps:,} steps, about {minutes:.1f} minutes by a short trial")
         return Session(recipe, choice, self.text, task, optimizer, plan, self.processes)
 
     def task(self, network: CharNetwork, choice: Choice) -> TextTask:
