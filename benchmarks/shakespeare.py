@@ -34,6 +34,8 @@ from unrolled.text.windows import split, streams
 TARGET = 1.4697
 RACE = Recipe(epochs=2.0, dropout=0.0, evaluations=20)
 PLAIN_EPOCHS = 8
+ENOUGH = 8.0
+"""The plain side is stopped when it has taken so many times our time: the ratio is then at least that."""
 
 
 def ours(recipe: Recipe) -> Iterator[tuple[float, float]]:
@@ -95,6 +97,8 @@ def race() -> dict[str, Any]:
             print(f"{name}: {seconds:6.1f} s  {nats:.4f} nats", flush=True)
             if nats <= TARGET:
                 reached = seconds
+                break
+            if seconds > ENOUGH * sides.get("unrolled", {}).get("seconds", math.inf):
                 break
         sides[name] = {"seconds_to_target": reached, "seconds": seconds, "best_nats": best}
     ours_, plain_ = sides["unrolled"]["seconds_to_target"], sides["plain"]["seconds_to_target"]

@@ -77,15 +77,18 @@ def _print(rows: list[Row]) -> None:
     from rich.table import Table
 
     table = Table("rung", "setting", box=None, pad_edge=False)
-    for name in ("epochs", "parameters", "seconds", "nats", "bits", "published nats"):
+    published = any(row.published_nats is not None for row in rows)
+    for name in ("epochs", "parameters", "seconds", "nats", "bits", *["published"] * published):
         table.add_column(name, justify="right")
     remarks: dict[str, list[str]] = {}
     for row in rows:
-        table.add_row(
+        cells = [
             row.rung, row.setting, _number(row.epochs), _number(row.parameters), _number(row.seconds),
             f"{row.validation_nats:.3f}", f"{row.validation_bits:.3f}",
-            "" if row.published_nats is None else f"{row.published_nats:.3f}",
-        )  # fmt: skip
+        ]  # fmt: skip
+        if published:
+            cells.append("" if row.published_nats is None else f"{row.published_nats:.3f}")
+        table.add_row(*cells)
         if row.remark:
             remarks.setdefault(row.remark, []).append(f"{row.rung} ({row.setting})")
     results().print(table)

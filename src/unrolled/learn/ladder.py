@@ -95,7 +95,7 @@ def _honest(
         if session.interrupt is not None:
             raise KeyboardInterrupt
         summary, _ = session.finish()
-        setting = f"hidden {recipe.hidden}, carried state"
+        setting = f"hidden {recipe.hidden}"
         nats, text = summary.validation["nats"], session.text
         yield Row(rung, setting, nats, round(recipe.epochs), summary.parameters, summary.seconds)
     if text is not None:
@@ -107,8 +107,8 @@ def _baselines(text: EncodedText, recipe: Recipe) -> Iterator[Row]:
     written = text.vocabulary.decode(parts.validation)
     nats = trigram_nats(parts.train, parts.validation, len(text.vocabulary))
     yield Row("3-gram", "counts with backoff", nats, 1)
-    yield Row("gzip", "validation part alone", gzip_bits(written) * math.log(2))
-    yield Row("xz", "validation part alone", xz_bits(written) * math.log(2))
+    yield Row("gzip", "that part alone", gzip_bits(written) * math.log(2))
+    yield Row("xz", "that part alone", xz_bits(written) * math.log(2))
 
 
 def _lesson(

@@ -31,7 +31,8 @@ class Recipe:
     nonlinearity: str | None = None
     """For irnn: tanh (the default) or relu."""
     dropout: float | None = None
-    """Share of a layer's outputs set to zero while training; if not given, by how often the text is read."""
+    """Share of a layer's outputs set to zero while training, and a quarter of it of the embedding; if not given, by how
+    often the text is read."""
     streams: int = 16
     """Places of the text that are read side by side, each with a state that is carried on."""
     length: int = 64

@@ -6,6 +6,7 @@ Left out: printing. The command line prints what a `Notice` says and what the re
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -45,6 +46,8 @@ from unrolled.text.windows import Split, split, streams
 Notice = Callable[[str], None]
 DEFAULT_MINUTES = 3.0
 TRIAL_SECONDS = 0.5
+EMBEDDING_DROPOUT = 4
+"""How many times less of the embedding is dropped than of a layer's outputs."""
 
 
 @dataclass(frozen=True)
@@ -182,7 +185,8 @@ class _Setup:
         return choice, self.processes.mean(fastest)
 
     def trial(self, network: CharNetwork, choice: Choice) -> float:
-        """Seconds a step, from a few steps of a copy of the network, alone."""
+        """Seconds a step, from a few steps of a copy of the network, alone; with dropout, if it may come to that."""
+        network.dropout = _dropout(_with_dropout(self.recipe, self.recipe.epochs or math.inf))
         task = self.task(network, choice)
         task = replace(task, world=World(), streams=task.streams[task.own_streams], warn=lambda message: None)
         optimizer = build_optimizer(task.network, self.recipe, World(), _muon_dtype(choice))
@@ -266,8 +270,13 @@ def _with_dropout(recipe: Recipe, epochs: float) -> Recipe:
 
 
 def _dropout(recipe: Recipe) -> Dropout:
+    """Less of the embedding is dropped than of the hidden state: what is lost there is lost to all that follows."""
     share = recipe.dropout or None
-    return Dropout(between=share if recipe.layers > 1 else None, output=share, same_over_time=True)
+    return Dropout(
+        embedding=None if share is None else share / EMBEDDING_DROPOUT,
+        between=share if recipe.layers > 1 else None,
+        output=share,
+    )
 
 
 def _muon_dtype(choice: Choice) -> torch.dtype:
