@@ -1,4 +1,9 @@
-"""Make the pictures of the README again: python docs/images/make.py (about two minutes, offline)."""
+"""Make the pictures of the README and the pages again.
+
+python docs/images/make.py                                 the demo in a terminal, and its vectors; offline
+python docs/images/make.py agreement NAME=RUN...           how far back agreement reaches, a panel for each run
+python docs/images/make.py memory TEXT NAME=RUN...         the memory ruler, a curve for each run
+"""
 
 import io
 import re
@@ -9,11 +14,21 @@ from pathlib import Path
 from rich.console import Console
 
 from unrolled.cli import output, train
+from unrolled.learn.trained import network_of
+from unrolled.look import style
+from unrolled.look.agree import agreement, read_pairs
+from unrolled.look.curves import Curve, curves
+from unrolled.look.memory import measure_memory
+from unrolled.look.memory_picture import draw_memories
+from unrolled.look.shifts import by_distance, shifts
+from unrolled.model.char_model import CharModel
 
 HERE = Path(__file__).parent
+PAIRS = HERE.parent / "pairs"
+DPI = 90
 
 
-def main() -> None:
+def draw_demo() -> None:
     """The demo in a terminal, and the vectors of its characters."""
     recorder = Console(record=True, width=100, file=io.StringIO(), highlight=False)
     train.results = train.messages = output.results = output.messages = lambda: recorder
@@ -26,5 +41,51 @@ def main() -> None:
     (HERE / "demo.svg").write_text(svg.replace(folder + "/", ""))
 
 
+def draw_agreement(*runs: str) -> None:
+    """The shift of the odds by distance, for each file of pairs that a run can read."""
+    panels = {name: _agreement(CharModel.from_pretrained(folder)) for name, folder in map(_named, runs)}
+    figure = curves(
+        panels,
+        x_label="characters from the cue to the word that agrees with it",
+        y_label="nats by which the cue moves the odds",
+        x_scale="log",
+        levels={"not at all": 0.0},
+    )
+    style.save(figure, HERE / "agreement.png", DPI)
+
+
+def draw_memory(source: str, *runs: str) -> None:
+    """The cost curve of each run, on the end of one text."""
+    text = Path(source).read_text("utf-8")[-50_000:]
+    memories = []
+    for name, folder in map(_named, runs):
+        model = CharModel.from_pretrained(folder)
+        network, ids = network_of(model.parts), model.vocabulary.encode(text)
+        memories.append(measure_memory(network, ids, text, name=name))
+        print(f"{name}: {memories[-1].characters} characters, {memories[-1].loss:.3f} nats")
+    style.save(draw_memories(memories), HERE / "memory.png", DPI)
+
+
+def _agreement(model: CharModel) -> dict[str, Curve]:
+    lines = {}
+    for file in sorted(PAIRS.glob("*.txt")):
+        pairs = read_pairs(file.read_text("utf-8").splitlines())
+        if not set("".join(pair.context for pair in pairs)) <= set(model.vocabulary.characters):
+            continue  # no brackets in Shakespeare
+        found = by_distance(shifts(agreement(model, pair) for pair in pairs))
+        middle = [(one.near * one.far) ** 0.5 for one in found]
+        nats, low, high = ([getattr(one, part) for one in found] for part in ("nats", "low", "high"))
+        lines[file.stem] = Curve(middle, nats, low, high)
+        print(file.stem, *(f"{one.near}-{one.far}: {one.nats:+.2f}" for one in found))
+    return lines
+
+
+def _named(run: str) -> tuple[str, str]:
+    name, _, folder = run.partition("=")
+    return name, folder
+
+
+PICTURES = {"demo": draw_demo, "agreement": draw_agreement, "memory": draw_memory}
+
 if __name__ == "__main__":
-    sys.exit(main())
+    PICTURES[sys.argv[1] if len(sys.argv) > 1 else "demo"](*sys.argv[2:])

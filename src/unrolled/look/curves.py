@@ -12,13 +12,17 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from unrolled.errors import import_extra
 from unrolled.look import style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 Scale = Literal["linear", "log", "symlog"]
+FEW = 1000
+"""A logarithmic axis that spans less has numbers at 2 and 5 times each power of ten too."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,10 @@ def curves(
             _draw_level(axis, name if axis is axes[-1] else "", level)
         axis.set_xscale(x_scale)
         axis.set_yscale(y_scale)
+        if x_scale == "log":
+            _mark_powers(axis.xaxis, axis.get_xlim())
+        if y_scale == "log":
+            _mark_powers(axis.yaxis, axis.get_ylim())
         axis.set_xlabel(x_label, color=style.INK)
         axis.set_title(heading, color=style.INK, fontsize=10, loc="left")
     _share_y(axes)
@@ -140,6 +148,14 @@ def _draw_level(axis: Axes, name: str, level: float) -> None:
     axis.axhline(level, color=style.INK, linewidth=1, linestyle=(0, (1, 2)))
     axis.annotate(name, (1, level), xycoords=("axes fraction", "data"), xytext=(4, 0), textcoords="offset points",
                   ha="left", va="center", fontsize=8, color=style.INK, annotation_clip=False)  # fmt: skip
+
+
+def _mark_powers(axis: Axis, limits: tuple[float, float]) -> None:
+    """Plain numbers on a logarithmic axis, and none between them: those of matplotlib overlap where there are few."""
+    ticker = import_extra("matplotlib.ticker", "plot")
+    axis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5) if limits[1] < FEW * limits[0] else (1,)))
+    axis.set_major_formatter(ticker.StrMethodFormatter("{x:g}"))
+    axis.set_minor_formatter(ticker.NullFormatter())
 
 
 def _share_y(axes: Sequence[Axes]) -> None:
