@@ -116,6 +116,7 @@ def test_lab_shows_where_each_rung_stands(capsys, tmp_path):
         (("memory", "RUN", "FILE", "--measure", "caused"), "did you mean 'causal'"),
         (("memory", "RUN", "FILE", "--out", "curve.gif"), "'.gif'"),
         (("memory", "RUN", "FILE", "--places", "3"), "3 places"),
+        (("memory", "RUN", "FILE", "--seed", "-1"), "seed is -1"),
         (("memory", "FILE", "FILE"), "is a file, but a folder"),
         (("memory", "nowhere", "FILE"), "nowhere does not exist"),
         (("memory", "RUN", "nowhere.txt"), "nowhere.txt does not exist"),
@@ -127,6 +128,7 @@ def test_lab_shows_where_each_rung_stands(capsys, tmp_path):
         (("agree", "RUN", "--text", "FILE", "--cue", "a"), "'a', but two or more different words"),
         (("agree", "RUN", "--text", "FILE", "--cue", "a|b", "--choice", "he"), "'he', but two or more"),
         (("agree", "RUN", "--text", "FILE", "--cue", "xx|yy"), "stands within 200 characters"),
+        (("agree", "RUN", "--text", "FILE", "--cue", "a|b", "--places", "0"), "0 places"),
         (("agree", "RUN", "--file", "nowhere.txt"), "nowhere.txt does not exist"),
         (("units", "RUN", "FILE", "--unit", "99"), "no unit 99"),
         (("units", "RUN", "FILE", "--unit", "0", "--out", "unit.png"), "'.png'"),
@@ -155,6 +157,10 @@ def test_bad_input_is_one_sentence(capsys, run, file, tmp_path, monkeypatch, arg
         (("adding", "--length", "ten"), "'ten'"),
         (("adding", "--length", "1"), "at least 2"),
         (("adding", "--out", "lab.txt"), "'.txt'"),
+        (("adding", "--learning-rate", "-1"), "learning rate -1"),
+        (("adding", "--clip", "nan"), "clip nan"),
+        (("adding", "--repeats", "0"), "repeats 0"),
+        (("adding", "--seed", "-1"), "seed -1"),
     ],
 )
 def test_bad_requests_to_the_lab_are_one_sentence(capsys, arguments, message):

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unrolled.errors import InputError
-from unrolled.look.lab import TASKS, Adding, Contestant, Copy, LabSettings, run_lab
+from unrolled.look.lab import TASKS, Adding, Contestant, Copy, LabCurve, LabSettings, failure, run_lab
+from unrolled.look.lab_picture import draw_lab
 
 
 def generator(seed=0):
@@ -97,11 +98,50 @@ def test_a_training_that_diverges_ends():
         ("adding", ["rnn"], {"lengths": (1,)}, "length of at least 2"),
         ("adding", ["rnn"], {"lengths": (0,)}, "length 0"),
         ("adding", ["rnn"], {"hidden": 0}, "hidden 0"),
+        ("adding", ["rnn"], {"learning_rate": 0.0}, "learning rate 0"),
+        ("adding", ["rnn"], {"clip": float("inf")}, "clip inf"),
     ],
 )
 def test_bad_requests_are_explained(task, rungs, changes, message):
     with pytest.raises(InputError, match=message):
         run_lab(task, rungs, LabSettings(**changes))
+
+
+def test_repeats_differ_by_their_seed():
+    settings = LabSettings(lengths=(6,), hidden=4, steps=50, batch=8, repeats=2, seed=3)
+    result = run_lab("adding", ["rnn"], settings)
+    first, second = result.at(result.labels[0], 6)
+    assert (first.seed, second.seed) == (3, 4)
+    assert first.losses != second.losses
+    (alone,) = run_lab("adding", ["rnn"], LabSettings(lengths=(6,), hidden=4, steps=50, batch=8, seed=4)).curves
+    assert alone.losses == second.losses
+
+
+def test_a_rung_is_tried_until_it_fails():
+    settings = LabSettings(lengths=(6, 2, 4), hidden=32, steps=600)
+    result = run_lab("adding", ["gru", "rnn"], LabSettings(lengths=(8, 4, 2), hidden=4, steps=1), until_failure=True)
+    assert [curve.length for curve in result.curves] == [2, 2]
+    assert result.fails_at("gru") == 2
+    solved = run_lab("adding", ["gru"], settings, until_failure=True)
+    assert [curve.length for curve in solved.curves][:1] == [2]
+    assert solved.at("gru", 2)[0].solved_at is not None
+    assert solved.to_json()["fails_at"]["gru"] == solved.fails_at("gru")
+
+
+def test_half_of_the_repeats_is_a_failure():
+    def curve(solved_at):
+        return LabCurve(Contestant("gru"), 5, 0, (50,), (1.0,), solved_at, None, 0.1)
+
+    assert failure([curve(None)])
+    assert failure([curve(None), curve(50)])
+    assert not failure([curve(50), curve(None), curve(50)])
+    assert not failure([])
+
+
+def test_a_picture_of_repeats_has_a_band():
+    result = run_lab("adding", ["rnn", "gru"], LabSettings(lengths=(4,), hidden=4, steps=120, batch=4, repeats=3))
+    (axis,) = draw_lab(result).axes
+    assert len(axis.collections) == 2
 
 
 def test_contestants_say_how_they_start():

@@ -157,6 +157,11 @@ class LabSettings:
         for name, size in sizes.items():
             if size < 1:
                 raise InputError(f"the lab was given {name} {size}, but a whole number from 1 on was expected")
+        for name, number in {"learning rate": self.learning_rate, "clip": self.clip}.items():
+            if not 0 < number < math.inf:
+                raise InputError(f"the lab was given {name} {number}, but a number above 0 was expected")
+        if self.seed < 0:
+            raise InputError(f"the lab was given seed {self.seed}, but a whole number from 0 on was expected")
 
     @property
     def seeds(self) -> range:

@@ -17,6 +17,7 @@ from unrolled.learn.networks.network import CharNetwork
 from unrolled.look.influence import connectivity, influence
 from unrolled.look.intervals import Numbers, beyond_chance, binned, bins, mean_with_interval
 from unrolled.look.sites import Sites, choose_sites, kinds_after
+from unrolled.model.state import generator_of
 
 FALSE_ALARM = 0.01
 GRADIENT_SITES = 256
@@ -104,7 +105,7 @@ def measure_memory(
     `distance` is how far back to look, `places` the number of sites; more of them see a weaker dependence. Raises
     InputError for a text too short, FolderError for a network whose gradients or predictions are not finite.
     """
-    rng = np.random.default_rng(seed)
+    rng = generator_of(seed)
     sites = choose_sites(text, places, distance, rng)
     found, few = influence(network, ids, sites), sites.first(GRADIENT_SITES)
     values = {"causal": found.divergence, "cost": found.cost, "context": found.missing}

@@ -17,6 +17,7 @@ import numpy as np
 from unrolled.errors import InputError
 from unrolled.look.agree import Agreement, Pair
 from unrolled.look.intervals import mean_with_interval
+from unrolled.model.state import generator_of
 
 CONTEXT = 200
 """Characters before a choice in which a cue is looked for."""
@@ -73,7 +74,7 @@ def shifts(agreements: Iterable[Agreement]) -> list[Shift]:
 
 def by_distance(found: Sequence[Shift], seed: int = 0) -> list[Reach]:
     """The mean shift with its interval for each range of distances in which there are ten lines or more."""
-    rng = np.random.default_rng(seed)
+    rng = generator_of(seed)
     reaches = []
     for near, after in pairwise(EDGES):
         nats = np.array([[one.nats] for one in found if near <= one.distance < after])
@@ -89,6 +90,8 @@ def pairs_in(text: str, cues: Sequence[tuple[str, ...]], choice: tuple[str, ...]
     `cues` are words that can stand for each other, such as ("man", "woman"), and `choice` is such a tuple too: whole
     words, in small letters or with a capital. The nearest cue counts. Raises InputError where there is no such place.
     """
+    if places < 1:
+        raise InputError(f"{places} places were asked, but at least 1 must be looked at")
     forms = {form: group for group in _with_capitals(cues) for form in group}
     choices = {form: group for group in _with_capitals([choice]) for form in group}
     cue_word, found = _any_of(forms), list[tuple[str, re.Match[str], tuple[str, ...]]]()
@@ -98,7 +101,7 @@ def pairs_in(text: str, cues: Sequence[tuple[str, ...]], choice: tuple[str, ...]
     if not found:
         near = f"within {CONTEXT} characters behind one of {', '.join(forms)}"
         raise InputError(f"no {' or '.join(choices)} of this text stands {near}")
-    kept = sorted(np.random.default_rng(seed).permutation(len(found))[:places].tolist())
+    kept = sorted(generator_of(seed).permutation(len(found))[:places].tolist())
     return [pair for line, i in enumerate(kept, 1) for pair in _exchanged(found[i], forms, line)]
 
 
