@@ -5,6 +5,7 @@ import itertools
 import json
 import math
 import os
+import sys
 
 import pytest
 import safetensors.torch
@@ -318,8 +319,11 @@ def test_a_checkpoint_of_a_newer_version_is_refused_by_number(text, tmp_path, mo
         prepare([text], tmp_path / "run", SMALL, FIXED, resume=True)
 
 
-def test_every_cut_of_every_file_of_the_newest_checkpoint_leaves_the_one_before(text, tmp_path):
-    """Not one length makes a traceback of another library, or a checkpoint that is taken for whole."""
+def test_damage_to_any_file_of_the_newest_checkpoint_leaves_the_one_before(text, tmp_path):
+    """Cut off, longer, or with one bit flipped at either end or in the middle: named, and the one before is used.
+
+    Every single bit and length, of a folder small enough for it: tests/test_files.py and tests/model/test_folder.py.
+    """
     session = prepare([text], tmp_path / "run", SMALL, FIXED, save_seconds=0.0)
     for record in session.run():
         if record.step == 2:
@@ -328,10 +332,44 @@ def test_every_cut_of_every_file_of_the_newest_checkpoint_leaves_the_one_before(
     kept = Checkpoints(tmp_path / "run" / "checkpoints", warn=said.append)
     for path in sorted(kept.path(2).iterdir()):
         whole = path.read_bytes()
-        for length in {0, 1, len(whole) // 2, len(whole) - 1}:
-            path.write_bytes(whole[:length])
+        for damaged in _damages(whole):
+            path.write_bytes(damaged)
             said.clear()
             assert kept.newest()[0] == 1
             assert path.name in said[0]
         path.write_bytes(whole)
     assert kept.newest()[0] == 2
+
+
+def _damages(whole):
+    middle, last = len(whole) // 2, len(whole) - 1
+    yield from (whole[:length] for length in {0, 1, middle, last})
+    yield whole + b"\0"
+    for place in {0, middle, last}:
+        for bit in range(8):
+            yield whole[:place] + bytes([whole[place] ^ 1 << bit]) + whole[place + 1 :]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no limits of this kind")
+@pytest.mark.parametrize("fits", [0.0, 0.1, 0.5, 0.99])
+def test_files_that_the_system_itself_cuts_short_cost_nothing(text, tmp_path, fits):
+    """A limit on the size of files instead of a full disk: the system writes a part and refuses the rest."""
+    import resource
+
+    said, limit = [], resource.getrlimit(resource.RLIMIT_FSIZE)
+    session = prepare([text], tmp_path / "run", SMALL, FIXED, notice=said.append, save_seconds=0.0)
+    steps = session.run()
+    assert [next(steps).step for _ in range(3)] == [1, 2, 3]
+    largest = max(path.stat().st_size for path in (tmp_path / "run").glob("checkpoints/*/*"))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(fits * largest), limit[1]))
+    try:
+        assert [next(steps).step for _ in range(2)] == [4, 5]
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    steps.close()
+    assert session.run_folder.checkpoints.steps()[-1] == session.run_folder.checkpoints.newest()[0] == 3
+    assert sum("training goes on" in sentence for sentence in said) >= 2
+    left = [path.name for path in (tmp_path / "run").rglob("*") if path.name.startswith(".unrolled")]
+    assert left == [], "what was written of it is in the way"
+    again = prepare([], tmp_path / "run", Recipe(), Machine(), resume=True, save_seconds=0.0)
+    assert [next(again.run()).step, again.run_folder.checkpoints.newest()[0]] == [4, 4]
