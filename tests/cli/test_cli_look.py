@@ -1,12 +1,15 @@
 """The commands that look inside, as a person types them: tables, JSON, pictures, one sentence for bad input."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
 from small import as_folder, echoing_text, shift_register, trained_on
 from unrolled.cli import main
+from unrolled.files import write_folder
 from unrolled.text.vocabulary import Vocabulary
 
 
@@ -165,6 +168,41 @@ def test_bad_input_is_one_sentence(capsys, run, file, tmp_path, monkeypatch, arg
 )
 def test_bad_requests_to_the_lab_are_one_sentence(capsys, arguments, message):
     assert message in lines_of(capsys, "lab", *arguments, code=1)
+
+
+WITHOUT = """
+import sys
+sys.modules[sys.argv[1]] = None
+from unrolled.cli import main
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("library", "extra", "arguments"),
+    [
+        ("matplotlib", "plot", ("plot", "RUN", "--out", "vectors.png")),
+        ("plotly", "plot", ("plot", "RUN", "--out", "vectors.html")),
+        ("matplotlib", "plot", ("look", "memory", "RUN", "FILE", "--out", "memory.svg")),
+        ("matplotlib", "plot", ("look", "state", "RUN", "abcd", "--path", "path.png")),
+        ("torch", "train", ("look", "memory", "RUN", "FILE")),
+        ("torch", "train", ("lab", "adding")),
+    ],
+)
+def test_a_missing_library_is_one_sentence_that_names_the_extra(run, file, tmp_path, library, extra, arguments):
+    named = {"RUN": f"{run}", "FILE": f"{file}"}
+    command = [sys.executable, "-c", WITHOUT, library, *(named.get(a, a) for a in arguments)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr == f"unrolled: this needs {library}, which is not installed: pip install 'unrolled[{extra}]'\n"
+
+
+def test_a_folder_of_another_kind_is_one_sentence(capsys, run, tmp_path):
+    other = tmp_path / "encoder"
+    write_folder(other, {"encoder.json": b"{}"})
+    assert "no model folder" in lines_of(capsys, "look", "state", other, "abcd", code=1)
+    assert "no model folder" in lines_of(capsys, "look", "diagram", other, code=1)
 
 
 def test_a_network_whose_weights_make_no_numbers_is_refused(capsys, text, file, tmp_path):

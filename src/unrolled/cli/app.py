@@ -93,6 +93,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `unrolled generate ... | head`: the reader has gone, which is no error
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        fail("this needs torch, which is not installed: pip install 'unrolled[train]'")
+        return 1
     except OSError as error:
         fail(f"{error.filename or 'the system'}: {error.strerror or error}")
         return 1
