@@ -1,9 +1,11 @@
 """Whole or absent: atomic writes, verified reads, orphans swept, every OSError seen."""
 
+import contextlib
 import errno
 import itertools
 import os
 import stat
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -12,6 +14,8 @@ from hypothesis import strategies as st
 from unrolled.errors import FolderError
 from unrolled.files import (
     MANIFEST,
+    WINDOWS_WAITS,
+    _replace,
     from_json,
     read_folder,
     remove_folder,
@@ -111,6 +115,27 @@ def _fdopen_failing(fault, code):
         return Failing()
 
     return fdopen
+
+
+@pytest.mark.parametrize(("name", "held", "waited"), [("nt", 2, 2), ("nt", 9, 5), ("posix", 1, 0)])
+def test_a_file_that_a_scanner_holds_is_waited_for_on_windows_alone(tmp_path, monkeypatch, name, held, waited):
+    real, waits, calls = os.replace, [], itertools.count()
+
+    def replace(source, target):
+        if next(calls) < held:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        real(source, target)
+
+    source, target = tmp_path / "a", tmp_path / "b"
+    source.write_bytes(b"new")
+    with monkeypatch.context() as patch:
+        patch.setattr("unrolled.files.os", SimpleNamespace(name=name, replace=replace))
+        patch.setattr("unrolled.files.time", SimpleNamespace(sleep=waits.append))
+        with contextlib.suppress(PermissionError):
+            _replace(source, target)
+    assert len(waits) == waited
+    assert target.exists() == (held <= waited)
+    assert sum(WINDOWS_WAITS) < 3
 
 
 def test_every_truncation_and_every_flipped_bit_is_named(tmp_path):

@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ MANIFEST_FORMAT = 1
 TEMPORARY = ".unrolled-"  # prefix of every temporary name, so that orphans of a killed process can be swept
 PICKLES = frozenset({".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin", ".joblib"})
 """Suffixes of files that can run code when loaded."""
+WINDOWS_WAITS = (0.05, 0.1, 0.2, 0.4, 0.8)
 MAX_FILE_BYTES = 8 << 30  # a bound before allocation: no model folder of ours comes near it
 
 
@@ -57,7 +59,7 @@ def write_file(path: Path, data: bytes) -> None:
             stream.flush()
             os.fsync(stream.fileno())
         temporary.chmod(0o666 & ~_umask())  # mkstemp makes files only their owner can read
-        os.replace(temporary, path)
+        _replace(temporary, path)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
             temporary.unlink()
@@ -77,7 +79,7 @@ def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
     try:
         temporary.chmod(0o777 & ~_umask())
         write_into(temporary, files)
-        os.replace(temporary, path)
+        _replace(temporary, path)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
@@ -126,7 +128,7 @@ def sweep_orphans(path: Path) -> list[Path]:
 def remove_folder(path: Path) -> None:
     """Remove a folder so that a crash on the way never leaves a damaged one under its name."""
     doomed = path.with_name(f"{TEMPORARY}{path.name}-removed")
-    os.replace(path, doomed)
+    _replace(path, doomed)
     shutil.rmtree(doomed)
 
 
@@ -192,6 +194,17 @@ def _read_bytes(path: Path, name: str) -> bytes:
 
 def _pickle_hint(path: Path) -> str:
     return " (a pickle can run code when loaded, so unrolled never reads one)" if path.suffix in PICKLES else ""
+
+
+def _replace(source: Path, target: Path) -> None:
+    """os.replace; on Windows, where a virus scanner may hold a file that was just written, tried for two seconds."""
+    for seconds in WINDOWS_WAITS if os.name == "nt" else ():
+        try:
+            os.replace(source, target)
+            return
+        except PermissionError:
+            time.sleep(seconds)
+    os.replace(source, target)
 
 
 def _umask() -> int:

@@ -75,19 +75,22 @@ def choose(machine: Machine, seconds_per_step: Callable[[Choice], float]) -> tup
     return best, seconds
 
 
-def describe() -> dict[str, Any]:
+def describe(device: str) -> dict[str, Any]:
     """What exact resumption depends on beside the choice."""
-    return {"torch": torch.__version__, "processor": torch.backends.cpu.get_cpu_capability(), "cores": cores()}
+    facts = {"torch": torch.__version__, "processor": torch.backends.cpu.get_cpu_capability(), "cores": cores()}
+    return facts | ({"card": torch.cuda.get_device_name()} if device == "cuda" else {})
 
 
 def available(asked: str) -> str:
     """The device that was asked for, or the best for "auto". Raises InputError if PyTorch does not find it."""
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if asked == "auto":
-        return next(name for name in ("cuda", "mps", "cpu") if there[name])
-    if not there[asked]:
-        raise InputError(f"device {asked} was asked for, but PyTorch finds none here: choose cpu")
-    return asked
+    device = next(name for name in ("cuda", "mps", "cpu") if there[name]) if asked == "auto" else asked
+    if not there[device]:
+        raise InputError(f"device {device} was asked for, but PyTorch finds none here: choose cpu")
+    if device == "cuda":
+        # Read when the first matrices are multiplied; without it, equal runs may differ in their last bits.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    return device
 
 
 def _candidates(machine: Machine, device: str) -> list[Choice]:

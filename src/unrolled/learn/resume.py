@@ -121,7 +121,7 @@ def warn_of_differences(
 ) -> None:
     """Say which of the things that decide the last bit of a weight are not as they were."""
     before = stored["machine"] | stored["choice"] | {"processes": stored["world"]}
-    now = describe() | asdict(choice) | {"processes": processes.size}
+    now = describe(choice.device) | asdict(choice) | {"processes": processes.size}
     for name in sorted(now):
         if before.get(name) != now[name]:
             notice(

@@ -224,7 +224,7 @@ class Session:
             "corpus": {"sha256": self.text.sha256, "characters": len(self.text.ids), "sources": self.sources},
             "split": {name: self.task.bounds(name) for name in ("train", "validation", "test")},
             "recipe": self.recipe.to_json(),
-            "machine": asdict(self.choice) | describe(),
+            "machine": asdict(self.choice) | describe(self.choice.device),
             "steps": self.progress.step,
             "best_step": self.progress.best_step,
             "losses": {
@@ -248,7 +248,7 @@ class Session:
             "asked": (self.asked or self.recipe).to_json(),
             "choice": asdict(self.choice),
             "world": self.world.size,
-            "machine": describe(),
+            "machine": describe(self.choice.device),
             "corpus": self.text.sha256,
             "vocabulary": list(self.text.vocabulary.characters),
             "started_from": None if self.started_from is None else self.started_from.to_json(),
@@ -274,7 +274,8 @@ class Session:
     def _restore(self, state: Mapping[str, Any]) -> None:
         self.task.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.task.carried = tuple(part[self.task.own_streams] for part in state["carried"]) or None
+        device = self.task.network.head.weight.device
+        self.task.carried = tuple(part[self.task.own_streams].to(device) for part in state["carried"]) or None
         self.task.parts = state["parts"]
         self.progress = Progress(**state["progress"])
         self.plan = Plan(**state["plan"])
