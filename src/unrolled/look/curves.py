@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Scale = Literal["linear", "log", "symlog"]
 FEW = 1000
-"""A logarithmic axis that spans less has numbers at 2 and 5 times each power of ten too."""
+"""A logarithmic axis that spans less has plain numbers, at 2 and 5 times each power of ten too."""
 
 
 @dataclass(frozen=True)
@@ -151,11 +151,12 @@ def _draw_level(axis: Axes, name: str, level: float) -> None:
 
 
 def _mark_powers(axis: Axis, limits: tuple[float, float]) -> None:
-    """Plain numbers on a logarithmic axis, and none between them: those of matplotlib overlap where there are few."""
+    """Numbers on a logarithmic axis at its ticks alone: those that matplotlib writes between them overlap."""
     ticker = import_extra("matplotlib.ticker", "plot")
-    axis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5) if limits[1] < FEW * limits[0] else (1,)))
-    axis.set_major_formatter(ticker.StrMethodFormatter("{x:g}"))
     axis.set_minor_formatter(ticker.NullFormatter())
+    if limits[1] < FEW * limits[0]:
+        axis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter(ticker.StrMethodFormatter("{x:g}"))
 
 
 def _share_y(axes: Sequence[Axes]) -> None:
