@@ -148,6 +148,19 @@ def own_text(processes, text, folder):
     return train(processes, other if processes.rank == 1 else text, None, RECIPE, FLOAT32)
 
 
+def precision_of(processes, text, refusing):
+    """What is chosen when process 0 alone finds float32 faster; with `refusing`, process 1 has no bfloat16."""
+
+    def trial(setup, network, choice):
+        if refusing and processes.rank and choice.precision == "bfloat16":
+            raise RuntimeError("no kernel")
+        return {"float32": (1.0, 4.0), "bfloat16": (2.0, 1.0)}[choice.precision][processes.rank]
+
+    training._Setup.trial = trial
+    session = training.prepare([text], None, RECIPE, Machine("cpu", threads=1), processes=processes)
+    return session.choice.precision
+
+
 def muon_steps(processes):
     """Five steps of Muon on five matrices, and how many orthogonal factors were computed here."""
     calls, real = [], optim.orthogonal_factor
@@ -203,6 +216,7 @@ def play(folder, text):
     found["little memory"] = together(train, text, None, RECIPE, FLOAT64, None, None, little_memory)
     found["full disk"] = together(train, text, folder / "full", RECIPE, FLOAT64, None, None, full_disk)
     found["reference"] = together(train, text, folder / "reference", replace(dropping, epochs=1.0), FLOAT32)
+    found["precision"] = [together(precision_of, text, refusing) for refusing in (False, True)]
     found["standard input"] = together(train, "-", None, RECIPE, FLOAT64)
     return found
 

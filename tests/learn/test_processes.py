@@ -102,6 +102,10 @@ def test_different_texts_are_refused_by_both(found):
     assert all("give several processes a file" in result for result in found["standard input"])
 
 
+def test_they_agree_on_the_precision_that_is_fastest_for_all(found):
+    assert found["precision"] == [["bfloat16", "bfloat16"], ["float32", "float32"]]
+
+
 def test_one_that_vanishes_ends_the_other_with_a_sentence(found):
     assert found["vanished"][1] is None
     assert found["vanished"][0].startswith("TrainingError: process 0 lost the others")

@@ -168,21 +168,25 @@ class _Setup:
         )  # fmt: skip
 
     def choose(self, network: CharNetwork, machine: Machine, stored: dict[str, Any] | None) -> tuple[Choice, float]:
-        """The choice of a resumed run stands; else the fastest. Several processes do not try out: they must agree."""
+        """The choice of a resumed run stands; else the fastest, by the mean over the processes, so that all agree."""
         if stored is not None and asdict(machine) == stored["choice"]:
             available(machine.device)
             return Choice(**stored["choice"]), stored["progress"]["seconds"] / max(1, stored["progress"]["step"])
         if self.processes.size > 1:
-            precision = "float32" if machine.precision == "auto" else machine.precision
-            threads = machine.threads or max(1, cores() // self.processes.local_size)
-            machine = replace(machine, precision=precision, threads=threads)
+            machine = replace(machine, threads=machine.threads or max(1, cores() // self.processes.local_size))
 
         def seconds(choice: Choice) -> float:
-            with running(choice):
-                return self.trial(copy.deepcopy(network), choice)
+            taken, refused = 0.0, ""
+            try:
+                with running(choice):
+                    taken = self.trial(copy.deepcopy(network), choice)
+            except RuntimeError as error:
+                refused = f"{error}"
+            if self.processes.any(bool(refused)):
+                raise RuntimeError(refused or "another process refused it")
+            return self.processes.mean(taken)
 
-        choice, fastest = choose(machine, seconds)
-        return choice, self.processes.mean(fastest)
+        return choose(machine, seconds)
 
     def trial(self, network: CharNetwork, choice: Choice) -> float:
         """Seconds a step, from a few steps of a copy of the network, alone; with dropout, if it may come to that."""
