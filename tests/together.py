@@ -186,6 +186,7 @@ def primitives(processes):
     main = b"" if rank else b"main"
     return {
         "any": [processes.any(rank == 1), processes.any(False)],
+        "any_of": processes.any_of(rank == 0, False, True, rank == 1),
         "sum": processes.sum(rank + 0.5),
         "mean": processes.mean(rank + 0.5),
         "gather": processes.gather(torch.full((2, 1), float(rank))).tolist(),

@@ -48,6 +48,7 @@ def test_what_they_do_together(found):
     one, other = found["primitives"]
     assert one == other
     assert one["any"] == [True, False]
+    assert one["any_of"] == [True, False, True, True]
     assert (one["sum"], one["mean"]) == (2.0, 1.0)
     assert one["gather"] == [[0], [0], [1], [1]]
     assert one["from_main"] == ["main", "none", "x"]

@@ -50,11 +50,15 @@ class World:
 
     def any(self, flag: bool) -> bool:
         """Whether `flag` is true in any process: all must stop at the same step."""
+        return self.any_of(flag)[0]
+
+    def any_of(self, *flags: bool) -> list[bool]:
+        """`any` of each, in one message."""
         if self.size == 1:
-            return flag
-        value = torch.tensor(float(flag))
-        dist.all_reduce(value, dist.ReduceOp.MAX)
-        return bool(value.item())
+            return list(flags)
+        values = torch.tensor(flags, dtype=torch.uint8)
+        dist.all_reduce(values, dist.ReduceOp.MAX)
+        return values.bool().tolist()
 
     def sum(self, value: float) -> float:
         """The sum of `value` over the processes, the same number in each."""

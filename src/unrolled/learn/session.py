@@ -134,8 +134,7 @@ class Session:
                 self.task.rehearse(self.progress.step)
             for record in fit(self.task, self.optimizer, self.plan, self.progress):
                 self._note(record)
-                stop = self.world.any(bool(interrupt))
-                due = self.world.any(time.perf_counter() - saved > self.save_seconds)
+                stop, due = self.world.any_of(bool(interrupt), time.perf_counter() - saved > self.save_seconds)
                 if record.validation is not None or stop or due:
                     self.save()
                     saved = time.perf_counter()
