@@ -12,15 +12,19 @@ import tempfile
 from pathlib import Path
 
 from rich.console import Console
+from rich.terminal_theme import DEFAULT_TERMINAL_THEME as LIGHT
+from rich.terminal_theme import SVG_EXPORT_THEME as DARK
+from rich.terminal_theme import TerminalTheme
 
 from unrolled.cli import output, train
 from unrolled.learn.trained import network_of
-from unrolled.look import style
+from unrolled.look import paint, style
 from unrolled.look.agree import agreement, read_pairs
 from unrolled.look.curves import Curve, curves
 from unrolled.look.memory import measure_memory
 from unrolled.look.memory_picture import draw_memories
 from unrolled.look.shifts import by_distance, shifts
+from unrolled.look.watching import Unit, watch
 from unrolled.model.char_model import CharModel
 
 HERE = Path(__file__).parent
@@ -36,9 +40,7 @@ def draw_demo() -> None:
         run = Path(folder) / "unrolled-demo"
         train.demo(out=run)
         (HERE / "embedding.png").write_bytes((run / "embedding.png").read_bytes())
-    svg = recorder.export_svg(title="make demo")
-    svg = re.sub(r"@font-face \{.*?\}", "", svg, flags=re.S)  # fonts from elsewhere: the system's own will do
-    (HERE / "demo.svg").write_text(svg.replace(folder + "/", ""))
+    _write_svg(recorder, HERE / "demo.svg", "make demo", hidden=folder)
 
 
 def draw_agreement(*runs: str) -> None:
@@ -66,6 +68,25 @@ def draw_memory(source: str, *runs: str) -> None:
     style.save(draw_memories(memories), HERE / "memory.png", DPI)
 
 
+def draw_unit(run: str, source: str, unit: str) -> None:
+    """The beginning of the end of a text, each character on the colour of the unit's activation."""
+    model, (layer, number) = CharModel.from_pretrained(run), map(int, unit.split(":"))
+    text = Path(source).read_text("utf-8")[-20_000:]
+    values = watch(model, text).of(Unit(layer, number))
+    start = text.index("\n\n") + 2
+    shown = slice(start, text.index("\n\n", start + 330))
+    recorder = Console(record=True, width=70, file=io.StringIO(), highlight=False)
+    recorder.print(paint.in_terminal(text[shown], values[shown], paint.limit_of(values)))
+    _write_svg(recorder, HERE / "unit.svg", f"unit {number} of layer {layer}", theme=LIGHT)
+
+
+def _write_svg(recorder: Console, path: Path, title: str, hidden: str = "", theme: TerminalTheme = DARK) -> None:
+    """What was printed, as a picture, without the name of a temporary folder."""
+    svg = recorder.export_svg(title=title, theme=theme)
+    svg = re.sub(r"@font-face \{.*?\}", "", svg, flags=re.S)  # fonts from elsewhere: the system's own will do
+    path.write_text(svg.replace(f"{hidden}/", "") if hidden else svg)
+
+
 def _agreement(model: CharModel) -> dict[str, Curve]:
     lines = {}
     for file in sorted(PAIRS.glob("*.txt")):
@@ -85,7 +106,7 @@ def _named(run: str) -> tuple[str, str]:
     return name, folder
 
 
-PICTURES = {"demo": draw_demo, "agreement": draw_agreement, "memory": draw_memory}
+PICTURES = {"demo": draw_demo, "agreement": draw_agreement, "memory": draw_memory, "unit": draw_unit}
 
 if __name__ == "__main__":
     PICTURES[sys.argv[1] if len(sys.argv) > 1 else "demo"](*sys.argv[2:])

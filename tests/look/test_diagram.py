@@ -212,3 +212,11 @@ def test_the_terminal_form_fits_and_says_the_same(rung: str, width: int) -> None
     assert all(mark in text for mark in ("△", "○", "91%"))
     plain = diagram_text(config(rung), "abc", width=width, plain=True)
     assert plain.isascii()
+
+
+def test_a_character_without_a_font_is_explained_in_the_picture(tmp_path: Path) -> None:
+    heights = {}
+    for name, text in (("known", "ab"), ("unknown", "a\U00010480")):
+        diagram.unrolled(config("rnn"), text).save(tmp_path / f"{name}.png")
+        heights[name] = imread(tmp_path / f"{name}.png").shape[0]
+    assert heights["unknown"] > heights["known"] + 30  # two lines more

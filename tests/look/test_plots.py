@@ -243,7 +243,7 @@ def test_characters_without_a_font_are_boxes_that_are_explained() -> None:
     shown, note = style.drawable(["a", "\ue123x"])
     assert shown == ["a", "□x"]
     assert note is not None
-    assert "□ stands for 1 characters that no font found here can draw (U+E123)" in note
+    assert "□ stands for 1 character that no font found here can draw (U+E123)" in note
     assert style.drawable(["a␣⏎"]) == (["a␣⏎"], None)
     words = [text for text, _ in text_boxes(plots.figure_of(characters(names="ab\U00016f1c")))]
     assert "□" in words

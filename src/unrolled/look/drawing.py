@@ -223,6 +223,9 @@ def _path(item: Line) -> str:
 
 
 def _save_png(drawing: Drawing, path: Path) -> None:
+    _, note = style.drawable([item.text for item in drawing.texts()])
+    if note:
+        drawing = below(drawing, Drawing(tuple(lines(note.split("\n"), (0, 0)))))
     left, top, right, bottom = drawing.box()
     width, height = right - left + 2 * _MARGIN, bottom - top + 2 * _MARGIN
     figure = import_extra("matplotlib.figure", "plot").Figure((width / 72, height / 72), facecolor=style.PAPER)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from unrolled.errors import InputError
 
 LEAST_SITES = 100
-QUOTATION_MARKS = "\"'“”‘’«»„"
+QUOTATION_MARKS = '"“”„«»'  # apostrophes are left out: most of them stand in words such as "don't"
 
 KINDS: dict[str, Callable[[str], bool]] = {
     "inside a word": str.isalnum,

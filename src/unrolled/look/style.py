@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import functools
 import io
+import logging
+import textwrap
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,6 +36,8 @@ FALLBACKS = (
 FONT_FILES = ("notosanscjk", "notosanssc", "sourcehansans", "wqy", "droidsansfallback", "unifont", "simhei")
 MISSING = "□"
 STILL, PAGE = (".png", ".svg"), ".html"
+NOTE_WIDTH = 72
+"""Characters of a line of a note."""
 
 
 def colour(i: int) -> str:
@@ -108,7 +112,10 @@ def font(size: float, *, bold: bool = False, text: str = "") -> FontProperties:
 
 
 def drawable(texts: Iterable[str]) -> tuple[list[str], str | None]:
-    """`texts` with □ for what no font here can draw, and one sentence that explains the boxes if there are any."""
+    """`texts` with □ for what no font here can draw, and one sentence that explains the boxes if there are any.
+
+    The sentence has line breaks, so that it fits the narrowest picture.
+    """
     families, missing, shown = (FONT, *_fallbacks()), set(), []
     for text in texts:
         lost = {c for c in text if not any(_draws(f, c) for f in families)}
@@ -117,16 +124,18 @@ def drawable(texts: Iterable[str]) -> tuple[list[str], str | None]:
     if not missing:
         return shown, None
     few = ", ".join(f"U+{ord(c):04X}" for c in sorted(missing)[:3])
-    return shown, (
-        f"{MISSING} stands for {len(missing)} characters that no font found here can draw ({few}"
+    sentence = (
+        f"{MISSING} stands for {len(missing)} character{'s' * (len(missing) > 1)} that no font found here can draw ({few}"
         f"{' ...' if len(missing) > 3 else ''}): install one that can, such as Noto Sans CJK"
     )
+    return shown, textwrap.fill(sentence, NOTE_WIDTH)
 
 
 @functools.cache
 def _fallbacks() -> tuple[str, ...]:
     """Installed fonts for scripts that DejaVu Sans lacks, in order of preference."""
     manager = import_extra("matplotlib.font_manager", "plot")
+    logging.getLogger("matplotlib.font_manager").addFilter(_is_not_about_weight)
     known = {entry.name for entry in manager.fontManager.ttflist}
     if not known & set(FALLBACKS):  # matplotlib's list of fonts is a cache that may be older than the font
         for path in manager.findSystemFonts():
@@ -134,6 +143,11 @@ def _fallbacks() -> tuple[str, ...]:
                 manager.fontManager.addfont(path)
         known = {entry.name for entry in manager.fontManager.ttflist}
     return tuple(name for name in FALLBACKS if name in known)
+
+
+def _is_not_about_weight(record: logging.LogRecord) -> bool:
+    """Many fonts for Chinese have one weight only: matplotlib would say so for every single character."""
+    return "font weight" not in record.msg
 
 
 def _draws(family: str, character: str) -> bool:
