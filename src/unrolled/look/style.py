@@ -124,8 +124,9 @@ def drawable(texts: Iterable[str]) -> tuple[list[str], str | None]:
     if not missing:
         return shown, None
     few = ", ".join(f"U+{ord(c):04X}" for c in sorted(missing)[:3])
+    count = f"{len(missing):,} character{'s' * (len(missing) > 1)}"
     sentence = (
-        f"{MISSING} stands for {len(missing)} character{'s' * (len(missing) > 1)} that no font found here can draw ({few}"
+        f"{MISSING} stands for {count} that no font found here can draw ({few}"
         f"{' ...' if len(missing) > 3 else ''}): install one that can, such as Noto Sans CJK"
     )
     return shown, textwrap.fill(sentence, NOTE_WIDTH)
