@@ -205,3 +205,16 @@ def test_a_model_whose_library_is_missing_is_named(monkeypatch: pytest.MonkeyPat
     assert "Forest of Oz" not in available_models()
     with pytest.raises(InputError, match="'Forest of Oz' needs not_here, which is not installed"):
         compare_encodings(demo_table(0, 100, 8).frame, "Sales", **FEW | {"models": ("Forest of Oz",)})  # type: ignore[arg-type]
+
+
+def test_folds_given_as_rows() -> None:
+    """Pairs of train and test rows are folds like any other, and one that lacks a class is told by its number."""
+    table = pd.DataFrame({"a": ["x", "y", "z"] * 20, "y": ["p"] * 40 + ["q"] * 20})
+    halves = [(np.arange(0, 60, 2), np.arange(1, 60, 2))]
+    settings = {"models": ("linear",), "seeds": 1, "networks": 1}
+    assert compare_encodings(table, "y", cv=halves, **settings).folds == 1  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="fold 1 has no row of class 'q' of 'y'"):
+        compare_encodings(table, "y", cv=[(np.arange(40), np.arange(40, 60))], **settings)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="the splitter str cannot split 60 rows") as caught:
+        compare_encodings(table, "y", cv="x" * 200, **settings)  # type: ignore[arg-type]
+    assert len(str(caught.value)) < 200

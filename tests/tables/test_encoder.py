@@ -4,6 +4,7 @@ import pickle
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -298,6 +299,15 @@ Y = np.array([1.5, 2.5, 3.5, 4.0])
     [
         (GOOD, None, {}, "y is None"),
         (GOOD, Y[:3], {}, "3 rows, but the table has 4"),
+        (GOOD, [1.5, np.nan, 3.5, 4.0], {}, r"target has no value \(NaN\) in row 1"),
+        (GOOD, [1.5, np.inf, 3.5, 4.0], {}, r"target is infinite \(inf\) in row 1"),
+        (GOOD, [2.5] * 4, {}, "target is constant: every row is 2.5"),
+        (GOOD, ["p", None, "q", "q"], {}, r"target has no value \(NaN\) in row 1"),
+        (GOOD.assign(a=[1, "b", 2, "c"]), Y, {}, "'a' mixes whole numbers and strings, for example 2 and 'c'"),
+        (pd.concat([GOOD, GOOD], axis=1), Y, {}, "2 columns named 'a'"),
+        ("table.csv", Y, {}, "a table was expected .*, not a str"),
+        (Path("table.csv"), Y, {}, "a table was expected .*, not a P.*Path"),
+        ((row for row in GOOD.to_numpy()), Y, {}, "a table was expected .*, not a generator"),
         (GOOD.head(1), Y[:1], {}, "1 sample"),
         (GOOD.assign(a=None), Y, {}, "'a' holds no value at all"),
         (GOOD, Y, {"dimensions": {"b": 2}}, "unknown column 'b'"),
@@ -349,6 +359,19 @@ def test_bad_weights_get_a_sentence():
     for weight in ([1, 2], [1, 1, 1, -1], [0, 0, 0, 0], [1, 1, 1, np.nan]):
         with pytest.raises(InputError, match="sample_weight"):
             tiny().fit(GOOD, Y, sample_weight=weight)
+
+
+def test_no_row_left_to_train_on_gets_a_sentence():
+    with pytest.raises(InputError, match="no row is left to train on"):
+        tiny(validation=[0, 1]).fit(GOOD, Y, sample_weight=[1, 1, 0, 0])
+
+
+def test_a_fold_without_a_class_still_gives_vectors():
+    """The classes are those of all rows, so a network that has met one of them only is no error."""
+    labels = ["p", "p", "q", "q"]
+    encoder = tiny(cv=[([0, 1], [2, 3])])
+    assert np.isfinite(encoder.fit_transform(GOOD, labels)).all()
+    assert encoder.network_prediction(GOOD).shape == (4, 2)
 
 
 def test_one_category_and_two_rows_are_fine():

@@ -117,11 +117,13 @@ def splits(target: TargetColumn, cv: Any, groups: NDArray[Any] | None, seed: int
         cv = kind(cv, shuffle=True, random_state=seed) if groups is None else selection.GroupKFold(cv)
     rows = np.zeros(len(target.values))
     try:
-        found = list(cv.split(rows, target.values, groups))
+        pairs = cv if isinstance(cv, list | tuple) else cv.split(rows, target.values, groups)
+        found = [(np.asarray(train, np.intp), np.asarray(test, np.intp)) for train, test in pairs]
     except (ValueError, AttributeError, TypeError) as error:
-        raise InputError(f"the splitter {cv!r} cannot split {len(rows)} rows: {error}") from None
+        named = type(cv).__name__ if len(repr(cv)) > 80 else repr(cv)
+        raise InputError(f"the splitter {named} cannot split {len(rows)} rows: {error}") from None
     _check_folds(found, target)
-    return [(np.asarray(train, np.intp), np.asarray(test, np.intp)) for train, test in found]
+    return found
 
 
 def _check_classes(target: TargetColumn, folds: int) -> None:

@@ -168,6 +168,8 @@ def _as_array(table: Any) -> NDArray[Any]:
     array = np.asarray(table, dtype=object) if isinstance(table, list | tuple) else np.asarray(table)
     if np.iscomplexobj(array):
         raise InputError("Complex data not supported: give the parts as two columns")
+    if array.ndim == 0:
+        raise InputError(f"a table was expected (a data frame or rows of values), not {_described(table)}")
     if array.ndim != 2:
         raise InputError(
             f"Expected 2D array, got {array.ndim}D array instead. Reshape your data: one row an example, "

@@ -24,7 +24,7 @@ class Recipe:
     """Networks trained side by side; their vectors are aligned and averaged."""
     hidden: tuple[int, ...] = (256, 128)
     """Widths of the hidden layers."""
-    epochs: int = 5
+    epochs: int = 10
     """Passes over the rows."""
     batch: int = 512
     """Rows a step; fewer where the table is so small that an epoch would be fewer than 16 steps."""
@@ -65,7 +65,7 @@ class Recipe:
 
 RECIPES = {
     "default": Recipe(),
-    "quick": Recipe(networks=2, hidden=(32,), least_steps=50, unknown_steps=30),
+    "quick": Recipe(networks=2, hidden=(32,), epochs=5, least_steps=50, unknown_steps=30),
     "guo-berkhahn": Recipe(
         networks=1, hidden=(1000, 500), epochs=10, batch=128, least_steps=1, learning_rate=1e-3, embedding_rate=1.0,
         decay_to_zero=False, second_moment=0.999, embedding_spread=0.029, dropout=0.0, unknown_steps=0, skip=False,

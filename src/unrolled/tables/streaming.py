@@ -56,7 +56,7 @@ class ParquetTable:
                 raise unknown_name("column", name, self._data.schema.names)
         self.target, self.weight, self.buffer = target, weight, buffer
         self._pieces = [piece for part in self._data.get_fragments() for piece in part.split_by_row_group()]
-        self._starts = np.cumsum([0, *(piece.count_rows() for piece in self._pieces)])
+        self._starts = np.cumsum([0, *(sum(group.num_rows for group in piece.row_groups) for piece in self._pieces)])
 
     def buffers(self, order: NDArray[np.int64] | None = None) -> Iterator[tuple[Any, Any, NDArray[np.int64]]]:
         """Tables of at most `buffer` rows, their targets, and where the rows stand in the data set.

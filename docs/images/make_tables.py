@@ -1,0 +1,48 @@
+"""Make the pictures of the README's section on tables again: python docs/images/make_tables.py (some minutes, offline).
+
+shops.png: the shops of the built-in table where they lie, and where the vectors learned from their sales put them.
+comparison.png: the figure of `unrolled compare demo`.
+"""
+
+import sys
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from unrolled.cli.app import main as unrolled
+from unrolled.tables.demo_table import TARGET, demo_table, map_found
+from unrolled.tables.encoder import EntityEncoder
+
+HERE = Path(__file__).parent
+
+
+def shops(path: Path) -> float:
+    """Draw the hidden map and the map found; returns the Procrustes correlation of the two."""
+    demo = demo_table()
+    encoder = EntityEncoder(random_state=0).fit(demo.frame.drop(columns=[TARGET]), demo.frame[TARGET])
+    correlation, found = map_found(encoder.table("Shop"), demo)
+    figure = Figure(figsize=(6.4, 6), layout="constrained")
+    axes = figure.subplots()
+    for place, seen in zip(demo.places, found, strict=True):
+        axes.plot(*zip(place, seen, strict=True), color="#9aa7b4", linewidth=1, zorder=1)
+    axes.scatter(*demo.places.T, s=70, facecolors="none", edgecolors="#5b6975", label="where the shop lies (hidden)")
+    axes.scatter(*found.T, s=26, color="#2563a8", label="where its vector puts it")
+    for name, (x, y) in zip(demo.shops, found, strict=True):
+        axes.annotate(name, (x, y), xytext=(5, 4), textcoords="offset points", fontsize=6, color="#5b6975")
+    axes.set_title(f"{len(found)} shops, placed by their sales alone: correlation {correlation:.3f}", fontsize=11)
+    axes.set_xlabel("west to east: how sales follow the week")
+    axes.set_ylabel("south to north: how sales follow the seasons")
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=2, frameon=False)
+    axes.set_aspect("equal")
+    figure.savefig(path, dpi=140)
+    return correlation
+
+
+def main() -> int:
+    """Both pictures; 0 if all went well."""
+    print(f"Procrustes correlation of the shops: {shops(HERE / 'shops.png'):.3f}")
+    return unrolled(["compare", "demo", "--seeds", "1", "--out", str(HERE / "comparison.png")])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
