@@ -6,11 +6,11 @@ torchrun's work, and sharding of weights, which models of megabytes do not need.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -27,6 +27,9 @@ JOINING = timedelta(minutes=10)
 PATIENCE = timedelta(hours=12)
 """How long processes wait for one that is alive: the first one may have a long text to encode. A dead one shows at
 once, by its closed connections."""
+FAREWELL, FAREWELL_AFTER_ERROR = 60.0, 2.0
+"""Seconds that a process waits at its end for the others to come to theirs. After an error they may be far from it, and
+hear of it only by the connections that close."""
 
 _left: list[dist.ProcessGroup | None] = []
 # Groups stay until this process ends. PyTorch (2.13, gloo) frees a group while it holds Python's lock and waits for
@@ -100,7 +103,7 @@ class World:
             self.any(False)  # unlike dist.barrier, which would want a GPU where NCCL is there
 
 
-@contextmanager
+@contextlib.contextmanager
 def world() -> Iterator[World]:
     """The world that torchrun describes in the environment, joined for the length of this block.
 
@@ -112,19 +115,43 @@ def world() -> Iterator[World]:
         return
     rank = int(os.environ["RANK"])
     with _explained(f"process {rank} did not find the others: start all of them again with --resume"):
-        _join(rank, size)
+        store = _join(rank, size)
+    patience = FAREWELL
     try:
         with _explained(
             f"process {rank} lost the others: one of them has ended, and says why if it could. "
             "The last checkpoint is whole: start all again with --resume"
         ):
             yield World(rank, size, int(os.environ.get("LOCAL_WORLD_SIZE", size)))
+    except BaseException:
+        patience = FAREWELL_AFTER_ERROR
+        raise
     finally:
+        _wait_for_others_to_end(store, rank, size, patience)
         _left.append(dist.group.WORLD)
         dist.destroy_process_group()
 
 
-@contextmanager
+def _wait_for_others_to_end(store: Store, rank: int, size: int, patience: float) -> None:
+    """A closed connection overtakes the last message in gloo: who has ended stays until the others have read theirs.
+
+    Process 0, which may hold the store, goes last.
+    """
+    until = time.monotonic() + patience
+    with contextlib.suppress(RuntimeError):  # the one that held the store was killed
+        _count(store, "ended", 1, size, until)
+        _count(store, "left", int(rank > 0), size - 1 if rank == 0 else 0, until)
+
+
+def _count(store: Store, name: str, more: int, wanted: int, until: float) -> None:
+    """Count up by `more`, and wait until all together have come to `wanted`."""
+    count = store.add(name, more)
+    while count < wanted and time.monotonic() < until:
+        time.sleep(0.02)
+        count = store.add(name, 0)
+
+
+@contextlib.contextmanager
 def _explained(sentence: str) -> Iterator[None]:
     """Errors of the connections become a TrainingError that says `sentence`."""
     try:
@@ -135,7 +162,8 @@ def _explained(sentence: str) -> Iterator[None]:
         raise TrainingError(sentence) from None
 
 
-def _join(rank: int, size: int) -> None:
+def _join(rank: int, size: int) -> Store:
+    """Meets the others; returns a store that is this start's own."""
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
     # gloo also on machines with GPUs: the flags and losses exchanged here live on the CPU, gradients on either
@@ -143,6 +171,7 @@ def _join(rank: int, size: int) -> None:
     store = next(iter(rendezvous("env://", rank, size, timeout=JOINING)))[0]
     fresh = PrefixStore(f"unrolled-{_name_of_start(store, rank, size)}", store)
     dist.init_process_group(backend, store=fresh, rank=rank, world_size=size, timeout=PATIENCE)
+    return fresh
 
 
 def _name_of_start(store: Store, rank: int, size: int) -> str:
