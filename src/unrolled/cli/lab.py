@@ -108,10 +108,8 @@ def _print_lab(result: LabResult) -> None:
     if repeats == 1:
         print(f"step at which it was solved, or the last loss {after}")
     else:
-        print(
-            f"how many of {repeats} trainings solved it and the middle one's step, or the middle loss {after}; a rung"
-        )
-        print("rung fails at the first length that at least half of its trainings did not solve")
+        print(f"how many of {repeats} trainings solved it and the middle one's step, or the middle loss {after}")
+        print("a rung fails at the first length that at least half of its trainings did not solve")
 
 
 def _outcome(curves: Sequence[LabCurve]) -> str:
