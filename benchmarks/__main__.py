@@ -16,6 +16,8 @@ BENCHMARKS = {
     "shakespeare": ["race"],
     "shakespeare best": ["best"],
     "nietzsche": [],
+    "rossmann": [],
+    "adult": [],
 }
 
 

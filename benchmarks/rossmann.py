@@ -5,7 +5,7 @@ judges; 200,000 rows drawn with replacement from the rest, or all of them, teach
 judges once, is written to `--out` at once, and is not computed again where that file holds it already; settings were
 chosen on training rows (docs/experiments.md). Left out: choosing anything.
 
-    python -m benchmarks.rossmann [--out rossmann.jsonl] [--only temporal/vectors] [--list]
+    python -m benchmarks.rossmann [--out runs/rossmann.jsonl] [--only temporal/vectors] [--list]
 """
 
 from __future__ import annotations
@@ -322,6 +322,7 @@ def main(out: Path, only: list[str], list_them: bool) -> None:
     if list_them:
         print("\n".join(map(str, cells)))
         return
+    out.parent.mkdir(parents=True, exist_ok=True)
     for figure in measure(cells, {f["cell"]: f for f in found}):
         print(f"{figure['cell']}: {figure['error']:.4f} in {figure['seconds']} s", flush=True)
         found.append(figure)
@@ -332,7 +333,7 @@ def main(out: Path, only: list[str], list_them: bool) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path("rossmann.jsonl"), help="figures, one JSON object a line")
+    parser.add_argument("--out", type=Path, default=Path("runs/rossmann.jsonl"), help="figures, one JSON object a line")
     parser.add_argument("--only", nargs="*", default=[], help="parts of the names of cells")
     parser.add_argument("--list", action="store_true", help="only list the cells")
     given = parser.parse_args()
