@@ -13,6 +13,8 @@ BENCHMARKS = {
     "generation": [],
     "rnn_rung": [],
     "encode": [],
+    "memory": [],
+    "scaling": [],
     "shakespeare": ["race"],
     "shakespeare best": ["best"],
     "nietzsche": [],
