@@ -18,7 +18,9 @@ from unrolled.learn.recipe import Machine, Recipe
 from unrolled.learn.training import prepare
 
 PUBLISHED, EPOCHS, SHARE = 1.2524, 80, 0.25
-RECIPE = Recipe(lower=True, validation=0.2, min_count=3)
+RECIPE = Recipe(
+    lower=True, validation=0.2, min_count=3, hidden=512, epochs=16, dropout=0.5, weight_decay=0.05, evaluations=16
+)
 
 
 def lstm_multiply_adds(embedding: int, hidden: int, layers: int, vocabulary: int) -> int:

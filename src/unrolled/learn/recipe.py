@@ -47,8 +47,8 @@ class Recipe:
     """The largest step of adamw."""
     muon_rate: float = 2e-2
     """The largest step of muon."""
-    weight_decay: float = 0.0
-    """Decoupled weight decay."""
+    weight_decay: float = 0.03
+    """Decoupled weight decay, a share of the step size."""
     clip: float | None = 1.0
     """The norm to which gradients are clipped."""
     warmup: float = 0.02

@@ -46,6 +46,9 @@ from unrolled.text.windows import Split, split, streams
 Notice = Callable[[str], None]
 DEFAULT_MINUTES = 3.0
 TRIAL_SECONDS = 0.5
+DROPOUT = ((2.5, 0.0), (5.0, 0.1), (8.0, 0.2), (math.inf, 0.3))
+"""(epochs below, share): a text read twice is not learned by heart, one that is read more often would be. Beyond, wide
+networks drop 0.1 more. Measured in docs/experiments.md."""
 EMBEDDING_DROPOUT = 4
 """How many times less of the embedding is dropped than of a layer's outputs."""
 
@@ -267,10 +270,11 @@ def _network(recipe: Recipe, text: EncodedText, start: ModelParts | None) -> Cha
 
 
 def _with_dropout(recipe: Recipe, epochs: float) -> Recipe:
-    """A text read twice is not learned by heart; one that is read more often would be (docs/experiments.md)."""
+    """`recipe` with the dropout that belongs to so many epochs, if it does not say its own."""
     if recipe.dropout is not None:
         return recipe
-    return replace(recipe, dropout=0.0 if epochs < 3 else 0.2 if epochs < 6 else 0.3)
+    share = next((share for below, share in DROPOUT if epochs < below), DROPOUT[-1][1])
+    return replace(recipe, dropout=share + 0.1 if epochs >= 8 and recipe.hidden > 400 else share)
 
 
 def _dropout(recipe: Recipe) -> Dropout:
