@@ -1,6 +1,7 @@
 """Signals become a flag while a run is running, and are what they were once it is not, however it was left."""
 
 import gc
+import json
 import os
 import signal
 import subprocess
@@ -11,8 +12,10 @@ import time
 import pytest
 import torch
 
+from unrolled.cli import main
 from unrolled.learn.interrupt import SIGNALS, interruptions
 from unrolled.learn.recipe import Machine, Recipe
+from unrolled.learn.session import Session
 from unrolled.learn.training import prepare
 from unrolled.model.char_model import CharModel
 
@@ -184,6 +187,20 @@ def test_a_terminal_that_closes_saves_and_one_process_at_a_time_trains(tmp_path)
     assert process.wait(timeout=60) == 128 + signal.SIGHUP
     assert CharModel.from_pretrained(run).next("a")
     prepare([], run, Recipe(), Machine(), resume=True)
+
+
+def test_ctrl_c_in_the_last_measurement_says_how_to_go_on(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("unrolled.learn.training.TRIAL_SECONDS", 0.0)
+    text, run = tmp_path / "text.txt", tmp_path / "run"
+    text.write_text(TEXT)
+    command = ["train", str(text), "--out", str(run), "--hidden", "8", "--streams", "4", "--epochs", "1"]
+    with monkeypatch.context() as patch:
+        patch.setattr(Session, "finish", lambda session: signal.default_int_handler(signal.SIGINT, None))
+        assert main(command) == 130
+    said = capsys.readouterr().err
+    assert "stopped while the last measurement was made" in " ".join(said.split())
+    assert main([*command, "--resume", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["run"] == str(run)
 
 
 TERMINAL = """
