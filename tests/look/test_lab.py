@@ -62,6 +62,21 @@ def test_identity_start_at_the_lengths_of_the_paper(length):
     assert min(plain.losses) > 0.8 * result.baseline
 
 
+@pytest.mark.soak
+@pytest.mark.parametrize(("rung", "solved"), [("rnn", 10), ("irnn", 100), ("lstm", 50), ("mingru", 50), ("gru", 50)])
+def test_every_rung_solves_adding_up_to_its_length(rung, solved):
+    result = run_lab("adding", [rung], LabSettings(lengths=(solved,), repeats=3))
+    assert result.fails_at(result.labels[0]) is None
+
+
+@pytest.mark.soak
+def test_the_plain_network_fails_where_the_identity_start_does_not():
+    result = run_lab("adding", ["rnn", "irnn"], LabSettings(lengths=(25, 50), repeats=3))
+    plain, identity = result.labels
+    assert result.fails_at(plain) == 25
+    assert result.fails_at(identity) is None
+
+
 @pytest.mark.parametrize("rung", ["loop", "concat", "rnn", "irnn", "irnn:tanh", "gru", "lstm", "mingru"])
 @pytest.mark.parametrize("task", list(TASKS))
 def test_every_rung_runs_every_task(task, rung):
