@@ -24,7 +24,7 @@ from unrolled.learn.processes import World, world
 from unrolled.learn.recipe import Machine, Recipe
 
 RECIPE = Recipe(
-    rung="gru", hidden=8, embedding=4, streams=4, length=16, epochs=0.5, evaluations=3, dropout=0.0, layers=2
+    rung="gru", hidden=8, embedding=4, streams=4, length=16, epochs=0.5, evaluations=3, dropout=0.2, layers=2
 )
 FLOAT64 = Machine(device="cpu", precision="float64", threads=1)
 FLOAT32 = replace(FLOAT64, precision="float32")
@@ -203,20 +203,19 @@ def play(folder, text):
         found[f"equal {name}"] = [
             *together(train, text, None, recipe, FLOAT64), alone(text, None, recipe, FLOAT64)
         ]  # fmt: skip
-    dropping = replace(RECIPE, dropout=0.2)
-    found["whole"] = together(train, text, folder / "whole", dropping, FLOAT32)
-    found["stopped"] = together(train, text, folder / "run", dropping, FLOAT32, 7, signalled(1))
+    found["whole"] = together(train, text, folder / "whole", RECIPE, FLOAT32)
+    found["stopped"] = together(train, text, folder / "run", RECIPE, FLOAT32, 7, signalled(1))
     found["resumed"] = together(train, None, folder / "run", Recipe(), Machine())
     found["folders"] = [sha256(read_folder(folder / name)["model.safetensors"]) for name in ("whole", "run")]
-    together(train, text, folder / "fewer", dropping, FLOAT32, 7, signalled(0))
+    together(train, text, folder / "fewer", RECIPE, FLOAT32, 7, signalled(0))
     found["fewer"] = [alone(None, folder / "fewer", Recipe(), Machine())]
-    found["own folder"] = together(own_folder, text, folder, dropping, FLOAT32, 7, signalled(0))
-    found["own folder again"] = together(own_folder, text, folder, dropping, FLOAT32)
+    found["own folder"] = together(own_folder, text, folder, RECIPE, FLOAT32, 7, signalled(0))
+    found["own folder again"] = together(own_folder, text, folder, RECIPE, FLOAT32)
     found["own text"] = together(own_text, text, folder)
-    found["vanished"] = together(train, text, folder / "vanished", dropping, FLOAT32, 7, vanish)
+    found["vanished"] = together(train, text, folder / "vanished", RECIPE, FLOAT32, 7, vanish)
     found["little memory"] = together(train, text, None, RECIPE, FLOAT64, None, None, little_memory)
     found["full disk"] = together(train, text, folder / "full", RECIPE, FLOAT64, None, None, full_disk)
-    found["reference"] = together(train, text, folder / "reference", replace(dropping, epochs=1.0), FLOAT32)
+    found["reference"] = together(train, text, folder / "reference", replace(RECIPE, epochs=1.0), FLOAT32)
     found["precision"] = [together(precision_of, text, refusing) for refusing in (False, True)]
     found["standard input"] = together(train, "-", None, RECIPE, FLOAT64)
     return found

@@ -1,7 +1,8 @@
 """The honest protocol on a text: streams read side by side, the state carried on, every output in the loss.
 
 Batch k is a function of k alone: all streams start the text at fixed places and read on, `length` characters a step;
-dropout masks are a function of (seed, step). So a checkpoint needs the carried state and no generator.
+dropout masks are a function of (seed, step), however the streams are divided. So a checkpoint needs the carried state
+and no generator.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -139,12 +141,13 @@ class TextTask:
         read = self.streams[self.own_streams, offset : offset + self.length + 1].astype(np.int64)
         inputs, targets = torch.from_numpy(read[:, :-1]).to(device), torch.from_numpy(read[:, 1:]).to(device)
         state = self._state(offset, len(inputs))
-        self.network.reseed(_mixed(self.seed, step, self.world.rank))
+        masks = _mixed(self.seed, step)
         total, ends = 0.0, []
-        for rows in torch.arange(len(inputs), device=device).tensor_split(self.parts):
+        for rows in _divided(len(inputs), self.parts):
+            self.network.reseed(masks, self.own_streams.start + rows.start, len(self.streams))
             loss, end = self._part(forward, inputs[rows], targets[rows], tuple(part[rows] for part in state))
-            share = len(rows) / len(inputs)
-            (loss * share).backward()  # type: ignore[no-untyped-call]
+            share = (rows.stop - rows.start) / len(inputs)
+            (loss * share).backward()
             total += float(loss.detach()) * share
             ends.append(end)
         return total, tuple(torch.cat(parts).detach() for parts in zip(*ends, strict=True))
@@ -167,6 +170,11 @@ def _is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, kinds) or "can't allocate memory" in f"{error}" or "ALLOC_FAILED" in f"{error}"
 
 
-def _mixed(seed: int, step: int, rank: int) -> int:
+def _mixed(seed: int, step: int) -> int:
     """One 63-bit number for the dropout masks of a step."""
-    return int(np.random.SeedSequence([seed, step, rank]).generate_state(1, np.uint64)[0] >> np.uint64(1))
+    return int(np.random.SeedSequence([seed, step]).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def _divided(count: int, parts: int) -> list[slice]:
+    """`count` rows in `parts` runs of nearly equal length."""
+    return [slice(first, end) for first, end in pairwise(count * part // parts for part in range(parts + 1))]

@@ -13,6 +13,9 @@ from torch import Tensor
 
 from unrolled.errors import InputError
 
+BATCH = 1
+"""The axis of the batch inside the network."""
+
 
 @dataclass(frozen=True)
 class Dropout:
@@ -40,19 +43,30 @@ class Masks:
     """Draws dropout masks from its own generator; `reseed` makes all that follow a function of the seed."""
 
     def __init__(self) -> None:
-        self._seed = 0
+        self._seed, self._first, self._batch = 0, 0, 0
         self._generator: torch.Generator | None = None
 
-    def reseed(self, seed: int) -> None:
-        """Start the sequence of masks that belongs to `seed`."""
-        self._seed, self._generator = seed, None
+    def reseed(self, seed: int, first: int = 0, batch: int = 0) -> None:
+        """Start the sequence of masks that belongs to `seed`.
+
+        What follows is the part from row `first` on of a batch of `batch` rows, whose masks are drawn whole: so they do
+        not depend on how a batch is divided. 0 is for a batch that is not divided.
+        """
+        self._seed, self._first, self._batch, self._generator = seed, first, batch, None
 
     def drop(self, x: Tensor, share: float | None, *, same: tuple[int, ...] = ()) -> Tensor:
-        """`x` with a `share` of its entries zero and the others scaled up to keep the mean; one mask along `same`."""
+        """`x` with a `share` of its entries zero and the others scaled up to keep the mean; one mask along `same`.
+
+        `x` is (time, batch, n).
+        """
         if share is None:
             return x
-        shape = [1 if axis in same else size for axis, size in enumerate(x.shape)]
+        rows = x.shape[BATCH]
+        whole = [self._batch or rows if axis == BATCH else size for axis, size in enumerate(x.shape)]
+        shape = [1 if axis in same else size for axis, size in enumerate(whole)]
         kept = torch.empty(shape, dtype=x.dtype, device=x.device).bernoulli_(1 - share, generator=self._on(x.device))
+        if BATCH not in same:
+            kept = kept.narrow(BATCH, self._first, rows)
         return x * kept.div_(1 - share)
 
     def _on(self, device: torch.device) -> torch.Generator:

@@ -83,9 +83,12 @@ class CharNetwork(nn.Module):
         """The state before the first character: all zero, a flat tuple of (batch, hidden), layer by layer."""
         return tuple(part for layer in self._recurrences() for part in layer.initial_state(batch))
 
-    def reseed(self, seed: int) -> None:
-        """Make the dropout masks of the calls that follow a function of `seed` and of the order of the calls."""
-        self._masks.reseed(seed)
+    def reseed(self, seed: int, first: int = 0, batch: int = 0) -> None:
+        """Make the dropout masks of the calls that follow a function of `seed` and of the order of the calls.
+
+        The calls see a batch from row `first` on; of `batch` rows, if it is divided.
+        """
+        self._masks.reseed(seed, first, batch)
 
     def _recurrences(self) -> list[Recurrence]:
         return [layer for layer in self.layers if isinstance(layer, Recurrence)]
