@@ -180,8 +180,13 @@ def figure(comparison: Comparison) -> Figure:
     for place, (effect, without, with_them) in enumerate(pairs):
         assert without is not None
         assert with_them is not None
-        _bar(axes, place - 0.2, without, WITHOUT_COLOUR, TITLES[effect.other])
-        _bar(axes, place + 0.2, with_them, WITH_COLOUR, f"embeddings {100 * effect.change:+.1f} %")
+        _bar(axes, place - 0.2, without, WITHOUT_COLOUR)
+        _bar(axes, place + 0.2, with_them, WITH_COLOUR)
+        axes.text(place - 0.2, 0.02, TITLES[effect.other], transform=axes.get_xaxis_transform(), rotation=90,
+                  fontsize=8, ha="center", va="bottom")  # fmt: skip
+        top = with_them.mean + np.nan_to_num(with_them.spread)
+        axes.annotate(f"{100 * effect.change:+.0f} %", (place + 0.2, top), (0, 3), textcoords="offset points",
+                      ha="center", fontsize=9, color=WITH_COLOUR)  # fmt: skip
     axes.set_xticks(range(len(pairs)), [_broken(effect.model) for effect, *_ in pairs])
     axes.set_ylabel(f"{METRICS[comparison.metric].title}\n(lower is better)")
     handles = [_patch(colour) for colour in (WITHOUT_COLOUR, WITH_COLOUR)]
@@ -201,11 +206,9 @@ def _patch(colour: str) -> Any:
     return import_extra("matplotlib.patches", "plot").Patch(color=colour)
 
 
-def _bar(axes: Any, place: float, cell: Cell, colour: str, label: str) -> None:
+def _bar(axes: Any, place: float, cell: Cell, colour: str) -> None:
     spread = None if np.isnan(cell.spread) else cell.spread
     axes.bar(place, cell.mean, width=0.38, color=colour, yerr=spread, capsize=3, ecolor="#444")
-    axes.text(place, 0.02, label, transform=axes.get_xaxis_transform(), rotation=90, ha="center", va="bottom",
-              color="white" if colour == WITH_COLOUR else "black", fontsize=8)  # fmt: skip
 
 
 def figure_png(comparison: Comparison) -> bytes:
