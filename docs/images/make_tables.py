@@ -27,8 +27,6 @@ def shops(path: Path) -> float:
         axes.plot(*zip(place, seen, strict=True), color="#9aa7b4", linewidth=1, zorder=1)
     axes.scatter(*demo.places.T, s=70, facecolors="none", edgecolors="#5b6975", label="where the shop lies (hidden)")
     axes.scatter(*found.T, s=26, color="#2563a8", label="where its vector puts it")
-    for name, (x, y) in zip(demo.shops, found, strict=True):
-        axes.annotate(name, (x, y), xytext=(5, 4), textcoords="offset points", fontsize=6, color="#5b6975")
     axes.set_title(f"{len(found)} shops, placed by their sales alone: correlation {correlation:.3f}", fontsize=11)
     axes.set_xlabel("west to east: how sales follow the week")
     axes.set_ylabel("south to north: how sales follow the seasons")
