@@ -246,10 +246,9 @@ def test_states_of_every_format_go_on_as_they_did_then() -> None:
     assert state.generate(60, temperature=0.8, repetition=1.05) == expected["goes_on"]
 
 
-def test_packing_round_trip(tmp_path: Path) -> None:
+def test_packing_round_trip() -> None:
     tensors = {"a": np.arange(3), "b": np.ones((2, 2), np.float32)}
-    (tmp_path / "file").write_bytes(_pack({"x": 1}, tensors))
-    facts, back = _unpack(tmp_path / "file")
+    facts, back = _unpack(_pack({"x": 1}, tensors), "it")
     assert facts == {"x": 1}
     assert all(np.array_equal(back[name], tensors[name]) for name in tensors)
 
@@ -260,3 +259,13 @@ def test_sampling_of_a_state_is_that_of_sampling() -> None:
     by_hand = place.fork()
     drawn = Sampling(**OPTIONS).draw(by_hand.logits, by_hand.generator, np.array(by_hand.recent))
     assert place.generate(1, **OPTIONS) == MODEL.vocabulary.decode([drawn])
+
+
+def test_a_state_is_kept_without_a_file(tmp_path: Path) -> None:
+    model = tiny_model()
+    state = model.read("the cat sat")
+    state.save(tmp_path / "state")
+    assert state.to_bytes() == (tmp_path / "state").read_bytes()
+    assert State.from_bytes(state.to_bytes(), model).generate(20) == state.generate(20)
+    with pytest.raises(FolderError, match="^this is not a state"):
+        State.from_bytes(b"", model)

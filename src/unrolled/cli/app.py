@@ -45,6 +45,7 @@ COMMANDS = {
     "plot": Command(
         "pictures:plot", "Draw the vectors of a run or of a table's columns.", "plot run --out vectors.html"
     ),
+    "serve": Command("serve:serve", "Open a network on a page in the browser.", "serve run --port 8000"),
     "lab": Command("lab:lab", "Tasks that a forgetful network cannot win.", "lab adding --rung rnn,irnn --length 100"),
 }
 LOOK_COMMANDS = {

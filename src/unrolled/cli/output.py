@@ -29,10 +29,10 @@ def fail(message: str) -> None:
     print(f"unrolled: {line}", file=sys.stderr)
 
 
-def print_json(value: dict[str, Any]) -> None:
-    """Print the one JSON object of a `--json` command on stdout."""
+def print_json(value: dict[str, Any], *, flush: bool = False) -> None:
+    """Print the one JSON object of a `--json` command on stdout; `flush` where the command goes on after it."""
     is_unicode = (sys.stdout.encoding or "").lower().startswith("utf")  # else a backslash code would not be JSON
-    print(json.dumps(value, ensure_ascii=not is_unicode, allow_nan=False))
+    print(json.dumps(value, ensure_ascii=not is_unicode, allow_nan=False), flush=flush)
 
 
 def results() -> Console:

@@ -130,7 +130,11 @@ class State:
 
     def save(self, path: str | Path) -> None:
         """Write this state to the file `path`, a few KB, so that `State.load` goes on from here."""
-        write_file(Path(path), _pack(self._facts(), self._tensors()))
+        write_file(Path(path), self.to_bytes())
+
+    def to_bytes(self) -> bytes:
+        """What `save` writes, for those who keep states elsewhere than in files; `from_bytes` goes on from it."""
+        return _pack(self._facts(), self._tensors())
 
     @classmethod
     def load(cls, path: str | Path, model: CharModel) -> State:
@@ -138,16 +142,21 @@ class State:
 
         Raises FolderError if the file is missing, damaged or of a newer format, or belongs to another model.
         """
-        facts, tensors = _unpack(Path(path))
+        return cls.from_bytes(_read(Path(path)), model, f"{path}")
+
+    @classmethod
+    def from_bytes(cls, data: bytes, model: CharModel, name: str = "this") -> State:
+        """The state in `data`, made by `to_bytes`; raises FolderError like `load`, calling the data `name`."""
+        facts, tensors = _unpack(data, name)
         if facts.get("model") != model.parts.fingerprint:
             raise FolderError(
-                f"{path} is the state of another model: a state goes on only with the weights it came from"
+                f"{name} is the state of another model: a state goes on only with the weights it came from"
             )
         state = cls.start(model)
         try:
             state._restore(facts, tensors)
         except (KeyError, TypeError, ValueError, OverflowError) as error:
-            raise FolderError(f"{path} is not a state of unrolled: {error}") from None
+            raise FolderError(f"{name} is not a state of unrolled: {error}") from None
         return state
 
     def _facts(self) -> dict[str, Any]:
@@ -185,22 +194,19 @@ def _pack(facts: dict[str, Any], tensors: dict[str, NDArray[Any]]) -> bytes:
     return safetensors.numpy.save(tensors, {"unrolled.state": to_json(content).decode()})
 
 
-def _unpack(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+def _unpack(data: bytes, name: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """What `_pack` wrote; any other bytes are refused, as packing again does not give them."""
-    data = _read(path)
     try:
         tensors = safetensors.numpy.load(data)
         size = int.from_bytes(data[:8], "little")
-        facts = from_json(
-            from_json(data[8 : 8 + size], f"{path}")["__metadata__"]["unrolled.state"].encode(), f"{path}"
-        )
+        facts = from_json(from_json(data[8 : 8 + size], name)["__metadata__"]["unrolled.state"].encode(), name)
     except (safetensors.SafetensorError, FolderError, KeyError, TypeError, ValueError, AttributeError) as error:
-        raise FolderError(f"{path} is not a state of unrolled, or is damaged: {error}") from None
+        raise FolderError(f"{name} is not a state of unrolled, or is damaged: {error}") from None
     version, _ = facts.pop("format", None), facts.pop("sha256", None)
     if type(version) is int and version > FORMAT:
-        raise FolderError(f"{path} has format {version}, newer than the {FORMAT} known here: upgrade unrolled")
+        raise FolderError(f"{name} has format {version}, newer than the {FORMAT} known here: upgrade unrolled")
     if version != FORMAT or _pack(facts, tensors) != data:
-        raise FolderError(f"{path} is damaged: it does not match its own SHA-256")
+        raise FolderError(f"{name} is damaged: it does not match its own SHA-256")
     return facts, tensors
 
 

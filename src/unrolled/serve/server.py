@@ -1,0 +1,77 @@
+"""The process that listens: a socket that is taken before anything is promised, and uvicorn on it until it is stopped.
+
+Left out: what is answered (`app`).
+"""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import socket
+
+import uvicorn
+
+from unrolled.errors import InputError
+from unrolled.serve.answers import Answers
+from unrolled.serve.app import app_for
+from unrolled.serve.gate import Gate
+
+LOCAL = ("127.0.0.1", "localhost", "[::1]")
+"""The names of a server that only this machine reaches."""
+CONNECTIONS = 100
+"""Open at the same time; more are turned away."""
+SECONDS = 3
+"""Time for requests to end after Ctrl-C."""
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket on `host` and `port` (0 is any that is free); raises InputError where it cannot be had."""
+    if not 0 <= port <= 65535:
+        raise InputError(f"--port is {port}, but must be from 0 (any that is free) to 65,535")
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        return socket.create_server((str(address[0]), port), family=family)
+    except (OSError, UnicodeError) as error:
+        raise InputError(_reason(host, port, error)) from None
+
+
+def address_of(listening: socket.socket) -> str:
+    """Where a browser finds the server."""
+    host, port = listening.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def is_local(listening: socket.socket) -> bool:
+    """Whether only this machine reaches it."""
+    return ipaddress.ip_address(listening.getsockname()[0]).is_loopback
+
+
+def serve(answers: Answers, listening: socket.socket) -> None:
+    """Answer until SIGINT, which raises KeyboardInterrupt at the end, or SIGTERM."""
+    app = app_for(answers, lambda: server.should_exit)
+    names = {*LOCAL, listening.getsockname()[0]} if is_local(listening) else None
+    config = uvicorn.Config(
+        Gate(app, names),
+        log_level="error",
+        access_log=False,
+        server_header=False,
+        http="h11",
+        ws="none",
+        loop="asyncio",
+        lifespan="on",
+        limit_concurrency=CONNECTIONS,
+        timeout_graceful_shutdown=SECONDS,
+    )
+    server = uvicorn.Server(config)
+    server.run(sockets=[listening])
+
+
+def _reason(host: str, port: int, error: Exception) -> str:
+    if isinstance(error, socket.gaierror | UnicodeError):
+        return f"--host is {host!r}, which is no name or address of this machine"
+    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+        return f"port {port} of {host} is in use: stop what uses it, or choose another with --port (0 is any free one)"
+    if isinstance(error, OSError) and error.errno == errno.EADDRNOTAVAIL:
+        return f"--host is {host!r}, which is no name or address of this machine"
+    reason = error.strerror if isinstance(error, OSError) else error
+    return f"port {port} of {host} cannot be used: {reason}"
