@@ -267,5 +267,5 @@ def test_a_state_is_kept_without_a_file(tmp_path: Path) -> None:
     state.save(tmp_path / "state")
     assert state.to_bytes() == (tmp_path / "state").read_bytes()
     assert State.from_bytes(state.to_bytes(), model).generate(20) == state.generate(20)
-    with pytest.raises(FolderError, match="^this is not a state"):
+    with pytest.raises(FolderError, match=r"^this is not a state"):
         State.from_bytes(b"", model)

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-import unrolled
+from unrolled.embedding import EmbeddingTable
 from unrolled.errors import InputError
 from unrolled.model.char_model import CharModel
 from unrolled.model.exchange import exchange
@@ -32,9 +32,8 @@ from unrolled.serve.requests import (
     ScoreAsked,
 )
 
-MAPPED = 400
-"""Characters on the map at most, the most frequent ones."""
 NEAREST = 5
+"""How many neighbours of a character are named."""
 
 
 class Answers:
@@ -59,30 +58,23 @@ class Answers:
             "losses": training.get("losses", {}),
             "sources": [PurePath(str(source)).name for source in training.get("corpus", {}).get("sources", [])],
             "seconds": training.get("seconds"),
-            "version": unrolled.__version__,
             "limits": {"text": LONGEST_TEXT, "length": LONGEST_WRITING, "back": FARTHEST_BACK},
         }
 
-    @cached_property
-    def characters(self) -> dict[str, Any]:
-        """The vectors of the most frequent characters in the plane of the main components of all."""
-        table = self.model.embedding
+    def characters(self, most: int) -> dict[str, Any]:
+        """The `most` frequent characters as vectors, in the plane of their two main components.
+
+        Rare ones are left out because their vectors are hardly trained, and would be near to anything.
+        """
+        whole = self.model.embedding
+        rows = np.argsort(-whole.facts["count"].astype(np.int64), kind="stable")[:most]
+        names = tuple(whole.names[i] for i in rows)
+        table = EmbeddingTable(names, whole.vectors[rows], {key: fact[rows] for key, fact in whole.facts.items()})
         projection = table.pca(min(2, *table.vectors.shape))
         missing = 2 - projection.coordinates.shape[1]
-        places = np.pad(projection.coordinates, ((0, 0), (0, missing)))
-        rows = np.argsort(-table.facts["count"].astype(np.int64), kind="stable")[:MAPPED]
-        points = [
-            {
-                "character": table.names[i],
-                "x": float(places[i, 0]),
-                "y": float(places[i, 1]),
-                "kind": str(table.facts["kind"][i]),
-                "count": int(table.facts["count"][i]),
-                "nearest": [name for name, _ in table.nearest(table.names[i], NEAREST)],
-            }
-            for i in rows
-        ]
-        return {"points": points, "explained": [*projection.explained.tolist(), *[0.0] * missing], "of": len(table)}
+        places = np.pad(projection.coordinates, ((0, 0), (0, missing))).tolist()
+        points = [_point(table, i, x, y) for i, (x, y) in enumerate(places)]
+        return {"points": points, "explained": [*projection.explained.tolist(), *[0.0] * missing], "of": len(whole)}
 
     def next(self, asked: NextAsked) -> dict[str, Any]:
         """Every character with its probability of coming next, the most likely first."""
@@ -133,3 +125,16 @@ class Answers:
         except (binascii.Error, ValueError):
             raise InputError("the state is not base64: send what `read` answered, as it was") from None
         return State.from_bytes(data, self.model, "the state")
+
+
+def _point(table: EmbeddingTable, i: int, x: float, y: float) -> dict[str, Any]:
+    name, facts = table.names[i], table.facts
+    nearest = [other for other, _ in table.nearest(name, NEAREST)]
+    return {
+        "character": name,
+        "x": x,
+        "y": y,
+        "kind": str(facts["kind"][i]),
+        "count": int(facts["count"][i]),
+        "nearest": nearest,
+    }

@@ -12,10 +12,10 @@ import traceback
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from importlib.resources import files
-from typing import Any
+from typing import Annotated, Any
 
 import anyio.to_thread
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import StreamingResponse
 from starlette.exceptions import HTTPException
@@ -30,6 +30,8 @@ PAGE = {
     "/style.css": ("style.css", "text/css; charset=utf-8"),
     "/page.js": ("page.js", "text/javascript; charset=utf-8"),
 }
+MAPPED = 1000
+"""Characters on one map at most."""
 THREADS = 4
 """Requests that compute at the same time; others wait for their turn."""
 PIECE_SECONDS = 0.02
@@ -57,8 +59,8 @@ def _add_questions(app: FastAPI, answers: Answers, closing: Callable[[], bool]) 
         return answers.facts
 
     @app.get("/api/characters")
-    def characters() -> dict[str, Any]:
-        return answers.characters
+    def characters(most: Annotated[int, Query(ge=1, le=MAPPED)] = 72) -> dict[str, Any]:
+        return answers.characters(most)
 
     @app.post("/api/next")
     def next_character(asked: NextAsked) -> dict[str, Any]:
@@ -126,7 +128,7 @@ def _wrongly_asked(request: Request, raised: Exception) -> Response:
     first = raised.errors()[0]
     if first["type"] == "json_invalid":
         return error(400, "the body is not JSON in UTF-8")
-    where = [str(part) for part in first["loc"] if part != "body"]
+    where = [str(part) for part in first["loc"] if part not in ("body", "query")]
     if not where:
         return error(422, "the body must be one JSON object")
     if first["type"] == "extra_forbidden":
