@@ -1,0 +1,135 @@
+"""The HTTP API against the model it serves: the same figures, the same text to the last character, many at once."""
+
+import json
+import math
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+
+from serve.conftest import MODEL
+from serve.running import Running
+from tiny import TEXT
+from unrolled.cli.app import main
+from unrolled.model.exchange import exchange
+
+SETTINGS = {"temperature": 0.8, "top_k": 9, "top_p": 0.95, "min_p": 0.01, "repetition": 1.1, "seed": 3}
+
+
+def ask(client: httpx.Client, question: str, **body: object) -> dict:
+    answer = client.post(f"/api/{question}", json=body)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_next_is_that_of_the_model_and_of_the_command_line(
+    client: httpx.Client, run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer = ask(client, "next", prompt="the cat")
+    assert [(row["character"], row["probability"]) for row in answer["next"]] == MODEL.next("the cat")
+    assert main(["next", str(run), "the cat", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == answer
+    assert ask(client, "next", prompt="the cat", top=3)["next"] == answer["next"][:3]
+    assert ask(client, "next")["next"][0]["character"] == max(TEXT, key=TEXT.count)
+
+
+@pytest.mark.parametrize("settings", [{}, {"temperature": 0}, SETTINGS, {"seed": 2**63}, {"temperature": 2}])
+def test_generate_writes_what_the_model_writes(client: httpx.Client, settings: dict) -> None:
+    answer = client.post("/api/generate", json={"prompt": "the ", "length": 200, **settings})
+    assert answer.text == MODEL.generate("the ", 200, **settings)
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+
+
+def test_generate_ends_before_a_stop(client: httpx.Client) -> None:
+    whole = MODEL.generate("the ", 60, seed=5)
+    for stop in (whole[20:23], [whole[30:33], whole[20:23]]):
+        answer = client.post("/api/generate", json={"prompt": "the ", "length": 60, "seed": 5, "stop": stop})
+        assert answer.text == whole[: whole.index(whole[20:23])]
+
+
+def test_characters_come_as_they_are_written(client: httpx.Client) -> None:
+    with client.stream("POST", "/api/generate", json={"length": 20_000}) as answer:
+        pieces = list(answer.iter_text())
+    assert len(pieces) > 3
+    assert len(pieces[0]) < 5_000
+    assert sum(map(len, pieces)) == 20_000
+
+
+def test_score_is_that_of_the_model(client: httpx.Client) -> None:
+    answer, expected = ask(client, "score", text=TEXT), MODEL.score(TEXT)
+    assert expected.to_json().items() <= answer.items()
+    assert answer["text"] == TEXT
+    assert expected.each is not None
+    np.testing.assert_allclose(answer["each"], expected.each / math.log(2), atol=1e-4)
+
+
+def test_score_of_unknown_characters(client: httpx.Client) -> None:
+    assert ask(client, "score", text="the z cat", unknown="skip")["text"] == "the  cat"
+    replaced = ask(client, "score", text="the z cat", unknown="replace")
+    assert replaced["text"] == "the \ufffd cat"
+    assert replaced["unknown"] == 1
+
+
+def test_exchange_is_that_of_the_model(client: httpx.Client) -> None:
+    answer = ask(client, "exchange", text=TEXT[:50], back=20, alternatives=3)
+    assert answer == exchange(MODEL, TEXT[:50], 20, alternatives=3).to_json()
+
+
+def test_a_state_goes_on_where_it_was_read(client: httpx.Client) -> None:
+    first = ask(client, "read", text="the cat ")
+    second = ask(client, "read", text="sat on ", state=first["state"])
+    assert (first["position"], second["position"]) == (8, 15)
+    whole = MODEL.next("the cat sat on the")
+    rows = ask(client, "next", prompt="the", state=second["state"])["next"]
+    assert [(row["character"], row["probability"]) for row in rows] == whole
+    body = {"state": second["state"], "length": 50, "seed": 4}
+    assert client.post("/api/generate", json=body).text == MODEL.generate("the cat sat on ", 50, seed=4)
+    del body["seed"]
+    assert client.post("/api/generate", json=body).text == MODEL.read("the cat sat on ").generate(50)
+
+
+def test_the_facts(client: httpx.Client) -> None:
+    facts = client.get("/api/model").json()
+    assert facts["name"] == "run"
+    assert (facts["rung"], facts["hidden"], facts["weights"]) == ("lstm", 16, MODEL.parts.parameters)
+    assert facts["characters"] == list(MODEL.vocabulary.characters)
+    assert facts["losses"] == {}
+    assert facts["finished"] is False
+
+
+def test_the_map_is_of_the_most_frequent_characters(client: httpx.Client) -> None:
+    most = client.get("/api/characters", params={"most": 1000}).json()
+    table = MODEL.embedding
+    assert {point["character"] for point in most["points"]} == set(table.names)
+    expected = table.pca(2)
+    np.testing.assert_allclose(most["explained"], expected.explained)
+    places = {point["character"]: (point["x"], point["y"]) for point in most["points"]}
+    np.testing.assert_allclose([places[name] for name in table.names], expected.coordinates, atol=1e-9)
+    few = client.get("/api/characters", params={"most": 5}).json()
+    assert [point["character"] for point in few["points"]] == [point["character"] for point in most["points"][:5]]
+    assert {name for point in few["points"] for name in point["nearest"]} <= {p["character"] for p in few["points"]}
+    assert few["of"] == len(table)
+    assert len(client.get("/api/characters", params={"most": 1}).json()["points"]) == 1
+
+
+def test_many_clients_at_once_get_what_each_would_get_alone(server: Running) -> None:
+    prompts = ["the ", "the cat ", "dog", "", "sat on the mat.\n"]
+    jobs = [(prompts[i % 5], i % 7, 0.5 + i % 3 / 4) for i in range(36)]
+
+    def one(job: tuple[str, int, float]) -> bool:
+        prompt, seed, temperature = job
+        with httpx.Client(base_url=server.address, timeout=30) as own:
+            body = {"prompt": prompt, "length": 300, "seed": seed, "temperature": temperature}
+            same = own.post("/api/generate", json=body).text
+            scored = ask(own, "score", text=TEXT[: 50 + seed])["nats"]
+            owed = ask(own, "exchange", text=TEXT[: 50 + seed], back=10)
+        return (
+            same == MODEL.generate(prompt, 300, seed=seed, temperature=temperature)
+            and scored == MODEL.score(TEXT[: 50 + seed]).nats
+            and owed == exchange(MODEL, TEXT[: 50 + seed], 10).to_json()
+        )
+
+    with ThreadPoolExecutor(12) as pool:
+        assert all(pool.map(one, jobs))
