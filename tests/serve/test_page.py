@@ -10,6 +10,7 @@ from serve import browser
 from serve.browser import Page
 from serve.conftest import MODEL
 from serve.running import Running
+from tiny import TEXT as CORPUS
 from unrolled.embedding import visible
 from unrolled.model.exchange import exchange
 
@@ -137,6 +138,20 @@ def test_markup_is_shown_as_it_is_and_an_empty_box_is_no_error(page: Page) -> No
         "!document.querySelectorAll('#painted span').length && !document.querySelectorAll('#strip button').length"
     )
     assert page.run("document.getElementById('message').textContent") == ""
+
+
+def test_a_long_text_is_read_on_from_a_state(page: Page) -> None:
+    long = CORPUS * 6
+    for text in (long, long + "the ", long[:-300], "T" + long):
+        typed(page, text)
+        wait_for_bars(page, text)
+    assert page.run("kept.text.length") == len(long) + 1 - 200
+    changed = page.run("(() => { const t = textNow(); kept.state = 'damaged'; changedText(); return t.length })()")
+    assert changed == len(long) + 1
+    page.wait_for("document.getElementById('message').textContent.includes('the state is')")
+    typed(page, long)
+    wait_for_bars(page, long)
+    page.problems.clear()
 
 
 @pytest.mark.parametrize("width", [320, 400, 1280])

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import errno
 import ipaddress
+import os
 import socket
+from typing import Any
 
 import uvicorn
 
@@ -30,7 +32,7 @@ def listen(host: str, port: int) -> socket.socket:
         raise InputError(f"--port is {port}, but must be from 0 (any that is free) to 65,535")
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        return socket.create_server((str(address[0]), port), family=family)
+        return _listening(family, address)
     except (OSError, UnicodeError) as error:
         raise InputError(_reason(host, port, error)) from None
 
@@ -64,6 +66,20 @@ def serve(answers: Answers, listening: socket.socket) -> None:
     )
     server = uvicorn.Server(config)
     server.run(sockets=[listening])
+
+
+def _listening(family: socket.AddressFamily, address: tuple[Any, ...]) -> socket.socket:
+    """A socket that says it is TCP: asyncio sends small answers at once only on those, on others up to 40 ms late."""
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        if os.name == "posix":  # else a port could not be used again for a minute after Ctrl-C
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        listening.listen()
+    except OSError:
+        listening.close()
+        raise
+    return listening
 
 
 def _reason(host: str, port: int, error: Exception) -> str:

@@ -1,5 +1,5 @@
 // What the page does: it asks the server about the text in the box, and draws the answers.
-// No library, nothing from elsewhere, nothing kept. Texts are cut into code points, as the server counts them.
+// No library, nothing from elsewhere, nothing stored. Texts are cut into code points, as the server counts them.
 "use strict";
 
 const $ = (id) => document.getElementById(id);
@@ -11,6 +11,7 @@ const percent = (p) => (p >= 0.0995 ? (100 * p).toFixed(0) : p >= 0.0005 ? (100 
 const bits = (b) => (b >= 9.95 ? b.toFixed(0) : b >= 0.095 ? b.toFixed(1) : b >= 0.001 ? b.toFixed(3) : "<0.001") + " bits";
 
 let facts = { characters: [], lower: false };
+let known = new Set(); // the characters of the model
 let distribution = []; // of the character after the text
 let writing = null; // what stops the writing that goes on
 let taken = []; // the texts before each writing
@@ -43,12 +44,33 @@ function latest(delay, work) {
     controller?.abort();
     controller = new AbortController();
     const { signal } = controller;
-    timer = setTimeout(() => work(signal).then(() => {}, (error) => signal.aborted || say(error.message)), delay);
+    timer = setTimeout(() => work(signal).catch((error) => signal.aborted || failed(error)), delay);
   };
 }
 
+// A long text is read once: its beginning is kept as a state, and what is typed goes on from there.
+const START = { text: "", state: null }, LONG = 1000, OPEN = 200;
+let kept = START;
+
+async function keep(text, signal) {
+  const from = text.startsWith(kept.text) ? kept : START;
+  if (text.length - from.text.length < LONG) return;
+  const end = text.length - OPEN - /[\uDC00-\uDFFF]/.test(text[text.length - OPEN]); // no character is cut in two
+  const { state } = await ask("read", { text: text.slice(from.text.length, end), state: from.state }, signal);
+  kept = { text: text.slice(0, end), state };
+}
+
+const after = (text) =>
+  text.startsWith(kept.text) ? { prompt: text.slice(kept.text.length), state: kept.state } : { prompt: text };
+
 const textNow = () => (facts.lower ? $("text").value.toLowerCase() : $("text").value);
+const isKnown = (text) => Array.from(text).every((c) => known.has(c));
 const say = (sentence) => { $("message").textContent = sentence; };
+
+function failed(error) {
+  kept = START; // another model may be served by now
+  say(error.message);
+}
 
 // ---- elements
 
@@ -96,7 +118,9 @@ function roving(row, selector, show) {
 
 const updateNext = latest(0, async (signal) => {
   const text = textNow();
-  distribution = (await ask("next", { prompt: text }, signal)).next;
+  if (isKnown(text)) await keep(text, signal);
+  else kept = START; // so that the server counts the place of the unknown character from the start
+  distribution = (await ask("next", after(text), signal)).next;
   say("");
   showBars(null);
 });
@@ -157,7 +181,7 @@ async function write() {
   writing = new AbortController();
   busy(true);
   try {
-    const answer = await send("generate", { prompt, ...settings(room) }, writing.signal);
+    const answer = await send("generate", { ...after(prompt), ...settings(room) }, writing.signal);
     const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
     for (let part = await reader.read(); !part.done; part = await reader.read()) written(part.value);
   } catch (error) {
@@ -261,7 +285,7 @@ const updateOther = latest(0, async (signal) => {
   if (chosen === null || other === undefined) return;
   const characters = Array.from(textNow());
   characters[exchange.start + chosen] = other;
-  const answer = await ask("next", { prompt: characters.join("") }, signal);
+  const answer = await ask("next", after(characters.join("")), signal);
   say("");
   if (chosen !== null) showBars(answer.next);
 });
@@ -310,7 +334,7 @@ function painted(character, b, i) {
 let shownSpan = null;
 const updateExpected = latest(60, async (signal) => {
   const span = shownSpan, at = Number(span.dataset.at);
-  const { next } = await ask("next", { prompt: scored.slice(0, at).join(""), top: 4 }, signal);
+  const { next } = await ask("next", { ...after(scored.slice(0, at).join("")), top: 4 }, signal);
   const likely = next.filter((row) => row.character !== scored[at]).slice(0, 3);
   const parts = [make("b", "", visible(scored[at])), ` cost ${bits(Number(span.dataset.bits))}. `];
   parts.push(likely.length < next.length && next[0].character === scored[at] ? "It was the likeliest; behind it " : "Expected instead: ");
@@ -383,8 +407,7 @@ function showPoint(group) {
 
 function changedText() {
   restore();
-  const known = new Set(facts.characters);
-  $("remove").hidden = Array.from(textNow()).every((c) => known.has(c));
+  $("remove").hidden = isKnown(textNow());
   updateNext();
   if (writing) return;
   updateMemory();
@@ -392,7 +415,6 @@ function changedText() {
 }
 
 function removeUnknown() {
-  const known = new Set(facts.characters);
   $("text").value = Array.from(textNow()).filter((c) => known.has(c)).join("");
   changedText();
 }
@@ -413,10 +435,11 @@ function showFacts() {
 // Opens with the text after # in the address, or with a few lines that the network writes itself.
 async function open() {
   facts = await ask("model");
+  known = new Set(facts.characters);
   showFacts();
   showMap().catch((error) => { $("axes").textContent = error.message; });
   const given = decodeURIComponent(location.hash.slice(1));
-  const start = ["The ", "the "].find((words) => Array.from(words).every((c) => facts.characters.includes(c))) ?? "";
+  const start = ["The ", "the "].find(isKnown) ?? "";
   $("text").value = given || start;
   if (given) return changedText();
   await write();
