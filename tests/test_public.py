@@ -32,6 +32,8 @@ def test_a_name_that_is_not_there_is_an_attribute_error():
         "from unrolled.cli import main; main(['train', '--help'])",
         "from unrolled.cli import main; main(['next', '--help'])",
         "from unrolled.cli import main; main(['compare', '--help'])",
+        "from unrolled.cli import main; main(['serve', '--help'])",
+        "import unrolled.serve.server",
         "from unrolled.cli import main; main(['look', 'memory', '--help'])",
     ],
 )

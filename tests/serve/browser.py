@@ -58,13 +58,12 @@ class Page:
         assert "exceptionDetails" not in found, found["exceptionDetails"]
         return found["result"].get("value")
 
-    def wait_for(self, script: str, seconds: float = 20) -> Any:
-        """The value of an expression once it is true."""
+    def wait_for(self, script: str, seconds: float = 20) -> None:
+        """Return once an expression is true."""
         until = time.monotonic() + seconds
-        while not (value := self.run(script)):
+        while not self.run(f"!!({script})"):  # as a truth value: an element would come over as an empty object
             assert time.monotonic() < until, f"{script} did not become true; {self.problems}"
             time.sleep(0.05)
-        return value
 
     def press(self, key: str, text: str = "") -> None:
         """Press and release a key; one that writes has its `text`."""

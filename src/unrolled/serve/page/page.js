@@ -136,7 +136,7 @@ function showBars(other) {
   if (focused >= 0) list.querySelectorAll("button")[Math.min(focused, shown.length - 1)].focus();
   const expected = distribution.reduce((sum, { probability: p }) => sum - (p > 0 ? p * Math.log2(p) : 0), 0);
   $("certainty").textContent = changed
-    ? "Thin bars: after the exchange. " + bits(divergence(changed)) + " apart."
+    ? `Thin bars: after the exchange, which moves the prediction by ${bits(divergence(changed))}.`
     : "It expects to be surprised by " + bits(expected) + ". Choose a bar to write its character.";
 }
 
@@ -287,7 +287,10 @@ const updateOther = latest(0, async (signal) => {
   characters[exchange.start + chosen] = other;
   const answer = await ask("next", after(characters.join("")), signal);
   say("");
-  if (chosen !== null) showBars(answer.next);
+  if (chosen === null) return;
+  showBars(answer.next);
+  const likely = (rows) => rows.slice(0, 3).flatMap((row, k) => [k ? ", " : "", make("i", "", visible(row.character)), " " + percent(row.probability)]);
+  $("outcome").replaceChildren("It would expect ", ...likely(answer.next), " instead of ", ...likely(distribution), ".");
 });
 
 function restore() {
@@ -298,6 +301,7 @@ function restore() {
     item.removeAttribute("aria-pressed");
   }
   $("instead").hidden = true;
+  $("outcome").textContent = "";
   showBars(null);
 }
 
