@@ -1,5 +1,6 @@
 """The process: what it prints, how it ends, and what keeps it from beginning."""
 
+import asyncio
 import itertools
 import socket
 import subprocess
@@ -8,6 +9,7 @@ import time
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -18,7 +20,7 @@ from serve.running import command, running
 from unrolled.serve import server as serving
 from unrolled.serve.answers import Answers
 from unrolled.serve.app import PAGE, app_for, in_pieces
-from unrolled.serve.requests import GenerateAsked
+from unrolled.serve.requests import GenerateAsked, NextAsked
 
 
 def fails(*arguments: object, without: str = "torch") -> str:
@@ -39,6 +41,36 @@ def test_ctrl_c_ends_it_even_while_it_writes(run: Path, tmp_path: Path) -> None:
             assert started.interrupt() == 130
         assert time.monotonic() - began < 3
         assert started.said.read_text() == ""
+
+
+def test_ctrl_c_does_not_wait_for_a_client_that_says_no_more(run: Path, tmp_path: Path) -> None:
+    half = (
+        b"POST /api/next HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{"
+    )
+    with running(run, tmp_path / "said") as started:
+        with socket.create_connection(("127.0.0.1", started.port)) as opened:
+            opened.sendall(half)
+            assert httpx.get(f"{started.address}/api/model").status_code == 200  # so the half was read by now
+            began = time.monotonic()
+            assert started.interrupt() == 130
+        assert time.monotonic() - began < 5
+        assert started.said.read_text() == ""
+
+
+def test_a_fault_of_ours_is_a_sentence_for_the_client_and_printed_once(capsys: pytest.CaptureFixture[str]) -> None:
+    class Faulty(Answers):
+        def next(self, asked: NextAsked) -> dict[str, Any]:
+            return {"next": 1 // 0}
+
+    async def asked() -> httpx.Response:
+        transport = httpx.ASGITransport(app_for(Faulty(MODEL, "faulty")), raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            return await client.post("/api/next", json={})
+
+    answer = asyncio.run(asked())
+    assert answer.status_code == 500
+    assert answer.json()["error"].startswith("the server failed")
+    assert capsys.readouterr().err.count("ZeroDivisionError") == 1
 
 
 def test_it_says_where_it_is(run: Path, tmp_path: Path) -> None:
@@ -89,6 +121,7 @@ def test_only_addresses_of_this_machine_are_local() -> None:
     for host, local in (("127.0.0.1", True), ("localhost", True), ("0.0.0.0", False)):
         with serving.listen(host, 0) as listening:
             assert serving.is_local(listening) is local
+            assert listening.proto == socket.IPPROTO_TCP  # else asyncio lets small answers wait
             assert serving.address_of(listening).startswith("http://")
 
 

@@ -12,7 +12,7 @@ import traceback
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from importlib.resources import files
-from typing import Annotated, Any
+from typing import Annotated, Any, get_type_hints
 
 import anyio.to_thread
 from fastapi import FastAPI, Query, Request, Response
@@ -137,8 +137,8 @@ def _wrongly_asked(request: Request, raised: Exception) -> Response:
 
 
 def _fields(request: Request) -> list[str]:
-    asked = request.scope["route"].endpoint.__annotations__["asked"]
-    return list(globals()[asked].model_fields)
+    """The names that a body for the address of `request` may hold."""
+    return list(get_type_hints(request.scope["endpoint"])["asked"].model_fields)
 
 
 def _broken(request: Request, raised: Exception) -> Response:

@@ -22,8 +22,8 @@ LOCAL = ("127.0.0.1", "localhost", "[::1]")
 """The names of a server that only this machine reaches."""
 CONNECTIONS = 100
 """Open at the same time; more are turned away."""
-SECONDS = 3
-"""Time for requests to end after Ctrl-C."""
+SECONDS = 1
+"""Time for requests to end after Ctrl-C, before they are given up."""
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -54,8 +54,9 @@ def serve(answers: Answers, listening: socket.socket) -> None:
     names = {*LOCAL, listening.getsockname()[0]} if is_local(listening) else None
     config = uvicorn.Config(
         Gate(app, names),
-        log_level="error",
+        log_level="critical",  # faults of ours are printed by `app`; the rest are clients that went away
         access_log=False,
+        proxy_headers=False,
         server_header=False,
         http="h11",
         ws="none",

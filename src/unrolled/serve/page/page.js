@@ -442,13 +442,21 @@ async function open() {
   known = new Set(facts.characters);
   showFacts();
   showMap().catch((error) => { $("axes").textContent = error.message; });
-  const given = decodeURIComponent(location.hash.slice(1));
+  const given = decoded(location.hash.slice(1));
   const start = ["The ", "the "].find(isKnown) ?? "";
   $("text").value = given || start;
   if (given) return changedText();
   await write();
   taken = [];
   busy(false);
+}
+
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text; // a lone % is no code
+  }
 }
 
 $("text").addEventListener("input", changedText);
