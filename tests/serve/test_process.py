@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -57,17 +58,30 @@ def test_ctrl_c_does_not_wait_for_a_client_that_says_no_more(run: Path, tmp_path
         assert started.said.read_text() == ""
 
 
+def asked_of(answers: Answers, method: str, address: str, **body: Any) -> httpx.Response:
+    """The answer of an application without a server around it."""
+
+    async def asked() -> httpx.Response:
+        transport = httpx.ASGITransport(app_for(answers), raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            return await client.request(method, address, **body)
+
+    return asyncio.run(asked())
+
+
+def test_the_map_says_which_library_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sklearn.decomposition", None)
+    answer = asked_of(Answers(MODEL, "run"), "GET", "/api/characters")
+    assert answer.status_code == 501
+    assert "needs sklearn" in answer.json()["error"]
+
+
 def test_a_fault_of_ours_is_a_sentence_for_the_client_and_printed_once(capsys: pytest.CaptureFixture[str]) -> None:
     class Faulty(Answers):
         def next(self, asked: NextAsked) -> dict[str, Any]:
             return {"next": 1 // 0}
 
-    async def asked() -> httpx.Response:
-        transport = httpx.ASGITransport(app_for(Faulty(MODEL, "faulty")), raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
-            return await client.post("/api/next", json={})
-
-    answer = asyncio.run(asked())
+    answer = asked_of(Faulty(MODEL, "faulty"), "POST", "/api/next", json={})
     assert answer.status_code == 500
     assert answer.json()["error"].startswith("the server failed")
     assert capsys.readouterr().err.count("ZeroDivisionError") == 1
