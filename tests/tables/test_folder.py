@@ -5,6 +5,8 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from safetensors.numpy import load as load_arrays
+from safetensors.numpy import save as save_arrays
 
 from tables.shops import shops
 from unrolled.errors import FolderError
@@ -51,6 +53,16 @@ def test_nothing_is_lost(tmp_path, target):
 def folder(tmp_path):
     EntityEncoder(recipe=TINY, random_state=0).fit(*shops(60)).save_pretrained(tmp_path / "it")
     return tmp_path / "it"
+
+
+def test_the_first_format_is_read_with_the_scale_it_had(folder, tmp_path):
+    arrays, config = load_arrays((folder / ARRAYS).read_bytes()), json.loads((folder / CONFIG).read_text())
+    assert arrays.pop("sensitivity").std() > 0
+    config["format"] = 1
+    write_folder(tmp_path / "old", {CONFIG: json.dumps(config).encode(), ARRAYS: save_arrays(arrays)})
+    old = EntityEncoder.from_pretrained(tmp_path / "old")
+    assert (old.vectors_.scales.numbers == 1).all()
+    assert np.array_equal(old.table("shop").vectors, EntityEncoder.from_pretrained(folder).table("shop").vectors)
 
 
 def test_equal_encoders_are_equal_bytes(folder, tmp_path):

@@ -57,6 +57,23 @@ def test_networks_side_by_side_do_not_touch_each_other():
         assert (second == 0).all()
 
 
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_sensitivity_is_the_gradient_of_finite_differences(outputs):
+    networks = Networks(
+        dataclasses.replace(SHAPE, outputs=outputs), QUICK, 2, torch.Generator().manual_seed(0)
+    ).double()
+    table, target = rows_of(30)
+    weight = np.linspace(0, 2, 30, dtype=np.float32)
+    batch = RowsInMemory(table, target, weight).batch(torch.arange(30).expand(2, -1))
+    inputs, step = networks.inputs(batch.codes, batch.numbers.double()), 1e-6
+    moves = [networks.layers(inputs + step * column) - networks.layers(inputs - step * column)
+             for column in torch.eye(inputs.shape[-1]).double()]  # fmt: skip
+    square = torch.stack([(move / (2 * step)).square().sum(-1) for move in moves], -1)
+    expected = (square * torch.from_numpy(weight)[:, None]).mean((0, 1)).sqrt()
+    assert torch.allclose(networks.sensitivity(batch), expected.detach(), rtol=1e-4)
+    assert expected.std() > 0.01
+
+
 @pytest.mark.parametrize("kind", ["continuous", "binary", "multiclass"])
 def test_a_small_table_is_learned_by_heart(kind):
     recipe = dataclasses.replace(QUICK, least_steps=400, hidden=(64,), dropout=0.0)

@@ -23,7 +23,7 @@ from unrolled.tables.recipe import Recipe, find_recipe
 from unrolled.tables.schema import Encoded, Schema
 from unrolled.tables.target import Target, read_target
 from unrolled.tables.trained import Trained
-from unrolled.tables.vectors import Vectors, lean
+from unrolled.tables.vectors import lean
 
 if TYPE_CHECKING:
     from unrolled.tables.encoder import EntityEncoder
@@ -102,8 +102,9 @@ def _put(encoder: EntityEncoder, place: int, coding: Coding, grown: Coding, new:
     last = lean(aligned.mean(axis=0), grown.counts, smooth)[-1:].astype(np.float32)
     encoder.schema_ = Schema(fields)
     encoder.networks_ = replace(encoder.networks_, tables=tables)
-    encoder.vectors_ = Vectors(_replaced(vectors.tables, place, np.concatenate([vectors.tables[place], last])),
-                               vectors.alignments, _replaced(vectors.spreads, place, spread(aligned)))  # fmt: skip
+    longer = np.concatenate([vectors.tables[place], last])
+    encoder.vectors_ = replace(vectors, tables=_replaced(vectors.tables, place, longer),
+                               spreads=_replaced(vectors.spreads, place, spread(aligned)))  # fmt: skip
     encoder.target_means_ = _replaced(encoder.target_means_, place, np.append(encoder.target_means_[place], mean))
 
 

@@ -23,7 +23,7 @@ Array = NDArray[np.float64]
 class Alignment:
     """How each network's vectors move into the shared coordinates: (v - centre) @ rotation.
 
-    `centres` (network, dimension), `rotations` (network, dimension, dimension).
+    `centres` (network, dimension), `rotations` (network, dimension, dimension); the latter may hold a scale as well.
     """
 
     centres: Array
@@ -33,6 +33,10 @@ class Alignment:
         """(network, row, dimension) in own coordinates -> the same in shared ones."""
         moved: Array = (tables.astype(np.float64) - self.centres[:, None]) @ self.rotations
         return moved
+
+    def after_scaling(self, scale: float) -> Alignment:
+        """The alignment that first multiplies vectors by `scale`, and then does what this one does."""
+        return Alignment(self.centres / scale, self.rotations * scale)
 
 
 def align(tables: NDArray[np.floating], shared: NDArray[np.bool_], reference: Array | None = None) -> Alignment:

@@ -35,8 +35,9 @@ class EntityEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # s
     """Learn a vector for each category of a table by predicting the target, and put the vectors in its place.
 
     Categories (strings, truth values, declared categories, whole numbers whose values recur 10 times or more, parts of
-    dates) become `dimensions` columns each; other numbers are scaled. Unknown, missing and rare categories have rows of
-    their own. The output is float32 (row, column), rows in the order given, never NaN.
+    dates) become `dimensions` columns each; other numbers are centred. All are scaled by how far they move the
+    prediction, so that distances between rows mean something. Unknown, missing and rare categories have rows of their
+    own. The output is float32 (row, column), rows in the order given, never NaN.
 
     Parameters
     ----------
@@ -315,7 +316,7 @@ class EntityEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # s
         """Vectors and numbers side by side, in the order of the columns they come from."""
         parts, start = [], 0
         places = {coding.name: i for i, coding in enumerate(self.schema_.codings)}
-        starts = {}
+        starts, numbers = {}, table.numbers * self.vectors_.scales.numbers
         for scaling in self.schema_.scalings:
             starts[scaling.name] = start
             start += scaling.width
@@ -324,7 +325,7 @@ class EntityEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # s
             if isinstance(coding, Coding):
                 parts.append(tables[places[coding.name]])
             else:
-                parts.append(table.numbers[:, starts[coding.name] : starts[coding.name] + coding.width])
+                parts.append(numbers[:, starts[coding.name] : starts[coding.name] + coding.width])
         out: NDArray[np.float32] = np.concatenate(parts, axis=1)
         return out
 

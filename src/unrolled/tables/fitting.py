@@ -54,7 +54,7 @@ class Trainer:
             networks = Networks(shape, self.recipe, self.networks, generator)
             training = Training(networks, self.target.kind, self.recipe, source, generator, held)
             interrupted = self._run(training, label)
-        return networks.trained(), interrupted
+            return networks.trained(training.sensitivity()), interrupted
 
     def combine(
         self, trained: Trained, counts: list[Counts], reference: Vectors | None = None

@@ -25,12 +25,13 @@ from unrolled.tables.recipe import Recipe
 from unrolled.tables.schema import Field, Schema
 from unrolled.tables.target import Target
 from unrolled.tables.trained import Trained
-from unrolled.tables.vectors import Vectors
+from unrolled.tables.vectors import Scales, Vectors
 
 if TYPE_CHECKING:
     from unrolled.tables.encoder import EntityEncoder
 
-FORMAT = 1
+FORMAT = 2
+"""1 had no sensitivity: vectors and numbers were handed on in the scale of the networks."""
 CONFIG, ARRAYS, CARD = "encoder.json", "vectors.safetensors", "README.md"
 DTYPES = {"string": object, "boolean": bool, "integer": np.int64, "number": np.float64}
 
@@ -129,8 +130,8 @@ def _arrays(encoder: EntityEncoder) -> Arrays:
         arrays |= {f"fields.{i}.{coding.name}.{name}": array for name, array in own.items()}
     for i, (weight, bias) in enumerate(zip(networks.weights, networks.biases, strict=True)):
         arrays |= {f"layers.{i}.weight": weight, f"layers.{i}.bias": bias}
-    if networks.skip is not None:
-        arrays["skip.weight"] = networks.skip
+    optional = {"skip.weight": networks.skip, "sensitivity": networks.sensitivity}
+    arrays |= {name: array for name, array in optional.items() if array is not None}
     return {name: np.ascontiguousarray(array) for name, array in arrays.items()}
 
 
@@ -164,13 +165,14 @@ def _fill_arrays(encoder: EntityEncoder, arrays: Arrays, sigmoid: bool) -> None:
         spreads.append(own["spread"])
         networks.append(own["networks"])
         means.append(own["target_mean"])
-    encoder.target_means_, encoder.vectors_ = means, Vectors(tables, alignments, spreads)
-    skip = arrays.pop("skip.weight", None)
+    skip, sensitivity = arrays.pop("skip.weight", None), arrays.pop("sensitivity", None)
     layers = range(len(arrays) // 2)
     weights, biases = ([arrays.pop(f"layers.{i}.{name}") for i in layers] for name in ("weight", "bias"))
     if arrays:
         raise ValueError(f"array {next(iter(arrays))} is not part of an encoder")
-    encoder.networks_ = Trained(networks, weights, biases, skip, sigmoid)
+    encoder.networks_ = Trained(networks, weights, biases, skip, sigmoid, sensitivity)
+    encoder.target_means_ = means
+    encoder.vectors_ = Vectors(Scales.of(encoder.networks_), tables, alignments, spreads)
 
 
 def _card(encoder: EntityEncoder) -> str:

@@ -69,9 +69,13 @@ class Networks(nn.Module):
 
     def forward(self, codes: Tensor, numbers: Tensor) -> Tensor:
         """int32 (network, row, field) and float32 (network, row, column) -> (network, row, output)."""
+        return self.layers(self.inputs(codes, numbers))
+
+    def inputs(self, codes: Tensor, numbers: Tensor) -> Tensor:
+        """What the layers read: vectors and numbers side by side, (network, row, column)."""
         flat = codes + self.starts
         vectors = [F.embedding(flat[..., i], table) for i, table in enumerate(self.embeddings)]
-        return self.layers(torch.cat([*vectors, numbers], dim=-1))
+        return torch.cat([*vectors, numbers], dim=-1)
 
     def with_unknown(self, codes: Tensor, replaced: Tensor, unknown: list[Tensor], numbers: Tensor) -> Tensor:
         """`forward`, but with the vectors `unknown`, (network, dimension), where `replaced` (network, row, field)."""
@@ -92,7 +96,16 @@ class Networks(nn.Module):
             output = output + torch.bmm(inputs, self.skip)
         return torch.sigmoid(output) if self.sigmoid else output
 
-    def trained(self) -> Trained:
+    def sensitivity(self, batch: Batch) -> Tensor:
+        """How far the outputs move for a unit of each input, (column,): root mean square over rows and networks."""
+        inputs = self.inputs(batch.codes, batch.numbers).detach().requires_grad_()
+        output = self.layers(inputs)
+        square = torch.zeros_like(inputs)
+        for each in output.unbind(-1):
+            square += torch.autograd.grad(each.sum(), inputs, retain_graph=True)[0].square()
+        return (square * batch.weight[..., None]).mean((0, 1)).sqrt()
+
+    def trained(self, sensitivity: Tensor | None = None) -> Trained:
         """The parameters as NumPy arrays."""
         return Trained(
             tables=[_array(table).reshape(self.count, -1, table.shape[1]) for table in self.embeddings],
@@ -100,6 +113,7 @@ class Networks(nn.Module):
             biases=[_array(b) for b in self.biases],
             skip=None if self.skip is None else _array(self.skip),
             sigmoid=self.sigmoid,
+            sensitivity=None if sensitivity is None else _array(sensitivity),
         )
 
 

@@ -52,6 +52,8 @@ class Recipe:
     """Loss of a regression on its scaled target."""
     output: Literal["linear", "sigmoid"] = "linear"
     """`sigmoid` is the paper's: the target is divided by its maximum."""
+    measured: bool = True
+    """Whether vectors and numbers are scaled by how far they move the prediction: distances then count in its units."""
     smooth: float = 1.0
     """Rows of shrinkage: a vector with n rows becomes (n v + smooth u) / (n + smooth), u the unknown row."""
 
@@ -69,7 +71,7 @@ RECIPES = {
     "guo-berkhahn": Recipe(
         networks=1, hidden=(1000, 500), epochs=10, batch=128, least_steps=1, learning_rate=1e-3, embedding_rate=1.0,
         decay_to_zero=False, second_moment=0.999, embedding_spread=0.029, dropout=0.0, unknown_steps=0, skip=False,
-        output="sigmoid", smooth=0.0,
+        output="sigmoid", measured=False, smooth=0.0,
     ),
 }  # fmt: skip
 

@@ -20,7 +20,9 @@ class Trained:
     """Parameters of several networks of one shape.
 
     `tables` holds per category field (network, row, dimension); `weights` per layer (network, in, out); `biases` per
-    layer (network, 1, out); `skip` (network, in, out) or None. `sigmoid` is set if the output passes through one.
+    layer (network, 1, out); `skip` (network, in, out) or None. `sensitivity` (in,) tells how far the output moves for
+    a unit of each input: the root mean square of its gradient, over rows and networks; None where it was not measured.
+    `sigmoid` is set if the output passes through one.
     """
 
     tables: list[Array]
@@ -28,6 +30,7 @@ class Trained:
     biases: list[Array]
     skip: Array | None
     sigmoid: bool = False
+    sensitivity: Array | None = None
 
     @property
     def count(self) -> int:

@@ -26,6 +26,7 @@ PATIENCE = 3
 LEAST_STEPS_AN_EPOCH = 16
 SMALLEST_BATCH = 32
 UNKNOWN_RATE = 0.03
+MEASURED_BATCHES = 8
 WARM = 0.05
 """Share of the steps in which the learning rate rises."""
 
@@ -118,6 +119,13 @@ class Training:
         now = [parameter.detach().clone() for parameter in self.network.parameters()]
         self._best = [_choose(better, new, old) for new, old in zip(now, self._best or now, strict=True)]
         return float(self._best_loss.mean())
+
+    def sensitivity(self) -> Tensor | None:
+        """The networks' sensitivity to each input on a few batches, (column,); None if the recipe does not want it."""
+        if not self.recipe.measured:
+            return None
+        batches = [next(self._batches) for _ in range(MEASURED_BATCHES)]
+        return torch.stack([self.network.sensitivity(batch).square() for batch in batches]).mean(0).sqrt()
 
     def restore_best(self) -> None:
         """Put back the parameters that did best on the validation rows, each network its own."""

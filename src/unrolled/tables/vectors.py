@@ -1,4 +1,4 @@
-"""From trained networks to one vector a category: rows without data, alignment, average, shrinkage.
+"""From trained networks to one vector a category: rows without data, scale, alignment, average, shrinkage.
 
 NumPy only. Left out: training (see `network`) and the scikit-learn face (see `encoder`).
 """
@@ -20,30 +20,63 @@ from unrolled.tables.trained import Trained
 
 Counts = NDArray[np.int64]
 
+SMALLEST_SCALE = 1e-3
+"""A column that moves no prediction is made small, but never nothing: another model may have a use for it."""
+
+
+@dataclass(frozen=True)
+class Scales:
+    """What the networks' inputs are multiplied by when handed on: one factor a category field, one a number column.
+
+    A network does not care how long its vectors are, its first layer sees to that; a distance does. Scaled by how far
+    an input moves the prediction, a step of one means as much along every column (docs/experiments.md: the error of
+    nearest neighbours falls by a tenth). One factor for a whole field turns nothing and changes no tree.
+    """
+
+    fields: tuple[float, ...]
+    numbers: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, trained: Trained) -> Scales:
+        """From the sensitivity of the networks; all 1 where it was not measured."""
+        *fields, numbers = np.split(_factors(trained), np.cumsum([table.shape[2] for table in trained.tables]))
+        return cls(tuple(float(np.sqrt(np.mean(own**2))) for own in fields), numbers.astype(np.float32))
+
+
+def _factors(trained: Trained) -> NDArray[np.float64]:
+    """A factor for each input, (in,), with a root mean square of 1 over all."""
+    if trained.sensitivity is None or not trained.sensitivity.any():
+        return np.ones(trained.weights[0].shape[1])
+    factors = trained.sensitivity / np.sqrt(np.mean(trained.sensitivity.astype(np.float64) ** 2))
+    return np.maximum(factors, SMALLEST_SCALE)
+
 
 @dataclass(frozen=True)
 class Vectors:
-    """The vectors handed on.
+    """The vectors handed on, and the scales of them and of the numbers beside them.
 
     Per category field: `tables` float32 (row, dimension), `alignments` of the networks, `spreads` (row,).
     """
 
+    scales: Scales
     tables: list[NDArray[np.float32]]
     alignments: list[Alignment]
     spreads: list[NDArray[np.float64]]
 
 
 def combine(trained: Trained, counts: Sequence[Counts], smooth: float, reference: Vectors | None = None) -> Vectors:
-    """One vector a row: networks aligned (onto `reference` if given), averaged, leaned towards unknown by count."""
+    """One vector a row: scaled, aligned (onto `reference` if given), averaged, leaned towards unknown by count."""
+    scales = Scales.of(trained) if reference is None else reference.scales
     targets = [None] * len(counts) if reference is None else reference.tables
     tables, alignments, spreads = [], [], []
-    for own, met, target in zip(trained.tables, counts, targets, strict=True):
-        alignment = align(own, rows_with_data(met), None if target is None else target.astype(np.float64))
+    for own, met, target, scale in zip(trained.tables, counts, targets, scales.fields, strict=True):
+        onto = None if target is None else target.astype(np.float64)
+        alignment = align(own * scale, rows_with_data(met), onto).after_scaling(scale)
         aligned = alignment.apply(own)
         tables.append(lean(aligned.mean(axis=0), met, smooth).astype(np.float32))
         alignments.append(alignment)
         spreads.append(spread(aligned))
-    return Vectors(tables, alignments, spreads)
+    return Vectors(scales, tables, alignments, spreads)
 
 
 def lean(vectors: NDArray[np.float64], counts: Counts, smooth: float) -> NDArray[np.float64]:
