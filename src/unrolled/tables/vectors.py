@@ -47,8 +47,9 @@ def _factors(trained: Trained) -> NDArray[np.float64]:
     """A factor for each input, (in,), with a root mean square of 1 over all."""
     if trained.sensitivity is None or not trained.sensitivity.any():
         return np.ones(trained.weights[0].shape[1])
-    factors = trained.sensitivity / np.sqrt(np.mean(trained.sensitivity.astype(np.float64) ** 2))
-    return np.maximum(factors, SMALLEST_SCALE)
+    own = trained.sensitivity.astype(np.float64)
+    factors: NDArray[np.float64] = np.maximum(own / np.sqrt(np.mean(own**2)), SMALLEST_SCALE)
+    return factors
 
 
 @dataclass(frozen=True)
