@@ -80,10 +80,27 @@ def test_embed_takes_an_odd_table(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert main(["embed", str(tmp_path / "odd.csv"), "--target", "wait", "--out", str(out), "--networks", "2"]) == 0
     told = capsys.readouterr()
     assert "'empty' holds no value at all and is left out" in told.err
-    assert "each in one row only" in told.out
-    assert "look like dates" in told.out
+    assert "each in one row only" in told.err
+    assert "look like dates" in told.err
+    assert "note" in told.out
+    assert "200         11" in told.out
     names = sorted(path.name for path in (out / "vectors").iterdir())
     assert names == ["US date.csv", "Ward _ floor-2.csv", "Ward _ floor.csv", "note.csv"]
+
+
+def test_rows_without_a_target_are_refused_or_left_out_when_asked(
+    sales: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = pd.read_csv(sales)
+    table.loc[[3, 7], "Sales"] = None
+    table.to_csv(sales, index=False)
+    command = ["columns", str(sales), "--target", "Sales", "--folds", "2", "--seeds", "1", "--json"]
+    assert main(command) == 1
+    assert "'Sales' is missing in 2 of 400 rows (first: row 3): leave them out with" in capsys.readouterr().err
+    assert main([*command, "--missing-target", "drop"]) == 0
+    told = capsys.readouterr()
+    assert "left out 2 of 400 rows, in which 'Sales' is missing" in told.err
+    assert json.loads(told.out)["rows_total"] == 398
 
 
 def test_compare_demo_offline(
@@ -116,6 +133,8 @@ def test_compare_demo_offline(
         (["columns", "nowhere.csv", "--target", "y"], "nowhere.csv does not exist"),
         (["columns", "{sales}", "--target", "sales"], "did you mean 'Sales'"),
         (["columns", "{sales}", "--target", "Sales", "--out", "x.pdf"], "ends in '.pdf'"),
+        (["columns", "{sales}", "--target", "Sales", "--out", "no/such/x.html"], "the folder no/such does not exist"),
+        (["compare", "{sales}", "--target", "Sales", "--out", "no/such/x.md"], "the folder no/such does not exist"),
         (["columns", "{sales}", "--target", "Sales", "--split", "time"], "add --by COLUMN"),
         (["columns", "{sales}", "--target", "Sales", "--folds", "1"], "--folds is 1"),
         (["columns", "{sales}", "--target", "Sales", "--folds", "500"], "500 folds of 400 rows"),

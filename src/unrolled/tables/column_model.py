@@ -8,6 +8,7 @@ questions are asked.
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -79,7 +80,9 @@ def share_explained(
     if not blocks:
         return 0.0
     model = boosted(blocks, target, seed, iterations)
-    model.fit(np.hstack([b.train for b in blocks]), target.values[train])
+    with warnings.catch_warnings():  # the kind of the target is settled, and many classes are no mistake
+        warnings.filterwarnings("ignore", "The number of unique classes")
+        model.fit(np.hstack([b.train for b in blocks]), target.values[train])
     judged = np.hstack([b.test for b in blocks])
     if target.type == "continuous":
         return _squared(model.predict(judged), target.values[train], target.values[test])

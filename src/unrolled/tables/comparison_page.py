@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from unrolled.errors import InputError, import_extra
+from unrolled.errors import import_extra
 from unrolled.files import to_json, write_file
 from unrolled.tables.comparison import CLEAR, Cell, Comparison, uses_vectors
 from unrolled.tables.metrics import METRICS
 from unrolled.tables.page import cell as html_cell
-from unrolled.tables.page import html_page, html_table, markdown_table
+from unrolled.tables.page import check_out, html_page, html_table, markdown_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -42,9 +42,8 @@ def save_comparison(comparison: Comparison, path: Path) -> None:
 
 
 def check_ending(path: Path | None) -> None:
-    """Raise InputError for a file of another ending than `ENDINGS`, before anything long is computed."""
-    if path is not None and path.suffix not in ENDINGS:
-        raise InputError(f"{path} ends in {path.suffix or 'nothing'!r}: a comparison ends in {', '.join(ENDINGS)}")
+    """Raise InputError for a file of another ending than `ENDINGS`, or in no folder, before anything is computed."""
+    check_out(path, ENDINGS, "a comparison")
 
 
 def verdict(comparison: Comparison) -> str:

@@ -363,7 +363,8 @@ def _described(coding: Coding | Scaling, reason: str, dimension: int) -> str:
         return f"{coding.name}: a number, scaled ({reason})"
     categories = coding.rows - len(SPECIAL)
     merged = f", {len(coding.merged):,} rare ones merged" if len(coding.merged) else ""
-    return f"{coding.name}: {categories:,} categories{merged} -> vectors of {dimension} ({reason})"
+    noun = "category" if categories == 1 else "categories"
+    return f"{coding.name}: {categories:,} {noun}{merged} -> vectors of {dimension} ({reason})"
 
 
 def _weights(sample_weight: Any, rows: int) -> NDArray[np.float32]:

@@ -225,8 +225,8 @@ def _read_csv(path: Path) -> Any:
     except pandas.errors.ParserWarning:
         first = delimiter.join(names)[:60]
         raise InputError(
-            f"{path} is not a table: its first line {first!r} should name every column, but below it there are more "
-            f"than {len(names)} values in a line: remove what stands above the line of names, or name the others"
+            f"{path} is not a table: its first line {first!r} should name every column, but a line below it has more "
+            f"values than names ({len(names)}): remove what stands above the line of names, or name the others"
         ) from None
 
 
