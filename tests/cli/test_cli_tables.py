@@ -1,6 +1,7 @@
 """The commands columns, embed and compare: files in, files out, one JSON object, exit codes and sentences."""
 
 import json
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pandas as pd
 import pytest
 
 from unrolled.cli.app import main
+from unrolled.tables import fitting
 from unrolled.tables.demo_table import demo_table
 from unrolled.tables.encoder import EntityEncoder
 
@@ -101,6 +103,34 @@ def test_rows_without_a_target_are_refused_or_left_out_when_asked(
     told = capsys.readouterr()
     assert "left out 2 of 400 rows, in which 'Sales' is missing" in told.err
     assert json.loads(told.out)["rows_total"] == 398
+
+
+def test_a_target_of_few_whole_numbers_is_told_and_settled_by_its_type(
+    sales: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pd.read_csv(sales).assign(Code=np.arange(400) % 7).to_csv(sales, index=False)
+    command = ["columns", str(sales), "--target", "Code", "--folds", "2", "--seeds", "1"]
+    assert main(command) == 0
+    told = capsys.readouterr().err
+    assert "'Code' holds whole numbers with 7 values and is taken as a number" in " ".join(told.split())
+    assert "s left" in told
+    assert main([*command, "--target-type", "multiclass"]) == 0
+    assert "is taken as a number" not in capsys.readouterr().err
+
+
+def test_embed_stopped_by_ctrl_c_writes_the_best_so_far(
+    sales: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fitting.Trainer, "_show", interrupt)
+    out = sales.with_name("vectors")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert main(["embed", str(sales), "--target", "Sales", "--out", str(out), "--networks", "1"]) == 0
+    assert "stopped early: the best so far is kept" in capsys.readouterr().err
+    assert EntityEncoder.from_pretrained(out).interrupted_
 
 
 def test_compare_demo_offline(

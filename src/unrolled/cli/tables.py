@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import sys
+import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -88,7 +90,7 @@ def columns(
     from unrolled.tables.columns import examine_columns
 
     check_ending(out)
-    frame = _opened(table, target, missing_target)
+    frame = _opened(table, target, target_type, missing_target)
     with _progress() as progress:
         report = examine_columns(
             frame, target, progress=progress, budget=budget, seeds=seeds, categories=categories, ignore=ignore,
@@ -150,7 +152,7 @@ def embed(
 
     if out.exists():
         raise InputError(f"{out} exists already: choose another --out, or remove it")
-    frame = _opened(table, target, missing_target)
+    frame = _opened(table, target, target_type, missing_target)
     _check_known(frame, (*categories, *ignore))
     features, outcome = split_target(frame.drop(columns=list(ignore)), target, target_type)
     for name in [name for name in features.columns if features[name].isna().all()]:
@@ -160,9 +162,13 @@ def embed(
         features[name] = features[name].astype("category")
     labels = outcome.values if outcome.type == "continuous" else frame[target].to_numpy()
     encoder = EntityEncoder(
-        n_networks=networks, min_frequency=min_frequency, target_type=outcome.type, random_state=seed,
-        verbose=1,
-    ).fit(features, labels)  # fmt: skip
+        n_networks=networks, min_frequency=min_frequency, target_type=outcome.type, random_state=seed, verbose=1
+    )
+    with warnings.catch_warnings():  # said below, without the line of code that a warning brings along
+        warnings.filterwarnings("ignore", "training was interrupted")
+        encoder.fit(features, labels)
+    if encoder.interrupted_:
+        messages().print("stopped early: the best so far is kept")
     encoder.save_pretrained(out)
     written = _write_vectors(encoder, out / "vectors", parquet)
     if json:
@@ -235,7 +241,7 @@ def compare(
     from unrolled.tables.comparison_page import check_ending
 
     check_ending(out)
-    frame, target = _table_or_demo(table, target, seed, missing_target)
+    frame, target = _table_or_demo(table, target, seed, target_type, missing_target)
     with _progress() as progress:
         comparison = compare_encodings(
             frame, target, progress=progress, metric=metric, seeds=seeds, models=models or None, categories=categories,
@@ -248,22 +254,35 @@ def compare(
     print_json(comparison.to_dict()) if json else _print_comparison(comparison)
 
 
-def _table_or_demo(table: str, target: str | None, seed: int, missing: MissingTarget) -> tuple[Any, str]:
+def _table_or_demo(
+    table: str, target: str | None, seed: int, target_type: Kind | None, missing: MissingTarget
+) -> tuple[Any, str]:
     if table == DEMO and not Path(table).exists():
         from unrolled.tables.demo_table import TARGET, demo_table
 
         return demo_table(seed).frame, target or TARGET
     if target is None:
         raise InputError("name the column to predict with --target")
-    return _opened(Path(table), target, missing), target
+    return _opened(Path(table), target, target_type, missing), target
 
 
-def _opened(table: Path, target: str, missing: MissingTarget) -> Any:
-    """The table, and without its rows that have no target where that is asked for."""
-    from unrolled.tables.table import check_columns, open_table
+def _opened(table: Path, target: str, target_type: Kind | None, missing: MissingTarget) -> Any:
+    """The table, without its rows that have no target where that is asked for; what its target may be is told."""
+    from unrolled.tables.table import check_columns, few_whole_numbers, open_table
 
     frame = open_table(table)
     check_columns(frame, [target])
+    frame = _with_target(frame, target, missing)
+    few = few_whole_numbers(frame[target]) if target_type is None else 0
+    if few:
+        messages().print(
+            f"{target!r} holds whole numbers with {few} values and is taken as a number; if they are codes of classes, "
+            "add --target-type multiclass", markup=False,
+        )  # fmt: skip
+    return frame
+
+
+def _with_target(frame: Any, target: str, missing: MissingTarget) -> Any:
     gaps = frame[target].isna().to_numpy()
     if not gaps.any() or gaps.all():
         return frame
@@ -342,15 +361,16 @@ def _progress() -> Iterator[Progress | None]:
 
 
 class _Lines:
-    """Progress as plain lines, one a tenth."""
+    """Progress as plain lines, one a tenth, with the seconds that are left if it goes on as before."""
 
     def __init__(self) -> None:
-        self.next = 0.1
+        self.next, self.start = 0.1, time.monotonic()
 
     def __call__(self, text: str, share: float) -> None:
         """Print the line when the next tenth is reached."""
         if share >= self.next:
-            print(f"{share:4.0%}  {text}", file=sys.stderr)
+            left = (time.monotonic() - self.start) * (1 / share - 1)
+            print(f"{share:4.0%}  {text}, about {left:,.0f} s left", file=sys.stderr, flush=True)
             self.next = math.floor(share * 10 + 1) / 10
 
 

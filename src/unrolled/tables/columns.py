@@ -32,7 +32,8 @@ from unrolled.tables.column_verdicts import (
     left_unexplained,
     too_good,
 )
-from unrolled.tables.table import TargetColumn, TargetType, as_frame, check_columns, split_target
+from unrolled.tables.table import TargetColumn, as_frame, check_columns, split_target
+from unrolled.tables.target import TargetType
 
 SHOWN_RELATIONS = 3
 MIN_ALONE_FOR_LEAK = 0.2

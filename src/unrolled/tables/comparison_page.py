@@ -71,7 +71,7 @@ def _model_by_model(comparison: Comparison) -> str:
         return "No model was given both."
     helped = [e for e in effects if e.clear and e.change < 0]
     hurt = [e for e in effects if e.clear and e.change > 0]
-    parts = [f"against the best other encoding of the same model they helped {len(helped)} of {len(effects)}"]
+    parts = [f"against the best other encoding of the same model they helped {len(helped)} of {len(effects)} models"]
     if helped:
         parts[0] += f" (most: {min(helped, key=lambda e: e.change).model}, {min(e.change for e in helped):+.1%})"
     worst = f" ({', '.join(f'{e.model} {e.change:+.1%}' for e in hurt)})" if hurt else ""

@@ -17,13 +17,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unrolled.errors import InputError, import_extra, unknown_name
 from unrolled.tables.frame import is_beyond
+from unrolled.tables.target import FEW_VALUES, TargetType
 
 MIN_ROWS = 20  # fewer rows leave no fold with anything to learn from
 SNIFFED_BYTES = 64 << 10
@@ -37,7 +38,6 @@ DATES = {
 """Texts that are dates wherever they stand. With slashes the month comes first in one country, the day in another."""
 DECIMAL_COMMA = r"[+-]?(\d+|\d{1,3}(\.\d{3})+)(,\d+)?"
 
-TargetType = Literal["continuous", "binary", "multiclass"]
 TARGET_TYPES: tuple[TargetType, ...] = ("continuous", "binary", "multiclass")
 TARGET_RULE = (
     "numbers are continuous unless they are just two different values; texts, booleans and categoricals are classes"
@@ -138,6 +138,14 @@ def as_target(series: Any, name: str, target_type: TargetType | None = None) -> 
     if chosen == "continuous":
         return TargetColumn(name, chosen, _numbers(series, name))
     return _classes(series, name, chosen, distinct)
+
+
+def few_whole_numbers(series: Any) -> int:
+    """How many values a target has that may be meant as classes: 3 to `FEW_VALUES` whole numbers; 0 for others."""
+    if not import_extra("pandas", "tables").api.types.is_numeric_dtype(series):
+        return 0
+    values = np.unique(series.dropna().to_numpy(np.float64))
+    return len(values) if 2 < len(values) <= FEW_VALUES and bool((values % 1 == 0).all()) else 0
 
 
 def check_columns(frame: Any, names: Sequence[str]) -> None:
