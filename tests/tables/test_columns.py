@@ -306,7 +306,11 @@ def test_renderings_hold_every_column_and_are_self_contained(tmp_path: Path) -> 
         (lambda t: t, {"groups": "shop"}, "unknown column 'shop'"),
         (lambda t: t, {"ignore": ("y",)}, "'y' is the target"),
         (lambda t: t, {"seeds": 0}, "must be positive"),
-        (lambda t: t.assign(y=["a"] * (len(t) - 1) + ["b"]), {}, "'y' is 'b' in 1 row only, but 2 folds need 2"),
+        (
+            lambda t: t.assign(y=["a"] * (len(t) - 1) + ["b"]),
+            {},
+            "'y' is 'b' in only 1 of the .* rows used, but 2 folds need 2",
+        ),
         (lambda t: t.assign(y=[*"ab"] * (len(t) // 2)), {"cv": "three"}, "splitter 'three' cannot split"),
         (
             lambda t: t.assign(y=["a"] * 80 + ["b"] * 20),

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import math
-import sys
-import time
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -15,12 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from unrolled.cli.output import messages, print_json
+from unrolled.cli.progress import progress_bar
 from unrolled.cli.showing import print_table
 from unrolled.errors import InputError, import_extra
 
 if TYPE_CHECKING:
     from unrolled.embedding import EmbeddingTable
-    from unrolled.tables.column_measures import Progress
     from unrolled.tables.columns import ColumnReport
     from unrolled.tables.comparison import Comparison
     from unrolled.tables.encoder import EntityEncoder
@@ -91,7 +87,7 @@ def columns(
 
     check_ending(out)
     frame = _opened(table, target, target_type, missing_target)
-    with _progress() as progress:
+    with progress_bar() as progress:
         report = examine_columns(
             frame, target, progress=progress, budget=budget, seeds=seeds, categories=categories, ignore=ignore,
             target_type=target_type, max_rows=max_rows, seed=seed, **_splitting(split, by, folds),
@@ -242,7 +238,7 @@ def compare(
 
     check_ending(out)
     frame, target = _table_or_demo(table, target, seed, target_type, missing_target)
-    with _progress() as progress:
+    with progress_bar() as progress:
         comparison = compare_encodings(
             frame, target, progress=progress, metric=metric, seeds=seeds, models=models or None, categories=categories,
             ignore=ignore, networks=networks, target_type=target_type, max_rows=max_rows, seed=seed,
@@ -345,33 +341,6 @@ def _to_parquet(vectors: EmbeddingTable, path: Path) -> None:
     data = {"name": list(vectors.names), **vectors.facts}
     data |= {f"d{i}": vectors.vectors[:, i] for i in range(vectors.vectors.shape[1])}
     write_file(path, import_extra("pandas", "tables").DataFrame(data).to_parquet(index=False))
-
-
-@contextmanager
-def _progress() -> Iterator[Progress | None]:
-    """A progress bar on a terminal, a line at every tenth otherwise."""
-    if not sys.stderr.isatty():
-        yield _Lines()
-        return
-    from rich.progress import Progress as Bar
-
-    with Bar(console=messages(), transient=True) as bar:
-        task = bar.add_task("measuring", total=1.0)
-        yield lambda text, share: bar.update(task, description=text, completed=share)
-
-
-class _Lines:
-    """Progress as plain lines, one a tenth, with the seconds that are left if it goes on as before."""
-
-    def __init__(self) -> None:
-        self.next, self.start = 0.1, time.monotonic()
-
-    def __call__(self, text: str, share: float) -> None:
-        """Print the line when the next tenth is reached."""
-        if share >= self.next:
-            left = (time.monotonic() - self.start) * (1 / share - 1)
-            print(f"{share:4.0%}  {text}, about {left:,.0f} s left", file=sys.stderr, flush=True)
-            self.next = math.floor(share * 10 + 1) / 10
 
 
 def _print_columns(report: ColumnReport) -> None:

@@ -133,10 +133,10 @@ def _check_classes(target: TargetColumn, folds: int) -> None:
     counts = np.bincount(target.values, minlength=len(target.classes))
     rare = int(counts.argmin())
     if counts[rare] < folds:
-        few = "1 row" if counts[rare] == 1 else f"{counts[rare]} rows"
         raise InputError(
-            f"the target {target.name!r} is {target.classes[rare]!r} in {few} only, but {folds} folds need {folds} of "
-            "each class: merge or remove that class, or ask for fewer folds"
+            f"the target {target.name!r} is {target.classes[rare]!r} in only {counts[rare]} of the "
+            f"{len(target.values):,} rows used, but {folds} folds need {folds} of each class: merge that class with "
+            "another, leave its rows out, or ask for fewer folds"
         )
 
 

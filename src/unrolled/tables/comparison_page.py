@@ -184,7 +184,7 @@ def figure(comparison: Comparison) -> Figure:
         axes.text(place - 0.2, 0.02, TITLES[effect.other], transform=axes.get_xaxis_transform(), rotation=90,
                   fontsize=8, ha="center", va="bottom")  # fmt: skip
         top = with_them.mean + np.nan_to_num(with_them.spread)
-        axes.annotate(f"{100 * effect.change:+.0f} %", (place + 0.2, top), (0, 3), textcoords="offset points",
+        axes.annotate(_percent(effect.change), (place + 0.2, top), (0, 3), textcoords="offset points",
                       ha="center", fontsize=9, color=WITH_COLOUR)  # fmt: skip
     axes.set_xticks(range(len(pairs)), [_broken(effect.model) for effect, *_ in pairs])
     axes.set_ylabel(f"{METRICS[comparison.metric].title}\n(lower is better)")
@@ -193,6 +193,11 @@ def figure(comparison: Comparison) -> Figure:
                 bbox_to_anchor=(0, 1.12), ncols=2)  # fmt: skip
     axes.spines[["top", "right"]].set_visible(False)
     return drawn
+
+
+def _percent(change: float) -> str:
+    rounded = round(100 * change)
+    return f"{rounded:+d} %" if rounded else "0 %"
 
 
 def _broken(name: str) -> str:
