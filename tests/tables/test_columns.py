@@ -76,6 +76,7 @@ def test_a_column_99_percent_empty_that_explains_most_is_kept() -> None:
     assert row.evidence.alone > 0.6
     assert row.evidence.missing_alone > 0.6
     assert "empty" in row.reason
+    assert ("do worse than a guess" in row.reason) == (row.evidence.drop_cost > report.full)
     assert report["noise"].verdict == report["letter"].verdict == "safe to drop"
 
 

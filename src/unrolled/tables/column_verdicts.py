@@ -142,9 +142,10 @@ def least_valued(evidence: list[Evidence]) -> list[Evidence]:
 
 
 def _counts(evidence: Evidence, around: Surroundings) -> tuple[Verdict, str]:
-    cost = (
-        f"Dropping it costs {_cost(evidence)} of the {around.full:.3f} explained; noise reaches {around.noise[1]:.4f}"
-    )
+    explained = f"of the {around.full:.3f} explained"
+    if evidence.drop_cost > around.full:
+        explained = f"where all columns explain {around.full:.3f}: without it they do worse than a guess"
+    cost = f"Dropping it costs {_cost(evidence)} {explained}; noise reaches {around.noise[1]:.4f}"
     error = evidence.drop_cost_spread / np.sqrt(max(evidence.rounds, 1))
     if evidence.drop_cost < 2 * error:
         return "look", f"{cost}, but the folds disagree: more rows or a longer budget would tell."
