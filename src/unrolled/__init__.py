@@ -32,6 +32,9 @@ _HOMES = {
     "train": "unrolled.learn.training",
 }
 
+_NEEDS = {"EntityEncoder": ("sklearn", "tables"), "Trained": ("torch", "train"), "train": ("torch", "train")}
+"""Libraries of extras, and the extras. An encoder needs PyTorch only while it is fitted, and says so then."""
+
 __all__ = [
     "CharModel",
     "EmbeddingTable",
@@ -49,10 +52,10 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'unrolled' has no attribute {name!r}")
-    if name in ("train", "Trained", "EntityEncoder"):
+    if name in _NEEDS:
         from unrolled.errors import import_extra
 
-        import_extra("torch", "train")  # said in a sentence, before an import fails deep inside
+        import_extra(*_NEEDS[name])  # said in a sentence, before an import fails deep inside
     return getattr(import_module(_HOMES[name]), name)
 
 

@@ -1,6 +1,7 @@
 """The commands columns, embed and compare: files in, files out, one JSON object, exit codes and sentences."""
 
 import json
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pandas as pd
 import pytest
 
 from unrolled.cli.app import main
+from unrolled.tables import fitting
 from unrolled.tables.demo_table import demo_table
 from unrolled.tables.encoder import EntityEncoder
 
@@ -80,10 +82,55 @@ def test_embed_takes_an_odd_table(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert main(["embed", str(tmp_path / "odd.csv"), "--target", "wait", "--out", str(out), "--networks", "2"]) == 0
     told = capsys.readouterr()
     assert "'empty' holds no value at all and is left out" in told.err
-    assert "each in one row only" in told.out
-    assert "look like dates" in told.out
+    assert "each in one row only" in told.err
+    assert "look like dates" in told.err
+    assert "note" in told.out
+    assert "200         11" in told.out
     names = sorted(path.name for path in (out / "vectors").iterdir())
     assert names == ["US date.csv", "Ward _ floor-2.csv", "Ward _ floor.csv", "note.csv"]
+
+
+def test_rows_without_a_target_are_refused_or_left_out_when_asked(
+    sales: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = pd.read_csv(sales)
+    table.loc[[3, 7], "Sales"] = None
+    table.to_csv(sales, index=False)
+    command = ["columns", str(sales), "--target", "Sales", "--folds", "2", "--seeds", "1", "--json"]
+    assert main(command) == 1
+    assert "'Sales' is missing in 2 of 400 rows (first: row 3): leave them out with" in capsys.readouterr().err
+    assert main([*command, "--missing-target", "drop"]) == 0
+    told = capsys.readouterr()
+    assert "left out 2 of 400 rows, in which 'Sales' is missing" in told.err
+    assert json.loads(told.out)["rows_total"] == 398
+
+
+def test_a_target_of_few_whole_numbers_is_told_and_settled_by_its_type(
+    sales: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pd.read_csv(sales).assign(Code=np.arange(400) % 7).to_csv(sales, index=False)
+    command = ["columns", str(sales), "--target", "Code", "--folds", "2", "--seeds", "1"]
+    assert main(command) == 0
+    told = capsys.readouterr().err
+    assert "'Code' holds whole numbers with 7 values and is taken as a number" in " ".join(told.split())
+    assert "s left" in told
+    assert main([*command, "--target-type", "multiclass"]) == 0
+    assert "is taken as a number" not in capsys.readouterr().err
+
+
+def test_embed_stopped_by_ctrl_c_writes_the_best_so_far(
+    sales: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fitting.Trainer, "_show", interrupt)
+    out = sales.with_name("vectors")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert main(["embed", str(sales), "--target", "Sales", "--out", str(out), "--networks", "1"]) == 0
+    assert "stopped early: the best so far is kept" in capsys.readouterr().err
+    assert EntityEncoder.from_pretrained(out).interrupted_
 
 
 def test_compare_demo_offline(
@@ -116,6 +163,8 @@ def test_compare_demo_offline(
         (["columns", "nowhere.csv", "--target", "y"], "nowhere.csv does not exist"),
         (["columns", "{sales}", "--target", "sales"], "did you mean 'Sales'"),
         (["columns", "{sales}", "--target", "Sales", "--out", "x.pdf"], "ends in '.pdf'"),
+        (["columns", "{sales}", "--target", "Sales", "--out", "no/such/x.html"], "the folder no/such does not exist"),
+        (["compare", "{sales}", "--target", "Sales", "--out", "no/such/x.md"], "the folder no/such does not exist"),
         (["columns", "{sales}", "--target", "Sales", "--split", "time"], "add --by COLUMN"),
         (["columns", "{sales}", "--target", "Sales", "--folds", "1"], "--folds is 1"),
         (["columns", "{sales}", "--target", "Sales", "--folds", "500"], "500 folds of 400 rows"),

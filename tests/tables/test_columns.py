@@ -1,6 +1,8 @@
 """The column report: the cases that column tools get wrong, laws of invariance, hostile tables, its renderings."""
 
 import json
+import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from sklearn.model_selection import GroupKFold, TimeSeriesSplit
 from data import shared_data
 from unrolled.errors import InputError
 from unrolled.tables.column_features import read_columns, target_code
+from unrolled.tables.column_page import summary
 from unrolled.tables.column_relations import REPLACED, drift, replacements, twins
 from unrolled.tables.columns import ColumnReport, examine_columns
 
@@ -73,6 +76,7 @@ def test_a_column_99_percent_empty_that_explains_most_is_kept() -> None:
     assert row.evidence.alone > 0.6
     assert row.evidence.missing_alone > 0.6
     assert "empty" in row.reason
+    assert ("do worse than a guess" in row.reason) == (row.evidence.drop_cost > report.full)
     assert report["noise"].verdict == report["letter"].verdict == "safe to drop"
 
 
@@ -303,7 +307,11 @@ def test_renderings_hold_every_column_and_are_self_contained(tmp_path: Path) -> 
         (lambda t: t, {"groups": "shop"}, "unknown column 'shop'"),
         (lambda t: t, {"ignore": ("y",)}, "'y' is the target"),
         (lambda t: t, {"seeds": 0}, "must be positive"),
-        (lambda t: t.assign(y=["a"] * (len(t) - 1) + ["b"]), {}, "'y' is 'b' in 1 row only, but 2 folds need 2"),
+        (
+            lambda t: t.assign(y=["a"] * (len(t) - 1) + ["b"]),
+            {},
+            "'y' is 'b' in only 1 of the .* rows used, but 2 folds need 2",
+        ),
         (lambda t: t.assign(y=[*"ab"] * (len(t) // 2)), {"cv": "three"}, "splitter 'three' cannot split"),
         (
             lambda t: t.assign(y=["a"] * 80 + ["b"] * 20),
@@ -336,3 +344,45 @@ def test_any_small_table_gets_one_row_a_column(cells: list[list[object]], classe
     assert sorted(row.name for row in report.rows) == sorted(table.columns)
     assert all(np.isfinite([row.evidence.drop_cost, row.evidence.alone]).all() for row in report.rows)
     assert all(row.reason.endswith(".") for row in report.rows)
+
+
+def test_columns_that_tell_nothing_are_not_said_to_explain_something() -> None:
+    random = np.random.default_rng(0)
+    table = pd.DataFrame(
+        {"a": random.normal(size=120), "b": random.choice([*"xyz"], 120), "y": random.normal(size=120)}
+    )
+    report = examined(table)
+    assert report.full < 0
+    told = "\n".join(summary(report))
+    assert "explain nothing of y" in told
+    assert "and nothing is lost" in told
+    assert not any(row.verdict == "keep" for row in report.rows)
+    assert all(" -0.0000" not in row.reason for row in report.rows)
+
+
+def test_a_wide_table_keeps_the_budget_and_says_what_was_not_tried() -> None:
+    random = np.random.default_rng(0)
+    table = pd.DataFrame(random.normal(size=(300, 150)), columns=[f"c{i}" for i in range(150)])
+    table["y"] = table["c3"] + 0.1 * random.normal(size=300)
+    started = time.process_time()
+    report = examine_columns(table, "y", budget=4.0, cv=3, seeds=1)
+    assert time.process_time() - started < 40  # without a budget it is several minutes
+    assert report.rounds == 1
+    assert report["c3"].evidence.rounds == 1  # the one that tells most alone is tried first
+    assert report["c3"].evidence.drop_cost > 0.5
+    untried = [row for row in report.rows if not row.evidence.rounds]
+    assert untried
+    assert {row.verdict for row in untried} <= {"look", "safe to drop"}
+    assert f"could be dropped alone: {len(untried)} were not" in "\n".join(summary(report))
+    assert "not tried" in report.to_markdown()
+    assert "not tried" in report.to_html()
+
+
+def test_many_classes_bring_no_warnings_of_other_libraries() -> None:
+    random = np.random.default_rng(0)
+    kind = random.integers(0, 45, 120)
+    table = pd.DataFrame({"a": kind % 5, "y": [f"class {i:02}" for i in kind]})
+    table = table[table.groupby("y")["y"].transform("size") > 1]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert examined(table).target_type == "multiclass"

@@ -12,6 +12,7 @@ from unrolled.errors import InputError
 from unrolled.tables.comparison import Cell, Comparison, compare_encodings
 from unrolled.tables.comparison_encodings import assign_roles, encode, native_codes
 from unrolled.tables.comparison_models import MODELS, available_models
+from unrolled.tables.comparison_page import figure
 from unrolled.tables.demo_table import demo_table
 from unrolled.tables.metrics import METRICS
 from unrolled.tables.table import as_target
@@ -161,6 +162,12 @@ def test_the_network_with_embeddings_inside_counts_as_embeddings() -> None:
     assert comparison.effects()[0].other == "one-hot"
 
 
+def test_the_figure_says_nothing_of_minus_nothing() -> None:
+    even = {("linear", "codes"): [10, 11, 10, 11], ("linear", "embeddings"): [10, 11, 10, 10.99]}
+    (axes,) = figure(made(even)).axes
+    assert "0 %" in {text.get_text() for text in axes.texts}
+
+
 def test_renderings_mark_the_best_and_are_self_contained(demo: Comparison, tmp_path: Path) -> None:
     for ending in (".html", ".md", ".json", ".png"):
         demo.save(tmp_path / f"c{ending}")
@@ -190,7 +197,7 @@ def test_renderings_mark_the_best_and_are_self_contained(demo: Comparison, tmp_p
         ({"c": np.arange(40) / 3}, {}, "no column holds categories"),
         ({"c": "a"}, {}, "every column is the same in every row"),
         ({"c": [np.inf, *range(39)]}, {}, "'c' holds an infinite number in row 0"),
-        ({"y": ["a"] * 39 + ["b"]}, {}, "'y' is 'b' in 1 row only"),
+        ({"y": ["a"] * 39 + ["b"]}, {}, "'y' is 'b' in only 1 of the 40 rows used"),
         ({}, {"seeds": 0}, "must be positive"),
     ],
 )

@@ -1,5 +1,6 @@
 """EntityEncoder as laws: what must not matter does not, what is fitted stays fitted, what cannot be gets a sentence."""
 
+import copy
 import pickle
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from sklearn.model_selection import GridSearchCV, GroupKFold, TimeSeriesSplit, c
 from sklearn.pipeline import make_pipeline
 
 from tables.shops import shops
-from unrolled.errors import InputError
+from unrolled.errors import InputError, MissingExtraError
 from unrolled.tables import fitting
 from unrolled.tables.encoder import EntityEncoder
 from unrolled.tables.recipe import Recipe
@@ -256,7 +257,7 @@ def test_transform_needs_no_pytorch(fitted, tmp_path):
     code = f"""
         import pickle, sys
         import pandas as pd
-        from unrolled.tables.encoder import EntityEncoder
+        from unrolled import EntityEncoder
         rows = pd.DataFrame({{"shop": ["s01", "new"], "weekday": 1, "size": 0.5}})
         loaded = EntityEncoder.from_pretrained({str(tmp_path / "encoder")!r})
         pickled = pickle.load(open({str(tmp_path / "encoder.pickle")!r}, "rb"))
@@ -265,6 +266,15 @@ def test_transform_needs_no_pytorch(fitted, tmp_path):
         assert "torch" not in sys.modules
     """
     subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True)
+
+
+def test_where_pytorch_is_missing_fitting_says_so_and_using_works(fitted, table, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    X, y = table
+    fitted.transform(X)
+    for asked in (lambda: tiny().fit(X, y), lambda: copy.deepcopy(fitted).add_category("shop", "new", X[:5], y[:5])):
+        with pytest.raises(MissingExtraError, match=r"needs torch, .* 'unrolled\[train\]'"):
+            asked()
 
 
 CELLS = st.one_of(st.none(), st.sampled_from(["a", "b", "c", ""]))

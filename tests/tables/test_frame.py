@@ -79,3 +79,12 @@ def test_zoned_times_keep_the_hour_on_the_clock():
 def test_what_is_no_table_gets_a_sentence(table, sentence):
     with pytest.raises(InputError, match=sentence):
         read_table(table)
+
+
+@pytest.mark.parametrize("values", [np.array([1, 2**63], dtype=np.uint64), np.array([1, 2**70], dtype=object),
+                                    np.array([1, -(2**70)], dtype=object)])  # fmt: skip
+def test_whole_numbers_beyond_64_bits_are_told_and_do_not_become_negative(values):
+    with pytest.raises(InputError, match=r"'id' holds -?\d+ in row 1, a whole number beyond 64 bits: turn .* text"):
+        read_table(pd.DataFrame({"id": values}))
+    fits = pd.DataFrame({"id": np.array([1, 2**63 - 1], dtype=np.uint64)})
+    assert read_table(fits)[0].values.tolist() == [1, 2**63 - 1]

@@ -8,10 +8,10 @@ import torch
 
 from unrolled.errors import TrainingError
 from unrolled.tables.coding import UNKNOWN
-from unrolled.tables.network import Networks, Shape, losses
+from unrolled.tables.network import Batch, Networks, Shape, losses
 from unrolled.tables.recipe import RECIPES, Recipe
 from unrolled.tables.schema import Encoded
-from unrolled.tables.training import RowsInMemory, Training, batch_size
+from unrolled.tables.training import RowsInMemory, Training, batch_size, with_strangers
 
 SHAPE = Shape(rows=(7, 5), dimensions=(3, 2), numbers=2, outputs=1)
 QUICK = dataclasses.replace(RECIPES["quick"], hidden=(8, 4))
@@ -111,6 +111,41 @@ def test_the_unknown_row_is_trained():
     source = RowsInMemory(Encoded(codes, table.numbers), target, np.ones(64, np.float32))
     list(Training(networks, "continuous", recipe, source, generator).records())
     assert not torch.allclose(before, networks.embeddings[0][UNKNOWN], atol=1e-3)
+
+
+def test_strangers_are_rows_met_again_with_one_category_unknown_mostly_of_the_largest_column():
+    generator = torch.Generator().manual_seed(0)
+    codes = torch.full((2, 400, 3), 7, dtype=torch.int32)
+    rows = torch.arange(400.0).expand(2, -1)
+    batch = Batch(codes, rows[..., None], rows[..., None], rows + 1)
+    both = with_strangers(batch, 0.25, (1000, 20, 30), generator)
+    assert torch.equal(both.codes[:, :400], codes)
+    again = both.codes[:, 400:] == UNKNOWN
+    assert again.shape == (2, 100, 3)
+    assert (again.sum(-1) == 1).all()
+    assert again[..., 0].float().mean() > 0.85
+    for name in ("numbers", "target", "weight"):
+        assert torch.equal(getattr(both, name)[:, 400:], getattr(batch, name)[:, :100])
+    assert with_strangers(batch, 0.0, (1000, 20, 30), generator) is batch
+
+
+def test_strangers_teach_the_layers_what_a_state_says_of_a_shop_never_seen():
+    """Shops lie in states; where shops are known the state is not needed, and where one is not it is all there is."""
+    rng = np.random.default_rng(0)
+    shop = rng.integers(0, 60, 4000)
+    state, own = np.array([-2.0, 0.0, 2.0])[shop % 3], 0.3 * rng.normal(size=60)[shop]
+    codes = np.stack([shop + 3, shop % 3 + 3], axis=1).astype(np.int32)
+    numbers, target = np.zeros((4000, 0), np.float32), (state + own).astype(np.float32)[:, None]
+    errors = []
+    for strangers in (0.0, 0.25):
+        recipe = dataclasses.replace(QUICK, least_steps=400, strangers=strangers)
+        networks = Networks(Shape((63, 6), (6, 2), 0, 1), recipe, 2, torch.Generator().manual_seed(0))
+        source = RowsInMemory(Encoded(codes, numbers), target, np.ones(4000, np.float32))
+        list(Training(networks, "continuous", recipe, source, torch.Generator().manual_seed(0)).records())
+        unknown = Encoded(codes * np.array([0, 1], np.int32), numbers)
+        errors.append(float(np.abs(networks.trained().outputs(unknown).mean(0)[:, 0] - state).mean()))
+    assert errors[1] < 0.5 * errors[0]
+    assert errors[1] < 0.3
 
 
 def test_only_the_unknown_rows_learn_at_the_end():

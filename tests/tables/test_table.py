@@ -85,6 +85,12 @@ def test_rows_keep_their_order_whatever_their_index() -> None:
         ("t.csv", b"a,b\n1,2\n1,2,3,4\n", "not a table.*line 3"),
         ("t.csv", b"a,b\n\xff\xfe,2\n", "not text in UTF-8"),
         ("t.csv", b"\x89PNG\r\n\x1a\n\0\0", "binary data"),
+        ("t.csv", "a,b\n1,2\n".encode("utf-16"), "is text in UTF-16"),
+        (
+            "t.csv",
+            b"# from a tool\na,b\n1,2\n",
+            "first line '# from a tool' should name every.*more values than names .1.",
+        ),
         ("t.csv.gz", b"a,b\n1,2\n", "not a table"),
         ("t.parquet", b"PAR1 not really", "not a Parquet file"),
         ("t.xlsx", b"PK", r"ends in '\.xlsx'"),
@@ -139,7 +145,7 @@ def test_the_type_of_a_target_follows_the_stated_rule(values: object, expected: 
         ([None, *"ab" * 14, "c"], None, "'y' is missing in 1 row"),
         ([1] * ROWS, None, "'y' is 1 in every row"),
         ([*range(ROWS - 1), np.inf], None, f"'y' holds inf in row {ROWS - 1}"),
-        ([f"n{i}" for i in range(ROWS)], None, "'y' has 30 different values in 30 rows"),
+        ([f"{i},5 %" for i in range(ROWS)], None, "'y' has 30 different values in 30 rows, such as '0,5 %'.*plainly"),
         (pd.date_range("2024", periods=ROWS), None, "'y' holds dates"),
         (["a", "b", "c"] * 10, "binary", "'y' has 3 different values"),
         (["a", "b", "c"] * 10, "continuous", "'y' holds 'a' in row 0, which is no number"),
@@ -166,3 +172,47 @@ def test_any_cells_become_a_column_that_the_encoder_reads(cells: list[object]) -
     frame = as_frame(pd.DataFrame({"c": pd.Series(cells, dtype=object)}))
     column = read_table(frame)[0]
     assert column.missing.tolist() == [cell is None for cell in cells]
+
+
+def test_decimal_commas_of_a_table_with_semicolons_are_numbers(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("price;code;size;note\n1.234,5;1,2;7;a,b\n-3;x;8;1,5\n;3,4;9,25;\n")
+    table = open_table(tmp_path / "t.csv")
+    assert table["price"].tolist()[:2] == [1234.5, -3.0]
+    assert table["price"].isna().tolist() == [False, False, True]
+    assert table["size"].tolist() == [7.0, 8.0, 9.25]
+    assert table["code"].tolist() == ["1,2", "x", "3,4"]
+    assert table["note"].tolist()[:2] == ["a,b", "1,5"]
+    (tmp_path / "t.tsv").write_text("thousands\n1,234\n5,678\n")  # elsewhere a comma may part thousands
+    assert open_table(tmp_path / "t.tsv")["thousands"].tolist() == ["1,234", "5,678"]
+
+
+@pytest.mark.parametrize("texts", [["24.12.2023", "1.2.2024"], ["24.12.2023 07:30", "01.02.2024 00:00"],
+                                   ["2023-12-24T07:30:00Z", "2024-02-01T00:00:00Z"]])  # fmt: skip
+def test_dates_are_dates_in_csv_and_as_texts_of_parquet(tmp_path: Path, texts: list[str]) -> None:
+    table = pd.DataFrame({"day": [texts[0], None, texts[1]], "x": range(3)})
+    table.to_csv(tmp_path / "t.csv", index=False)
+    table.to_parquet(tmp_path / "t.parquet")
+    for path in (tmp_path / "t.csv", tmp_path / "t.parquet"):
+        (day, _) = read_table(open_table(path))
+        assert day.kind == "date"
+        assert day.values[[0, 2]].astype("datetime64[D]").astype(str).tolist() == ["2023-12-24", "2024-02-01"]
+        assert day.missing.tolist() == [False, True, False]
+
+
+def test_dates_with_slashes_stay_text_because_the_month_may_come_first(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("day\n03/04/2024\n05/06/2024\n")
+    assert read_table(open_table(tmp_path / "t.csv"))[0].kind == "string"
+
+
+def test_blank_lines_above_the_names_and_commas_at_the_ends_of_lines(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("\n\na,b\n1,2\n3,4\n")
+    assert open_table(tmp_path / "t.csv").to_dict("list") == {"a": [1, 3], "b": [2, 4]}
+    (tmp_path / "t.csv").write_text("a,b\n1,2,\n3,4,\n")
+    assert open_table(tmp_path / "t.csv").to_dict("list") == {"a": [1, 3], "b": [2, 4]}
+
+
+def test_whole_numbers_beyond_64_bits_are_names(tmp_path: Path) -> None:
+    for start in (2**63, 2**70):
+        ids = [start + i for i in range(3)]
+        (tmp_path / "t.csv").write_text("id,y\n" + "".join(f"{i},1\n" for i in ids))
+        assert open_table(tmp_path / "t.csv")["id"].tolist() == [str(i) for i in ids]

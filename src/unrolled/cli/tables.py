@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+import warnings
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -13,19 +11,21 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from unrolled.cli.output import messages, print_json
+from unrolled.cli.progress import progress_bar
 from unrolled.cli.showing import print_table
 from unrolled.errors import InputError, import_extra
 
 if TYPE_CHECKING:
     from unrolled.embedding import EmbeddingTable
-    from unrolled.tables.column_measures import Progress
     from unrolled.tables.columns import ColumnReport
     from unrolled.tables.comparison import Comparison
+    from unrolled.tables.encoder import EntityEncoder
 
 Flag = Parameter(negative="")
 Names = Annotated[tuple[str, ...], Parameter(negative="", consume_multiple=True)]
 Kind = Literal["continuous", "binary", "multiclass"]
 Order = Literal["random", "time", "group"]
+MissingTarget = Literal["error", "drop"]
 DEMO = "demo"
 
 
@@ -42,6 +42,7 @@ def columns(
     categories: Names = (),
     ignore: Names = (),
     target_type: Kind | None = None,
+    missing_target: MissingTarget = "error",
     max_rows: int = 20_000,
     seed: int = 0,
     json: Annotated[bool, Flag] = False,
@@ -72,6 +73,8 @@ def columns(
         Columns to leave out.
     target_type
         What the target is; by itself a number is continuous unless it is just two values, everything else classes.
+    missing_target
+        What becomes of rows that have no target: error refuses the table, drop leaves them out and says how many.
     max_rows
         Rows to use at most, drawn at random.
     seed
@@ -81,17 +84,17 @@ def columns(
     """
     from unrolled.tables.column_page import check_ending
     from unrolled.tables.columns import examine_columns
-    from unrolled.tables.table import open_table
 
     check_ending(out)
-    with _progress() as progress:
+    frame = _opened(table, target, target_type, missing_target)
+    with progress_bar() as progress:
         report = examine_columns(
-            open_table(table), target, progress=progress, budget=budget, seeds=seeds, categories=categories,
-            ignore=ignore, target_type=target_type, max_rows=max_rows, seed=seed, **_splitting(split, by, folds),
+            frame, target, progress=progress, budget=budget, seeds=seeds, categories=categories, ignore=ignore,
+            target_type=target_type, max_rows=max_rows, seed=seed, **_splitting(split, by, folds),
         )  # fmt: skip
     if out:
         report.save(out)
-        messages().print(f"written: {out}")
+        messages().print(f"written: {out}", markup=False)
     print_json(report.to_dict()) if json else _print_columns(report)
 
 
@@ -105,6 +108,7 @@ def embed(
     networks: int | None = None,
     min_frequency: int | None = None,
     target_type: Kind | None = None,
+    missing_target: MissingTarget = "error",
     parquet: Annotated[bool, Flag] = False,
     seed: int = 0,
     json: Annotated[bool, Flag] = False,
@@ -130,6 +134,8 @@ def embed(
         Categories with fewer rows share one vector.
     target_type
         What the target is; by itself a number is continuous unless it is just two values, everything else classes.
+    missing_target
+        What becomes of rows that have no target: error refuses the table, drop leaves them out and says how many.
     parquet
         Write the vectors as Parquet instead of CSV.
     seed
@@ -138,11 +144,11 @@ def embed(
         Print one JSON object.
     """
     from unrolled.tables.encoder import EntityEncoder
-    from unrolled.tables.table import open_table, split_target
+    from unrolled.tables.table import split_target
 
     if out.exists():
         raise InputError(f"{out} exists already: choose another --out, or remove it")
-    frame = open_table(table)
+    frame = _opened(table, target, target_type, missing_target)
     _check_known(frame, (*categories, *ignore))
     features, outcome = split_target(frame.drop(columns=list(ignore)), target, target_type)
     for name in [name for name in features.columns if features[name].isna().all()]:
@@ -152,16 +158,20 @@ def embed(
         features[name] = features[name].astype("category")
     labels = outcome.values if outcome.type == "continuous" else frame[target].to_numpy()
     encoder = EntityEncoder(
-        n_networks=networks, min_frequency=min_frequency, target_type=outcome.type, random_state=seed,
-        verbose=int(sys.stderr.isatty()),
-    ).fit(features, labels)  # fmt: skip
+        n_networks=networks, min_frequency=min_frequency, target_type=outcome.type, random_state=seed, verbose=1
+    )
+    with warnings.catch_warnings():  # said below, without the line of code that a warning brings along
+        warnings.filterwarnings("ignore", "training was interrupted")
+        encoder.fit(features, labels)
+    if encoder.interrupted_:
+        messages().print("stopped early: the best so far is kept")
     encoder.save_pretrained(out)
     written = _write_vectors(encoder, out / "vectors", parquet)
     if json:
         print_json({"encoder": str(out), "vectors": written, "columns": encoder.describe()})
         return
-    print("\n".join(encoder.describe()))
-    messages().print(f"written: {out}")
+    _print_vectors(encoder, written)
+    messages().print(f"written: {out}", markup=False)
 
 
 def compare(
@@ -179,6 +189,7 @@ def compare(
     ignore: Names = (),
     networks: int | None = None,
     target_type: Kind | None = None,
+    missing_target: MissingTarget = "error",
     max_rows: int = 10_000,
     seed: int = 0,
     json: Annotated[bool, Flag] = False,
@@ -213,6 +224,8 @@ def compare(
         Networks of the encoder to align and average.
     target_type
         What the target is; by itself a number is continuous unless it is just two values, everything else classes.
+    missing_target
+        What becomes of rows that have no target: error refuses the table, drop leaves them out and says how many.
     max_rows
         Rows to use at most, drawn at random.
     seed
@@ -224,8 +237,8 @@ def compare(
     from unrolled.tables.comparison_page import check_ending
 
     check_ending(out)
-    frame, target = _table_or_demo(table, target, seed)
-    with _progress() as progress:
+    frame, target = _table_or_demo(table, target, seed, target_type, missing_target)
+    with progress_bar() as progress:
         comparison = compare_encodings(
             frame, target, progress=progress, metric=metric, seeds=seeds, models=models or None, categories=categories,
             ignore=ignore, networks=networks, target_type=target_type, max_rows=max_rows, seed=seed,
@@ -233,20 +246,49 @@ def compare(
         )  # fmt: skip
     if out:
         comparison.save(out)
-        messages().print(f"written: {out}")
+        messages().print(f"written: {out}", markup=False)
     print_json(comparison.to_dict()) if json else _print_comparison(comparison)
 
 
-def _table_or_demo(table: str, target: str | None, seed: int) -> tuple[Any, str]:
+def _table_or_demo(
+    table: str, target: str | None, seed: int, target_type: Kind | None, missing: MissingTarget
+) -> tuple[Any, str]:
     if table == DEMO and not Path(table).exists():
         from unrolled.tables.demo_table import TARGET, demo_table
 
         return demo_table(seed).frame, target or TARGET
     if target is None:
         raise InputError("name the column to predict with --target")
-    from unrolled.tables.table import open_table
+    return _opened(Path(table), target, target_type, missing), target
 
-    return open_table(table), target
+
+def _opened(table: Path, target: str, target_type: Kind | None, missing: MissingTarget) -> Any:
+    """The table, without its rows that have no target where that is asked for; what its target may be is told."""
+    from unrolled.tables.table import check_columns, few_whole_numbers, open_table
+
+    frame = open_table(table)
+    check_columns(frame, [target])
+    frame = _with_target(frame, target, missing)
+    few = few_whole_numbers(frame[target]) if target_type is None else 0
+    if few:
+        messages().print(
+            f"{target!r} holds whole numbers with {few} values and is taken as a number; if they are codes of classes, "
+            "add --target-type multiclass", markup=False,
+        )  # fmt: skip
+    return frame
+
+
+def _with_target(frame: Any, target: str, missing: MissingTarget) -> Any:
+    gaps = frame[target].isna().to_numpy()
+    if not gaps.any() or gaps.all():
+        return frame
+    if missing == "error":
+        raise InputError(
+            f"the target {target!r} is missing in {gaps.sum():,} of {len(gaps):,} rows (first: row {gaps.argmax()}): "
+            "leave them out with --missing-target drop, or fill them"
+        )
+    messages().print(f"left out {gaps.sum():,} of {len(gaps):,} rows, in which {target!r} is missing", markup=False)
+    return frame[~gaps].reset_index(drop=True)
 
 
 def _splitting(split: Order, by: str | None, folds: int) -> dict[str, Any]:
@@ -301,47 +343,35 @@ def _to_parquet(vectors: EmbeddingTable, path: Path) -> None:
     write_file(path, import_extra("pandas", "tables").DataFrame(data).to_parquet(index=False))
 
 
-@contextmanager
-def _progress() -> Iterator[Progress | None]:
-    """A progress bar on a terminal, a line at every tenth otherwise."""
-    if not sys.stderr.isatty():
-        yield _Lines()
-        return
-    from rich.progress import Progress as Bar
-
-    with Bar(console=messages(), transient=True) as bar:
-        task = bar.add_task("measuring", total=1.0)
-        yield lambda text, share: bar.update(task, description=text, completed=share)
-
-
-class _Lines:
-    """Progress as plain lines, one a tenth."""
-
-    def __init__(self) -> None:
-        self.next = 0.1
-
-    def __call__(self, text: str, share: float) -> None:
-        """Print the line when the next tenth is reached."""
-        if share >= self.next:
-            print(f"{share:4.0%}  {text}", file=sys.stderr)
-            self.next = math.floor(share * 10 + 1) / 10
-
-
 def _print_columns(report: ColumnReport) -> None:
     from unrolled.tables.column_page import summary
-    from unrolled.tables.page import column_title
+    from unrolled.tables.column_verdicts import cost_text
+    from unrolled.tables.page import column_title, figure
 
     print("\n".join(summary(report)), end="\n\n")
     rows = [
-        [column_title(row.name), row.verdict,
-         f"{row.evidence.drop_cost + 0.0:.4f} ± {row.evidence.drop_cost_spread:.4f}",
-         f"{row.evidence.alone:.3f}", row.evidence.kind, f"{row.evidence.cardinality:,}", f"{row.evidence.missing:.1%}"]
+        [column_title(row.name), row.verdict, cost_text(row.evidence), figure(row.evidence.alone, 3),
+         row.evidence.kind, f"{row.evidence.cardinality:,}", f"{row.evidence.missing:.1%}"]
         for row in report.rows
     ]  # fmt: skip
     print_table(["column", "verdict", "drop cost", "alone", "kind", "values", "missing"], rows)
     print()
     for row in report.rows:
         print(f"{column_title(row.name)}: {row.verdict}. {row.reason}")
+
+
+def _print_vectors(encoder: EntityEncoder, written: dict[str, str]) -> None:
+    """What came of each column; how it was taken, and why, was told while fitting."""
+    from unrolled.tables.page import column_title
+
+    rows = []
+    for name, path in written.items():
+        vectors = encoder.table(name)
+        known = ~vectors.facts["special"].astype(bool)
+        kept = float(vectors.facts["neighbours_kept"][known].mean())
+        shown = "" if math.isnan(kept) else f"{kept:.0%}"  # a single network has nothing to be compared with
+        rows.append([column_title(name), f"{known.sum():,}", str(vectors.vectors.shape[1]), shown, path])
+    print_table(["column", "categories", "dimensions", "neighbours kept", "file"], rows)
 
 
 def _print_comparison(comparison: Comparison) -> None:

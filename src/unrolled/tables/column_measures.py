@@ -6,7 +6,7 @@ Left out: the words in which the answers are given.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +19,8 @@ from unrolled.tables.column_model import Deadline, Round, boosted
 LEAST_COPIES, MOST_COPIES = 6, 10  # shuffled copies of columns, which set the noise band
 LEAST_NOISE = 0.001  # of the share explained: below a thousandth nothing is called a difference
 SHARE_FOR_CHECKS = 0.85  # of the budget goes to rounds, the rest to the re-check
+LEAST_TRIED = 3  # columns that are dropped even where the budget is too small for any
+MANY_CANDIDATES = 16  # from there on they are not tried one by one from the first
 Progress = Callable[[str, float], None]
 
 
@@ -36,7 +38,7 @@ class Measures:
     without_group: dict[tuple[str, ...], list[float]] = field(default_factory=dict)
     copies: dict[tuple[str, int], list[float]] = field(default_factory=dict)
     stopped: bool = False
-    """Whether the budget ended before all rounds were done."""
+    """Whether the budget ended before all questions of all rounds were asked."""
 
     def cost(self, without: Sequence[float]) -> NDArray[np.float64]:
         """(round,) what was lost against the full model."""
@@ -66,16 +68,19 @@ def measure(
     deadline: Deadline,
     progress: Progress | None = None,
 ) -> Measures:
-    """Ask every question in every round; stops before a round that the budget does not have time for."""
+    """Ask every question in every round; stops before a round that the budget does not have time for.
+
+    The first round is begun in any case, and ended early where the columns are too many for the budget.
+    """
     measures, groups = Measures(), list(groups)
     copied = copied_columns(names)
     longest = 0.0
     for number, round_ in enumerate(rounds):
         started = deadline.used
-        if number and deadline.used + longest > SHARE_FOR_CHECKS * deadline.seconds:
+        if measures.stopped or (number and deadline.used + longest > SHARE_FOR_CHECKS * deadline.seconds):
             measures.stopped = True
             break
-        _measure_round(round_, names, groups, copied, measures)
+        _measure_round(round_, names, groups, copied, measures, deadline if number == 0 else None)
         longest = max(longest, deadline.used - started)
         if progress:
             progress(f"round {number + 1} of {len(rounds)}", (number + 1) / len(rounds))
@@ -88,18 +93,29 @@ def _measure_round(
     groups: Sequence[tuple[str, ...]],
     copied: Sequence[tuple[str, int]],
     measures: Measures,
+    deadline: Deadline | None,
 ) -> None:
+    """All questions on one round; with a deadline, as many columns are dropped as there is time for, the best first."""
     full = round_.explained(names)
     measures.full.append(full)
     for name in names:
-        alone = full if len(names) == 1 else round_.explained([name])
-        _append(measures.alone, name, alone)
+        _append(measures.alone, name, full if len(names) == 1 else round_.explained([name]))
         _append(measures.missing_alone, name, round_.missing_alone(name))
-        _append(measures.without, name, round_.explained([n for n in names if n != name]))
-    for group in groups:
-        _append(measures.without_group, group, round_.explained([n for n in names if n not in group]))
     for copy in copied:
         _append(measures.copies, copy, round_.explained(names, copy) - full)
+    for name in _in_time(sorted(names, key=lambda n: -measures.alone[n][-1]), measures, deadline):
+        _append(measures.without, name, round_.explained([n for n in names if n != name]))
+    for group in _in_time(groups, measures, deadline):
+        _append(measures.without_group, group, round_.explained([n for n in names if n not in group]))
+
+
+def _in_time(items: Iterable[Any], measures: Measures, deadline: Deadline | None) -> Iterator[Any]:
+    """The first of `items`, and more as long as there is time."""
+    for number, item in enumerate(items):
+        if number >= LEAST_TRIED and deadline is not None and deadline.used > SHARE_FOR_CHECKS * deadline.seconds:
+            measures.stopped = True
+            return
+        yield item
 
 
 def _append(answers: dict[Any, list[float]], key: Any, value: float) -> None:
@@ -152,14 +168,26 @@ def recheck(
     together = cost(candidates)
     if together <= high:
         return list(candidates), together, []
-    gone, price = [candidates[0]], float(np.mean(measures.cost(measures.without[candidates[0]])))
-    for tried, name in enumerate(candidates[1:], 1):
+    gone, price = _first_gone(candidates, cost, high)
+    for tried, name in enumerate(candidates[len(gone) :], len(gone)):
         if deadline.left < 0:
             return gone, price, list(candidates[tried:])
         trial = cost([*gone, name])
         if trial <= high:
             gone, price = [*gone, name], trial
     return gone, price, []
+
+
+def _first_gone(
+    candidates: Sequence[str], cost: Callable[[Sequence[str]], float], high: float
+) -> tuple[list[str], float]:
+    """Those to begin with: the least valued one, or where candidates are many the half, quarter, ... that can go."""
+    count = len(candidates) // 2 if len(candidates) > MANY_CANDIDATES else 1
+    price = cost(candidates[:count])
+    while count > 1 and price > high:
+        count //= 2
+        price = cost(candidates[:count])
+    return list(candidates[:count]), price
 
 
 def outcome_like(round_: Round, names: Sequence[str], name: str) -> tuple[float, float]:

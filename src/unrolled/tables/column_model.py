@@ -8,6 +8,7 @@ questions are asked.
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -79,7 +80,9 @@ def share_explained(
     if not blocks:
         return 0.0
     model = boosted(blocks, target, seed, iterations)
-    model.fit(np.hstack([b.train for b in blocks]), target.values[train])
+    with warnings.catch_warnings():  # the kind of the target is settled, and many classes are no mistake
+        warnings.filterwarnings("ignore", "The number of unique classes")
+        model.fit(np.hstack([b.train for b in blocks]), target.values[train])
     judged = np.hstack([b.test for b in blocks])
     if target.type == "continuous":
         return _squared(model.predict(judged), target.values[train], target.values[test])
@@ -130,10 +133,10 @@ def _check_classes(target: TargetColumn, folds: int) -> None:
     counts = np.bincount(target.values, minlength=len(target.classes))
     rare = int(counts.argmin())
     if counts[rare] < folds:
-        few = "1 row" if counts[rare] == 1 else f"{counts[rare]} rows"
         raise InputError(
-            f"the target {target.name!r} is {target.classes[rare]!r} in {few} only, but {folds} folds need {folds} of "
-            "each class: merge or remove that class, or ask for fewer folds"
+            f"the target {target.name!r} is {target.classes[rare]!r} in only {counts[rare]} of the "
+            f"{len(target.values):,} rows used, but {folds} folds need {folds} of each class: merge that class with "
+            "another, leave its rows out, or ask for fewer folds"
         )
 
 

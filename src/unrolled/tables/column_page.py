@@ -10,15 +10,16 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from unrolled.errors import InputError
 from unrolled.files import to_json, write_file
 from unrolled.tables.column_profiles import Profile
-from unrolled.tables.page import cell, column_title, html_page, html_table, markdown_table
+from unrolled.tables.column_verdicts import Evidence, cost_text
+from unrolled.tables.page import cell, check_out, column_title, figure, html_page, html_table, markdown_table
 
 if TYPE_CHECKING:
     from unrolled.tables.columns import ColumnReport, ColumnRow
 
 ENDINGS = (".html", ".md", ".json", ".csv")
+LISTED = 20  # names in a sentence; the table has them all
 BAR_WIDTH, PLOT_HEIGHT, COST_WIDTH = 10, 46, 150
 UNITS = {"continuous": "variance", "binary": "log loss", "multiclass": "log loss"}
 HEAD = ("Column", "Verdict", "Drop cost", "Values and target", "Alone", "With others", "Other columns", "Tomorrow")
@@ -37,9 +38,8 @@ def save_report(report: ColumnReport, path: Path) -> None:
 
 
 def check_ending(path: Path | None) -> None:
-    """Raise InputError for a file of another ending than `ENDINGS`, before anything long is computed."""
-    if path is not None and path.suffix not in ENDINGS:
-        raise InputError(f"{path} ends in {path.suffix or 'nothing'!r}: a report ends in {', '.join(ENDINGS)}")
+    """Raise InputError for a file of another ending than `ENDINGS`, or in no folder, before anything is computed."""
+    check_out(path, ENDINGS, "a report")
 
 
 def summary(report: ColumnReport) -> list[str]:
@@ -48,18 +48,34 @@ def summary(report: ColumnReport) -> list[str]:
     rounds = f"{report.rounds} fold{'s' * (report.rounds != 1)}"
     if report.rounds < report.rounds_asked:
         rounds += f" (of {report.rounds_asked}: the budget ended)"
+    low, high = map(figure, report.noise)
     lines = [
-        f"All columns together explain {report.full:.3f} ± {report.full_spread:.3f} of {report.target} "
-        f"(1 is everything; share of its {UNITS[report.target_type]}, judged on rows kept back).",
-        f"A column that tells nothing shows a drop cost between {report.noise[0]:.4f} and {report.noise[1]:.4f} here.",
+        _together(report),
+        f"A column that tells nothing shows a drop cost between {low} and {high} here.",
     ]
     if report.safe:
-        named = ", ".join(map(column_title, report.safe))
-        lines.append(f"Together these can go for {report.safe_price + 0.0:.4f}: {named}.")
+        named = ", ".join(map(column_title, report.safe[:LISTED]))
+        named += f" and {len(report.safe) - LISTED:,} more" if len(report.safe) > LISTED else ""
+        price = f"for {figure(report.safe_price)}" if report.safe_price > 0 else "and nothing is lost"
+        lines.append(f"Together these can go {price}: {named}.")
+    unasked = sum(row.evidence.varies and not row.evidence.rounds for row in report.rows)
+    if unasked:
+        lines.append(f"The budget ended before each column could be dropped alone: {unasked:,} were not.")
     lines.append(
         f"Measured with boosted trees on {used} {report.rows_total:,} rows, {rounds}, in {report.seconds:.0f} seconds."
     )
     return lines
+
+
+def _together(report: ColumnReport) -> str:
+    share = f"share of its {UNITS[report.target_type]}, judged on rows kept back"
+    full = figure(report.full, 3) + (f" ± {report.full_spread:.3f}" if report.rounds > 1 else "")
+    if report.full > 0:
+        return f"All columns together explain {full} of {report.target} (1 is everything; {share})."
+    return (
+        f"All columns together explain nothing of {report.target}: the model does no better than a guess ({full}, "
+        f"where 0 is a guess and 1 everything; {share}). More rows or other columns are needed before a verdict counts."
+    )
 
 
 def column_markdown(report: ColumnReport) -> str:
@@ -77,15 +93,15 @@ def _markdown_row(row: ColumnRow) -> list[str]:
     return [
         column_title(row.name),
         row.verdict + (" (too good)" if row.too_good else ""),
-        f"{e.drop_cost + 0.0:.4f}",
-        f"{e.drop_cost_spread:.4f}",
-        f"{e.alone:.3f}",
-        "" if e.drop_cost_with_twins is None else f"{e.drop_cost_with_twins:.4f}",
-        f"{e.interaction_gain:.3f}",
+        figure(e.drop_cost) if e.rounds or not e.varies else "not tried",
+        f"{e.drop_cost_spread:.4f}" if e.rounds > 1 else "",
+        figure(e.alone, 3),
+        "" if e.drop_cost_with_twins is None else figure(e.drop_cost_with_twins),
+        figure(e.interaction_gain, 3),
         e.kind,
         f"{e.cardinality:,}",
         f"{e.missing:.1%}",
-        f"{e.missing_alone:.3f}",
+        figure(e.missing_alone, 3),
         f"{e.unseen:.1%}",
         f"{e.drift:.2f}",
         ", ".join(f"{column_title(name)} {share:.0%}" for name, share in e.replaced_by[:1]),
@@ -113,9 +129,9 @@ def _html_row(row: ColumnRow, report: ColumnReport, reach: float) -> str:
     cells = [
         cell(f"{escape(column_title(row.name))}<small>{escape(facts)}</small>", "name"),
         cell(f'<span class="verdict {kind}">{row.verdict}</span>{flag}<small>{escape(row.reason)}</small>', "reason"),
-        cell(_cost_svg(row, report.noise, reach) + f"{e.drop_cost + 0.0:.4f} ± {e.drop_cost_spread:.4f}"),
+        cell(_cost_svg(row, report.noise, reach) + cost_text(e)),
         cell(_profile_svg(row.profile)),
-        cell(f"{e.alone:.3f}<small>± {e.alone_spread:.3f}</small>{_missing_alone(row)}", "number"),
+        cell(f"{figure(e.alone, 3)}{_spread(e)}{_missing_alone(row)}", "number"),
         cell(_company(row), "number"),
         cell(_relations(row)),
         cell(f"{e.unseen:.1%} unseen<small>drift {e.drift:.2f}</small>"),
@@ -123,14 +139,19 @@ def _html_row(row: ColumnRow, report: ColumnReport, reach: float) -> str:
     return f"<tr>{''.join(cells)}</tr>"
 
 
+def _spread(evidence: Evidence) -> str:
+    return f"<small>± {evidence.alone_spread:.3f}</small>" if evidence.rounds > 1 else ""
+
+
 def _missing_alone(row: ColumnRow) -> str:
-    return f"<small>empty or not: {row.evidence.missing_alone:.3f}</small>" if row.evidence.missing else ""
+    return f"<small>empty or not: {figure(row.evidence.missing_alone, 3)}</small>" if row.evidence.missing else ""
 
 
 def _company(row: ColumnRow) -> str:
     e = row.evidence
-    twins = "" if e.drop_cost_with_twins is None else f"<small>all that tell it: {e.drop_cost_with_twins:.3f}</small>"
-    return f"{e.interaction_gain:+.3f}{twins}"
+    twins = e.drop_cost_with_twins
+    below = "" if twins is None else f"<small>all that tell it: {figure(twins, 3)}</small>"
+    return ("+" if round(e.interaction_gain, 3) > 0 else "") + figure(e.interaction_gain, 3) + below
 
 
 def _relations(row: ColumnRow) -> str:

@@ -17,7 +17,7 @@ import numpy as np
 
 from unrolled.tables.column_features import ReportKind
 from unrolled.tables.column_relations import REPLACED
-from unrolled.tables.page import column_title
+from unrolled.tables.page import column_title, figure
 
 Verdict = Literal["keep", "look", "merge", "safe to drop"]
 
@@ -56,6 +56,11 @@ class Evidence:
     outcome_like: tuple[float, float] | None = None
     rows_per_value: float | None = None
     """Of a category that the budget left with fewer than `ENOUGH_ROWS` rows a value, though the table has more."""
+
+    @property
+    def varies(self) -> bool:
+        """Whether the rows differ in it at all."""
+        return self.kind not in ("constant", "empty")
 
     @property
     def interaction_gain(self) -> float:
@@ -106,7 +111,7 @@ def decide(evidence: Evidence, around: Surroundings) -> tuple[Verdict, str]:
     if too_good(evidence, around):
         return "look", _why_too_good(evidence)
     if evidence.drop_cost > around.noise[1]:
-        return _counts(evidence, around)
+        return _counts(evidence, around) if around.full > 0 else ("look", _why_nothing(evidence, around))
     if evidence.twins and (evidence.drop_cost_with_twins or 0.0) > around.noise[1]:
         return "merge", _why_merge(evidence, around)
     if around.suspects and evidence.alone > around.noise[1]:
@@ -121,6 +126,11 @@ def decide(evidence: Evidence, around: Surroundings) -> tuple[Verdict, str]:
             f"Dropping it alone costs {_cost(evidence)}, inside the noise ({_band(around)}), but the budget ended "
             "before it could be tried together with the others: allow more seconds."
         )
+    if not evidence.rounds and evidence.name not in around.safe:
+        return "look", (
+            f"The budget ended before dropping it was tried; alone it explains {figure(evidence.alone, 3)}: allow more "
+            "seconds, or leave out columns that are not wanted anyway."
+        )
     if evidence.name in around.safe:
         return "safe to drop", _why_safe(evidence, around)
     return "keep", _why_needed(evidence, around)
@@ -132,9 +142,10 @@ def least_valued(evidence: list[Evidence]) -> list[Evidence]:
 
 
 def _counts(evidence: Evidence, around: Surroundings) -> tuple[Verdict, str]:
-    cost = (
-        f"Dropping it costs {_cost(evidence)} of the {around.full:.3f} explained; noise reaches {around.noise[1]:.4f}"
-    )
+    explained = f"of the {around.full:.3f} explained"
+    if evidence.drop_cost > around.full:
+        explained = f"where all columns explain {around.full:.3f}: without it they do worse than a guess"
+    cost = f"Dropping it costs {_cost(evidence)} {explained}; noise reaches {around.noise[1]:.4f}"
     error = evidence.drop_cost_spread / np.sqrt(max(evidence.rounds, 1))
     if evidence.drop_cost < 2 * error:
         return "look", f"{cost}, but the folds disagree: more rows or a longer budget would tell."
@@ -154,7 +165,7 @@ def _remark(evidence: Evidence) -> str:
     if evidence.missing > 0.5:
         return f"; it counts although {evidence.missing:.0%} of it is empty"
     if evidence.interaction_gain > max(0.01, 0.5 * evidence.drop_cost):
-        return f"; alone it explains {evidence.alone:.3f}, so it works through other columns"
+        return f"; alone it explains {figure(evidence.alone, 3)}, so it works through other columns"
     return ""
 
 
@@ -172,6 +183,13 @@ def _why_too_good(evidence: Evidence) -> str:
     )
 
 
+def _why_nothing(evidence: Evidence, around: Surroundings) -> str:
+    return (
+        f"Dropping it costs {_cost(evidence)}, but all columns together tell no more than a guess "
+        f"({figure(around.full, 3)}), so that this says little: more rows or other columns are needed."
+    )
+
+
 def _why_merge(evidence: Evidence, around: Surroundings) -> str:
     return (
         f"It tells the same as {_listed(evidence.twins)}: one can go for {_cost(evidence)}, all of them together "
@@ -180,17 +198,21 @@ def _why_merge(evidence: Evidence, around: Surroundings) -> str:
 
 
 def _why_safe(evidence: Evidence, around: Surroundings) -> str:
+    alone = figure(evidence.alone, 3)
     reason = f"Dropping it costs {_cost(evidence)}, inside the noise ({_band(around)})"
+    if not evidence.rounds:
+        reason = f"Within the budget it was not dropped alone, but together with others; alone it explains {alone}"
     told = [name for name, share in evidence.replaced_by if share >= REPLACED and name not in around.safe]
     if told and max(evidence.alone, evidence.drop_cost_with_twins or 0.0) > around.noise[1]:
         reason += f", as long as {column_title(told[0])} stays, which tells it completely"
     elif evidence.kind == "id":
         reason += "; it is different in every row, so nothing learned of one value serves another"
-    elif evidence.alone > 0.01:
-        reason += f"; alone it explains {evidence.alone:.3f}, but the other columns together say that too"
+    elif evidence.rounds and evidence.alone > 0.01:
+        reason += f"; alone it explains {alone}, but the other columns together say that too"
     others = [name for name in around.safe if name != evidence.name]
     if others:
-        reason += f"; with {_listed(tuple(others))} gone too, {_shown(around.price)}"
+        price = figure(around.price) if around.price > 0 else "nothing is lost"
+        reason += f"; with {_listed(tuple(others))} gone too, {price}"
     return reason + "."
 
 
@@ -211,16 +233,19 @@ def _why_needed(evidence: Evidence, around: Surroundings) -> str:
     return f"Dropping it alone costs {_cost(evidence)}, inside the noise ({_band(around)}), but {needed}."
 
 
+def cost_text(evidence: Evidence) -> str:
+    """The drop cost with its spread, as far as there is one."""
+    if evidence.varies and not evidence.rounds:
+        return "not tried"
+    return figure(evidence.drop_cost) + (f" ± {evidence.drop_cost_spread:.4f}" if evidence.rounds > 1 else "")
+
+
 def _cost(evidence: Evidence) -> str:
-    return f"{_shown(evidence.drop_cost)} ± {evidence.drop_cost_spread:.4f}"
+    return cost_text(evidence) + (" (in one fold)" if evidence.rounds == 1 else "")
 
 
 def _band(around: Surroundings) -> str:
-    return f"{_shown(around.noise[0])} to {_shown(around.noise[1])}"
-
-
-def _shown(share: float) -> str:
-    return f"{share:.4f}" if round(share, 4) else "0.0000"  # never a negative zero
+    return f"{figure(around.noise[0])} to {figure(around.noise[1])}"
 
 
 def _listed(names: tuple[str, ...], most: int = 3) -> str:

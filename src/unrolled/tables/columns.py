@@ -32,7 +32,8 @@ from unrolled.tables.column_verdicts import (
     left_unexplained,
     too_good,
 )
-from unrolled.tables.table import TargetColumn, TargetType, as_frame, check_columns, split_target
+from unrolled.tables.table import TargetColumn, as_frame, check_columns, split_target
+from unrolled.tables.target import TargetType
 
 SHOWN_RELATIONS = 3
 MIN_ALONE_FOR_LEAK = 0.2
@@ -225,22 +226,24 @@ def _evidence(
     evidence = replace(evidence, unseen=drifting.unseen, drift=drifting.distance)
     if name not in places:
         return evidence
-    cost = measures.cost(measures.without[name])
+    cost = measures.cost(measures.without.get(name, []))
     group = companions[name]
     alike = next((g for g in twins(told) if places[name] in g), [])
     in_order = list(places)
     return replace(
         evidence,
-        alone=float(np.mean(measures.alone[name])),
-        alone_spread=_spread(measures.alone[name]),
-        drop_cost=float(cost.mean()),
+        alone=_mean(measures.alone.get(name, [])),
+        alone_spread=_spread(measures.alone.get(name, [])),
+        drop_cost=_mean(cost),
         drop_cost_spread=_spread(cost),
         rounds=len(cost),
         twins=tuple(in_order[i] for i in alike if i != places[name]),
-        drop_cost_with_twins=float(measures.cost(measures.without_group[group]).mean()) if len(group) > 1 else None,
+        drop_cost_with_twins=_mean(measures.cost(measures.without_group[group]))
+        if group in measures.without_group
+        else None,
         replaced_by=_best(in_order, told[:, places[name]], name),
         replaces=_best(in_order, told[places[name]], name),
-        missing_alone=float(np.mean(measures.missing_alone[name])),
+        missing_alone=_mean(measures.missing_alone.get(name, [])),
     )
 
 
@@ -259,10 +262,10 @@ def _report(
     deadline: Deadline,
     used: int,
 ) -> ColumnReport:
-    full = float(np.mean(measures.full)) if measures.full else 0.0
-    around = Surroundings(full, measures.noise, sum(e.rounds > 0 for e in evidence), (), 0.0)
+    full = _mean(measures.full)
+    names = [e.name for e in evidence if e.varies]
+    around = Surroundings(full, measures.noise, len(names), (), 0.0)
     around = replace(around, suspects=tuple(e.name for e in evidence if too_good(e, around)))
-    names = [e.name for e in evidence if e.rounds]
     safe, price, untried = recheck(rounds, names, _candidates(evidence, around), measures, deadline)
     around = replace(around, safe=tuple(safe), price=price, untried=tuple(untried))
     ordered = sorted(evidence, key=lambda e: (-e.drop_cost, -(e.drop_cost_with_twins or 0.0), -e.alone, e.name))
@@ -296,7 +299,7 @@ def _with_leaks(
 
     Two fits a column, on as many rows as are allowed at all: few rows hide how well the others tell a column.
     """
-    full = float(np.mean(measures.full)) if measures.full else 0.0
+    full = _mean(measures.full)
     suspicious = [e.name for e in evidence if _is_suspicious(e, full) and outcome.type != "multiclass"]
     if not suspicious:
         return evidence
@@ -304,7 +307,7 @@ def _with_leaks(
     wide = {column.name: column.take(rows) for column in columns}
     places = np.arange(len(rows))
     round_ = Round(wide, outcome.rows(rows), places[len(rows) // 4 :], places[: len(rows) // 4], settings.seed)
-    found = {name: outcome_like(round_, list(measures.without), name) for name in suspicious}
+    found = {name: outcome_like(round_, [e.name for e in evidence if e.varies], name) for name in suspicious}
     return [replace(e, outcome_like=found.get(e.name)) for e in evidence]
 
 
@@ -325,10 +328,14 @@ def _candidates(evidence: list[Evidence], around: Surroundings) -> list[str]:
     Left out: twins that count, categories with too few rows, and beside a suspect all that tell anything alone.
     """
     high = around.noise[1]
-    idle = [e for e in evidence if e.rounds and e.drop_cost <= high and not too_good(e, around)]
+    idle = [e for e in evidence if e.varies and e.drop_cost <= high and not too_good(e, around)]
     idle = [e for e in idle if e.rows_per_value is None and (not around.suspects or e.alone <= high)]
     merged = {e.name for e in idle if e.twins and (e.drop_cost_with_twins or 0.0) > high}
     return [e.name for e in least_valued(idle) if e.name not in merged]
+
+
+def _mean(values: Sequence[float] | NDArray[np.float64]) -> float:
+    return float(np.mean(values)) if len(values) else 0.0
 
 
 def _spread(values: Sequence[float] | NDArray[np.float64]) -> float:

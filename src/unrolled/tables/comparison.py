@@ -29,8 +29,8 @@ from unrolled.tables.comparison_encodings import (
 )
 from unrolled.tables.comparison_models import MODELS, THREADS, available_models, fit_predict
 from unrolled.tables.metrics import METRICS, choose_metric
-from unrolled.tables.table import TargetColumn, TargetType, as_frame, check_columns, split_target
-from unrolled.tables.target import log_pays
+from unrolled.tables.table import TargetColumn, as_frame, check_columns, split_target
+from unrolled.tables.target import TargetType, log_pays
 
 Progress = Callable[[str, float], None]
 CLEAR = 2.0  # standard errors of the paired differences from which a difference is called one

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from unrolled.errors import InputError, import_extra
+from unrolled.errors import import_extra
 from unrolled.files import to_json, write_file
 from unrolled.tables.comparison import CLEAR, Cell, Comparison, uses_vectors
 from unrolled.tables.metrics import METRICS
 from unrolled.tables.page import cell as html_cell
-from unrolled.tables.page import html_page, html_table, markdown_table
+from unrolled.tables.page import check_out, html_page, html_table, markdown_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -42,9 +42,8 @@ def save_comparison(comparison: Comparison, path: Path) -> None:
 
 
 def check_ending(path: Path | None) -> None:
-    """Raise InputError for a file of another ending than `ENDINGS`, before anything long is computed."""
-    if path is not None and path.suffix not in ENDINGS:
-        raise InputError(f"{path} ends in {path.suffix or 'nothing'!r}: a comparison ends in {', '.join(ENDINGS)}")
+    """Raise InputError for a file of another ending than `ENDINGS`, or in no folder, before anything is computed."""
+    check_out(path, ENDINGS, "a comparison")
 
 
 def verdict(comparison: Comparison) -> str:
@@ -72,7 +71,7 @@ def _model_by_model(comparison: Comparison) -> str:
         return "No model was given both."
     helped = [e for e in effects if e.clear and e.change < 0]
     hurt = [e for e in effects if e.clear and e.change > 0]
-    parts = [f"against the best other encoding of the same model they helped {len(helped)} of {len(effects)}"]
+    parts = [f"against the best other encoding of the same model they helped {len(helped)} of {len(effects)} models"]
     if helped:
         parts[0] += f" (most: {min(helped, key=lambda e: e.change).model}, {min(e.change for e in helped):+.1%})"
     worst = f" ({', '.join(f'{e.model} {e.change:+.1%}' for e in hurt)})" if hurt else ""
@@ -185,7 +184,7 @@ def figure(comparison: Comparison) -> Figure:
         axes.text(place - 0.2, 0.02, TITLES[effect.other], transform=axes.get_xaxis_transform(), rotation=90,
                   fontsize=8, ha="center", va="bottom")  # fmt: skip
         top = with_them.mean + np.nan_to_num(with_them.spread)
-        axes.annotate(f"{100 * effect.change:+.0f} %", (place + 0.2, top), (0, 3), textcoords="offset points",
+        axes.annotate(_percent(effect.change), (place + 0.2, top), (0, 3), textcoords="offset points",
                       ha="center", fontsize=9, color=WITH_COLOUR)  # fmt: skip
     axes.set_xticks(range(len(pairs)), [_broken(effect.model) for effect, *_ in pairs])
     axes.set_ylabel(f"{METRICS[comparison.metric].title}\n(lower is better)")
@@ -194,6 +193,11 @@ def figure(comparison: Comparison) -> Figure:
                 bbox_to_anchor=(0, 1.12), ncols=2)  # fmt: skip
     axes.spines[["top", "right"]].set_visible(False)
     return drawn
+
+
+def _percent(change: float) -> str:
+    rounded = round(100 * change)
+    return f"{rounded:+d} %" if rounded else "0 %"
 
 
 def _broken(name: str) -> str:

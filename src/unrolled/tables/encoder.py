@@ -16,7 +16,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
 from unrolled.embedding import EmbeddingTable
-from unrolled.errors import InputError
+from unrolled.errors import InputError, import_extra
 from unrolled.tables.alignment import DistanceCheck, distance_check, neighbours_kept
 from unrolled.tables.coding import SPECIAL, Coding, Scaling
 from unrolled.tables.frame import Column, is_frame, read_table
@@ -149,6 +149,7 @@ class EntityEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # s
         """
         self._forget()
         self._check_settings()
+        import_extra("torch", "train")
         from unrolled.tables.streaming import ParquetTable, StreamedRows, fit_statistics  # imports PyTorch
 
         table = ParquetTable(path, target, buffer, sample_weight)
@@ -221,6 +222,7 @@ class EntityEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # s
         that has a vector already.
         """
         check_is_fitted(self)
+        import_extra("torch", "train")
         from unrolled.tables.adding import add_category
 
         add_category(self, column, category, self._read(X), y)
@@ -244,6 +246,7 @@ class EntityEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # s
         """Everything about a fit but the training: the codings are learned, bad input is refused."""
         self._forget()
         self._check_settings()
+        import_extra("torch", "train")
         columns = self._read(X, reset=True)
         rows = len(columns[0])
         values, single = read_target(y, rows)
@@ -361,7 +364,8 @@ def _described(coding: Coding | Scaling, reason: str, dimension: int) -> str:
         return f"{coding.name}: a number, scaled ({reason})"
     categories = coding.rows - len(SPECIAL)
     merged = f", {len(coding.merged):,} rare ones merged" if len(coding.merged) else ""
-    return f"{coding.name}: {categories:,} categories{merged} -> vectors of {dimension} ({reason})"
+    noun = "category" if categories == 1 else "categories"
+    return f"{coding.name}: {categories:,} {noun}{merged} -> vectors of {dimension} ({reason})"
 
 
 def _weights(sample_weight: Any, rows: int) -> NDArray[np.float32]:

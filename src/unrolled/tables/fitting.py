@@ -85,7 +85,8 @@ class Trainer:
         left = record.seconds / record.step * (steps - record.step)
         if not self._told and record.step == max(steps // 50, 5):  # the first steps are slower than the rest
             self._told = True
-            self.tell(f"{label}: about {left:,.0f} s for {steps:,} steps of {self.networks} networks")
+            networks = f"{self.networks} network{'s' * (self.networks > 1)}"
+            self.tell(f"{label}: about {left:,.0f} s for {steps:,} steps of {networks}")
         if record.validation is not None or record.step % max(steps // 10, 1) == 0 or record.step == steps:
             held = "" if not record.validation else f", validation {record.validation:.4f}"
             self.tell(f"{label}: {record.step / steps:4.0%}, loss {record.smoothed:.4f}{held}, {left:,.0f} s left")

@@ -81,6 +81,13 @@ def read_table(table: Any, names: list[str] | None = None) -> list[Column]:
     return _from_array(_as_array(table), names)
 
 
+def is_beyond(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """(row,) which whole numbers, unsigned or Python's own, int64 cannot hold."""
+    limits = np.iinfo(np.int64)
+    above = np.asarray(values > limits.max, dtype=bool)
+    return above if values.dtype.kind == "u" else above | np.asarray(values < limits.min, dtype=bool)
+
+
 def _described(table: object) -> str:
     return "None" if table is None else f"a {type(table).__name__}"
 
@@ -120,7 +127,7 @@ def _from_series(name: str, series: nw.Series[Any]) -> Column:
     dtype = series.dtype
     missing = np.asarray(series.is_null().to_numpy(), dtype=bool)
     if dtype.is_integer():
-        return Column(name, "integer", _filled(series, 0).astype(np.int64), missing)
+        return Column(name, "integer", _whole(name, _filled(series, 0)), missing)
     if dtype.is_float() or isinstance(dtype, nw.Decimal):
         return _numbers(name, np.asarray(series.cast(nw.Float64()).to_numpy(), dtype=np.float64), missing)
     if isinstance(dtype, nw.Boolean):
@@ -141,6 +148,17 @@ def _from_series(name: str, series: nw.Series[Any]) -> Column:
 def _filled(series: nw.Series[Any], value: int) -> NDArray[Any]:
     filled: NDArray[Any] = np.asarray(series.fill_null(value).to_numpy())
     return filled
+
+
+def _whole(name: str, values: NDArray[Any]) -> NDArray[np.int64]:
+    """`values` as int64. Raises InputError for one that does not fit, which NumPy would make a negative number."""
+    beyond = np.zeros(len(values), bool) if values.dtype.kind == "i" else is_beyond(values)
+    if beyond.any():
+        row = int(beyond.argmax())
+        raise InputError(
+            f"column {name!r} holds {values[row]} in row {row}, a whole number beyond 64 bits: turn it into text"
+        )
+    return values.astype(np.int64)
 
 
 def _dates(name: str, series: nw.Series[Any], missing: NDArray[np.bool_]) -> Column:
@@ -195,7 +213,7 @@ def _from_values(name: str, values: NDArray[Any]) -> Column:
         case "b":
             return Column(name, "boolean", values, whole)
         case "i" | "u":
-            return Column(name, "integer", values.astype(np.int64), whole)
+            return Column(name, "integer", _whole(name, values), whole)
         case "f":
             return _numbers(name, values.astype(np.float64))
         case "M":
@@ -212,8 +230,10 @@ def _from_objects(
     kind = _kind_of(name, values, missing)
     if kind == "string":
         return Column(name, kind, np.where(missing, "", values).astype(object), missing, declared)
-    filler = {"boolean": False, "integer": 0, "number": np.nan, "date": np.datetime64("NaT", "s")}[kind]
-    dtype = {"boolean": "bool", "integer": "int64", "number": "float64", "date": "datetime64[s]"}[kind]
+    if kind == "integer":
+        return Column(name, kind, _whole(name, np.where(missing, 0, values)), missing, declared)
+    filler = {"boolean": False, "number": np.nan, "date": np.datetime64("NaT", "s")}[kind]
+    dtype = {"boolean": "bool", "number": "float64", "date": "datetime64[s]"}[kind]
     typed = np.array([filler if gap else value for value, gap in zip(values, missing, strict=True)], dtype=dtype)
     column = _numbers(name, typed, missing) if kind == "number" else Column(name, kind, typed, missing)
     return Column(name, kind, column.values, missing, declared)

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unrolled.errors import InputError, import_extra, unknown_name
-from unrolled.tables.table import TargetColumn, TargetType
+from unrolled.tables.table import TargetColumn
+from unrolled.tables.target import TargetType
 
 SMALLEST = 1e-15  # a chance of zero would cost infinitely much
 

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from html import escape
+from pathlib import Path
 
 from unrolled.embedding import visible
+from unrolled.errors import InputError
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1c2733; --soft: #5b6975; --line: #d8dee4; --paper: #fff; --bar: #8fb4d9;
@@ -32,10 +34,25 @@ small { color: var(--soft); display: block; font-weight: 400 }
 """
 
 
+def check_out(path: Path | None, endings: Sequence[str], noun: str) -> None:
+    """Raise InputError for a file that cannot be written: of another ending, or in a folder that is not there."""
+    if path is None:
+        return
+    if path.suffix not in endings:
+        raise InputError(f"{path} ends in {path.suffix or 'nothing'!r}: {noun} ends in {', '.join(endings)}")
+    if not path.parent.is_dir():
+        raise InputError(f"{path} cannot be written: the folder {path.parent} does not exist, make it first")
+
+
 def column_title(name: str) -> str:
     """A column's name for people: only blanks that would go unseen, at its ends or several together, are shown."""
     words = name.split(" ")
     return " ".join(map(visible, words)) if all(words) else visible(name)
+
+
+def figure(value: float, decimals: int = 4) -> str:
+    """A number with so many decimals, and without a sign where that leaves nothing but zeros."""
+    return f"{round(value, decimals) + 0.0:.{decimals}f}"
 
 
 def html_page(title: str, body: str) -> str:

@@ -11,24 +11,33 @@ import datetime
 import gzip
 import io
 import numbers
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unrolled.errors import InputError, import_extra, unknown_name
+from unrolled.tables.frame import is_beyond
+from unrolled.tables.target import FEW_VALUES, TargetType
 
 MIN_ROWS = 20  # fewer rows leave no fold with anything to learn from
 SNIFFED_BYTES = 64 << 10
 DELIMITERS = ",;\t|"
 ISO_DATE = r"\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?"
+DAY_FIRST = r"\d{1,2}\.\d{1,2}\.\d{4}"
+DATES = {
+    ISO_DATE: "ISO8601", DAY_FIRST: "%d.%m.%Y", DAY_FIRST + r" \d{1,2}:\d{2}": "%d.%m.%Y %H:%M",
+    DAY_FIRST + r" \d{1,2}:\d{2}:\d{2}": "%d.%m.%Y %H:%M:%S",
+}  # fmt: skip
+"""Texts that are dates wherever they stand. With slashes the month comes first in one country, the day in another."""
+DECIMAL_COMMA = r"[+-]?(\d+|\d{1,3}(\.\d{3})+)(,\d+)?"
 
-TargetType = Literal["continuous", "binary", "multiclass"]
 TARGET_TYPES: tuple[TargetType, ...] = ("continuous", "binary", "multiclass")
 TARGET_RULE = (
     "numbers are continuous unless they are just two different values; texts, booleans and categoricals are classes"
@@ -53,7 +62,10 @@ class TargetColumn:
 
 
 def open_table(path: str | Path) -> Any:
-    """The table in a CSV (.csv, .tsv, .txt, also .gz) or Parquet file, as a pandas frame; ISO dates become dates.
+    """The table in a CSV (.csv, .tsv, .txt, also .gz) or Parquet file, as a pandas frame.
+
+    Texts that are ISO dates, or days first with dots, become dates; where semicolons part the columns, texts that are
+    numbers with a decimal comma become numbers.
 
     Raises InputError for a file that is missing, is no table, or names a column twice.
     """
@@ -66,7 +78,7 @@ def open_table(path: str | Path) -> Any:
     if suffixes[-1:] == [".gz"]:
         suffixes.pop()
     if suffixes[-1:] in ([".parquet"], [".pq"]):
-        return as_frame(_read_parquet(path))
+        return as_frame(_with_dates(_read_parquet(path)))
     if suffixes[-1:] in ([".csv"], [".tsv"], [".txt"], [".data"]):
         return as_frame(_with_dates(_read_csv(path)))
     raise InputError(f"{path} ends in {path.suffix or 'nothing'!r}, but a .csv, .tsv or .parquet file was expected")
@@ -128,6 +140,14 @@ def as_target(series: Any, name: str, target_type: TargetType | None = None) -> 
     return _classes(series, name, chosen, distinct)
 
 
+def few_whole_numbers(series: Any) -> int:
+    """How many values a target has that may be meant as classes: 3 to `FEW_VALUES` whole numbers; 0 for others."""
+    if not import_extra("pandas", "tables").api.types.is_numeric_dtype(series):
+        return 0
+    values = np.unique(series.dropna().to_numpy(np.float64))
+    return len(values) if 2 < len(values) <= FEW_VALUES and bool((values % 1 == 0).all()) else 0
+
+
 def check_columns(frame: Any, names: Sequence[str]) -> None:
     """Raise InputError unless each of `names` is a column of `frame`."""
     for name in names:
@@ -149,7 +169,10 @@ def _label(value: Any) -> str:
 
 
 def _plain(series: Any) -> Any:
-    """`series` with odd cells made plain: durations as seconds, decimals as numbers, lists and mixes as text."""
+    """`series` with odd cells made plain: durations as seconds, decimals as numbers, lists and mixes as text.
+
+    So are whole numbers beyond 64 bits: no float tells them apart, and what is numbered so is a name.
+    """
     pandas = import_extra("pandas", "tables")
     types = pandas.api.types
     if types.is_timedelta64_dtype(series):
@@ -162,7 +185,7 @@ def _plain(series: Any) -> Any:
     if isinstance(series.dtype, pandas.IntervalDtype) or types.is_complex_dtype(series):
         return labels(series)
     if series.dtype != object:
-        return series
+        return labels(series) if series.dtype == np.uint64 and is_beyond(series.to_numpy()).any() else series
     return _plain_objects(series)
 
 
@@ -171,6 +194,9 @@ def _plain_objects(series: Any) -> Any:
     found = {_kind_of_cell(value) for value in present}
     if found <= {"number", "decimal"} and "decimal" in found:
         return series.map(float, na_action="ignore").astype(float)
+    whole = np.array([value for value in present if type(value) is int], dtype=object)
+    if is_beyond(whole).any():
+        return labels(series)
     return series if len(found) <= 1 and "other" not in found else labels(series)
 
 
@@ -194,14 +220,22 @@ def _read_csv(path: Path) -> Any:
     try:
         head = _head(path)
         delimiter = "\t" if ".tsv" in path.suffixes else _delimiter(head)
-        _check_names(next(csv.reader(io.StringIO(head), delimiter=delimiter)))
-        return pandas.read_csv(path, sep=delimiter, encoding="utf-8-sig", low_memory=False, index_col=False)
+        names = next(csv.reader(io.StringIO(head), delimiter=delimiter))
+        _check_names(names)
+        with warnings.catch_warnings():  # pandas only warns of values without a name, and drops them
+            warnings.simplefilter("error", pandas.errors.ParserWarning)
+            frame = pandas.read_csv(path, sep=delimiter, encoding="utf-8-sig", low_memory=False, index_col=False)
+        return _with_decimals(frame) if delimiter == ";" else frame
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not text in UTF-8 (byte {error.start}): save it as UTF-8 CSV or Parquet") from None
     except (pandas.errors.ParserError, pandas.errors.EmptyDataError, gzip.BadGzipFile, csv.Error) as error:
         raise InputError(f"{path} is not a table: {_first_line(error)}") from None
-    except pandas.errors.ParserWarning as warning:  # pragma: no cover - only where warnings are errors
-        raise InputError(f"{path} is not a table: {_first_line(warning)}") from None
+    except pandas.errors.ParserWarning:
+        first = delimiter.join(names)[:60]
+        raise InputError(
+            f"{path} is not a table: its first line {first!r} should name every column, but a line below it has more "
+            f"values than names ({len(names)}): remove what stands above the line of names, or name the others"
+        ) from None
 
 
 def _head(path: Path) -> str:
@@ -209,10 +243,12 @@ def _head(path: Path) -> str:
         data = stream.read(SNIFFED_BYTES)
     if not data.strip():
         raise InputError(f"{path} is empty: a table with a line of column names was expected")
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise InputError(f"{path} is text in UTF-16: save it as UTF-8 CSV or Parquet")
     if b"\0" in data:
         raise InputError(f"{path} holds binary data, but a text table (CSV) was expected")
     whole = data if len(data) < SNIFFED_BYTES else data[: data.rfind(b"\n") + 1 or None]
-    return whole.decode("utf-8-sig")
+    return whole.decode("utf-8-sig").lstrip("\r\n")
 
 
 def _delimiter(head: str) -> str:
@@ -221,17 +257,41 @@ def _delimiter(head: str) -> str:
 
 
 def _with_dates(frame: Any) -> Any:
-    """Text columns whose every value is an ISO date, as dates: CSV has no types of its own."""
-    pandas = import_extra("pandas", "tables")
-    for name in frame.columns:
-        present = frame[name].dropna()
-        if not len(present) or not pandas.api.types.is_string_dtype(present):
-            continue
-        if present.head(100).str.fullmatch(ISO_DATE).all() and present.str.fullmatch(ISO_DATE).all():
-            dates = pandas.to_datetime(frame[name], format="ISO8601", errors="coerce", utc=True)
-            if dates.notna().sum() == len(present):  # 2023-02-31 looks like a date and is none
-                frame[name] = dates.dt.tz_localize(None)
+    """Text columns whose every value is a date of one form in `DATES`, as dates: CSV has no types of its own."""
+    for name in _text_columns(frame):
+        form = next((form for form in DATES if _all_match(frame[name], form)), None)
+        dates = None if form is None else _as_dates(frame[name], DATES[form])
+        if dates is not None:
+            frame[name] = dates
     return frame
+
+
+def _as_dates(series: Any, form: str) -> Any:
+    """The dates, without their zone; None where one is on no calendar, as 2023-02-31."""
+    pandas = import_extra("pandas", "tables")
+    dates = pandas.to_datetime(series, format=form, errors="coerce", utc=True)
+    return dates.dt.tz_localize(None) if dates.notna().sum() == series.notna().sum() else None
+
+
+def _with_decimals(frame: Any) -> Any:
+    """Text columns whose every value is a number, some with a decimal comma, as numbers."""
+    for name in _text_columns(frame):
+        texts = frame[name]
+        if _all_match(texts, DECIMAL_COMMA) and texts.str.contains(",", regex=False, na=False).any():
+            plain = texts.str.replace(".", "", regex=False).str.replace(",", ".", regex=False)
+            frame[name] = import_extra("pandas", "tables").to_numeric(plain)
+    return frame
+
+
+def _text_columns(frame: Any) -> list[str]:
+    types = import_extra("pandas", "tables").api.types
+    return [name for name in frame.columns if types.is_string_dtype(frame[name].dropna())]
+
+
+def _all_match(texts: Any, pattern: str) -> bool:
+    """Whether there are texts, and all of them fit; the first ones are asked first, which nearly always settles it."""
+    present = texts.dropna()
+    return len(present) > 0 and all(part.str.fullmatch(pattern).all() for part in (present.head(100), present))
 
 
 def _check_names(names: Iterable[str]) -> None:
@@ -274,8 +334,9 @@ def _classes(series: Any, name: str, chosen: TargetType, distinct: int) -> Targe
         raise InputError(f"the target {name!r} has {distinct} different values, but a binary target has two")
     if distinct > len(series) // 2:
         raise InputError(
-            f"the target {name!r} has {distinct} different values in {_rows(len(series))}: too many for classes; "
-            "choose another target, or give numbers"
+            f"the target {name!r} has {distinct} different values in {_rows(len(series))}, such as "
+            f"{_told(series.iloc[0])}: too many for classes; if they are numbers, write them plainly, as 1234.5, else "
+            "choose another target"
         )
     pandas = import_extra("pandas", "tables")
     codes, names = pandas.factorize(labels(series), sort=True)

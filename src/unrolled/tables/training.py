@@ -7,7 +7,8 @@ is said while training (`fitting`).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -103,8 +104,9 @@ class Training:
     def backward(self, step: int) -> float:
         """Gradients of the next batch; the mean loss of the networks."""
         batch = next(self._batches)
-        codes = with_unknown(batch.codes, self.recipe.dropout, self._generator)
-        loss = losses(self.network(codes, batch.numbers), batch, self.kind, self.recipe).sum()
+        batch = replace(batch, codes=with_unknown(batch.codes, self.recipe.dropout, self._generator))
+        batch = with_strangers(batch, self.recipe.strangers, self.network.shape.rows, self._generator)
+        loss = losses(self.network(batch.codes, batch.numbers), batch, self.kind, self.recipe).sum()
         loss.backward()  # type: ignore[no-untyped-call]
         return float(loss.detach()) / self.network.count
 
@@ -202,6 +204,22 @@ def with_unknown(codes: Tensor, share: float, generator: torch.Generator) -> Ten
     if share == 0 or codes.shape[-1] == 0:
         return codes
     return codes.masked_fill(torch.rand(codes.shape, generator=generator) < share, UNKNOWN)
+
+
+def with_strangers(batch: Batch, share: float, rows: Sequence[int], generator: torch.Generator) -> Batch:
+    """`batch` with a `share` of its rows once more, one category of each unknown there.
+
+    So the layers learn two answers, for a shop they know and for one they do not, where the state counts for more. Of
+    the fields, with embeddings of so many `rows`, one of many categories is drawn more often: those get new ones.
+    """
+    count = round(share * batch.codes.shape[1])
+    if count == 0 or not rows:
+        return batch
+    shape = batch.codes[:, :count].shape
+    field = torch.multinomial(torch.tensor(rows, dtype=torch.float32), shape[0] * shape[1], True, generator=generator)
+    strange = batch.codes[:, :count].scatter(-1, field.view(*shape[:2], 1), UNKNOWN)
+    again = Batch(strange, batch.numbers[:, :count], batch.target[:, :count], batch.weight[:, :count])
+    return Batch(*(torch.cat([vars(batch)[name], vars(again)[name]], dim=1) for name in vars(batch)))
 
 
 def one_unknown(codes: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
