@@ -191,7 +191,7 @@ def _notice(console: Console | None) -> Any:
 def _say(console: Console | None, message: str) -> None:
     if console is not None:
         with contextlib.suppress(OSError):  # the terminal may have closed
-            console.print(message, markup=False)
+            console.print(message, markup=False, soft_wrap=True)  # a command is copied whole
 
 
 def _describe(console: Console | None) -> Any:
