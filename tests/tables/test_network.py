@@ -148,33 +148,8 @@ def test_strangers_teach_the_layers_what_a_state_says_of_a_shop_never_seen():
     assert errors[1] < 0.3
 
 
-def test_only_the_unknown_rows_learn_at_the_end():
-    """What they learn is the better guess for a category never met: here the mean over the known ones."""
-    rng = np.random.default_rng(0)
-    codes = rng.integers(3, 7, (256, 2)).astype(np.int32)
-    target = (codes[:, :1] - 4.5 + 0.1 * rng.normal(size=(256, 1))).astype(np.float32)
-    table = Encoded(codes, np.zeros((256, 0), np.float32))
-    shape = Shape((7, 7), (2, 2), 0, 1)
-    found = []
-    for steps in (0, 200):
-        recipe = dataclasses.replace(QUICK, least_steps=300, dropout=0.0, unknown_steps=steps, loss="squared")
-        generator = torch.Generator().manual_seed(0)
-        source = RowsInMemory(table, target, np.ones(256, np.float32))
-        training = Training(Networks(shape, recipe, 1, generator), "continuous", recipe, source, generator)
-        list(training.records())
-        found.append(training.network.trained())
-    plain, polished = found
-    for before, after in zip(plain.tables, polished.tables, strict=True):
-        assert np.array_equal(before[:, 1:], after[:, 1:])
-        assert not np.array_equal(before[:, UNKNOWN], after[:, UNKNOWN])
-    unknown = Encoded(codes * [0, 1], np.zeros((256, 0), np.float32))
-    errors = [float(np.mean((networks.outputs(unknown) - target) ** 2)) for networks in found]
-    assert errors[1] < errors[0]
-    assert errors[1] == pytest.approx(float(target.var()), rel=0.05)
-
-
 def test_best_of_the_validation_rows_is_kept():
-    training = training_of(64, held=16, recipe=dataclasses.replace(QUICK, epochs=60, unknown_steps=0))
+    training = training_of(64, held=16, recipe=dataclasses.replace(QUICK, epochs=60))
     validated = [record.validation for record in training.records() if record.validation is not None]
     assert validated == sorted(validated, reverse=True)
     held = training._validation

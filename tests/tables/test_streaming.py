@@ -107,7 +107,7 @@ from unrolled.tables.recipe import Recipe
 def peak():
     return int(re.search(r"VmHWM:\\s*(\\d+) kB", Path("/proc/self/status").read_text())[1]) / 1024
 
-recipe = Recipe(networks=1, hidden=(8,), epochs=1, batch=8192, unknown_steps=1)
+recipe = Recipe(networks=1, hidden=(8,), epochs=1, batch=8192)
 encoder = EntityEncoder(recipe=recipe, validation=0.05, random_state=0)
 encoder.fit_parquet(sys.argv[1], "y", sample_weight="w", buffer=10_000)
 before = peak()

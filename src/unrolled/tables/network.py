@@ -77,15 +77,6 @@ class Networks(nn.Module):
         vectors = [F.embedding(flat[..., i], table) for i, table in enumerate(self.embeddings)]
         return torch.cat([*vectors, numbers], dim=-1)
 
-    def with_unknown(self, codes: Tensor, replaced: Tensor, unknown: list[Tensor], numbers: Tensor) -> Tensor:
-        """`forward`, but with the vectors `unknown`, (network, dimension), where `replaced` (network, row, field)."""
-        flat = codes + self.starts
-        vectors = [
-            torch.where(replaced[..., i, None], unknown[i][:, None], F.embedding(flat[..., i], table))
-            for i, table in enumerate(self.embeddings)
-        ]
-        return self.layers(torch.cat([*vectors, numbers], dim=-1))
-
     def layers(self, inputs: Tensor) -> Tensor:
         """Everything above the embeddings."""
         hidden = inputs

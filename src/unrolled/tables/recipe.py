@@ -46,8 +46,6 @@ class Recipe:
     """Share of the categories replaced by the unknown row in training, which trains that row."""
     strangers: float = 0.25
     """Share of the rows of a batch that are met a second time with one category unknown, mostly of a large column."""
-    unknown_steps: int = 300
-    """Steps at the end in which only the unknown rows learn, each table row having one category replaced."""
     skip: bool = True
     """Whether the inputs also reach the output through a linear layer of their own."""
     loss: Literal["absolute", "squared"] = "absolute"
@@ -69,11 +67,11 @@ class Recipe:
 
 RECIPES = {
     "default": Recipe(),
-    "quick": Recipe(networks=2, hidden=(32,), epochs=5, least_steps=50, unknown_steps=30),
+    "quick": Recipe(networks=2, hidden=(32,), epochs=5, least_steps=50),
     "guo-berkhahn": Recipe(
         networks=1, hidden=(1000, 500), epochs=10, batch=128, least_steps=1, learning_rate=1e-3, embedding_rate=1.0,
-        decay_to_zero=False, second_moment=0.999, embedding_spread=0.029, dropout=0.0, strangers=0.0, unknown_steps=0,
-        skip=False, output="sigmoid", measured=False, smooth=0.0,
+        decay_to_zero=False, second_moment=0.999, embedding_spread=0.029, dropout=0.0, strangers=0.0, skip=False,
+        output="sigmoid", measured=False, smooth=0.0,
     ),
 }  # fmt: skip
 

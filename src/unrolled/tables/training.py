@@ -26,7 +26,6 @@ from unrolled.tables.target import TargetType
 PATIENCE = 3
 LEAST_STEPS_AN_EPOCH = 16
 SMALLEST_BATCH = 32
-UNKNOWN_RATE = 0.03
 MEASURED_BATCHES = 8
 WARM = 0.05
 """Share of the steps in which the learning rate rises."""
@@ -98,8 +97,6 @@ class Training:
             if waited == PATIENCE:
                 break
         self.restore_best()
-        if self.recipe.unknown_steps and self.network.shape.rows:
-            self._polish_unknown()
 
     def backward(self, step: int) -> float:
         """Gradients of the next batch; the mean loss of the networks."""
@@ -136,26 +133,6 @@ class Training:
         with torch.no_grad():
             for parameter, best in zip(self.network.parameters(), self._best, strict=True):
                 parameter.copy_(best)
-
-    def _polish_unknown(self) -> None:
-        """Let the unknown rows alone learn, each row of the table having one category replaced.
-
-        In training proper they were met seldom, and beside rows that move; a mean of the known rows did as well.
-        """
-        tables = [t.detach().view(self.network.count, -1, t.shape[1]) for t in self.network.embeddings]
-        rows = [table[:, UNKNOWN].clone().requires_grad_() for table in tables]
-        optimizer = torch.optim.Adam(rows, lr=UNKNOWN_RATE, fused=True)
-        self.network.requires_grad_(False)
-        for step in range(self.recipe.unknown_steps):
-            batch = next(self._batches)
-            output = self.network.with_unknown(*one_unknown(batch.codes, self._generator), rows, batch.numbers)
-            optimizer.zero_grad()
-            losses(output, batch, self.kind, self.recipe).sum().backward()  # type: ignore[no-untyped-call]
-            optimizer.param_groups[0]["lr"] = UNKNOWN_RATE * (1 - step / self.recipe.unknown_steps)
-            optimizer.step()
-        for table, row in zip(tables, rows, strict=True):
-            table[:, UNKNOWN] = row.detach()
-        self.network.requires_grad_(True)
 
     def _endless(self) -> Iterator[Batch]:
         while True:
@@ -220,12 +197,6 @@ def with_strangers(batch: Batch, share: float, rows: Sequence[int], generator: t
     strange = batch.codes[:, :count].scatter(-1, field.view(*shape[:2], 1), UNKNOWN)
     again = Batch(strange, batch.numbers[:, :count], batch.target[:, :count], batch.weight[:, :count])
     return Batch(*(torch.cat([vars(batch)[name], vars(again)[name]], dim=1) for name in vars(batch)))
-
-
-def one_unknown(codes: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """`codes` and a mask like them with one field of each row set, drawn at random."""
-    field = torch.randint(codes.shape[-1], (*codes.shape[:-1], 1), generator=generator)
-    return codes, torch.zeros(codes.shape, dtype=torch.bool).scatter_(-1, field, True)
 
 
 def _choose(better: Tensor, new: Tensor, old: Tensor) -> Tensor:
