@@ -7,6 +7,7 @@ read back whole. No pickle.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -147,6 +148,14 @@ class Checkpoints:
     def sweep(self) -> None:
         """Remove what killed processes left half-written."""
         sweep_orphans(self.folder)
+
+    def remove_all(self) -> None:
+        """Remove every checkpoint, and the folder unless something else was put into it."""
+        for step in self.steps():
+            remove_folder(self.path(step))
+        self.sweep()
+        with contextlib.suppress(OSError):
+            self.folder.rmdir()
 
     def is_whole(self, step: int) -> bool:
         """Whether there is a checkpoint of `step`, and every byte of it is as it was written."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from unrolled.errors import FolderError
-from unrolled.files import is_complete, remove_folder, sweep_orphans, write_file, write_into
+from unrolled.files import is_complete, sweep_orphans, write_file, write_into
 from unrolled.learn.checkpoint import Checkpoints
 
 if sys.platform != "win32":
@@ -37,35 +37,41 @@ class Run:
         self.path = path
         self._is_locked = False
         self.checkpoints = Checkpoints.of(path, warn)
-        if is_complete(path):
+        self._check(resume)
+        self._goes_on = bool(self.checkpoints.steps())
+
+    def _check(self, resume: bool) -> None:
+        if is_complete(self.path):
             raise FolderError(
-                f"{path} holds a finished run: choose another --out, or train on from it with --from {path} --out OTHER"
+                f"{self.path} holds a finished run: choose another --out, or train on from it with "
+                f"--from {self.path} --out OTHER"
             )
-        if self.checkpoints.steps() and not resume:
+        steps = self.checkpoints.steps()
+        if steps and not resume:
             raise FolderError(
-                f"{path} holds an unfinished run (step {self.checkpoints.steps()[-1]:,}): go on with --resume, "
+                f"{self.path} holds an unfinished run (step {steps[-1]:,}): go on with --resume, "
                 "or choose another --out"
             )
-        self._check_own(path)
+        if not steps and (foreign := self._foreign()):
+            raise FolderError(f"{self.path} holds other files ({foreign[0]}): choose an --out that is empty or new")
 
-    def _check_own(self, path: Path) -> None:
-        if path.exists() and not path.is_dir():
-            raise FolderError(f"{path} is a file: choose an --out that is empty or new")
-        if self.checkpoints.folder.is_dir():
-            return  # ours, and perhaps with parts of a model whose writing was cut short
-        items = path.iterdir() if path.exists() else ()
-        foreign = sorted(i.name for i in items if i.name not in (HISTORY, "checkpoints") and i.name[0] != ".")
-        if foreign:
-            raise FolderError(f"{path} holds other files ({foreign[0]}): choose an --out that is empty or new")
+    def _foreign(self) -> list[str]:
+        """What is in the folder and cannot come from a run that was ended before its first checkpoint."""
+        if self.path.exists() and not self.path.is_dir():
+            raise FolderError(f"{self.path} is a file: choose an --out that is empty or new")
+        ours = (HISTORY, self.checkpoints.folder.name)
+        found = [path.relative_to(self.path) for path in (*self.path.glob("*"), *self.checkpoints.folder.glob("*"))]
+        return sorted(str(path) for path in found if path.name[0] != "." and path.name not in ours)
 
     def begin(self) -> None:
         """Make the folder, or take it over from a process that is gone: clear it of what that one left half-written.
 
-        Raises FolderError if it cannot be written, or if another process is training in it.
+        Raises FolderError if it cannot be written, if another process is training in it, or if one has since.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock()
+            self._check(self._goes_on)  # while the text was read, another process may have trained here
             sweep_orphans(self.path)
             self.checkpoints.sweep()
         except OSError as error:
@@ -115,5 +121,5 @@ class Run:
     def discard(self) -> None:
         """Remove the checkpoints of a finished run: its model is all that is needed from here on."""
         with contextlib.suppress(OSError):
-            remove_folder(self.checkpoints.folder)  # renamed first: killed here, no checkpoint is left half removed
+            self.checkpoints.remove_all()
             (self.path / LOCK).unlink(missing_ok=True)
