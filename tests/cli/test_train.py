@@ -157,3 +157,11 @@ def test_the_demo_shows_everything_it_promises(tmp_path, capsys, monkeypatch):
     assert (tmp_path / "unrolled-demo" / "embedding.png").read_bytes().startswith(b"\x89PNG")
     assert run("next", "unrolled-demo", "for i in ", "--json") == 0
     assert json.loads(capsys.readouterr().out)["prompt"] == "for i in "
+
+
+def test_the_demo_in_one_json_object(tmp_path, capsys):
+    assert run("demo", "--minutes", 0.01, "--out", tmp_path / "it[1]", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["run"] == str(tmp_path / "it[1]")
+    assert len(found["text"]) == len("The ") + 400
+    assert found["gzip_bits"] > found["xz_bits"] > 0

@@ -207,3 +207,20 @@ sys.exit(f"imported: {{heavy}}" if heavy else 0)
 def test_help_has_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([command, "--help"]) == 0
     assert f"unrolled {command} run" in capsys.readouterr().out
+
+
+def test_a_text_is_read_from_standard_input(run: Path) -> None:
+    piped = in_a_process("score", run, "-", "--json", input=TEXT.encode())
+    assert json.loads(piped.stdout)["characters"] == len(TEXT)
+
+
+def test_a_prompt_may_begin_with_a_hyphen(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["next", str(run), "- a", "--unknown", "skip", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["prompt"] == "- a"
+    assert main(["generate", str(run), "--prompt", "- a", "--length", "3", "--unknown", "skip", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["prompt"] == "- a"
+
+
+def test_a_mistyped_option_is_no_text(run: Path, book: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["score", str(run), str(book), "--exakt"]) == 2
+    assert "did you mean '--exact'" in capsys.readouterr().err

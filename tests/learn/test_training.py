@@ -110,6 +110,15 @@ def test_a_changed_text_or_setting_is_refused_by_name(text, tmp_path):
         prepare([text], tmp_path / "run", SMALL, FIXED, resume=True)
 
 
+def test_a_setting_named_at_its_default_was_asked_for_too(text, tmp_path):
+    stopped_after(text, tmp_path / "run", 5)  # hidden 16
+    with pytest.raises(InputError, match="hidden 16, not 320"):
+        prepare([text], tmp_path / "run", Recipe(hidden=320), FIXED, resume=True)
+    trained(text, tmp_path / "run", resume=True)
+    with pytest.raises(InputError, match="hidden 320 was asked for, but the model to start from has 16"):
+        prepare([text], None, Recipe(hidden=320), FIXED, start_from=tmp_path / "run")
+
+
 def test_another_thread_count_is_said(text, tmp_path):
     stopped_after(text, tmp_path / "run", 5)
     said = []
@@ -139,6 +148,18 @@ def test_fine_tuning_extends_the_vocabulary(text, tmp_path):
     _, parts = trained(other, tmp_path / "second", replace(SMALL, epochs=0.01), start_from=tmp_path / "first")
     assert parts.vocabulary.characters[: len(said_before)] == before.vocabulary.characters
     assert {"ü", "N"} <= set(parts.vocabulary.characters)
+    written = other.read_text()
+    assert parts.vocabulary.counts == tuple(written.count(character) for character in parts.vocabulary.characters)
+
+
+def test_fine_tuning_can_leave_rare_characters_out(text, tmp_path):
+    trained(text, tmp_path / "first")
+    text.write_text(TEXT + "ü")
+    _, parts = trained(
+        text, tmp_path / "second", replace(SMALL, epochs=0.01, min_count=2), start_from=tmp_path / "first"
+    )
+    assert "ü" not in parts.vocabulary.characters
+    assert (parts.vocabulary.merged, parts.vocabulary.merged_count) == (1, 1)
 
 
 def test_micro_batches_make_the_same_update(text):

@@ -4,6 +4,7 @@ import bz2
 import gzip
 import io
 import os
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -83,18 +84,19 @@ def test_a_damaged_gzip_file(tmp_path: Path, cut: int) -> None:
     assert "a.gz is a damaged gzip file" in refusal(write(tmp_path / "a.gz", data[:30] + b"\xff\xff\xff" + data[33:]))
 
 
-def test_standard_input_can_be_read_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_standard_input_can_be_read_and_opened_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     pipe_in(monkeypatch, "caf\u00e9\r\n".encode())
     corpus = open_corpus(["-"])
-    assert corpus.read() == corpus.read() == "café\n"
+    assert corpus.read() == corpus.read() == open_corpus(["-"]).read() == "café\n"
 
 
-def test_the_copy_of_standard_input_goes_with_the_corpus(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("tempfile.tempdir", f"{tmp_path}")
-    pipe_in(monkeypatch, b"text")
-    corpus = open_corpus(["-"])
-    assert list(tmp_path.iterdir())
-    del corpus
+def test_the_copy_of_standard_input_goes_with_the_process(tmp_path: Path) -> None:
+    code = "from unrolled.text.corpus import open_corpus; print(open_corpus(['-']).sources[0].path.exists())"
+    done = subprocess.run(
+        [sys.executable, "-c", code], input=b"text", stdout=subprocess.PIPE, check=True,
+        env=os.environ | {"TMPDIR": f"{tmp_path}"},
+    )  # fmt: skip
+    assert done.stdout.split() == [b"True"]
     assert not list(tmp_path.iterdir())
 
 
@@ -236,3 +238,12 @@ def test_a_file_that_vanishes_is_explained(tmp_path: Path) -> None:
     path.unlink()
     with pytest.raises(InputError, match=r"a\.txt cannot be read: No such file"):
         corpus.read()
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
+def test_a_missing_byte_order_mark_is_named(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "text.txt"
+    path.write_bytes("a man".encode(f"{encoding}-be"))
+    with pytest.raises(InputError, match=f"--encoding {encoding}-le or {encoding}-be"):
+        open_corpus([path], encoding=encoding).read()
+    assert open_corpus([path], encoding=f"{encoding}-be").read() == "a man"

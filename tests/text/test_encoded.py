@@ -50,7 +50,7 @@ def test_a_chinese_novel_with_rare_characters_merged() -> None:
     encoded = encode_corpus(corpus, min_count=5)
     assert encoded.ids.dtype == np.uint16
     assert np.count_nonzero(encoded.ids == UNKNOWN) == encoded.vocabulary.merged_count
-    assert encoded.vocabulary.merged_share == pytest.approx(0.0034, abs=1e-4)
+    assert encoded.vocabulary.merged_count / len(encoded) == pytest.approx(0.0034, abs=1e-4)
     text, decoded = corpus.read(), encoded.vocabulary.decode(encoded.ids)
     assert sum(a != b for a, b in zip(text, decoded, strict=True)) == encoded.vocabulary.merged_count
 
@@ -276,3 +276,17 @@ def test_memory_does_not_grow_with_the_text(tmp_path: Path) -> None:
     # The mapped ids count as memory of the process until they are released.
     assert peaks[0] > 20
     assert peaks[1] < peaks[0] + 20
+
+
+def test_an_unknown_character_is_told_even_where_the_ids_with_it_replaced_are_in_the_cache(tmp_path: Path) -> None:
+    corpus, known = text_corpus("abcXabc" * 10), Vocabulary.of("abc")
+    options = {"cache": tmp_path, "in_memory_bytes": 0}
+    replaced = encode_corpus(corpus, known, unknown="replace", **options)
+    assert replaced.ids[3] == UNKNOWN
+    with pytest.raises(InputError, match=r"'X'.* at position 3"):
+        encode_corpus(corpus, known, unknown="error", **options)
+
+
+def test_half_of_a_surrogate_pair_is_refused_with_progress_too() -> None:
+    with pytest.raises(InputError, match="half of a surrogate pair"):
+        encode_corpus(text_corpus("ab\ud800"), progress=lambda stage, done, total: None)

@@ -120,7 +120,14 @@ def test_known_encodings(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "hint"),
-    [("utf9", "did you mean 'utf"), ("rot13", ""), ("zlib", ""), ("", ""), ("no such thing", "choose one")],
+    [
+        ("utf9", "did you mean 'utf"),
+        ("rot13", ""),
+        ("zlib", ""),
+        ("idna", ""),
+        ("", ""),
+        ("no such thing", "choose one"),
+    ],
 )
 def test_an_unknown_encoding(name: str, hint: str) -> None:
     with pytest.raises(InputError, match=f"unknown encoding {name!r}: .*{hint}"):

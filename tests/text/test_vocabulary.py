@@ -34,7 +34,7 @@ def test_counts_are_those_of_a_counter_however_the_text_is_cut(text: str, cut: i
     assert vocabulary.characters == tuple(kept)
     assert vocabulary.counts == tuple(oracle[character] for character in kept)
     assert vocabulary.merged == len(oracle) - len(kept)
-    assert vocabulary.merged_share == pytest.approx(1 - sum(vocabulary.counts) / len(text))
+    assert vocabulary.merged_count == len(text) - sum(vocabulary.counts)
     assert Vocabulary.of(text, min_count) == vocabulary
 
 
@@ -99,14 +99,17 @@ def test_rare_characters_of_a_chinese_novel() -> None:
     assert int((vocabulary.encode(text, "replace") == UNKNOWN).sum()) == sum(rare)
 
 
-@given(TEXTS, TEXTS)
-def test_an_extended_vocabulary_keeps_its_ids(text: str, more: str) -> None:
-    vocabulary = Vocabulary.of(text)
-    extended = vocabulary.extended(more)
+@given(TEXTS, TEXTS, st.integers(1, 3))
+def test_an_extended_vocabulary_keeps_its_ids_and_counts_the_new_text(text: str, more: str, min_count: int) -> None:
+    vocabulary, oracle, tally = Vocabulary.of(text), Counter(more), Tally()
+    tally.add(more)
+    extended = tally.vocabulary(min_count, vocabulary.characters)
     assert extended.encode(text).tolist() == vocabulary.encode(text).tolist()
-    assert extended.decode(extended.encode(more)) == more
-    assert extended.characters[len(vocabulary) - 1 :] == vocabulary.missing(Vocabulary.of(more))
-    assert extended.extended(more) == extended
+    new = sorted(c for c, count in oracle.items() if count >= min_count and c not in vocabulary.characters)
+    assert extended.characters == (*vocabulary.characters, *new)
+    assert extended.counts == tuple(oracle[character] for character in extended.characters)
+    assert extended.merged == len(set(more) - set(extended.characters))
+    assert extended.merged_count == len(more) - sum(extended.counts)
 
 
 @given(TEXTS, st.integers(1, 2))

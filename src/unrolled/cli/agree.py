@@ -6,9 +6,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import Parameter
-
 from unrolled.cli.output import print_json
+from unrolled.cli.parameters import Flag, Words
 from unrolled.cli.showing import Unknown, check_known, model_in, print_table, text_for
 from unrolled.embedding import visible
 from unrolled.errors import InputError
@@ -17,14 +16,12 @@ if TYPE_CHECKING:
     from unrolled.look.agree import Agreement
     from unrolled.look.shifts import Reach, Shift
 
-Flag = Parameter(negative="")
-
 
 def agree(
     run: Path,
-    *lines: str,
+    *lines: Words,
     file: Path | None = None,
-    text: str | None = None,
+    text: Words | None = None,
     cue: list[str] | None = None,
     choice: str = "he|she",
     places: int = 300,

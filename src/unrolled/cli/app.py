@@ -15,7 +15,8 @@ from cyclopts import App, CycloptsError
 
 import unrolled
 from unrolled.cli.output import fail, prepare_streams
-from unrolled.errors import UnrolledError
+from unrolled.cli.parameters import MistypedOption
+from unrolled.errors import UnrolledError, unknown_name
 
 
 class Command(NamedTuple):
@@ -88,6 +89,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except CycloptsError as error:
         fail(f"{error}".strip())
         return 2
+    except MistypedOption as error:
+        fail(f"{unknown_name('option', f'{error}', _options(arguments))}")
+        return 2
     except UnrolledError as error:
         fail(f"{error}")
         return 1
@@ -106,3 +110,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         fail("stopped")
         return 130
     return result if isinstance(result, int) else 0
+
+
+def _options(arguments: Sequence[str] | None) -> list[str]:
+    """The options of the command that `arguments` name."""
+    command = app.parse_commands(arguments)[1][-1]
+    return [name for argument in command.assemble_argument_collection() for name in argument.names if name[:2] == "--"]

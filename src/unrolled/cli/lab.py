@@ -7,16 +7,13 @@ from pathlib import Path
 from statistics import median_low
 from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import Parameter
-
 from unrolled.cli.output import messages, print_json
+from unrolled.cli.parameters import Flag
 from unrolled.cli.showing import check_picture, print_table, save_picture
 from unrolled.errors import InputError
 
 if TYPE_CHECKING:
     from unrolled.look.lab import LabCurve, LabResult
-
-Flag = Parameter(negative="")
 
 
 def lab(

@@ -8,6 +8,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from unrolled.cli.output import messages, print_json, results
+from unrolled.cli.parameters import Flag, Words
 from unrolled.learn.recipe import Machine
 
 if TYPE_CHECKING:
@@ -15,16 +16,16 @@ if TYPE_CHECKING:
 
 
 def ladder(
-    *texts: str,
+    *texts: Words,
     protocol: Literal["honest", "lesson"] = "honest",
     rung: str | None = None,
     epochs: Annotated[float, Parameter(validator=Number(gt=0))] | None = None,
     hidden: Annotated[int, Parameter(validator=Number(gte=1))] | None = None,
     seed: int = 0,
     machine: Annotated[Machine, Parameter(name="*", group="Machine")] = Machine(),  # noqa: B008 - frozen
-    full: Annotated[bool, Parameter(negative="")] = False,
+    full: Annotated[bool, Flag] = False,
     encoding: str = "utf-8",
-    json: Annotated[bool, Parameter(negative="")] = False,
+    json: Annotated[bool, Flag] = False,
 ) -> None:
     """Train every rung on one text.
 

@@ -6,9 +6,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import Parameter
-
-from unrolled.cli.output import fail, messages, print_json, results
+from unrolled.cli.output import fail, messages, print_json, results, say
+from unrolled.cli.parameters import Flag, Words
 from unrolled.cli.showing import Unknown, check_known, check_picture, model_in, print_table, save_picture, text_for
 from unrolled.embedding import visible
 from unrolled.errors import InputError
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from unrolled.look.units import Finding, Scan, Silencing
     from unrolled.model.char_model import CharModel
 
-Flag = Parameter(negative="")
 PAINTED = 1500
 """Characters of a painted text that the terminal shows."""
 WORST = 8
@@ -28,7 +26,7 @@ SMALLEST = 1e-5
 
 
 def memory(
-    *runs_and_text: str,
+    *runs_and_text: Words,
     distance: int = 256,
     places: int = 1000,
     characters: int = 50_000,
@@ -92,7 +90,7 @@ def memory(
 
 def units(
     run: Path,
-    text: str,
+    text: Words,
     *,
     unit: int | None = None,
     layer: int | None = None,
@@ -158,7 +156,7 @@ def units(
 
 def state(
     run: Path,
-    text: str,
+    text: Words,
     *,
     layer: int | None = None,
     out: Path | None = None,
@@ -272,7 +270,7 @@ def _write_painted(model: CharModel, text: str, off: Silencing, scan: Scan, out:
     named = ", ".join(f.question for f in scan.convincing if f.unit == off.unit) or "nothing by the rule of the scan"
     note = f"Convincing for: {named}. Switched off, the text costs {off.nats:+.4f} nats a character."
     write_file(out, page(text, watch(model, text).of(off.unit), f"{off.unit}".capitalize(), note).encode())
-    messages().print(f"written: {out}")
+    say(f"written: {out}")
 
 
 def _block() -> str:

@@ -47,3 +47,9 @@ def messages() -> Console:
     from rich.console import Console
 
     return Console(stderr=True, highlight=False)
+
+
+def say(message: str) -> None:
+    """Print a remark on stderr as it is: brackets are no markup, and paths are not broken into lines."""
+    with contextlib.suppress(OSError):  # the terminal may have closed
+        messages().print(message, markup=False, soft_wrap=True)

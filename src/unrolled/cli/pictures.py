@@ -6,9 +6,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from cyclopts import Parameter
-
-from unrolled.cli.output import fail, messages, print_json
+from unrolled.cli.output import fail, print_json, say
+from unrolled.cli.parameters import Flag, Words
 from unrolled.cli.showing import check_known
 from unrolled.errors import FolderError, InputError, unknown_name
 
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from unrolled.model.char_model import CharModel
     from unrolled.model.folder import ModelConfig
 
-Flag = Parameter(negative="")
 View = Literal["whole", "unrolled", "rolled", "cell"]
 TEXT = "the man "
 LISTED = 5
@@ -83,7 +81,7 @@ def diagram(
     source: str,
     *,
     out: Path | None = None,
-    text: str | None = None,
+    text: Words | None = None,
     view: View = "whole",
     vocabulary: int = 85,
     embedding: int = 42,
@@ -128,7 +126,7 @@ def diagram(
     expected = _expected(model, text) if model else None
     if out:
         _drawn(view, config, text, expected).save(out)
-        messages().print(f"written: {out}", markup=False)
+        say(f"written: {out}")
     if json:
         _print_diagram(config, text, expected)
     elif not out:
@@ -176,7 +174,7 @@ def _report(table: EmbeddingTable, out: Path, json: bool) -> None:
         explained = table.pca(min(3, *table.vectors.shape)).explained.tolist()
         print_json({"out": str(out), "names": len(table), "dimension": table.vectors.shape[1], "explained": explained})
     else:
-        messages().print(f"written: {out}", markup=False)
+        say(f"written: {out}")
 
 
 def _model(source: str) -> CharModel | None:

@@ -5,13 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import Parameter
-
 from unrolled.cli.output import fail, print_json
+from unrolled.cli.parameters import Flag
 from unrolled.errors import import_extra
 from unrolled.model.char_model import CharModel
-
-Flag = Parameter(negative="")
 
 
 def serve(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from unrolled.cli.output import fail, messages
+from unrolled.cli.output import fail, say
 from unrolled.embedding import visible
 from unrolled.errors import InputError
 
@@ -35,7 +35,7 @@ def save_picture(picture: Figure, out: Path) -> None:
     from unrolled.look.style import save
 
     save(picture, out)
-    messages().print(f"written: {out}")
+    say(f"written: {out}")
 
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -66,7 +66,7 @@ def text_for(model: CharModel, source: str, characters: int, encoding: str, unkn
     seen = set(model.vocabulary.characters)
     known = "".join(character for character in text if character in seen)
     if len(known) < len(text):
-        messages().print(f"left out {len(text) - len(known):,} characters of the text that the network never saw")
+        say(f"left out {len(text) - len(known):,} characters of the text that the network never saw")
     return known
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import math
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from unrolled.cli.output import messages, print_json, results
+from unrolled.cli.parameters import Flag, Words
 from unrolled.learn.recipe import Machine, Recipe
 
 if TYPE_CHECKING:
@@ -19,21 +22,22 @@ if TYPE_CHECKING:
     from unrolled.learn.session import Session, Summary
     from unrolled.model.char_model import CharModel
 
-NATS_PER_BIT = 0.6931471805599453
+NATS_PER_BIT = math.log(2)
+DEMO_PROMPT, DEMO_START = "The value of the ", "The "
 Settings = Annotated[Recipe, Parameter(name="*", group="Recipe")]
 Where = Annotated[Machine, Parameter(name="*", group="Machine")]
 
 
 def train(
-    *texts: str,
+    *texts: Words,
     out: Path,
     recipe: Settings = Recipe(),  # noqa: B008 - frozen
     machine: Where = Machine(),  # noqa: B008 - frozen
-    resume: Annotated[bool, Parameter(negative="")] = False,
+    resume: Annotated[bool, Flag] = False,
     start_from: Annotated[Path | None, Parameter(name="--from")] = None,
     encoding: str | None = None,
     save_seconds: float = 300.0,
-    json: Annotated[bool, Parameter(negative="")] = False,
+    json: Annotated[bool, Flag] = False,
 ) -> int:
     """Train a network on texts.
 
@@ -79,7 +83,7 @@ def train(
     return 0
 
 
-def demo(*, out: Path | None = None, minutes: float = 1.0, seed: int = 0) -> int:
+def demo(*, out: Path | None = None, minutes: float = 1.0, seed: int = 0, json: Annotated[bool, Flag] = False) -> int:
     """Train the default network on Python's own reference manual for about a minute, then let it show what it learned.
 
     Parameters
@@ -90,9 +94,10 @@ def demo(*, out: Path | None = None, minutes: float = 1.0, seed: int = 0) -> int
         Time to train.
     seed
         Decides the first weights and what is written.
+    json
+        Print one JSON object at the end.
     """
     from unrolled.learn.training import prepare
-    from unrolled.look.plots import plot_embedding
     from unrolled.model.char_model import CharModel
 
     console = messages()
@@ -105,16 +110,46 @@ def demo(*, out: Path | None = None, minutes: float = 1.0, seed: int = 0) -> int
         _say(console, f"stopped; go on with: {_command(('python-docs',), out)}")
         return code
     summary, parts = session.finish()
-    model = CharModel(parts)
-    _print_summary(summary)
-    _show_next(model, "The value of the ")
-    results().print(f"\n[bold]400 characters[/] after 'The ', temperature 0.7, seed {seed}:\n")
-    results().print("The " + model.generate("The ", 400, temperature=0.7, seed=seed), markup=False)
-    _compare_with_compressors(model, session, summary)
-    picture = out / "embedding.png"
-    plot_embedding(model.embedding, picture)
-    results().print(f"\nIts characters as vectors: {picture}\nUse it: unrolled next {out} 'for i in '")
+    found = _shown(session, summary, CharModel(parts), out / "embedding.png", seed)
+    print_json(found) if json else _print_demo(summary, found)
     return 0
+
+
+def _shown(session: Session, summary: Summary, model: CharModel, picture: Path, seed: int) -> dict[str, Any]:
+    """What the demo shows of a trained network, as its JSON object; draws the picture."""
+    from unrolled.look.plots import plot_embedding
+    from unrolled.text.compression import gzip_bits, xz_bits
+
+    plot_embedding(model.embedding, picture)
+    text = session.text.vocabulary.decode(session.task.split.validation)
+    return summary.to_json() | {
+        "prompt": DEMO_PROMPT,
+        "next": [{"character": character, "probability": p} for character, p in model.next(DEMO_PROMPT)],
+        "text": DEMO_START + model.generate(DEMO_START, 400, temperature=0.7, seed=seed),
+        "seed": seed,
+        "gzip_bits": gzip_bits(text),
+        "xz_bits": xz_bits(text),
+        "picture": f"{picture}",
+    }
+
+
+def _print_demo(summary: Summary, found: dict[str, Any]) -> None:
+    from unrolled.embedding import visible
+
+    console = results()
+    _print_summary(summary)
+    console.print(f"\n[bold]The next character[/] after {found['prompt']!r}:")
+    for row in found["next"][:8]:
+        bar = "█" * round(40 * row["probability"])
+        console.print(f"  {visible(row['character']):<3}{row['probability']:7.1%}  {bar}", markup=False)
+    console.print(f"\n[bold]400 characters[/] after {DEMO_START!r}, temperature 0.7, seed {found['seed']}:\n")
+    console.print(found["text"], markup=False)
+    console.print(
+        f"\n[bold]Bits per character[/] on the same validation text: this network {summary.validation['bits']:.3f}, "
+        f"gzip {found['gzip_bits']:.3f}, xz {found['xz_bits']:.3f}"
+    )
+    console.print(f"\nIts characters as vectors: {found['picture']}", markup=False)
+    console.print(f"Use it: unrolled next {shlex.quote(found['run'])} 'for i in '", markup=False)
 
 
 def _watch(session: Session, console: Console | None) -> int:
@@ -179,7 +214,8 @@ class _Progress:
         remark = "" if record.is_best else " (not the best)"
         self.console.print(
             f"epoch {epoch:5.2f} {record.seconds:6.0f} s   train {train:.3f}   "
-            f"validation {validation:.3f} bits per character{remark}"
+            f"validation {validation:.3f} bits per character{remark}",
+            soft_wrap=True,
         )
         self.console.print(f"      {visible(self.session.sample(60))}", markup=False)
 
@@ -207,8 +243,6 @@ def _describe(console: Console | None) -> Any:
 
 
 def _command(texts: tuple[str, ...], out: Path) -> str:
-    import shlex
-
     return shlex.join(["unrolled", "train", *texts, "--out", str(out), "--resume"])
 
 
@@ -226,25 +260,6 @@ def _print_summary(summary: Summary) -> None:
     for name in ("train", "validation", "test"):
         if loss := getattr(summary, name):
             table.add_row(name, f"{loss['bits']:.3f} bits per character ({loss['nats']:.4f} nats)")
-    if summary.run is not None:
-        table.add_row("model", f"{summary.run}")
     results().print(table)
-
-
-def _show_next(model: CharModel, prompt: str) -> None:
-    from unrolled.embedding import visible
-
-    results().print(f"\n[bold]The next character[/] after {prompt!r}:")
-    for character, probability in model.next(prompt)[:8]:
-        bar = "█" * round(40 * probability)
-        results().print(f"  {visible(character):<3}{probability:7.1%}  {bar}", markup=False)
-
-
-def _compare_with_compressors(model: CharModel, session: Session, summary: Summary) -> None:
-    from unrolled.text.compression import gzip_bits, xz_bits
-
-    text = session.text.vocabulary.decode(session.task.split.validation)
-    results().print(
-        f"\n[bold]Bits per character[/] on the same validation text: this network {summary.validation['bits']:.3f}, "
-        f"gzip {gzip_bits(text):.3f}, xz {xz_bits(text):.3f}"
-    )
+    if summary.run is not None:
+        results().print(f"{'model':<12}{summary.run}", markup=False)

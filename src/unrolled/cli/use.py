@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import Parameter
-
 from unrolled.cli.output import fail, messages, print_json, results
+from unrolled.cli.parameters import Flag, Words
 from unrolled.embedding import visible
 from unrolled.errors import InputError
 from unrolled.model.char_model import CharModel
@@ -21,14 +21,13 @@ if TYPE_CHECKING:
     from unrolled.model.score import Score
     from unrolled.text.encoded import EncodedText
 
-Flag = Parameter(negative="")  # no --no-json, no --empty-stop
 SURPRISE = ((1.0, ""), (3.0, "black on #fff3bf"), (6.0, "black on #ffc078"), (float("inf"), "white on #c92a2a"))
 """Bits below which a character is painted so."""
 
 
 def next_character(
     run: Path,
-    prompt: str,
+    prompt: Words,
     *,
     top: int = 10,
     unknown: OnUnknown = "error",
@@ -65,14 +64,14 @@ def next_character(
 def generate(
     run: Path,
     *,
-    prompt: str = "",
+    prompt: Words = "",
     length: int = 400,
     temperature: float = 1.0,
     top_k: int | None = None,
     top_p: float | None = None,
     min_p: float | None = None,
     repetition: float | None = None,
-    stop: Annotated[tuple[str, ...], Flag] = (),
+    stop: Annotated[tuple[Words, ...], Flag] = (),
     seed: int = 0,
     unknown: OnUnknown = "error",
     json: Annotated[bool, Flag] = False,
@@ -127,7 +126,7 @@ def generate(
 
 def score(
     run: Path,
-    *texts: str,
+    *texts: Words,
     color: Annotated[bool, Flag] = False,
     exact: Annotated[bool, Flag] = False,
     encoding: str = "utf-8",
@@ -210,7 +209,7 @@ def _painted(model: CharModel, encoded: EncodedText, measured: Score) -> Text:
         raise InputError(f"--color paints texts of up to a million characters, not of {len(encoded):,}")
     painted = Text()
     bounds = [bound for bound, _ in SURPRISE]
-    levels = [next(i for i, bound in enumerate(bounds) if bits < bound) for bits in measured.each / 0.6931471805599453]
+    levels = [next(i for i, bound in enumerate(bounds) if bits < bound) for bits in measured.each / math.log(2)]
     for character, level in zip(model.vocabulary.decode(encoded.ids), levels, strict=True):
         painted.append(character, SURPRISE[level][1])
     painted.append("\n\n")

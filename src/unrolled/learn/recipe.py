@@ -7,7 +7,7 @@ defaults were chosen by the experiments in docs/experiments.md.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, ClassVar, Self
 
 from unrolled.errors import FolderError, InputError, unknown_name
 
@@ -65,6 +65,16 @@ class Recipe:
     """Read the text in lower case."""
     seed: int = 0
     """Decides the first weights and the dropout masks."""
+
+    given: ClassVar[frozenset[str]] = frozenset()
+    """Of one recipe, the settings that were named when it was made: also one named at its default was asked for."""
+
+    def __new__(cls, *values: Any, **settings: Any) -> Self:
+        """Notes what was named, which the values alone do not tell."""
+        self = super().__new__(cls)
+        names = [field.name for field in fields(cls)]
+        object.__setattr__(self, "given", frozenset([*names[: len(values)], *settings]))
+        return self
 
     def __post_init__(self) -> None:
         _check_name("optimizer", self.optimizer, OPTIMIZERS)

@@ -7,7 +7,7 @@ putting the state back (learn.session).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from unrolled.embedding import visible
@@ -55,12 +55,12 @@ def _check_format(state: Mapping[str, Any]) -> None:
 def resumed_recipe(given: Recipe, stored: Mapping[str, Any]) -> Recipe:
     """The stored recipe; a setting that was given and differs is refused, because the run would not be the same one."""
     used, asked = Recipe.from_json(stored["recipe"]), Recipe.from_json(stored["asked"])
-    for field in fields(Recipe):
-        wanted = getattr(given, field.name)
-        had = [getattr(recipe, field.name) for recipe in (used, asked)]
-        if wanted != field.default and wanted not in had:
+    for name in sorted(given.given):
+        wanted = getattr(given, name)
+        had = [getattr(recipe, name) for recipe in (used, asked)]
+        if wanted not in had:
             raise InputError(
-                f"this run was started with {field.name} {had[0]}, not {wanted}: leave the setting out to resume, "
+                f"this run was started with {name} {had[0]}, not {wanted}: leave the setting out to resume, "
                 "or start a new run in another folder"
             )
     return used
@@ -87,14 +87,14 @@ def start_vocabulary(start: ModelParts | None, stored: Mapping[str, Any] | None)
 def with_sizes_of(recipe: Recipe, start: ModelParts) -> Recipe:
     """`recipe` with the rung and sizes of a trained model. Raises InputError where another size was asked for."""
     names = ("rung", "embedding", "hidden", "layers", "nonlinearity")
-    for field in fields(Recipe):
-        wanted = getattr(recipe, field.name)
-        if field.name in names and wanted not in (field.default, getattr(start.config, field.name)):
+    sizes = {name: getattr(start.config, name) for name in names}
+    for name in sorted(recipe.given & set(names)):
+        if getattr(recipe, name) != sizes[name]:
             raise InputError(
-                f"{field.name} {wanted} was asked for, but the model to start from has "
-                f"{getattr(start.config, field.name)}: leave the setting out"
+                f"{name} {getattr(recipe, name)} was asked for, but the model to start from has {sizes[name]}: "
+                "leave the setting out"
             )
-    return replace(recipe, **{name: getattr(start.config, name) for name in names})
+    return replace(recipe, **sizes)
 
 
 def check_same_text(stored: Mapping[str, Any], text: EncodedText) -> None:

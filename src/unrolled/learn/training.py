@@ -229,9 +229,7 @@ def _read(
     corpus = open_corpus(sources, encoding=encoding, lower=recipe.lower)
     if not processes.is_main:
         processes.barrier()  # the main process encodes first; the others find its work in the cache
-    text = encode_corpus(corpus, min_count=recipe.min_count)
-    if known is not None:
-        text = encode_corpus(corpus, known.extended(known.missing(text.vocabulary)))
+    text = encode_corpus(corpus, known, extend=True, min_count=recipe.min_count)
     if processes.is_main:
         processes.barrier()
     if processes.any(processes.from_main(text.sha256.encode()) != text.sha256.encode()):

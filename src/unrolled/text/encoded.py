@@ -6,10 +6,11 @@ than memory is no special case. The file is named by what is in it. Left out: wh
 
 from __future__ import annotations
 
+import collections
 import hashlib
 import mmap
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -73,6 +74,7 @@ def encode_corpus(
     vocabulary: Vocabulary | None = None,
     *,
     min_count: int = 1,
+    extend: bool = False,
     unknown: OnUnknown = "error",
     cache: Path | None = None,
     progress: Progress | None = None,
@@ -80,17 +82,24 @@ def encode_corpus(
 ) -> EncodedText:
     """Encode `corpus` with `vocabulary`, or with its own, in which characters under `min_count` times are unknown.
 
-    `unknown` says what a given vocabulary does with a character it lacks, as in `Vocabulary.encode`; rare characters
-    of the text's own vocabulary become the unknown id always. Ids of more than `in_memory_bytes` are mapped from a file
-    in `cache` (the usual cache folder if None), which is used again for the same text and vocabulary; where a killed
-    process left a part of it, that part is kept. Raises InputError for a text that is empty, consists of one character
-    over and over, or changes while it is read, and FolderError when the cache cannot be written.
+    With `extend`, the given vocabulary keeps its ids, is counted anew, and gets the characters of the text that it
+    lacks, those under `min_count` times excepted. Otherwise `unknown` says what a given vocabulary does with a
+    character it lacks, as in `Vocabulary.encode`; rare characters of the text's own vocabulary become the unknown id
+    always.
+
+    Ids of more than `in_memory_bytes` are mapped from a file in `cache` (the usual cache folder if None), which is used
+    again for the same text and vocabulary; where a killed process left a part of it, that part is kept. Raises
+    InputError for a text that is empty, consists of one character over and over, or changes while it is read, and
+    FolderError when the cache cannot be written.
     """
     stamp = corpus.stamp()
     count = _count(corpus, progress)
-    if vocabulary is None:
-        vocabulary, unknown = _own_vocabulary(count, corpus.name, min_count), "replace"
+    if vocabulary is None or extend:
+        known = () if vocabulary is None else vocabulary.characters
+        vocabulary, unknown = _own_vocabulary(count, corpus.name, min_count, known), "replace"
     parts = _parts(corpus, vocabulary, unknown, _reporter("encoding", corpus, progress))
+    if unknown == "error" and vocabulary.missing(count.tally.vocabulary()):
+        collections.deque(parts, maxlen=0)  # raises at the first; ids of the same text in the cache would not
     if count.characters * vocabulary.dtype.itemsize <= in_memory_bytes:
         encoded = EncodedText(_gathered(parts, count.characters, vocabulary), vocabulary, count.sha256)
     else:
@@ -113,11 +122,12 @@ def _count(corpus: Corpus, progress: Progress | None) -> _Count:
     return _Count(characters, digest.hexdigest(), tally)
 
 
-def _own_vocabulary(count: _Count, name: str, min_count: int) -> Vocabulary:
-    vocabulary = count.tally.vocabulary(min_count)
-    if len(vocabulary.characters) == 1 and not vocabulary.merged:
+def _own_vocabulary(count: _Count, name: str, min_count: int, known: Sequence[str]) -> Vocabulary:
+    vocabulary = count.tally.vocabulary(min_count, known)
+    present = [c for c, times in zip(vocabulary.characters, vocabulary.counts, strict=True) if times]
+    if len(present) == 1 and not vocabulary.merged:
         raise InputError(
-            f"{name} is {vocabulary.characters[0]!r} {count.characters:,} times over: with one single character there "
+            f"{name} is {present[0]!r} {count.characters:,} times over: with one single character there "
             "is nothing to predict, so give a text with more"
         )
     return vocabulary

@@ -63,13 +63,18 @@ def known_encoding(name: str) -> str:
         info = codecs.lookup(name)
     except (LookupError, ValueError):
         info = None
-    if info is None or not info._is_text_encoding:  # zlib, rot13 and the like are codecs too
+    if info is None or not _is_of_texts(info):
         near = difflib.get_close_matches(name.lower().replace("-", "_"), sorted(encodings.aliases.aliases), n=1)
         hint = (
             f"did you mean {near[0]!r}?" if near else "choose one that Python knows, such as utf-8, cp1252 or gb18030"
         )
         raise InputError(f"unknown encoding {name!r}: {hint}")
     return info.name
+
+
+def _is_of_texts(info: codecs.CodecInfo) -> bool:
+    """Not zlib, rot13 and the like, which are codecs too, nor those of host names."""
+    return info._is_text_encoding and info.name not in ("idna", "punycode", "undefined")
 
 
 def decode(blocks: Iterable[bytes], encoding: str, name: str, again: Callable[[], Iterable[bytes]]) -> Iterator[str]:
@@ -85,8 +90,10 @@ def decode(blocks: Iterable[bytes], encoding: str, name: str, again: Callable[[]
         pending = len(decoder.getstate()[0])
         try:
             text = newlines.decode(block or b"", final=block is None)
-        except UnicodeDecodeError as error:
-            bad = offset - pending + error.start
+        except UnicodeError as error:
+            bad = offset - pending + getattr(error, "start", 0)
+            if not isinstance(error, UnicodeDecodeError) or (bad == 0 and encoding in _BOMS.values()):
+                raise _no_mark(encoding, name) from None
             raise _not_decodable(error, bad, _line(again(), encoding, bad), name) from None
         offset += len(block or b"")
         if start and text:
@@ -102,7 +109,10 @@ def looks_binary(head: bytes, encoding: str) -> bool:
     """
     if head.startswith(tuple(_BOMS)):
         return False
-    text = codecs.getincrementaldecoder(encoding)("replace").decode(head[:SAMPLE_BYTES])
+    try:
+        text = codecs.getincrementaldecoder(encoding)("replace").decode(head[:SAMPLE_BYTES])
+    except UnicodeError:  # a byte order mark is missing, which `decode` will say
+        return False
     return "\0" in text or len(_CONTROL.findall(text)) > MAX_CONTROL_SHARE * len(text)
 
 
@@ -141,6 +151,13 @@ def _not_decodable(error: UnicodeDecodeError, offset: int, line: int, name: str)
     where = f"byte 0x{error.object[error.start]:02x} at offset {offset:,}, on line {line:,}"
     encoding = codecs.lookup(error.encoding).name.upper()
     return InputError(f"{name} is not {encoding}: {where}, is none of its characters. {_advice(error)}")
+
+
+def _no_mark(encoding: str, name: str) -> InputError:
+    return InputError(
+        f"{name} has no byte order mark, by which {encoding.upper()} is read: read it with --encoding {encoding}-le "
+        f"or {encoding}-be"
+    )
 
 
 def _advice(error: UnicodeDecodeError) -> str:

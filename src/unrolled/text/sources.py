@@ -6,6 +6,7 @@ a text can be read twice. Left out: what the bytes mean (`encoding`).
 
 from __future__ import annotations
 
+import functools
 import gzip
 import io
 import os
@@ -64,7 +65,7 @@ class TextSource:
     @property
     def size(self) -> int:
         """Bytes of the text in UTF-8."""
-        return len(self.text.encode("utf-8"))
+        return len(self.text.encode("utf-8", "surrogatepass"))  # half of a pair is refused when it is read
 
     def stamp(self) -> tuple[int, ...]:
         """It never changes."""
@@ -152,10 +153,16 @@ def find_sources(path: Path, encoding: str) -> list[FileSource]:
 
 
 def standard_input() -> FileSource:
-    """Everything on standard input. Raises InputError where a person would have to type it."""
+    """Everything on standard input, again and again. Raises InputError where a person would have to type it."""
     if sys.stdin is None or sys.stdin.isatty():
         raise InputError("'-' reads a text from standard input, but nothing was piped into it: cat book.txt | unrolled")
-    return spooled(sys.stdin.buffer, "standard input")
+    return _kept(sys.stdin.buffer)
+
+
+@functools.lru_cache(maxsize=1)
+def _kept(stream: BinaryIO) -> FileSource:
+    """Where several networks are trained or asked on one text, each of them opens it."""
+    return spooled(stream, "standard input")
 
 
 def spooled(stream: BinaryIO, label: str) -> FileSource:

@@ -7,7 +7,7 @@ memory (`encoded`).
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -56,12 +56,17 @@ class Tally:
             self._counts.resize(max(len(self._counts), len(counts)), refcheck=False)
             self._counts[: len(counts)] += counts
 
-    def vocabulary(self, min_count: int = 1) -> Vocabulary:
-        """The vocabulary of what was counted, without characters seen fewer than `min_count` times."""
+    def vocabulary(self, min_count: int = 1, known: Sequence[str] = ()) -> Vocabulary:
+        """The vocabulary of what was counted, without characters seen fewer than `min_count` times.
+
+        Those `known` from another text come first, in their order, and stay however rare they are here.
+        """
         if min_count < 1:
             raise InputError(f"min_count is {min_count}, but a character has to be seen at least 1 time")
-        every = self._totals()
-        seen, kept = np.flatnonzero(every), np.flatnonzero(every >= min_count)
+        first = np.array([ord(character) for character in known], np.int64)
+        every = self._totals(1 + int(first.max(initial=0)))
+        seen = np.flatnonzero(every)
+        kept = np.concatenate([first, np.setdiff1d(np.flatnonzero(every >= min_count), first)])
         if not len(kept):
             raise InputError(
                 f"every character stands fewer than {min_count} times in the text: lower min_count"
@@ -72,12 +77,14 @@ class Tally:
         return Vocabulary(
             tuple(map(chr, kept.tolist())),
             tuple(counts.tolist()),
-            merged=len(seen) - len(kept),
+            merged=len(np.setdiff1d(seen, kept)),
             merged_count=int(every.sum() - counts.sum()),
         )
 
-    def _totals(self) -> NDArray[np.int64]:
-        totals, pairs = self._counts.copy(), self._pairs.reshape(256, 256)
+    def _totals(self, length: int) -> NDArray[np.int64]:
+        """By code point, at least `length` of them."""
+        totals, pairs = np.zeros(max(length, len(self._counts)), np.int64), self._pairs.reshape(256, 256)
+        totals[: len(self._counts)] = self._counts
         totals[:256] += pairs.sum(0) + pairs.sum(1)
         return totals
 
@@ -123,11 +130,6 @@ class Vocabulary:
         smallest: np.dtype[np.unsignedinteger[Any]] = np.min_scalar_type(len(self) - 1)
         return smallest
 
-    @property
-    def merged_share(self) -> float:
-        """Share of the training text that became the unknown character, between 0 and 1."""
-        return self.merged_count / max(sum(self.counts) + self.merged_count, 1)
-
     def encode(self, text: str, unknown: OnUnknown = "error") -> Ids:
         """The ids of `text`, (character,), in `self.dtype`.
 
@@ -151,11 +153,6 @@ class Vocabulary:
             raise InputError(f"ids from {array.min()} to {array.max()} were given, but a vocabulary of {len(self)} "
                              f"has ids from 0 to {len(self) - 1}")  # fmt: skip
         return self._code_points[array].tobytes().decode("utf-32-le")
-
-    def extended(self, characters: Iterable[str]) -> Vocabulary:
-        """This vocabulary with the characters it lacks after its own, whose ids stay as they are. Their count is 0."""
-        new = sorted(set(characters) - set(self.characters))
-        return Vocabulary(self.characters + tuple(new), self.counts + (0,) * len(new), self.merged, self.merged_count)
 
     def missing(self, other: Vocabulary) -> tuple[str, ...]:
         """The characters of `other` that are not in this vocabulary."""
@@ -183,7 +180,7 @@ class Vocabulary:
         ):
             raise FolderError("the vocabulary should hold lists of characters and counts, and merged, merged_count")
         try:
-            return cls(tuple(characters), tuple(counts), merged or 0, merged_count or 0)
+            return cls(tuple(characters), tuple(counts), value["merged"], value["merged_count"])
         except InputError as error:
             raise FolderError(f"the vocabulary is damaged: {error}") from None
 
