@@ -125,14 +125,15 @@ class EmbeddingTable:
         Distances between the vectors stay what they are. Raises InputError where the dimensions differ or no name is
         shared.
         """
-        shared = [name for name in self.names if name in set(other.names)]
+        own, others = ({name: row for row, name in enumerate(table.names)} for table in (self, other))
+        shared = [name for name in self.names if name in others]
         if self.vectors.shape[1] != other.vectors.shape[1] or not shared:
             raise InputError(
                 f"{len(self)} vectors of {self.vectors.shape[1]} cannot be aligned to {len(other)} of "
                 f"{other.vectors.shape[1]}: the same dimension and at least one shared name are needed"
             )
-        here = self.vectors[[self._row(name) for name in shared]].astype(np.float64)
-        there = other.vectors[[other._row(name) for name in shared]].astype(np.float64)
+        here = self.vectors[[own[name] for name in shared]].astype(np.float64)
+        there = other.vectors[[others[name] for name in shared]].astype(np.float64)
         rotation = rotation_onto(here - here.mean(0), there - there.mean(0))
         turned = (self.vectors - here.mean(0)) @ rotation + there.mean(0)
         return EmbeddingTable(self.names, turned.astype(np.float32), self.facts)
@@ -165,7 +166,11 @@ class EmbeddingTable:
             if len(row) != len(head):
                 raise FolderError(f"{path}, row {line}: {len(row)} fields where the first row has {len(head)}")
         facts = {name: _typed([row[i] for row in rows[1:]]) for i, name in enumerate(head[1:first], 1)}
-        return cls(tuple(row[0] for row in rows[1:]), _vectors(path, rows[1:], first), facts)
+        vectors = _vectors(path, rows[1:], first, len(head) - first)
+        try:
+            return cls(tuple(row[0] for row in rows[1:]), vectors, facts)
+        except InputError as error:
+            raise FolderError(f"{path} is no table of vectors: {error}") from None
 
     def to_word2vec(self, path: str | Path) -> None:
         """Write the text format of word2vec, which has no blanks in names: they are written visibly (␣, ⏎)."""
@@ -221,12 +226,13 @@ def _read_rows(path: Path) -> list[list[str]]:
         raise FolderError(f"{path} is no table of vectors: {error}") from None
 
 
-def _vectors(path: Path, rows: list[list[str]], first: int) -> NDArray[np.float32]:
+def _vectors(path: Path, rows: list[list[str]], first: int, width: int) -> NDArray[np.float32]:
     try:
-        vectors = np.array([row[first:] for row in rows], np.float64).astype(np.float32)
+        with np.errstate(over="ignore"):  # infinite, which a table refuses
+            vectors = np.array([row[first:] for row in rows], np.float64).astype(np.float32)
     except ValueError as error:
         raise FolderError(f"{path} is no table of vectors: {error}") from None
-    return vectors.reshape(len(rows), -1)
+    return vectors.reshape(len(rows), width)
 
 
 def _typed(values: list[str]) -> NDArray[np.generic]:

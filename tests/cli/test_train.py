@@ -165,3 +165,22 @@ def test_the_demo_in_one_json_object(tmp_path, capsys):
     assert found["run"] == str(tmp_path / "it[1]")
     assert len(found["text"]) == len("The ") + 400
     assert found["gzip_bits"] > found["xz_bits"] > 0
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--hidden", "8"], "leave out --epochs and --hidden"),
+        (["--device", "cuda"], "runs on the processor"),
+        (["--precision", "float64"], "runs on the processor"),
+    ],
+)
+def test_the_lesson_has_settings_of_its_own(text, capsys, words, sentence):
+    assert run("ladder", text, "--protocol", "lesson", *words) == 1
+    assert sentence in capsys.readouterr().err
+
+
+def test_a_text_too_short_for_the_lesson(tmp_path, capsys):
+    (tmp_path / "short.txt").write_text("a man said he")
+    assert run("ladder", tmp_path / "short.txt", "--protocol", "lesson", "--rung", "three-char") == 1
+    assert "too few to train on" in capsys.readouterr().err

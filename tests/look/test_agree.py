@@ -171,3 +171,9 @@ def test_characters_the_model_does_not_know_are_named(untrained):
     (pair,) = read_pairs(["a [x|b]"])
     with pytest.raises(InputError, match="'x'"):
         agreement(untrained, pair)
+
+
+def test_the_end_of_a_word_at_the_edge_of_a_context_is_no_cue():
+    text = "The woman" + " x" * 98 + " he"  # what stands 200 characters before begins with "man"
+    with pytest.raises(InputError, match="no he"):
+        pairs_in(text, [("man", "boy")], ("he", "she"), 10, 0)

@@ -20,7 +20,7 @@ from matplotlib.image import imread
 from unrolled.embedding import EmbeddingTable
 from unrolled.errors import FolderError, InputError
 from unrolled.look import plots, style
-from unrolled.look.curves import Curve, curves, heatmap, losses
+from unrolled.look.curves import Curve, curves, heatmap
 from unrolled.look.labels import place_labels
 from unrolled.look.points import COLOURS, known_targets, points_of, shared_projections
 from unrolled.look.snapshots import read_snapshots
@@ -291,10 +291,6 @@ def test_curves_share_axis_colours_and_legend(tmp_path: Path) -> None:
     assert [text.get_text() for text in right.get_legend().get_texts()] == ["a", "b"]
     assert overlaps(figure) == []
     style.save(figure, tmp_path / "c.png")
-    records = [{"characters_seen": 10, "train": 2.0}, {"characters_seen": 20, "train": 1.0, "validation": 1.5}]
-    style.save(losses(records), tmp_path / "l.svg")
-    bits = losses([{"characters_seen": 10, "train": np.log(2)}]).axes[0].lines[0].get_ydata()
-    assert float(bits[0]) == pytest.approx(1.0)
 
 
 def test_heat_map_ticks_are_the_text() -> None:

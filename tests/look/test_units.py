@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from small import model_of, network_for, trained_on
+from tiny import tiny_parts
 from unrolled.errors import InputError
 from unrolled.look import paint
 from unrolled.look.predicates import bracket_depth, distance_since, predicates
@@ -202,3 +203,13 @@ def test_painted_terminal_text_is_the_text():
     painted = paint.in_terminal(text, np.array([-1, 0, 1, 0.5, 0.0]))
     assert painted.plain == text
     assert {str(span.style) for span in painted.spans} >= {"black on #5ea0d6", "black on #ffffff", "black on #f19a50"}
+
+
+@pytest.mark.parametrize("text", ['"Ja" x', "“Ja” x", "„Ja“ x", "«Ja» x", "»Ja« x"])
+def test_quotation_marks_of_several_languages(text):
+    assert predicates(text)["inside quotes"].tolist() == [True, True, True, False, False, False]
+
+
+def test_of_one_character_nothing_can_be_asked():
+    model = CharModel(tiny_parts("rnn"))
+    assert scan_units(model, model.vocabulary.characters[0] * 3000).findings == ()

@@ -139,3 +139,9 @@ def test_progress_ends_at_the_number_of_characters() -> None:
     MODEL.score(LONG, progress=told.append)
     assert told == sorted(told)
     assert told[-1] == len(LONG)
+
+
+def test_a_text_is_measured_against_the_compressors_as_it_was_scored() -> None:
+    text = "é" * 50 + TEXT
+    known = MODEL.score(text, unknown="skip")
+    assert (known.gzip_bits, known.xz_bits) == (MODEL.score(TEXT).gzip_bits, MODEL.score(TEXT).xz_bits)

@@ -46,3 +46,7 @@ def test_what_was_seen_often_is_expected():
     assert trigram_nats(train, train[:300], 3) < 0.01
     noise = np.random.default_rng(0).integers(0, 3, 30_000).astype(np.uint8)
     assert trigram_nats(noise[:20_000], noise[20_000:], 3) == pytest.approx(math.log(3), abs=0.01)
+
+
+def test_two_characters_to_learn_from():
+    assert trigram_nats(np.array([1, 2], np.uint8), np.array([1], np.uint8), 3) > 0

@@ -9,6 +9,7 @@ from cyclopts.validators import Number
 
 from unrolled.cli.output import messages, print_json, results
 from unrolled.cli.parameters import Flag, Words
+from unrolled.errors import InputError
 from unrolled.learn.recipe import Machine
 
 if TYPE_CHECKING:
@@ -56,6 +57,8 @@ def ladder(
     from unrolled.learn.ladder import HONEST
     from unrolled.learn.ladder import ladder as rows_of
 
+    if protocol == "lesson" and (epochs or hidden):
+        raise InputError("the lesson's experiments have their own sizes: leave out --epochs and --hidden")
     recipe = replace(HONEST, seed=seed, epochs=epochs or HONEST.epochs, hidden=hidden or HONEST.hidden)
     rungs = [name.strip() for name in rung.split(",")] if rung else None
     rows: list[Row] = []

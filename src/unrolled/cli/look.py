@@ -73,7 +73,8 @@ def memory(
     check_measure(measure)
     check_picture(out)
     *runs, source = runs_and_text
-    found = [_memory_of(run, source, characters, encoding, unknown, distance, places, seed) for run in runs]
+    names = _names(runs)
+    found = [_memory_of(run, names[run], source, characters, encoding, unknown, distance, places, seed) for run in runs]
     if out:
         save_picture(draw_memories(found, measure, by_place=by_place), out)
     if json:
@@ -203,8 +204,22 @@ def state(
     print_table(("after", "first", "second", "moved by"), rows)
 
 
+def _names(runs: list[str]) -> dict[str, str]:
+    """What each run is called: the name of its folder, or as it was given where two folders share a name."""
+    short = {run: Path(run).name for run in runs}
+    return {run: name if list(short.values()).count(name) == 1 else run for run, name in short.items()}
+
+
 def _memory_of(
-    run: str, source: str, characters: int, encoding: str, unknown: Unknown, distance: int, places: int, seed: int
+    run: str,
+    name: str,
+    source: str,
+    characters: int,
+    encoding: str,
+    unknown: Unknown,
+    distance: int,
+    places: int,
+    seed: int,
 ) -> Memory:
     from unrolled.look.memory import measure_memory
 
@@ -214,7 +229,7 @@ def _memory_of(
     from unrolled.learn.trained import network_of
 
     with messages().status(f"measuring {run}"):
-        network, name = network_of(model.parts), Path(run).name
+        network = network_of(model.parts)
         return measure_memory(network, ids, text, name=name, distance=distance, places=places, seed=seed)
 
 

@@ -38,7 +38,7 @@ class Row:
     rung: str
     setting: str
     validation_nats: float
-    epochs: int | None = None
+    epochs: float | None = None
     parameters: int | None = None
     seconds: float | None = None
     published_nats: float | None = None
@@ -68,7 +68,7 @@ def ladder(
     """The rows of the ladder on `texts`, each as soon as it is there.
 
     `rungs` chooses some; `full` adds the lesson's hour-long experiment. `on_record` is told every step of training.
-    Raises InputError for an unknown protocol or rung.
+    Raises InputError for an unknown protocol or rung, and for settings that the lesson fixes.
     """
     if protocol not in PROTOCOLS:
         raise unknown_name("protocol", protocol, PROTOCOLS)
@@ -77,7 +77,7 @@ def ladder(
             raise unknown_name("rung", name, RUNGS)
     chosen = rungs or list(RUNGS)
     if protocol == "lesson":
-        yield from _lesson(texts, chosen, full, machine or Machine(), encoding, on_record)
+        yield from _lesson(texts, chosen, full, recipe.seed, machine or Machine(), encoding, on_record)
     else:
         yield from _honest(texts, chosen, recipe, machine or Machine(), encoding, on_record)
 
@@ -97,9 +97,13 @@ def _honest(
         summary, _ = session.finish()
         setting = f"hidden {recipe.hidden}"
         nats, text = summary.validation["nats"], session.text
-        yield Row(rung, setting, nats, round(recipe.epochs), summary.parameters, summary.seconds)
+        yield Row(rung, setting, nats, _plain(recipe.epochs), summary.parameters, summary.seconds)
     if text is not None:
         yield from _baselines(text, recipe)
+
+
+def _plain(epochs: float) -> float:
+    return int(epochs) if epochs == int(epochs) else epochs
 
 
 def _baselines(text: EncodedText, recipe: Recipe) -> Iterator[Row]:
@@ -112,8 +116,10 @@ def _baselines(text: EncodedText, recipe: Recipe) -> Iterator[Row]:
 
 
 def _lesson(
-    texts: list[str], rungs: list[str], full: bool, machine: Machine, encoding: str, on_record: OnRecord
+    texts: list[str], rungs: list[str], full: bool, seed: int, machine: Machine, encoding: str, on_record: OnRecord
 ) -> Iterator[Row]:
+    if machine.device not in ("auto", "cpu") or machine.precision == "float64":
+        raise InputError("the lesson protocol runs on the processor, in float32 or bfloat16: leave the rest out")
     precision = "float32" if machine.precision == "auto" else machine.precision
     choice = Choice("cpu", precision, machine.threads or torch.get_num_threads())
     wanted = [e for e in EXPERIMENTS if e.rung in rungs and (full or not e.only_full)]
@@ -122,7 +128,7 @@ def _lesson(
         corpus = open_corpus(texts, encoding=encoding, lower=lower)
         corpora[lower] = encode_corpus(corpus, min_count=3 if lower else 1)
     for experiment in wanted:
-        rerun = Rerun(experiment, corpora[experiment.lower], autocast=choice.autocast)
+        rerun = Rerun(experiment, corpora[experiment.lower], seed, autocast=choice.autocast)
         with running(choice):
             for record in rerun.run():
                 on_record(f"{experiment.rung}, {experiment.setting}", record)

@@ -153,7 +153,7 @@ def fit(task: Task, optimizer: Optimizer, plan: Plan, progress: Progress) -> Ite
 def _measure(task: Task, progress: Progress) -> float:
     with torch.no_grad():
         validation = task.evaluate()
-    _check_finite(validation, progress.step, "the validation loss")
+    _check_finite(validation, progress.step - 1, "the validation loss")  # the step was counted already
     if validation < progress.best:
         progress.best, progress.best_step = validation, progress.step
     return validation

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from unrolled.errors import InputError
 from unrolled.learn.networks.network import CharNetwork
 from unrolled.learn.text_task import Autocast
 from unrolled.text.vocabulary import Ids
@@ -37,6 +38,8 @@ class WindowTask:
     autocast: Autocast = nullcontext
 
     def __post_init__(self) -> None:
+        if len(self.inputs) * self.held_out < 1:
+            raise InputError(f"{len(self.inputs):,} windows are too few to train on: give a longer text")
         order = np.random.default_rng([self.seed, 0]).permutation(len(self.inputs))
         count = int(self.held_out * len(order))
         self.validation_rows, self.train_rows = np.sort(order[:count]), np.sort(order[count:])

@@ -111,20 +111,6 @@ def heatmap(
     return picture
 
 
-def losses(records: Sequence[Mapping[str, float]], title: str | None = None) -> Figure:
-    """The losses of a run in bits per character, from its history.
-
-    Each record has `characters_seen` and the losses `train` and `validation` in nats; one that is missing is left out.
-    """
-    lines = {}
-    for name in ("train", "validation"):
-        points = [(r["characters_seen"], r[name]) for r in records if r.get(name) is not None]
-        if points:
-            x, y = zip(*points, strict=True)
-            lines[name] = Curve(x, np.asarray(y) / np.log(2))
-    return curves(lines, x_label="characters seen", y_label="bits per character", title=title)
-
-
 def _panels(series: Mapping[str, Any]) -> dict[str, Mapping[str, Curve]]:
     if any(isinstance(value, Curve) for value in series.values()):
         return {"": series}

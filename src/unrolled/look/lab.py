@@ -285,7 +285,7 @@ class LabNetwork(nn.Module):
         super().__init__()
         self.layer = RUNGS[contestant.rung](task.inputs, hidden, contestant.nonlinearity)
         self.layer.initialise(generator)
-        self.head = nn.Linear(hidden, task.outputs)
+        self.head = nn.Linear(hidden, task.outputs, device="meta").to_empty(device="cpu")  # no number drawn from afar
         for parameter in self.head.parameters():
             nn.init.uniform_(parameter, -(hidden**-0.5), hidden**-0.5, generator=generator)
 

@@ -29,20 +29,22 @@ def predicates(text: str) -> dict[str, Answer]:
     return {name: answer for family in FAMILIES for name, answer in family(text).items()}
 
 
+CLOSED_BY = {'"': '"', "“": "”", "„": "“”", "«": "»", "»": "«"}
+"""Double quotation marks that open, and those that then close."""
+
+
 def in_quotes(text: str) -> dict[str, Answer]:
-    """Between a pair of double quotation marks, straight or curly; a blank line closes all.
+    """Between a pair of double quotation marks, straight, “curly”, „German“, «French» or »turned«; a blank line closes.
 
     Apostrophes are left out: as quotation marks they cannot be told from those in "don't".
     """
-    answer, inside = np.zeros(len(text), bool), False
+    answer, closing = np.zeros(len(text), bool), ""
     for place, c in enumerate(text):
-        if c == '"':
-            inside = not inside
-        elif c in "“«„":
-            inside = True
-        elif c in "”»" or text[place - 1 : place + 1] == "\n\n":
-            inside = False
-        answer[place] = inside
+        if closing:
+            closing = "" if c in closing or text[place - 1 : place + 1] == "\n\n" else closing
+        else:
+            closing = CLOSED_BY.get(c, "")
+        answer[place] = bool(closing)
     return {"inside quotes": answer}
 
 

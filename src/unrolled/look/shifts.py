@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations, groupby, pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -84,6 +84,15 @@ def by_distance(found: Sequence[Shift], seed: int = 0) -> list[Reach]:
     return reaches
 
 
+class _Place(NamedTuple):
+    """Where a cue stands in the context of a choice."""
+
+    context: str
+    start: int
+    cue: str
+    choices: tuple[str, ...]
+
+
 def pairs_in(text: str, cues: Sequence[tuple[str, ...]], choice: tuple[str, ...], places: int, seed: int) -> list[Pair]:
     """Up to `places` lines from `text`: wherever a word of `choice` stands at most 200 characters behind a cue.
 
@@ -94,10 +103,14 @@ def pairs_in(text: str, cues: Sequence[tuple[str, ...]], choice: tuple[str, ...]
         raise InputError(f"{places} places were asked, but at least 1 must be looked at")
     forms = {form: group for group in _with_capitals(cues) for form in group}
     choices = {form: group for group in _with_capitals([choice]) for form in group}
-    cue_word, found = _any_of(forms), list[tuple[str, re.Match[str], tuple[str, ...]]]()
+    cue_word, found = _any_of(forms), list[_Place]()
     for match in _any_of(choices).finditer(text):
-        context = text[max(0, match.start() - CONTEXT) : match.start()]
-        found += [(context, cue, choices[match.group()]) for cue in list(cue_word.finditer(context))[-1:]]
+        first = max(0, match.start() - CONTEXT)
+        cues_before = list(cue_word.finditer(text, first, match.start()))  # of the text: half a word is none
+        found += [
+            _Place(text[first : match.start()], cue.start() - first, cue.group(), choices[match.group()])
+            for cue in cues_before[-1:]
+        ]
     if not found:
         near = f"within {CONTEXT} characters behind one of {', '.join(forms)}"
         raise InputError(f"no {' or '.join(choices)} of this text stands {near}")
@@ -105,12 +118,9 @@ def pairs_in(text: str, cues: Sequence[tuple[str, ...]], choice: tuple[str, ...]
     return [pair for line, i in enumerate(kept, 1) for pair in _exchanged(found[i], forms, line)]
 
 
-def _exchanged(
-    found: tuple[str, re.Match[str], tuple[str, ...]], forms: dict[str, tuple[str, ...]], line: int
-) -> list[Pair]:
-    context, cue, choices = found
-    before, between = context[: cue.start()], context[cue.end() :]
-    return [Pair(before + form + between, choices, "", form, len(between), line) for form in forms[cue.group()]]
+def _exchanged(found: _Place, forms: dict[str, tuple[str, ...]], line: int) -> list[Pair]:
+    before, between = found.context[: found.start], found.context[found.start + len(found.cue) :]
+    return [Pair(before + form + between, found.choices, "", form, len(between), line) for form in forms[found.cue]]
 
 
 def _with_capitals(groups: Iterable[tuple[str, ...]]) -> list[tuple[str, ...]]:

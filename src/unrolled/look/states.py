@@ -139,8 +139,7 @@ def draw_path(states: StatePath, title: str = "") -> Figure:
     first, second = (f"component {i + 1} ({share:.0%} of the variance)" for i, share in enumerate(states.explained))
     axis.set_xlabel("\n".join(filter(None, [first, said, note])), color=style.INK)
     axis.set_ylabel(second, color=style.INK)
-    if title:
-        picture.suptitle(title, color=style.INK, fontsize=12, x=0.01, ha="left")
+    style.entitle(picture, title)
     return picture
 
 

@@ -112,7 +112,9 @@ def scan_units(model: CharModel, text: str, *, seed: int = 0) -> Scan:
             f"the text has {len(text):,} characters, but a scan of units needs {LEAST_CHARACTERS:,}: give a longer text"
         )
     asked = {name: answer for name, answer in predicates(text).items() if _can_be_asked(answer)}
-    answers = np.array(list(asked.values())).reshape(len(asked), len(text))
+    if not asked:  # one character over and over
+        return Scan((), len(text))
+    answers = np.array(list(asked.values()))
     ids = model.vocabulary.encode(text)
     chosen = _choose(watch_network(model.network, ids), answers)
     untrained = [

@@ -91,6 +91,7 @@ def score(
     ids = _ids(model, text, unknown)
     count = _stretches(len(ids), stretches)
     total, missing, done = 0.0, 0, 0
+    release = text.release if isinstance(text, EncodedText) else lambda: None
     kept = np.empty(len(ids), np.float32) if len(ids) <= KEPT else None
     for positions, nats in _nats(model, ids, count):
         total += float(nats.sum(dtype=np.float64))
@@ -100,9 +101,8 @@ def score(
             kept[positions] = nats
         if progress is not None:
             progress(done)
-        if isinstance(text, EncodedText):
-            text.release()
-    gzip, xz = _compressed(model, text)
+        release()
+    gzip, xz = (bits(_pieces(model, ids, release)) for bits in (gzip_bits, xz_bits))
     return Score(len(ids), total / len(ids), gzip, xz, missing, count, WARM_UP if count > 1 else 0, kept)
 
 
@@ -180,14 +180,8 @@ def _log_softmax(logits: NDArray[np.floating]) -> NDArray[np.float32]:
     return result
 
 
-def _compressed(model: CharModel, text: str | EncodedText) -> tuple[float, float]:
-    """Bits per character of gzip and xz on the same text."""
-    if isinstance(text, str):
-        return gzip_bits(text), xz_bits(text)
-    return gzip_bits(_pieces(model, text)), xz_bits(_pieces(model, text))
-
-
-def _pieces(model: CharModel, text: EncodedText) -> Iterator[str]:
-    for start in range(0, len(text), PIECE):
-        yield model.vocabulary.decode(text.ids[start : start + PIECE])
-        text.release()
+def _pieces(model: CharModel, ids: Ids, release: Callable[[], None]) -> Iterator[str]:
+    """What was scored as a text again, so that the compressors are given the same."""
+    for start in range(0, len(ids), PIECE):
+        yield model.vocabulary.decode(ids[start : start + PIECE])
+        release()

@@ -52,5 +52,7 @@ def _codes(ids: NDArray[np.int64], order: int, symbols: int) -> tuple[NDArray[np
 
 def _look_up(keys: NDArray[np.int64], values: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.int64]:
     """The value of each wanted key; 0 for a key that is not there."""
+    if not len(keys):
+        return np.zeros(len(wanted), np.int64)
     place = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
     return np.where(keys[place] == wanted, values[place], 0)

@@ -1,8 +1,8 @@
 """Counting lines that stand in a text more than once, in memory that does not grow with it.
 
 Each line becomes a 64-bit hash, a sum of one mixed number for each character and its place, so that lines may cross the
-blocks in which a text comes. Beyond some million lines only those with the smallest hashes are kept, which is a fair
-sample: a line and its copies have the same hash, so they are kept or left together.
+blocks in which a text comes. What is counted are the different hashes. Beyond some million of them only the smallest
+are kept, a known share of all numbers that a hash can be and so, nearly, of all different lines.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class RepeatedLines:
         self._newline = newline
         self._random = np.random.default_rng(_SEED).integers(1 << 63, size=vocabulary, dtype=np.uint64)
         self._hash, self._length = np.zeros(1, np.uint64), 0  # of the line that is not at its end yet
-        self._kept: list[NDArray[np.uint64]] = []
-        self._kept_lines, self._max_kept, self._limit = 0, max_kept, (1 << 64) - 1
+        self._different: list[NDArray[np.uint64]] = []
+        self._waiting, self._max_kept, self._limit = 0, max_kept, (1 << 64) - 1
 
     def add(self, ids: Ids) -> None:
         """Take in the next block of the text, (character,)."""
@@ -49,11 +49,16 @@ class RepeatedLines:
             self._keep(self._hash, np.array([self._length]))
 
     def repeated(self) -> int:
-        """How many long lines are the same as an earlier one; an estimate where only a sample was kept."""
-        if not self._kept_lines:
-            return 0
-        different = len(np.unique(np.concatenate(self._kept)))
-        return round((1 - different / self._kept_lines) * self.long_lines)
+        """How many long lines are the same as an earlier one.
+
+        Where only a sample was kept it is an estimate, and 0 where that may be chance.
+        """
+        self._compact(self._max_kept)
+        kept, share = len(self._different[0]), (self._limit + 1) / (1 << 64)
+        if share == 1:
+            return self.long_lines - kept
+        repeated = self.long_lines - kept / share
+        return round(repeated) if repeated > 3 * kept**0.5 / share else 0
 
     def _mixed(self, ids: Ids, places: NDArray[np.intp], ends: NDArray[np.intp]) -> NDArray[np.uint64]:
         """A number for each character at its place, 0 for newlines, and one 0 more for an empty line at the end."""
@@ -67,10 +72,15 @@ class RepeatedLines:
         self.lines += len(hashes)
         long = lengths >= LONG_LINE
         self.long_lines += int(long.sum())
-        self._kept.append(hashes[long & (hashes <= np.uint64(self._limit))])
-        self._kept_lines += len(self._kept[-1])
-        while self._kept_lines > self._max_kept:
+        self._different.append(hashes[long & (hashes <= np.uint64(self._limit))])
+        self._waiting += len(self._different[-1])
+        if self._waiting > self._max_kept:
+            self._compact(self._max_kept // 2)
+
+    def _compact(self, most: int) -> None:
+        """Keep each hash once, and of those the smallest if they are more than `most`."""
+        every = np.unique(np.concatenate([*self._different, np.empty(0, np.uint64)]))
+        while len(every) > most:
             self._limit //= 2
-            every = np.concatenate(self._kept)
-            self._kept = [every[every <= np.uint64(self._limit)]]
-            self._kept_lines = len(self._kept[0])
+            every = every[every <= np.uint64(self._limit)]
+        self._different, self._waiting = [every], len(every)
