@@ -160,6 +160,19 @@ def test_predictions_must_be_one_for_each_character() -> None:
         diagram.unrolled(config("rnn"), "ab", [[("a", 1.0)]])
 
 
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("like", ["mingru", "lstm"])
+def test_a_new_rung_is_drawn_before_anybody_describes_it(
+    monkeypatch: pytest.MonkeyPatch, like: str, layers: int
+) -> None:
+    monkeypatch.setitem(CELLS, "mine", CELLS[like])
+    drawing = diagram.whole(config("mine", layers), "abc", expected("abc"))
+    assert overlapping(drawing) == crossed(drawing) == []
+    written = {text.text for text in drawing.texts()}
+    assert {matrix.name for matrix in anatomy(config("mine", layers)).matrices} <= written
+    assert diagram_text(config("mine", layers), "abc")
+
+
 def test_unknown_rung_suggests_the_nearest() -> None:
     with pytest.raises(InputError, match="did you mean 'lstm'"):
         anatomy(config("lsmt"))

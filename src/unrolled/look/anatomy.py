@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from unrolled.errors import unknown_name
+from unrolled.model.cells import CELLS
 from unrolled.model.folder import ModelConfig
 
 
@@ -65,9 +66,9 @@ class Anatomy:
 
 
 def anatomy(config: ModelConfig) -> Anatomy:
-    """The parts of the network that `config` describes; raises InputError for a rung that has no description here."""
-    if config.rung not in _RUNGS:
-        raise unknown_name("rung", config.rung, _RUNGS)
+    """The parts of the network that `config` describes; raises InputError for an unknown rung."""
+    if config.rung not in CELLS:
+        raise unknown_name("rung", config.rung, CELLS)
     layers = tuple(_layer(config, k) for k in range(config.layers))
     embedding = Matrix("E", "embedding.weight", config.vocabulary, config.embedding)
     head = Matrix("W_out", "head.weight", config.vocabulary, config.hidden)
@@ -83,7 +84,7 @@ def anatomy(config: ModelConfig) -> Anatomy:
 def _layer(config: ModelConfig, k: int) -> Layer:
     inputs = config.embedding if k == 0 else config.hidden
     mark = f" {k + 1}" if config.layers > 1 else ""
-    return _RUNGS[config.rung](config, inputs, mark, f"layers.{k}")
+    return _RUNGS.get(config.rung, _undescribed)(config, inputs, mark, f"layers.{k}")
 
 
 def _batch(n: int | str) -> str:
@@ -152,6 +153,18 @@ def _mingru(config: ModelConfig, inputs: int, mark: str, name: str) -> Layer:
         (Arrow(None, "× (1 − z); add z ⊙ c", _batch(n), _batch(n)),),
         (Matrix(f"W_ih{mark}", f"{name}.weight_ih", 2 * n, inputs),),
     )
+
+
+def _undescribed(config: ModelConfig, inputs: int, mark: str, name: str) -> Layer:
+    """A rung without words of its own here: its matrices in the order of its `shapes`, the input's first."""
+    cell, n = CELLS[config.rung], config.hidden
+    sizes = {key: shape for key, shape in cell.shapes(inputs, n).items() if len(shape) == 2}
+    matrices = tuple(
+        Matrix(f"{key.replace('weight', 'W')}{mark}", f"{name}.{key}", *shape) for key, shape in sizes.items()
+    )
+    products = [Arrow(m.symbol, "matrix product", _batch(m.columns), _batch(m.rows)) for m in matrices]
+    carried = [Arrow(None, f"{part}: see its file", _batch(n), _batch(n)) for part in cell.parts]
+    return Layer(products[0], (*carried[1:], *(products[1:2] or carried[:1])), matrices)
 
 
 _RUNGS: dict[str, Callable[[ModelConfig, int, str, str], Layer]] = {

@@ -56,7 +56,7 @@ class Cell:
 def cell(config: ModelConfig) -> Drawing:
     """The inside of the first layer's cell, with its equations."""
     parts = anatomy(config)
-    plan = _CELLS[config.rung]
+    plan = _CELLS.get(config.rung, _UNDESCRIBED)
     items: list[Item] = []
     for wire in plan.wires:
         items += _wire(plan, wire, _stroke(parts, wire))
@@ -75,7 +75,7 @@ def cell(config: ModelConfig) -> Drawing:
 
 def equations(config: ModelConfig) -> list[str]:
     """The equations of a cell, one a line."""
-    said = "      ".join(_CELLS[config.rung].equations).replace("ƒ", config.nonlinearity or "tanh")
+    said = "      ".join(_CELLS.get(config.rung, _UNDESCRIBED).equations).replace("ƒ", config.nonlinearity or "tanh")
     return said.split("      ")
 
 
@@ -305,6 +305,18 @@ _MINGRU = Cell(
         "g(v) = v + ½ for v ≥ 0, else σ(v)",
     ),
     "no wire from h to a gate: the gates of a whole text are known before the first step",
+)
+
+_UNDESCRIBED = Cell(
+    {
+        **_states((5.2, 0.3)),
+        "step": Node("gate", (2.6, 0.3), "step"),
+        "x": Node("input", (2.6, 2.2), "xₜ"),
+    },
+    (Wire("h0", "step"), Wire("x", "step", "input"), Wire("step", "h1")),
+    {"input": (2.8, 1.3)},
+    ("hₜ = step(xₜ, hₜ₋₁)",),
+    "this rung has no map of its cell: its equations are in its file",
 )
 
 _CELLS = {

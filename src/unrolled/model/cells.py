@@ -48,6 +48,8 @@ class Cell(ABC):
 
     parts: ClassVar[tuple[str, ...]] = ("h",)
     """The names of the arrays in the state, each (..., hidden)."""
+    nonlinearities: ClassVar[tuple[str, ...]] = ()
+    """The names to choose from, the default first; empty where the rung has only one form."""
 
     @abstractmethod
     def __init__(self, weights: Mapping[str, Array], nonlinearity: str | None = None) -> None: ...
@@ -149,7 +151,7 @@ class Concat(Cell):
 
 
 class Elman(Cell):
-    """Elman 1990: h' = f(W x + b + U h), f being tanh, or relu where the rung has it (Le, Jaitly, Hinton 2015)."""
+    """Elman 1990: h' = f(W x + b + U h), f being tanh."""
 
     def __init__(self, weights: Mapping[str, Array], nonlinearity: str | None = None) -> None:
         self.W, self.U = columns(weights["weight_ih"]), columns(weights["weight_hh"])
@@ -169,6 +171,12 @@ class Elman(Cell):
         a += p
         h = self.f(a)
         return h, (h,)
+
+
+class Irnn(Elman):
+    """Le, Jaitly, Hinton 2015: f may be relu too. The start at the identity matters to training alone."""
+
+    nonlinearities = ("tanh", "relu")
 
 
 class Gru(Cell):
@@ -262,7 +270,7 @@ CELLS: dict[str, type[Cell]] = {
     "loop": Loop,
     "concat": Concat,
     "rnn": Elman,
-    "irnn": Elman,
+    "irnn": Irnn,
     "gru": Gru,
     "lstm": Lstm,
     "mingru": MinGru,

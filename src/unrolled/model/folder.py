@@ -195,7 +195,7 @@ def _check_names(files: Mapping[str, bytes]) -> None:
 def _check_rung(config: ModelConfig) -> None:
     if not isinstance(config.rung, str) or config.rung not in CELLS:
         raise unknown_name("rung", str(config.rung), CELLS)
-    choices = (None, "tanh", "relu") if config.rung == "irnn" else (None,)
+    choices = (None, *CELLS[config.rung].nonlinearities)
     if config.nonlinearity not in choices:
         raise InputError(f"nonlinearity is {config.nonlinearity!r}, but the rung {config.rung} knows {choices}")
 

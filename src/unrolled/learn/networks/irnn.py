@@ -5,14 +5,13 @@ Le, Jaitly, Hinton, "A simple way to initialize recurrent networks of rectified 
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from unrolled.learn.networks.recurrence import Recurrence, State, weight
 from unrolled.learn.networks.rnn import elman
+from unrolled.model.cells import CELLS
 
 
 class Irnn(Recurrence):
@@ -22,7 +21,7 @@ class Irnn(Recurrence):
     paper: `weight_ih` starts as in `torch.nn.RNN`, not as small Gaussian numbers.
     """
 
-    nonlinearities: ClassVar[tuple[str, ...]] = ("tanh", "relu")
+    nonlinearities = CELLS["irnn"].nonlinearities
 
     def __init__(self, inputs: int, hidden: int, nonlinearity: str | None = None) -> None:
         super().__init__(inputs, hidden, nonlinearity)
