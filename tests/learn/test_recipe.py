@@ -25,6 +25,7 @@ def test_every_field_is_annotated_and_explained(kind):
     [
         {"hidden": 0}, {"hidden": -3}, {"layers": 0}, {"streams": 0}, {"length": 0}, {"epochs": 0.0}, {"minutes": -1.0},
         {"dropout": 1.0}, {"dropout": -0.1}, {"validation": 0.0}, {"validation": 0.6, "test": 0.4}, {"clip": 0.0},
+        {"hidden": 64.5}, {"seed": 0.5}, {"rung": "lsmt"},
         {"learning_rate": float("nan")}, {"learning_rate": float("inf")}, {"epochs": 1.0, "minutes": 1.0}, {"seed": -1},
     ],
 )  # fmt: skip

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar, Self
 
 from unrolled.errors import FolderError, InputError, unknown_name
+from unrolled.model.cells import CELLS
 
 OPTIMIZERS = ("muon", "adamw")
 PRECISIONS = ("auto", "float32", "bfloat16", "float64")
@@ -77,15 +78,16 @@ class Recipe:
         return self
 
     def __post_init__(self) -> None:
+        _check_name("rung", self.rung, tuple(CELLS))
         _check_name("optimizer", self.optimizer, OPTIMIZERS)
         for name in ("embedding", "hidden", "layers", "streams", "length", "evaluations", "min_count"):
-            _check(name, getattr(self, name), at_least=1)
+            _check_whole(name, getattr(self, name), at_least=1)
         for name in ("epochs", "minutes", "learning_rate", "muon_rate", "clip"):
             _check(name, getattr(self, name), above=0)
         for name in ("dropout", "warmup", "validation", "test"):
             _check(name, getattr(self, name), at_least=0, below=1)
         _check("weight_decay", self.weight_decay, at_least=0)
-        _check("seed", self.seed, at_least=0)
+        _check_whole("seed", self.seed, at_least=0)
         if self.epochs is not None and self.minutes is not None:
             raise InputError("both epochs and minutes were given: choose one budget")
         if self.validation == 0:
@@ -120,12 +122,19 @@ class Machine:
     def __post_init__(self) -> None:
         _check_name("device", self.device, DEVICES)
         _check_name("precision", self.precision, PRECISIONS)
-        _check("threads", self.threads, at_least=1)
+        if self.threads is not None:
+            _check_whole("threads", self.threads, at_least=1)
 
 
 def _check_name(kind: str, given: str, known: tuple[str, ...]) -> None:
     if given not in known:
         raise unknown_name(kind, given, known)
+
+
+def _check_whole(name: str, value: int, at_least: int) -> None:
+    if not isinstance(value, int):
+        raise InputError(f"{name} is {value!r}, but must be a whole number")
+    _check(name, value, at_least=at_least)
 
 
 def _check(
