@@ -79,7 +79,8 @@ def test_embed_takes_an_odd_table(tmp_path: Path, capsys: pytest.CaptureFixture[
     table["wait"] = rng.normal(size=200)
     table.to_csv(tmp_path / "odd.csv", index=False, sep=";")
     out = tmp_path / "vectors"
-    assert main(["embed", str(tmp_path / "odd.csv"), "--target", "wait", "--out", str(out), "--networks", "2"]) == 0
+    command = ["embed", str(tmp_path / "odd.csv"), "--target", "wait", "--out", str(out), "--networks", "2"]
+    assert main([*command, "--categories", "empty", " Ward / floor"]) == 0
     told = capsys.readouterr()
     assert "'empty' holds no value at all and is left out" in told.err
     assert "each in one row only" in told.err
@@ -169,6 +170,16 @@ def test_compare_demo_offline(
         (["columns", "{sales}", "--target", "Sales", "--folds", "1"], "--folds is 1"),
         (["columns", "{sales}", "--target", "Sales", "--folds", "500"], "500 folds of 400 rows"),
         (["embed", "{sales}", "--target", "Sales", "--out", "v", "--categories", "Dai"], "did you mean 'Day'"),
+        (["embed", "{sales}", "--target", "Sales", "--out", "v", "--categories", "Sales"], "'Sales' is the target"),
+        (
+            ["embed", "{sales}", "--target", "Sales", "--out", "v", "--categories", "Day", "--ignore", "Day"],
+            "'Day' is named as a category and as one to leave out",
+        ),
+        (["columns", "{sales}", "--target", "Sales", "--categories", "Sales"], "'Sales' is the target"),
+        (["compare", "{sales}", "--target", "Sales", "--ignore", "Sales"], "'Sales' is the target and cannot be left"),
+        (["columns", "{sales}", "--target", "Sales", "--seed", "-1"], "seed is -1, but must be"),
+        (["embed", "{sales}", "--target", "Sales", "--out", "v", "--seed", "-1"], "seed is -1, but must be"),
+        (["compare", "demo", "--seed", "-1"], "seed is -1, but must be"),
         (["compare", "{sales}"], "--target"),
         (["compare", "{sales}", "--target", "Sales", "--metric", "auc"], "metric 'auc'"),
     ],

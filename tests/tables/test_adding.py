@@ -38,6 +38,28 @@ def test_it_survives_the_folder(split, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("recipe", "known", "least"),
+    [("quick", ["s01"], 1), ("guo-berkhahn", ["s01"], 1), ("quick", [f"s{i:02}" for i in range(12)], 10**6)],
+)
+def test_a_new_shop_is_placed_where_one_or_none_is_known(recipe, known, least):
+    X, y = shops(600)
+    old = X.shop.isin(known).to_numpy() & (X.shop != "s05").to_numpy()
+    encoder = EntityEncoder(recipe=recipe, random_state=0, min_frequency=least).fit(X[old], y[old])
+    new = (X.shop == "s05").to_numpy()
+    before = np.abs(encoder.network_prediction(X[new]) - y[new])
+    vectors = encoder.add_category("shop", "s05", X[new], y[new]).table("shop")
+    assert np.isfinite(vectors["s05"]).all()
+    assert not np.allclose(vectors["s05"], vectors["(unknown)"], atol=1e-3)
+    assert np.abs(encoder.network_prediction(X[new]) - y[new]).mean() < before.mean()
+
+
+def test_a_target_that_the_encoder_cannot_have(split):
+    encoder, X, y, new = split
+    with pytest.raises(InputError, match="only numbers above 0"):
+        encoder.add_category("shop", "s05", X[new], -y[new])
+
+
+@pytest.mark.parametrize(
     ("column", "category", "sentence"),
     [
         ("shop", "s01", "has a vector for 's01' already"),

@@ -57,6 +57,16 @@ def test_spread_notices_noise():
     assert np.isnan(spread(calm[:1])).all()
 
 
+def test_of_many_rows_the_neighbours_of_some_are_measured_against_all():
+    tables = turned(3, 0.5)
+    aligned = align(tables, ALL).apply(tables)
+    every, some = neighbours_kept(aligned), neighbours_kept(aligned, most=10)
+    measured = ~np.isnan(some)
+    assert measured.sum() == 10
+    assert np.array_equal(some[measured], every[measured])
+    assert every.std() > 0
+
+
 def test_distance_check_is_spearman():
     means = VECTORS[:, 0]
     check = distance_check(VECTORS, means, 500)

@@ -16,10 +16,12 @@ from sklearn.model_selection import GroupKFold, TimeSeriesSplit
 
 from data import shared_data
 from unrolled.errors import InputError
-from unrolled.tables.column_features import read_columns, target_code
+from unrolled.tables.column_features import Block, read_columns, target_code
+from unrolled.tables.column_model import share_explained
 from unrolled.tables.column_page import summary
 from unrolled.tables.column_relations import REPLACED, drift, replacements, twins
 from unrolled.tables.columns import ColumnReport, examine_columns
+from unrolled.tables.table import TargetColumn
 
 QUICK = {"cv": 2, "seeds": 1, "budget": 600.0}
 Random = np.random.Generator
@@ -307,6 +309,7 @@ def test_renderings_hold_every_column_and_are_self_contained(tmp_path: Path) -> 
         (lambda t: t, {"groups": "shop"}, "unknown column 'shop'"),
         (lambda t: t, {"ignore": ("y",)}, "'y' is the target"),
         (lambda t: t, {"seeds": 0}, "must be positive"),
+        (lambda t: t, {"seed": -1}, "seed is -1, but must be a whole number from 0"),
         (
             lambda t: t.assign(y=["a"] * (len(t) - 1) + ["b"]),
             {},
@@ -386,3 +389,20 @@ def test_many_classes_bring_no_warnings_of_other_libraries() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert examined(table).target_type == "multiclass"
+
+
+def test_a_class_that_a_trial_of_some_rows_does_not_meet() -> None:
+    """How many rows the budget allows is tried out on 2,000 of them, in which a rare class may be missing."""
+    random = np.random.default_rng(1)
+    y = random.choice(["aa", "zz"], 2200).astype(object)
+    y[np.random.default_rng(0).permutation(2200)[2000:2004]] = "mm"  # not among the first 2,000 that seed 0 draws
+    report = examined(pd.DataFrame({"x": random.normal(size=2200) + (y == "zz"), "y": y}), seed=0)
+    assert np.isfinite(report.full)
+
+
+@pytest.mark.parametrize("judged", [[0, 0], [0, 1, 2]])
+def test_the_share_explained_is_finite_where_only_one_class_was_met(judged: list[int]) -> None:
+    target = TargetColumn("y", "multiclass", np.array([0] * 30 + judged), ("a", "b", "c"))
+    learned, later = np.arange(30), np.arange(30, 30 + len(judged))
+    only = Block(np.arange(30.0)[:, None], later[:, None] * 1.0, (False,))
+    assert np.isfinite(share_explained([only], target, learned, later, 0))

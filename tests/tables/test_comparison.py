@@ -1,18 +1,21 @@
 """The comparison: encodings that see training rows only, folds shared by all, metrics, words, pages, hostile input."""
 
 import json
+import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import log_loss, mean_absolute_percentage_error, roc_auc_score, root_mean_squared_error
+from sklearn.model_selection import TimeSeriesSplit
 
-from unrolled.errors import InputError
+from unrolled.errors import InputError, MissingExtraError
 from unrolled.tables.comparison import Cell, Comparison, compare_encodings
 from unrolled.tables.comparison_encodings import assign_roles, encode, native_codes
 from unrolled.tables.comparison_models import MODELS, available_models
-from unrolled.tables.comparison_page import figure
+from unrolled.tables.comparison_page import check_ending, figure
 from unrolled.tables.demo_table import demo_table
 from unrolled.tables.metrics import METRICS
 from unrolled.tables.table import as_target
@@ -99,10 +102,17 @@ def test_native_categories_merge_beyond_the_limit_and_unseen_ones_are_missing() 
     train = assign_roles(pd.DataFrame({"c": [f"v{i % 6 % (1 + i % 5)}" for i in range(300)], "n": np.arange(300) / 7}))
     test = assign_roles(pd.DataFrame({"c": ["v0", "v4", "new"] * 20, "n": np.arange(60) / 7}))
     learned, judged = native_codes(train, test, 3)
-    assert len(learned["c"].cat.categories) == 3
-    assert "(other)" in learned["c"].cat.categories
-    assert judged["c"].isna().tolist()[:3] == [False, False, True]
-    assert list(judged["c"].cat.categories) == list(learned["c"].cat.categories)
+    first, second = learned["c0"].cat.categories, judged["c0"].cat.categories
+    assert len(first) == 3
+    assert "(other)" in first
+    assert judged["c0"].isna().tolist()[:3] == [False, False, True]
+    assert list(second) == list(first)
+
+
+def test_a_category_called_other_keeps_its_name_beside_the_merged_ones() -> None:
+    roles = assign_roles(pd.DataFrame({"c": ["(other)"] * 9 + ["a"] * 8 + [*"bcd"]}))
+    learned, _ = native_codes(roles, roles, 3)
+    assert learned["c0"].value_counts().to_dict() == {"(other)": 9, "a": 8, "(other)'": 3}
 
 
 def test_roles_split_dates_and_follow_the_rule_of_the_encoder() -> None:
@@ -135,7 +145,8 @@ def test_the_boosting_libraries_that_are_here_take_native_categories() -> None:
     names = [name for name in ("LightGBM", "XGBoost", "CatBoost") if name in available_models()]
     if not names:
         pytest.skip("none of LightGBM, XGBoost and CatBoost is installed")
-    table = demo_table(0, 400, 8).frame
+    odd = {"Shop": "Shop [number]", "Month": "<month, day>", "Weekday": 'a:"b"'}
+    table = demo_table(0, 400, 8).frame.rename(columns=odd)
     result = compare_encodings(table, "Sales", models=tuple(names), cv=2, seeds=1, encodings=("target", "native"))
     assert {(c.model, c.encoding) for c in result.cells} == {(n, e) for n in names for e in ("target", "native")}
     assert all(np.isfinite(c.mean) for c in result.cells)
@@ -152,6 +163,43 @@ def test_the_words_follow_the_figures() -> None:
     even = {("linear", "codes"): [10, 11, 10, 11], ("linear", "embeddings"): [11, 10, 10.1, 11]}
     assert made(even).verdict().startswith("Embeddings made no clear difference here")
     assert made({("linear", "codes"): [1, 1, 1, 1]}).verdict().startswith("There is nothing to compare")
+
+
+def test_an_error_of_nothing_is_compared_in_words() -> None:
+    perfect = {("linear", "codes"): [0.0] * 4, ("linear", "embeddings"): [0.1, 0.11, 0.1, 0.11]}
+    comparison = made(perfect, "error")
+    assert "Embeddings did not help here" in comparison.verdict()
+    assert "some error for the best of either side" in comparison.verdict()
+    assert "harm to 1 (linear up from 0)" in comparison.verdict()
+    assert "up from 0" in {text.get_text() for text in figure(comparison).axes[0].texts}
+    assert json.loads(json.dumps(comparison.to_dict(), allow_nan=False))["effects"][0]["change"] is None
+    even = made({key: [0.0] * 4 for key in perfect}, "error")
+    assert even.verdict().startswith("Embeddings made no clear difference here")
+    assert even.effects()[0].change == 0
+
+
+def test_a_page_without_matplotlib_has_no_figure_and_a_figure_is_refused_before_the_work(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    made({("linear", "codes"): [1, 2, 1, 2], ("linear", "embeddings"): [1, 1, 1, 1]}).save(tmp_path / "c.html")
+    assert "<img" not in (tmp_path / "c.html").read_text(encoding="utf-8")
+    check_ending(tmp_path / "c.html")
+    with pytest.raises(MissingExtraError, match=r"'unrolled\[plot\]'"):
+        check_ending(tmp_path / "c.png")
+
+
+@pytest.mark.parametrize("kind", ["number", "classes"])
+def test_few_rows_in_the_order_of_time(kind: str) -> None:
+    """Nine rows to learn from, in which one column is still empty and a class is rare; without a word of warning."""
+    random = np.random.default_rng(0)
+    table = pd.DataFrame({"a": [*"xyz"] * 10, "late": [None] * 15 + [*"pq"] * 7 + ["p"], "n": random.normal(size=30)})
+    table["y"] = random.normal(size=30) if kind == "number" else [*"ababcabcd"] + [*"abcd"] * 5 + ["a"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        result = compare_encodings(table, "y", cv=[(np.arange(9), np.arange(9, 30))], seeds=1, networks=1)
+    assert all(np.isfinite(cell.by_fold).all() for cell in result.cells)
+    assert set(result.models) == set(available_models())
 
 
 def test_the_network_with_embeddings_inside_counts_as_embeddings() -> None:
@@ -199,6 +247,13 @@ def test_renderings_mark_the_best_and_are_self_contained(demo: Comparison, tmp_p
         ({"c": [np.inf, *range(39)]}, {}, "'c' holds an infinite number in row 0"),
         ({"y": ["a"] * 39 + ["b"]}, {}, "'y' is 'b' in only 1 of the 40 rows used"),
         ({}, {"seeds": 0}, "must be positive"),
+        ({}, {"seed": -1}, "seed is -1, but must be a whole number from 0"),
+        (
+            {"y": [*"ab"] * 15 + ["a"] * 10},
+            {"metric": "1-auc", "cv": TimeSeriesSplit(4)},
+            "'1-auc' needs both classes of 'y', but fold 4 keeps back rows of one only",
+        ),
+        ({}, {"cv": TimeSeriesSplit(39)}, "fold 1 of the splitter has 1 rows to learn from and 1 to judge by"),
     ],
 )
 def test_what_cannot_be_compared_is_said(columns: dict[str, object], settings: dict[str, object], message: str) -> None:

@@ -5,6 +5,7 @@ import pickle
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ from tables.shops import shops
 from unrolled.errors import InputError, MissingExtraError
 from unrolled.tables import fitting
 from unrolled.tables.encoder import EntityEncoder
-from unrolled.tables.recipe import Recipe
+from unrolled.tables.recipe import RECIPES, Recipe
 
 TINY = Recipe(networks=2, hidden=(8,), epochs=2, least_steps=20)
 
@@ -148,6 +149,33 @@ def test_classes_and_several_targets(table):
     assert both.network_prediction(X).shape == (len(y), 2)
 
 
+@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("kind", ["continuous", "binary", "multiclass"])
+def test_every_recipe_predicts_the_whole_range_of_every_target(table, recipe, kind):
+    """A letter decides the target: the chance of a class comes near 0 and 1, a number near its smallest and largest."""
+    X, _ = table
+    X = X.assign(letter=np.array(["a", "b", "c"])[np.arange(len(X)) % 3])[["letter"]]
+    y = {"a": 1.0, "b": 2.0, "c": 2.0 if kind == "binary" else 3.0}
+    target = X.letter.map(y).to_numpy()
+    settings = {"hidden": (64,), "least_steps": 300, "batch": 32, "networks": 1}
+    encoder = tiny(recipe=replace(RECIPES[recipe], **settings), target_type=kind, log_target=False).fit(X, target)
+    predicted = encoder.network_prediction(X)
+    if kind == "continuous":
+        assert np.abs(predicted - target).max() < 0.5
+    else:
+        assert predicted[np.arange(len(X)), target.astype(int) - 1].min() > 0.8
+
+
+def test_categories_that_training_does_not_meet_have_the_vector_of_unknown(table):
+    """Rows of weight 0, and rows kept for validation, teach nothing: so do the categories that only they have."""
+    X, y = table
+    unmet = (X.shop == "s03").to_numpy()
+    for validation, weight in ((None, 1.0 - unmet), (unmet, None)):
+        vectors = tiny(validation=validation).fit(X, y, sample_weight=weight).table("shop")
+        assert np.array_equal(vectors["s03"], vectors["(unknown)"])
+        assert not np.array_equal(vectors["s04"], vectors["(unknown)"])
+
+
 def test_out_of_fold_rows_stand_in_the_order_given(table):
     """In the first fold, shop s00's held-out rows must not depend on their own target."""
     X, y = table
@@ -195,7 +223,7 @@ def test_held_out_groups_stay_together(table, monkeypatch):
     X, y = table
     seen = []
     whole = np.ones(len(y), bool)
-    monkeypatch.setattr(fitting.Job, "out_of_fold", lambda job, splits, *_: seen.extend(splits) or whole)
+    monkeypatch.setattr(fitting.Job, "out_of_fold", lambda job, splits, *_: seen.extend(splits) or (whole, False))
     tiny(cv=3).fit_transform(X, y, groups=X.shop)
     for train, held in seen:
         assert not set(X.shop.iloc[train]) & set(X.shop.iloc[held])
@@ -230,10 +258,27 @@ def test_interrupted_training_keeps_what_it_has(table, monkeypatch):
 
     monkeypatch.setattr(fitting.Training, "records", interrupt)
     encoder = tiny(cv=3)
-    with pytest.warns(RuntimeWarning, match="interrupted"):
+    with pytest.warns(RuntimeWarning, match="interrupted") as told:
         out = encoder.fit_transform(X, y)
     assert encoder.interrupted_
     assert np.isfinite(out).all()
+    assert len(told) == 1  # folds are not begun
+    assert not encoder.out_of_fold_.any()
+
+
+def test_interrupted_in_a_fold_keeps_the_folds_before_it(table, monkeypatch):
+    X, y = table
+    train = fitting.Job.train
+
+    def interrupt_the_second_fold(job, rows, validation, seed, label="fit"):
+        trained, _ = train(job, rows, validation, seed, label)
+        return trained, label == "fold 2 of 3"
+
+    monkeypatch.setattr(fitting.Job, "train", interrupt_the_second_fold)
+    encoder = tiny(cv=3)
+    encoder.fit_transform(X, y)
+    assert encoder.interrupted_
+    assert 0 < encoder.out_of_fold_.sum() < len(y)
 
 
 def test_pickled_and_cloned(table, fitted):
@@ -329,11 +374,16 @@ Y = np.array([1.5, 2.5, 3.5, 4.0])
         (GOOD, Y, {"validation": 1.5}, "validation is 1.5"),
         (GOOD, Y, {"validation": [0, 1, 2, 3]}, "keeps 4 of 4 rows out"),
         (GOOD, Y, {"validation": [9]}, "names row 9"),
+        (GOOD, Y, {"validation": [-1, 3]}, "names row -1, but the table has rows 0 to 3"),
+        (GOOD, Y, {"cv": [([0, 1], [2, 4])]}, "cv names row 4, but the table has rows 0 to 3"),
+        (GOOD, Y, {"n_jobs": -2}, "n_jobs is -2, but must be None, -1"),
+        (GOOD, Y, {"random_state": -1}, "random_state is -1, but must be a whole number from 0"),
         (GOOD, Y, {"cv": 1}, "cv is 1"),
         (GOOD, Y, {"cv": 9}, "cannot split these rows"),
         (GOOD, Y, {"cv": "five"}, "cv is 'five'"),
         (GOOD, Y, {"cv": [([0, 1], [2, 3]), ([2, 3], [1, 2])]}, "holds row 2 out 2 times"),
         (GOOD, Y, {"min_frequency": 0}, "min_frequency is 0"),
+        (GOOD, Y, {"min_frequency": "a"}, "min_frequency is 'a'"),
     ],
 )
 def test_bad_input_to_fit_gets_a_sentence(X, y, settings, sentence):

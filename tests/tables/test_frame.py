@@ -1,6 +1,7 @@
 """Every kind of table becomes the same columns; what is no table gets a sentence."""
 
 import datetime
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -54,6 +55,22 @@ def test_zoned_times_keep_the_hour_on_the_clock():
     times = pd.DatetimeIndex(["2020-06-01 23:30", "2020-06-02 01:00"], tz="Europe/Berlin")
     (column,) = read_table(pd.DataFrame({"t": times}))
     assert column.values[0] == np.datetime64("2020-06-01T23:30:00")
+
+
+def test_zoned_times_among_objects_keep_the_hour_on_the_clock_too():
+    zones = ("Europe/Berlin", "Asia/Tokyo")
+    times = [pd.Timestamp("2020-06-01 23:30", tz=zone).to_pydatetime() for zone in zones]
+    (column,) = read_table(pd.DataFrame({"t": np.array([*times, None], dtype=object)}))
+    assert column.values[:2].tolist() == [datetime.datetime(2020, 6, 1, 23, 30)] * 2
+
+
+def test_decimals_are_numbers_wherever_they_stand():
+    money = [Decimal("1.5"), None, Decimal(2)]
+    for frame in (pd.DataFrame({"money": money}), pl.DataFrame({"money": money})):
+        (column,) = read_table(frame)
+        assert column.kind == "number"
+        assert column.values[[0, 2]].tolist() == [1.5, 2.0]
+        assert column.missing.tolist() == [False, True, False]
 
 
 @pytest.mark.parametrize(

@@ -37,10 +37,11 @@ def training_of(count=64, kind="continuous", recipe=QUICK, seed=0, held=None, we
     return Training(Networks(shape, recipe, 2, generator), kind, recipe, source, generator, validation)
 
 
-@pytest.mark.parametrize("recipe", [QUICK, dataclasses.replace(QUICK, output="sigmoid", skip=False)])
-def test_numpy_reads_the_networks_as_pytorch_does(recipe):
+@pytest.mark.parametrize("sigmoid", [False, True])
+def test_numpy_reads_the_networks_as_pytorch_does(sigmoid):
     table, _ = rows_of(20)
-    networks = Networks(SHAPE, recipe, 3, torch.Generator().manual_seed(0))
+    shape, recipe = dataclasses.replace(SHAPE, sigmoid=sigmoid), dataclasses.replace(QUICK, skip=not sigmoid)
+    networks = Networks(shape, recipe, 3, torch.Generator().manual_seed(0))
     codes, numbers = (torch.from_numpy(a).expand(3, *a.shape) for a in (table.codes, table.numbers))
     expected = networks(codes, numbers).detach().numpy()
     assert np.allclose(networks.trained().outputs(table, chunk=7), expected, atol=1e-5)

@@ -53,6 +53,44 @@ def test_codings_are_those_of_the_whole(whole, folder):
         assert np.mean(np.abs(encoder.network_prediction(X) - y) / y) < 0.25
 
 
+def test_what_only_later_buffers_hold_is_taken_for_what_it_is_in_the_whole(tmp_path):
+    """Fractions, hours, and values at all: the first buffer has none of them."""
+    rows, late = np.arange(600), np.arange(600) >= 400
+    days = pd.Timestamp("2024-01-01") + pd.to_timedelta(rows // 100, "D")
+    table = pd.DataFrame({
+        "fraction": rows % 5 + 0.5 * (rows == 599), "code": (rows % 5).astype(float),
+        "at": days + pd.to_timedelta(8 * late, "h"), "empty": np.where(late, rows % 3, np.nan),
+        "word": np.where(late, "a", None), "shop": [f"s{i}" for i in rows % 4],
+    })  # fmt: skip
+    y = rows % 4 + np.sin(rows)
+    table.assign(y=y).to_parquet(tmp_path / "t.parquet", row_group_size=100)
+    streamed = EntityEncoder(recipe="quick", random_state=0).fit_parquet(tmp_path / "t.parquet", "y", buffer=200)
+    memory = EntityEncoder(recipe="quick", random_state=0).fit(table, y)
+    assert [f.coding.name for f in streamed.schema_.fields] == [f.coding.name for f in memory.schema_.fields]
+    for one, other in zip(streamed.schema_.codings, memory.schema_.codings, strict=True):
+        assert (one.kind, one.known.tolist()) == (other.kind, other.known.tolist())
+        assert one.counts.tolist() == other.counts.tolist()
+    assert streamed.schema_.scalings[0].mean == pytest.approx(memory.schema_.scalings[0].mean)
+
+
+def test_a_column_of_fractions_named_as_categories_keeps_them_apart(tmp_path):
+    rows = np.arange(400)
+    table = pd.DataFrame({"size": np.where(rows < 200, rows % 2, rows % 2 + 0.5), "y": rows % 2 + np.sin(rows)})
+    table.to_parquet(tmp_path / "t.parquet", row_group_size=100)
+    encoder = EntityEncoder(recipe="quick", random_state=0, categorical_features=["size"])
+    vectors = encoder.fit_parquet(tmp_path / "t.parquet", "y", buffer=200).table("size")
+    assert sorted(vectors.names[3:]) == ["0.0", "0.5", "1.0", "1.5"]
+
+
+def test_categories_that_training_does_not_meet_have_the_vector_of_unknown(whole, tmp_path):
+    X, y = whole
+    X.assign(sales=y, w=1.0 * (X.shop != "s03")).to_parquet(tmp_path / "t.parquet", row_group_size=200)
+    encoder = EntityEncoder(recipe="quick", random_state=0)
+    vectors = encoder.fit_parquet(tmp_path / "t.parquet", "sales", sample_weight="w", buffer=300).table("shop")
+    assert np.array_equal(vectors["s03"], vectors["(unknown)"])
+    assert not np.array_equal(vectors["s04"], vectors["(unknown)"])
+
+
 def test_buffers_hold_every_row_once(whole, folder):
     X, y = whole
     table = ParquetTable(folder, "sales", buffer=250)
@@ -154,6 +192,10 @@ def test_what_is_not_there(folder, tmp_path):
         EntityEncoder().fit_parquet(folder, "sales", sample_weight="sice")
     with pytest.raises(InputError, match="sample_weight must be finite"):
         EntityEncoder().fit_parquet(folder, "sales", sample_weight="size")
+    with pytest.raises(InputError, match="sample_weight names 'sales', which is the target"):
+        EntityEncoder().fit_parquet(folder, "sales", sample_weight="sales")
+    with pytest.raises(InputError, match="buffer is 0, but must be"):
+        EntityEncoder().fit_parquet(folder, "sales", buffer=0)
     (tmp_path / "text.parquet").write_text("no parquet")
     with pytest.raises(InputError, match="cannot be read as Parquet"):
         EntityEncoder().fit_parquet(tmp_path / "text.parquet", "sales")

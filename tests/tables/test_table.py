@@ -216,3 +216,40 @@ def test_whole_numbers_beyond_64_bits_are_names(tmp_path: Path) -> None:
         ids = [start + i for i in range(3)]
         (tmp_path / "t.csv").write_text("id,y\n" + "".join(f"{i},1\n" for i in ids))
         assert open_table(tmp_path / "t.csv")["id"].tolist() == [str(i) for i in ids]
+
+
+def test_times_with_a_zone_keep_the_local_clock(tmp_path: Path) -> None:
+    """The same moment of a file, of cells that are objects and of a typed column falls in the same hour."""
+    (tmp_path / "t.csv").write_text("t\n2024-07-01T07:30:00+02:00\n2024-01-01 07:30:00.5Z\n")
+    typed = pd.to_datetime(["2024-07-01 07:30", "2024-01-01 07:30"]).tz_localize("Europe/Berlin")
+    objects = np.array([t.to_pydatetime() for t in typed], dtype=object)
+    for table in (open_table(tmp_path / "t.csv"), pd.DataFrame({"t": objects}), pd.DataFrame({"t": typed})):
+        (column,) = read_table(as_frame(table))
+        assert column.values.astype(str).tolist() == ["2024-07-01T07:30:00", "2024-01-01T07:30:00"]
+
+
+def test_marks_in_the_quotes_of_a_name_part_no_columns(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text('"weight; in kg; or so; about",5" disk,y\n1,2,3\n4,5,6\n')
+    assert list(open_table(tmp_path / "t.csv").columns) == ["weight; in kg; or so; about", '5" disk', "y"]
+
+
+@pytest.mark.parametrize("end", ["\n1,2\n", ""])
+def test_a_very_long_line_of_names_is_read_whole(tmp_path: Path, end: str) -> None:
+    names = ["a" + "ä" * 40_000, "b"]
+    (tmp_path / "t.csv").write_text(",".join(names) + end, encoding="utf-8")
+    if end:
+        assert list(open_table(tmp_path / "t.csv").columns) == names
+    else:
+        with pytest.raises(InputError, match="no rows"):
+            open_table(tmp_path / "t.csv")
+
+
+def test_endings_in_capitals(tmp_path: Path) -> None:
+    (tmp_path / "T.TSV.GZ").write_bytes(gzip.compress(b"a,b\ty\n1\t2\n"))
+    assert list(open_table(tmp_path / "T.TSV.GZ").columns) == ["a,b", "y"]
+
+
+def test_categories_that_are_one_as_text_become_one() -> None:
+    frame = as_frame(pd.DataFrame({"c": pd.Categorical([1, "1", None, "b"])}))
+    assert frame["c"].cat.categories.tolist() == ["1", "b"]
+    assert frame["c"].isna().tolist() == [False, False, True, False]

@@ -45,7 +45,7 @@ def test_log_where_it_pays():
     assert not target_of(rng.normal(10, 1, 500)).log
     assert not target_of(rng.normal(size=500)).log
     assert target_of(rng.normal(10, 1, 500), log=True).log
-    with pytest.raises(InputError, match="log_target is True, but the target is -1 in row 1"):
+    with pytest.raises(InputError, match="logarithm of the target is learned, but the target is -1 in row 1"):
         target_of([1.0, -1.0, 2.0], log=True)
 
 
@@ -80,6 +80,10 @@ def test_chances_sum_to_one():
         ([[1, 2], [3, 4]], {"target_type": "binary"}, "has 2 columns"),
         ([1, 2], {"target_type": "regresion"}, "unknown target_type"),
         ([-1.0, 2.0, 3.0], {"by_maximum": True}, "must be positive"),
+        ([1.0, 2.0], {"log": "yes"}, "log_target is 'yes', but must be True, False or 'auto'"),
+        (pd.Series(["a", None], dtype="string"), {}, "no value .NaN. in row 1"),
+        (pd.Series([None, True], dtype="boolean"), {}, "no value .NaN. in row 0"),
+        (np.array(["a", 1, "b"], dtype=object), {}, "mixes text and other values, for example 'b' and 1"),
     ],
 )
 def test_bad_targets_get_a_sentence(y, settings, sentence):
@@ -92,3 +96,33 @@ def test_missing_targets_and_wrong_lengths():
         read_target(None, 3)
     with pytest.raises(InputError, match="has 2 rows, but the table has 3"):
         read_target([1, 2], 3)
+
+
+def test_numbers_that_are_declared_categories_are_classes():
+    for y in (pd.Series([7, 9, 8, 9], dtype="category"), pd.DataFrame({"y": pd.Categorical([7, 9, 8, 9])})):
+        target = target_of(y)
+        assert target.kind == "multiclass"
+        assert target.classes.tolist() == [7, 8, 9]
+        assert target.encode(read_target(y, 4)[0]).tolist() == [0, 2, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("fitted", "y", "sentence"),
+    [
+        (["a", "b", "c"], ["c", "d"], "the target holds 'd', which is none of the classes fitted on: 'a', 'b', 'c'"),
+        ([10, 20, 20], [15, 10], "holds 15, which is none of the classes fitted on: 10, 20"),
+        (["a", "b", "c"], [1, 2], "holds 1, which is none of"),
+        (
+            np.exp([0.0, 1.0, 2.0, 9.0]),
+            [1.0, -2.0],
+            "logarithm of the target is learned, but the target is -2 in row 1",
+        ),
+        ([0.5, 1.5, 2.5], ["big", "small"], "is to be a number, but holds 'big'"),
+        ([0.5, 1.5, 2.5], [[1.0, 2.0]], "has 2 columns, but was fitted on 1"),
+        (["a", "b", "c"], [["a", "b"]], "has 2 columns, but was fitted on 1"),
+    ],
+)
+def test_a_later_target_must_fit_the_fitted_one(fitted, y, sentence):
+    target = target_of(fitted, log="auto" if isinstance(fitted, list) else True)
+    with pytest.raises(InputError, match=sentence):
+        target.encode(read_target(y, len(y))[0])

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from unrolled.cli.output import messages, print_json
+from unrolled.cli.output import messages, print_json, say
+from unrolled.cli.parameters import Flag
 from unrolled.cli.progress import progress_bar
 from unrolled.cli.showing import print_table
 from unrolled.errors import InputError, import_extra
@@ -19,9 +20,7 @@ if TYPE_CHECKING:
     from unrolled.embedding import EmbeddingTable
     from unrolled.tables.columns import ColumnReport
     from unrolled.tables.comparison import Comparison
-    from unrolled.tables.encoder import EntityEncoder
 
-Flag = Parameter(negative="")
 Names = Annotated[tuple[str, ...], Parameter(negative="", consume_multiple=True)]
 Kind = Literal["continuous", "binary", "multiclass"]
 Order = Literal["random", "time", "group"]
@@ -94,7 +93,7 @@ def columns(
         )  # fmt: skip
     if out:
         report.save(out)
-        messages().print(f"written: {out}", markup=False)
+        say(f"written: {out}")
     print_json(report.to_dict()) if json else _print_columns(report)
 
 
@@ -144,17 +143,19 @@ def embed(
         Print one JSON object.
     """
     from unrolled.tables.encoder import EntityEncoder
-    from unrolled.tables.table import split_target
+    from unrolled.tables.splitting import check_seed
+    from unrolled.tables.table import check_chosen, split_target
 
+    check_seed(seed)
     if out.exists():
         raise InputError(f"{out} exists already: choose another --out, or remove it")
     frame = _opened(table, target, target_type, missing_target)
-    _check_known(frame, (*categories, *ignore))
+    check_chosen(frame, target, categories, ignore)
     features, outcome = split_target(frame.drop(columns=list(ignore)), target, target_type)
     for name in [name for name in features.columns if features[name].isna().all()]:
-        messages().print(f"{name!r} holds no value at all and is left out", markup=False)
+        say(f"{name!r} holds no value at all and is left out")
         features = features.drop(columns=[name])
-    for name in categories:
+    for name in features.columns.intersection(categories):
         features[name] = features[name].astype("category")
     labels = outcome.values if outcome.type == "continuous" else frame[target].to_numpy()
     encoder = EntityEncoder(
@@ -164,14 +165,15 @@ def embed(
         warnings.filterwarnings("ignore", "training was interrupted")
         encoder.fit(features, labels)
     if encoder.interrupted_:
-        messages().print("stopped early: the best so far is kept")
+        say("stopped early: the best so far is kept")
     encoder.save_pretrained(out)
-    written = _write_vectors(encoder, out / "vectors", parquet)
+    tables = {coding.name: encoder.table(coding.name) for coding in encoder.schema_.codings}
+    written = _write_vectors(tables, out / "vectors", parquet)
     if json:
         print_json({"encoder": str(out), "vectors": written, "columns": encoder.describe()})
         return
-    _print_vectors(encoder, written)
-    messages().print(f"written: {out}", markup=False)
+    _print_vectors(tables, written)
+    say(f"written: {out}")
 
 
 def compare(
@@ -246,7 +248,7 @@ def compare(
         )  # fmt: skip
     if out:
         comparison.save(out)
-        messages().print(f"written: {out}", markup=False)
+        say(f"written: {out}")
     print_json(comparison.to_dict()) if json else _print_comparison(comparison)
 
 
@@ -287,7 +289,7 @@ def _with_target(frame: Any, target: str, missing: MissingTarget) -> Any:
             f"the target {target!r} is missing in {gaps.sum():,} of {len(gaps):,} rows (first: row {gaps.argmax()}): "
             "leave them out with --missing-target drop, or fill them"
         )
-    messages().print(f"left out {gaps.sum():,} of {len(gaps):,} rows, in which {target!r} is missing", markup=False)
+    say(f"left out {gaps.sum():,} of {len(gaps):,} rows, in which {target!r} is missing")
     return frame[~gaps].reset_index(drop=True)
 
 
@@ -304,21 +306,14 @@ def _splitting(split: Order, by: str | None, folds: int) -> dict[str, Any]:
     return {"cv": selection.TimeSeriesSplit(folds), "order": by}
 
 
-def _check_known(frame: Any, names: tuple[str, ...]) -> None:
-    from unrolled.tables.table import check_columns
-
-    check_columns(frame, names)
-
-
-def _write_vectors(encoder: Any, folder: Path, parquet: bool) -> dict[str, str]:
+def _write_vectors(tables: dict[str, EmbeddingTable], folder: Path, parquet: bool) -> dict[str, str]:
     """One file a column, under its name; the answer tells which is which."""
     folder.mkdir(parents=True)
     written: dict[str, str] = {}
-    for coding in encoder.schema_.codings:
-        path = _free(folder, _file_name(coding.name), ".parquet" if parquet else ".csv")
-        vectors: EmbeddingTable = encoder.table(coding.name)
+    for name, vectors in tables.items():
+        path = _free(folder, _file_name(name), ".parquet" if parquet else ".csv")
         _to_parquet(vectors, path) if parquet else vectors.to_csv(path)
-        written[coding.name] = str(path)
+        written[name] = str(path)
     return written
 
 
@@ -360,17 +355,16 @@ def _print_columns(report: ColumnReport) -> None:
         print(f"{column_title(row.name)}: {row.verdict}. {row.reason}")
 
 
-def _print_vectors(encoder: EntityEncoder, written: dict[str, str]) -> None:
+def _print_vectors(tables: dict[str, EmbeddingTable], written: dict[str, str]) -> None:
     """What came of each column; how it was taken, and why, was told while fitting."""
     from unrolled.tables.page import column_title
 
     rows = []
-    for name, path in written.items():
-        vectors = encoder.table(name)
+    for name, vectors in tables.items():
         known = ~vectors.facts["special"].astype(bool)
-        kept = float(vectors.facts["neighbours_kept"][known].mean())
-        shown = "" if math.isnan(kept) else f"{kept:.0%}"  # a single network has nothing to be compared with
-        rows.append([column_title(name), f"{known.sum():,}", str(vectors.vectors.shape[1]), shown, path])
+        kept = [share for share in vectors.facts["neighbours_kept"][known].tolist() if not math.isnan(share)]
+        shown = f"{math.fsum(kept) / len(kept):.0%}" if kept else ""  # a single network has none to be compared with
+        rows.append([column_title(name), f"{known.sum():,}", str(vectors.vectors.shape[1]), shown, written[name]])
     print_table(["column", "categories", "dimensions", "neighbours kept", "file"], rows)
 
 

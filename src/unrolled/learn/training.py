@@ -65,8 +65,8 @@ def train(texts: str | Path | Sequence[str | Path], out: str | Path | None = Non
     """Train a network on `texts` (files, folders, '-', or named sets) and return the model with its figures.
 
     `out` is the run folder; without it nothing is written. `settings` are the fields of `Recipe` and `Machine`, and
-    `resume`, `start_from`, `encoding`, `save_seconds` and `notice` as in `prepare`. Raises UnrolledError with a sentence
-    for everything a person can cause; a signal (Ctrl-C) saves a checkpoint and raises KeyboardInterrupt.
+    `resume`, `start_from`, `encoding`, `save_seconds` and `notice` as in `prepare`. Raises UnrolledError with a
+    sentence for everything a person can cause; a signal (Ctrl-C) saves a checkpoint and raises KeyboardInterrupt.
     """
     recipe, machine, rest = _sorted_settings(settings)
     sources = [texts] if isinstance(texts, str | Path) else list(texts)

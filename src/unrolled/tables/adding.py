@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 STEPS = 300
 RATE = 0.05
+LEAST_APART = 0.05  # where no two known categories tell: what vectors of the default recipe show on a small table
 
 
 def add_category(encoder: EntityEncoder, name: str, category: Any, columns: Sequence[Column], y: Any) -> None:
@@ -60,7 +61,7 @@ def _learn(networks: Trained, table: Encoded, target: NDArray[Any], weight: NDAr
     """The new vector in each network's own coordinates, (network, dimension)."""
     own = networks.tables[place]
     start = torch.from_numpy(own[:, UNKNOWN].copy())
-    scale = torch.from_numpy(own[:, len(SPECIAL) :].var(axis=1).mean(axis=-1) + 1e-6)  # how far vectors lie apart
+    scale = torch.from_numpy(_apart(own))
     vector = start.clone().requires_grad_()
     batch = _batch(table, target, weight, networks.count)
     fixed = [torch.from_numpy(t[:, table.codes[:, i]]) for i, t in enumerate(networks.tables)]
@@ -74,6 +75,16 @@ def _learn(networks: Trained, table: Encoded, target: NDArray[Any], weight: NDAr
         (fit + pull).sum().backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     return vector.detach().numpy()
+
+
+def _apart(own: NDArray[np.float32]) -> NDArray[np.float32]:
+    """How far the vectors of each network lie apart: their variance, (network,), by which the pull is measured.
+
+    One known category is apart from nothing: then the rows for unknown, missing and rare count too, which may be alike.
+    """
+    known = own[:, len(SPECIAL) :]
+    apart: NDArray[np.float32] = (known if known.shape[1] > 1 else own).var(axis=1).mean(axis=-1)
+    return apart + 1e-6 if known.shape[1] > 1 else np.maximum(apart, LEAST_APART)
 
 
 def _batch(table: Encoded, target: NDArray[Any], weight: NDArray[np.float32], count: int) -> Batch:

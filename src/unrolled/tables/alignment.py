@@ -15,6 +15,7 @@ from unrolled.embedding import rotation_onto
 
 ROUNDS = 5
 NEIGHBOURS = 5
+MEASURED = 2000  # rows whose neighbours are looked for: every one costs its distance to all rows
 
 Array = NDArray[np.float64]
 
@@ -76,27 +77,33 @@ def spread(aligned: Array) -> Array:
     return shares
 
 
-def neighbours_kept(aligned: Array, k: int = NEIGHBOURS) -> Array:
-    """The share of the `k` nearest rows of the mean that are among the `k` nearest in a single network, (row,)."""
+def neighbours_kept(aligned: Array, k: int = NEIGHBOURS, most: int = MEASURED) -> Array:
+    """The share of the `k` nearest rows of the mean that are among the `k` nearest in a single network, (row,).
+
+    Of more than `most` rows so many are measured, drawn at random, against all rows; the others have NaN, and so have
+    all rows of a single network.
+    """
     rows = aligned.shape[1]
-    k = min(k, rows - 1)
+    k, share = min(k, rows - 1), np.full(rows, np.nan)
     if len(aligned) == 1 or k < 1:
-        return np.full(rows, np.nan)
-    together = nearest_rows(aligned.mean(axis=0), k)
-    kept = [(together[:, :, None] == nearest_rows(one, k)[:, None, :]).any(axis=2).mean(axis=1) for one in aligned]
-    share: Array = np.mean(kept, axis=0)
+        return share
+    asked = np.sort(np.random.default_rng(0).permutation(rows)[:most])
+    together = nearest_rows(aligned.mean(axis=0), asked, k)
+    single = [nearest_rows(one, asked, k) for one in aligned]
+    kept = [(together[:, :, None] == nearest[:, None, :]).any(axis=2).mean(axis=1) for nearest in single]
+    share[asked] = np.mean(kept, axis=0)
     return share
 
 
-def nearest_rows(vectors: Array, k: int) -> NDArray[np.int64]:
-    """The `k` nearest other rows of each row by Euclidean distance, (row, k), in no order."""
-    return np.concatenate([_nearest(vectors, start, k) for start in range(0, len(vectors), 1024)])
+def nearest_rows(vectors: Array, asked: NDArray[np.int64], k: int) -> NDArray[np.int64]:
+    """The `k` nearest other rows of each row `asked` for by Euclidean distance, (asked, k), in no order."""
+    return np.concatenate([_nearest(vectors, asked[start : start + 1024], k) for start in range(0, len(asked), 1024)])
 
 
-def _nearest(vectors: Array, start: int, k: int) -> NDArray[np.int64]:
-    block = vectors[start : start + 1024]
+def _nearest(vectors: Array, asked: NDArray[np.int64], k: int) -> NDArray[np.int64]:
+    block = vectors[asked]
     distance = (block**2).sum(axis=1)[:, None] - 2 * block @ vectors.T + (vectors**2).sum(axis=1)
-    distance[np.arange(len(block)), np.arange(start, start + len(block))] = np.inf
+    distance[np.arange(len(block)), asked] = np.inf
     return np.argpartition(distance, k - 1, axis=1)[:, :k]
 
 

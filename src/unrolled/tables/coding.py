@@ -131,6 +131,11 @@ def _means(group: NDArray[np.int64], rank: NDArray[np.float64], counts: NDArray[
     return means
 
 
+def beyond_whole(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """(row,) which numbers are not whole, or too large for a float to tell them from their neighbours."""
+    return np.asarray((values % 1 != 0) | (np.abs(values) > EXACT))
+
+
 def _zeros() -> Any:
     while True:
         yield UNKNOWN
@@ -143,7 +148,7 @@ def _shown(value: object) -> str:
 def _whole_if_possible(column: Column) -> Column:
     """Whole numbers stored as floats (pandas does so where one is missing) as integers: 7.0 is the category 7."""
     present = column.values[~column.missing]
-    if column.kind != "number" or (present % 1 != 0).any() or (np.abs(present) > EXACT).any():
+    if column.kind != "number" or beyond_whole(present).any():
         return column
     return Column(column.name, "integer", np.where(column.missing, 0, column.values).astype(np.int64), column.missing)
 
@@ -171,7 +176,7 @@ def _numeric(column: Column, kind: Kind) -> NDArray[Any]:
     if kind == "number":
         return column.values.astype(np.float64)
     # a fraction is no whole number, hence unknown: no known category is the smallest int64
-    whole = (column.values % 1 == 0) & (np.abs(column.values) <= EXACT)
+    whole = ~beyond_whole(column.values)
     return np.where(whole, np.where(whole, column.values, 0), np.iinfo(np.int64).min).astype(np.int64)
 
 

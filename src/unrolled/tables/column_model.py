@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from unrolled.errors import InputError, import_extra
 from unrolled.tables.column_features import Block, ColumnData, block
+from unrolled.tables.metrics import SMALLEST
 from unrolled.tables.table import TargetColumn
 
 ITERATIONS = 60
@@ -86,7 +87,7 @@ def share_explained(
     judged = np.hstack([b.test for b in blocks])
     if target.type == "continuous":
         return _squared(model.predict(judged), target.values[train], target.values[test])
-    return _logarithmic(model.predict_proba(judged), target.values[train], target.values[test])
+    return _logarithmic(_chances(model, judged, len(target.classes)), target.values[train], target.values[test])
 
 
 def boosted(blocks: Sequence[Block], target: TargetColumn | None, seed: int, iterations: int = ITERATIONS) -> Any:
@@ -142,8 +143,11 @@ def _check_classes(target: TargetColumn, folds: int) -> None:
 
 def _check_folds(found: list[Any], target: TargetColumn) -> None:
     for number, (train, test) in enumerate(found, 1):
-        if not len(train) or not len(test):
-            raise InputError(f"fold {number} of the splitter is empty: ask for fewer folds")
+        if len(train) < 2 or not len(test):
+            raise InputError(
+                f"fold {number} of the splitter has {len(train)} rows to learn from and {len(test)} to judge by: ask "
+                "for fewer folds"
+            )
         if target.type == "continuous":
             continue
         absent = np.setdiff1d(np.arange(len(target.classes)), target.values[train])
@@ -159,10 +163,18 @@ def _squared(predicted: NDArray[Any], train: NDArray[Any], test: NDArray[Any]) -
     return 1 - float(((test - predicted) ** 2).sum()) / guess if guess else 0.0
 
 
+def _chances(model: Any, judged: NDArray[Any], classes: int) -> NDArray[np.float64]:
+    """(row, class) chances, 0 for a class that the model has not met."""
+    chances = np.zeros((len(judged), classes))
+    chances[:, model.classes_] = model.predict_proba(judged)[:, : len(model.classes_)]
+    return chances
+
+
 def _logarithmic(predicted: NDArray[Any], train: NDArray[Any], test: NDArray[Any]) -> float:
     prior = np.bincount(train, minlength=predicted.shape[1]) / len(train)
-    own = np.maximum(predicted[np.arange(len(test)), test], 1e-15)
-    return 1 - float(np.log(own).sum() / np.log(prior[test]).sum())
+    own = np.log(np.maximum(predicted[np.arange(len(test)), test], SMALLEST))
+    guess = np.log(np.maximum(prior[test], SMALLEST))
+    return 1 - float(own.sum() / guess.sum()) if guess.any() else 0.0
 
 
 class Deadline:

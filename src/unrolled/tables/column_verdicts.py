@@ -113,7 +113,7 @@ def decide(evidence: Evidence, around: Surroundings) -> tuple[Verdict, str]:
     if evidence.drop_cost > around.noise[1]:
         return _counts(evidence, around) if around.full > 0 else ("look", _why_nothing(evidence, around))
     if evidence.twins and (evidence.drop_cost_with_twins or 0.0) > around.noise[1]:
-        return "merge", _why_merge(evidence, around)
+        return "merge", _why_merge(evidence)
     if around.suspects and evidence.alone > around.noise[1]:
         return "look", _why_hidden(evidence, around)
     if evidence.rows_per_value is not None:
@@ -190,7 +190,7 @@ def _why_nothing(evidence: Evidence, around: Surroundings) -> str:
     )
 
 
-def _why_merge(evidence: Evidence, around: Surroundings) -> str:
+def _why_merge(evidence: Evidence) -> str:
     return (
         f"It tells the same as {_listed(evidence.twins)}: one can go for {_cost(evidence)}, all of them together "
         f"cost {evidence.drop_cost_with_twins:.3f}; keep one."

@@ -32,7 +32,8 @@ from unrolled.tables.column_verdicts import (
     left_unexplained,
     too_good,
 )
-from unrolled.tables.table import TargetColumn, as_frame, check_columns, split_target
+from unrolled.tables.splitting import check_seed
+from unrolled.tables.table import TargetColumn, as_frame, check_chosen, check_columns, split_target
 from unrolled.tables.target import TargetType
 
 SHOWN_RELATIONS = 3
@@ -155,23 +156,19 @@ def examine_columns(
     companions = _companions(varying, told)
     asked = sorted({group for group in companions.values() if len(group) > 1})
     measures = measure(rounds, [c.name for c in varying], asked, deadline, progress)
-    evidence = [_evidence(c, columns_by_name(varying), told, companions, measures, settings) for c in columns]
+    places = {column.name: place for place, column in enumerate(varying)}
+    evidence = [_evidence(c, places, told, companions, measures, settings) for c in columns]
     used = len(rounds[0].target.values)
     evidence = [replace(e, rows_per_value=_rows_per_value(e, used, len(frame))) for e in evidence]
     evidence = _with_leaks(evidence, measures, columns, outcome, settings)
     return _report(evidence, columns, outcome, measures, rounds, deadline, used)
 
 
-def columns_by_name(columns: Sequence[ColumnData]) -> dict[str, int]:
-    """The position of each column."""
-    return {column.name: place for place, column in enumerate(columns)}
-
-
 def _prepared(frame: Any, target: str, settings: ExamineSettings) -> Any:
     named = [n for n in (target, settings.groups, settings.order) if n is not None]
-    check_columns(frame, [*named, *settings.categories, *settings.ignore])
-    if target in settings.ignore:
-        raise InputError(f"{target!r} is the target and cannot be left out")
+    check_columns(frame, named)
+    check_chosen(frame, target, settings.categories, settings.ignore)
+    check_seed(settings.seed)
     if settings.seeds < 1 or settings.budget <= 0 or settings.max_rows < 1:
         raise InputError("seeds, budget and max_rows must be positive")
     if settings.order is None:

@@ -7,7 +7,7 @@ out: rendering (`comparison_page`), tuning, and stacking models.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,23 +16,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unrolled.errors import InputError, import_extra, unknown_name
+from unrolled.tables.column_measures import Progress
 from unrolled.tables.column_model import splits
 from unrolled.tables.comparison_encodings import (
     ENCODINGS,
     WITH_EMBEDDINGS,
-    Encoded,
+    EncodedFold,
     Roles,
     assign_roles,
     embed,
     encode,
     native_codes,
+    without_empty,
 )
 from unrolled.tables.comparison_models import MODELS, THREADS, available_models, fit_predict
-from unrolled.tables.metrics import METRICS, choose_metric
-from unrolled.tables.table import TargetColumn, as_frame, check_columns, split_target
+from unrolled.tables.metrics import METRICS, check_judged, choose_metric
+from unrolled.tables.splitting import check_seed
+from unrolled.tables.table import TargetColumn, as_frame, check_chosen, check_columns, split_target
 from unrolled.tables.target import TargetType, log_pays
 
-Progress = Callable[[str, float], None]
 CLEAR = 2.0  # standard errors of the paired differences from which a difference is called one
 
 
@@ -64,13 +66,23 @@ class Cell:
 class Effect:
     """What embeddings changed for one model, against the best other encoding of that model.
 
-    `change` is relative: -0.1 is a tenth less error; `clear` if it is beyond chance over the folds.
+    `change` is that of `relative_change`; `clear` if it is beyond chance over the folds.
     """
 
     model: str
     other: str
-    change: float
+    change: float | None
     clear: bool
+
+    @property
+    def helped(self) -> bool:
+        """Whether there is clearly less error with embeddings."""
+        return self.clear and self.change is not None and self.change < 0
+
+    @property
+    def harmed(self) -> bool:
+        """Whether there is clearly more error with embeddings."""
+        return self.clear and (self.change is None or self.change > 0)
 
 
 @dataclass(frozen=True)
@@ -181,18 +193,19 @@ class _Fold:
     test: NDArray[np.intp]
     seed: int
     networks: int | None
-    made: dict[tuple[str, int | None], Encoded] = field(default_factory=dict)
+    made: dict[tuple[str, int | None], EncodedFold] = field(default_factory=dict)
 
-    def encoded(self, encoding: str, levels: int | None) -> Encoded:
+    def encoded(self, encoding: str, levels: int | None) -> EncodedFold:
         """The fold in that encoding; `levels` bounds native categories."""
         key = (encoding, levels if encoding == "native" else None)
         if key not in self.made:
             self.made[key] = self._make(encoding, levels)
         return self.made[key]
 
-    def _make(self, encoding: str, levels: int | None) -> Encoded:
+    def _make(self, encoding: str, levels: int | None) -> EncodedFold:
         started = time.perf_counter()
-        parts, target = (self.roles.take(self.train), self.roles.take(self.test)), self.target.rows(self.train)
+        parts = without_empty(self.roles.take(self.train), self.roles.take(self.test))
+        target = self.target.rows(self.train)
         predicted = None
         if encoding == WITH_EMBEDDINGS:
             train, test, predicted = embed(*parts, target, self.seed, self.networks)
@@ -200,7 +213,7 @@ class _Fold:
             train, test = native_codes(*parts, levels)
         else:
             train, test = encode(encoding, *parts, target, self.seed)
-        return Encoded(train, test, time.perf_counter() - started, predicted)
+        return EncodedFold(train, test, time.perf_counter() - started, predicted)
 
     def predict(self, model: str, encoding: str) -> tuple[NDArray[np.float64] | None, float]:
         """What `model` says for the rows kept back, or None where it is not given that encoding; and the seconds."""
@@ -227,7 +240,7 @@ def compare_encodings(
     started = time.perf_counter()
     frame = as_frame(table)
     check_columns(frame, [n for n in (target, settings.groups, settings.order) if n is not None])
-    check_columns(frame, [*settings.ignore, *settings.categories])
+    check_chosen(frame, target, settings.categories, settings.ignore)
     if settings.order is not None:
         frame = frame.sort_values(settings.order, kind="stable").reset_index(drop=True)
     total, frame = len(frame), _sampled(frame, settings)
@@ -240,6 +253,9 @@ def compare_encodings(
     )
     roles, notes = _roles(features, settings)
     folds = _folds(roles, outcome, log, frame, settings)
+    per_seed = len(folds) // settings.seeds
+    for number, fold in enumerate(folds):
+        check_judged(metric, outcome.rows(fold.test), number % per_seed + 1)
     with import_extra("threadpoolctl", "tables").threadpool_limits(THREADS):
         cells, more = _cells(folds, outcome, metric, log, settings, progress)
     return Comparison(
@@ -251,10 +267,17 @@ def compare_encodings(
         notes=(*notes, *more),
         rows_total=total,
         rows_used=len(frame),
-        folds=len(folds) // settings.seeds,
+        folds=per_seed,
         seeds=settings.seeds,
         seconds=time.perf_counter() - started,
     )
+
+
+def relative_change(error: float, other: float) -> float | None:
+    """By what share `error` differs from `other`: -0.1 is a tenth less. None where only the other is 0: no share."""
+    if other == 0:
+        return 0.0 if error == 0 else None
+    return error / other - 1
 
 
 def uses_vectors(cell: Cell) -> bool:
@@ -274,6 +297,7 @@ def chosen_models(names: Sequence[str] | None) -> list[str]:
 
 
 def _sampled(frame: Any, settings: CompareSettings) -> Any:
+    check_seed(settings.seed)
     if settings.seeds < 1 or settings.max_rows < 1:
         raise InputError("seeds and max_rows must be positive")
     if len(frame) <= settings.max_rows or isinstance(settings.cv, list | tuple):
@@ -351,4 +375,5 @@ def _effect(model: str, cell: Cell, others: list[Cell]) -> Effect:
     other = min(others, key=lambda c: c.mean)
     paired = np.array(cell.by_fold) - np.array(other.by_fold)
     error = paired.std(ddof=1) / np.sqrt(len(paired)) if len(paired) > 1 else np.inf
-    return Effect(model, other.encoding, cell.mean / other.mean - 1, bool(abs(paired.mean()) > CLEAR * error))
+    clear = bool(abs(paired.mean()) > CLEAR * error)
+    return Effect(model, other.encoding, relative_change(cell.mean, other.mean), clear)

@@ -7,6 +7,7 @@ rule. Left out: the models that read the encoded tables, and vectors' pictures.
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,14 +15,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unrolled.errors import import_extra
+from unrolled.errors import InputError, import_extra
 from unrolled.tables.coding import Coding
 from unrolled.tables.frame import Column, read_table
 from unrolled.tables.schema import date_part, fit_schema
 from unrolled.tables.table import TargetColumn
 
-ENCODINGS = ("codes", "one-hot", "target", "embeddings", "native")
 WITH_EMBEDDINGS = "embeddings"
+ENCODINGS = ("codes", "one-hot", "target", WITH_EMBEDDINGS, "native")
+TARGET_FOLDS = 5  # inside target encoding
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Roles:
 
 
 @dataclass(frozen=True)
-class Encoded:
+class EncodedFold:
     """One encoding of one fold: matrices (or frames) to learn from and to be judged on, and the seconds it took.
 
     `predicted` holds what the encoder's own networks say for the rows to be judged, where there are any.
@@ -71,6 +73,18 @@ def assign_roles(frame: Any, categories: Sequence[str] = ()) -> Roles:
     return Roles(import_extra("pandas", "tables").DataFrame(kept), tuple(named))
 
 
+def without_empty(train: Roles, test: Roles) -> tuple[Roles, Roles]:
+    """Both parts of a fold without the columns that hold no value in any row to learn from, as early ones may not.
+
+    Raises InputError where no column is left.
+    """
+    kept = [name for name in train.frame.columns if train.frame[name].notna().any()]
+    if not kept:
+        raise InputError("a fold has no value in any column to learn from: ask for fewer folds, or for random ones")
+    categories = tuple(name for name in train.categories if name in kept)
+    return Roles(train.frame[kept], categories), Roles(test.frame[kept], categories)
+
+
 def encode(name: str, train: Roles, test: Roles, target: TargetColumn, seed: int) -> tuple[Any, Any]:
     """Encode both parts of a fold; `target` is that of the training rows. Not for "embeddings" and "native"."""
     makers: dict[str, Callable[[], Any]] = {
@@ -88,7 +102,9 @@ def encode(name: str, train: Roles, test: Roles, target: TargetColumn, seed: int
     transformer = compose.ColumnTransformer(
         [("categories", makers[name](), list(train.categories)), ("numbers", numbers, list(train.numbers))]
     )
-    learned = transformer.fit_transform(_plain(train), target.values)
+    with warnings.catch_warnings():  # a class in fewer rows than the inner folds of target encoding is no mistake
+        warnings.filterwarnings("ignore", "The least populated class")
+        learned = transformer.fit_transform(_plain(train), target.values)
     return learned, transformer.transform(_plain(test))
 
 
@@ -112,7 +128,10 @@ def embed(
 
 
 def native_codes(train: Roles, test: Roles, most: int | None) -> tuple[Any, Any]:
-    """Frames whose categories are pandas categoricals; beyond the `most` commonest they share one level."""
+    """Frames whose categories are pandas categoricals; beyond the `most` commonest they share one level.
+
+    Columns are called c0, c1, ...: LightGBM and XGBoost refuse some names that people give.
+    """
     pandas = import_extra("pandas", "tables")
     parts = [_plain(train), _plain(test)]
     for name in train.categories:
@@ -120,14 +139,23 @@ def native_codes(train: Roles, test: Roles, most: int | None) -> tuple[Any, Any]
             parts[0][name].value_counts().sort_index(kind="stable").sort_values(ascending=False, kind="stable").index
         )
         if most is not None and len(levels) > most:
+            other = _free_name(levels)
             common = set(levels[: most - 1])
             for part in parts:
                 known = part[name].isin(set(levels)) & ~part[name].isin(common)
-                part[name] = part[name].where(~known, "(other)")
-            levels = [*levels[: most - 1], "(other)"]
+                part[name] = part[name].where(~known, other)
+            levels = [*levels[: most - 1], other]
         for part in parts:
             part[name] = pandas.Categorical(part[name].where(part[name].isin(levels)), categories=sorted(levels))
+    for part in parts:
+        part.columns = [f"c{i}" for i in range(part.shape[1])]
     return parts[0], parts[1]
+
+
+def _free_name(levels: Sequence[str]) -> str:
+    """A name for the level of all other categories that none of them has."""
+    taken = set(levels)
+    return next(name for name in ("(other)" + "'" * n for n in range(len(taken) + 1)) if name not in taken)
 
 
 def _values(column: Column) -> Any:
@@ -152,10 +180,12 @@ def _target_encoder(target: TargetColumn, seed: int) -> Any:
     """scikit-learn's, told what the target is: left alone it takes whole numbers for classes."""
     preprocessing, selection = _preprocessing(), import_extra("sklearn.model_selection", "tables")
     kind = preprocessing.TargetEncoder
+    most = len(target.values) if target.type == "continuous" else int(np.bincount(target.values).max())
+    count = max(2, min(TARGET_FOLDS, most))
     if "cv" in inspect.signature(kind).parameters and _takes_splitter():
         folds = selection.KFold if target.type == "continuous" else selection.StratifiedKFold
-        return kind(target_type=target.type, cv=folds(5, shuffle=True, random_state=seed))
-    return kind(target_type=target.type, random_state=seed)
+        return kind(target_type=target.type, cv=folds(count, shuffle=True, random_state=seed))
+    return kind(target_type=target.type, cv=count, random_state=seed)
 
 
 def _takes_splitter() -> bool:

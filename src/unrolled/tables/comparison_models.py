@@ -16,23 +16,47 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unrolled.errors import import_extra
+from unrolled.tables.comparison_encodings import WITH_EMBEDDINGS
 from unrolled.tables.table import TargetColumn
 
-BASE = ("codes", "one-hot", "target", "embeddings")
+BASE = ("codes", "one-hot", "target", WITH_EMBEDDINGS)
 DENSE_WIDTH = 500  # one-hot tables wider than that are left out for boosted trees, which cannot read sparse ones
 HIST_LEVELS = 254
+NEIGHBOURS = 10
+STOPPED_EARLY = 20  # rows from which the network keeps some back to stop early
 THREADS = 1  # for every model and the encoder: seconds are comparable, and small tables gain nothing from more
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a model is made for: a number (`continuous`) or classes, learned from so many `rows`.
+
+    `rarest` is how many of them the rarest class has.
+    """
+
+    continuous: bool
+    rows: int
+    rarest: int
+    seed: int
+
+    @classmethod
+    def of(cls, target: TargetColumn, seed: int) -> Task:
+        """The task of learning `target`."""
+        rows = len(target.values)
+        if target.type == "continuous":
+            return cls(True, rows, rows, seed)
+        return cls(False, rows, int(np.unique(target.values, return_counts=True)[1].min()), seed)
 
 
 @dataclass(frozen=True)
 class Model:
     """A model: how it is made, which encodings it is given, and what a table needs for it.
 
-    `make(task, seed)` with task "continuous" or "classes". `scaled`: columns are put on one scale first (not vectors
-    where `own_scale`: there distances carry the meaning). `levels` bounds native categories; `library` must be there.
+    `scaled`: columns are put on one scale first (not vectors where `own_scale`: there distances carry the meaning).
+    `levels` bounds native categories; `library` must be there.
     """
 
-    make: Callable[[str, int], Any]
+    make: Callable[[Task], Any]
     encodings: tuple[str, ...] = BASE
     library: str = "sklearn"
     scaled: bool = False
@@ -50,53 +74,54 @@ def fit_predict(
     model: Model, encoding: str, train: Any, test: Any, target: TargetColumn, seed: int
 ) -> NDArray[np.float64] | None:
     """Predictions for `test`: (row,) numbers or (row, class) chances; None where the table does not suit the model."""
-    task = "continuous" if target.type == "continuous" else "classes"
+    task = Task.of(target, seed)
     if model.dense and hasattr(train, "toarray"):
         if train.shape[1] > DENSE_WIDTH:
             return None
         train, test = train.toarray(), test.toarray()
-    if model.scaled and not (model.own_scale and encoding == "embeddings"):
+    if model.scaled and not (model.own_scale and encoding == WITH_EMBEDDINGS):
         scaler = import_extra("sklearn.preprocessing", "tables").StandardScaler(with_mean=not hasattr(train, "toarray"))
         if encoding != "one-hot":  # zeros and ones are on one scale
             train, test = scaler.fit_transform(train), scaler.transform(test)
-    fitted = model.make(task, seed)
+    fitted = model.make(task)
     with warnings.catch_warnings():  # a network that has not converged is judged as it is, names of features are ours
         warnings.simplefilter("ignore")
         fitted.fit(train, target.values)
-        predicted = fitted.predict(test) if task == "continuous" else fitted.predict_proba(test)
+        predicted = fitted.predict(test) if task.continuous else fitted.predict_proba(test)
     return np.asarray(predicted, np.float64)
 
 
-def _either(module: str, number: str, classes: str, task: str, **settings: Any) -> Any:
-    return getattr(import_extra(module, "tables"), number if task == "continuous" else classes)(**settings)
+def _either(module: str, number: str, classes: str, task: Task, **settings: Any) -> Any:
+    return getattr(import_extra(module, "tables"), number if task.continuous else classes)(**settings)
 
 
-def _neighbours(task: str, seed: int) -> Any:
+def _neighbours(task: Task) -> Any:
     names = ("KNeighborsRegressor", "KNeighborsClassifier")
-    return _either("sklearn.neighbors", *names, task, n_neighbors=10, weights="distance")
+    return _either("sklearn.neighbors", *names, task, n_neighbors=min(NEIGHBOURS, task.rows), weights="distance")
 
 
-def _forest(task: str, seed: int) -> Any:
+def _forest(task: Task) -> Any:
     names = ("RandomForestRegressor", "RandomForestClassifier")
     return _either("sklearn.ensemble", *names, task, n_estimators=60, max_features=0.5, min_samples_leaf=2,
-                   random_state=seed)  # fmt: skip
+                   random_state=task.seed)  # fmt: skip
 
 
-def _hist(task: str, seed: int, native: bool = False) -> Any:
+def _hist(task: Task) -> Any:
     names = ("HistGradientBoostingRegressor", "HistGradientBoostingClassifier")
-    return _either("sklearn.ensemble", *names, task, max_iter=200, early_stopping=False, random_state=seed)
+    return _either("sklearn.ensemble", *names, task, max_iter=200, early_stopping=False, random_state=task.seed)
 
 
-def _linear(task: str, seed: int) -> Any:
-    if task == "continuous":
+def _linear(task: Task) -> Any:
+    if task.continuous:
         return import_extra("sklearn.linear_model", "tables").Ridge()
     return import_extra("sklearn.linear_model", "tables").LogisticRegression(max_iter=200)
 
 
-def _network(task: str, seed: int) -> Any:
+def _network(task: Task) -> Any:
+    early = task.rows >= STOPPED_EARLY and task.rarest > 1  # a tenth of the rows, of each class, is to be measured on
     network = _either("sklearn.neural_network", "MLPRegressor", "MLPClassifier", task, hidden_layer_sizes=(64, 32),
-                      learning_rate_init=3e-3, early_stopping=True, max_iter=60, random_state=seed)  # fmt: skip
-    if task != "continuous":
+                      learning_rate_init=3e-3, early_stopping=early, max_iter=60, random_state=task.seed)  # fmt: skip
+    if not task.continuous:
         return network
     scaler = import_extra(
         "sklearn.preprocessing", "tables"
@@ -104,18 +129,18 @@ def _network(task: str, seed: int) -> Any:
     return import_extra("sklearn.compose", "tables").TransformedTargetRegressor(network, transformer=scaler)
 
 
-def _lightgbm(task: str, seed: int) -> Any:
+def _lightgbm(task: Task) -> Any:
     return _either("lightgbm", "LGBMRegressor", "LGBMClassifier", task, n_estimators=300, learning_rate=0.05,
-                   num_leaves=63, random_state=seed, n_jobs=THREADS, verbose=-1)  # fmt: skip
+                   num_leaves=63, random_state=task.seed, n_jobs=THREADS, verbose=-1)  # fmt: skip
 
 
-def _xgboost(task: str, seed: int) -> Any:
+def _xgboost(task: Task) -> Any:
     return _either("xgboost", "XGBRegressor", "XGBClassifier", task, n_estimators=300, learning_rate=0.1,
-                   enable_categorical=True, random_state=seed, n_jobs=THREADS, verbosity=0)  # fmt: skip
+                   enable_categorical=True, random_state=task.seed, n_jobs=THREADS, verbosity=0)  # fmt: skip
 
 
-def _catboost(task: str, seed: int) -> Any:
-    return _either("unrolled.tables.comparison_models", "CatBoostNumbers", "CatBoostClasses", task, seed=seed)
+def _catboost(task: Task) -> Any:
+    return _either("unrolled.tables.comparison_models", "CatBoostNumbers", "CatBoostClasses", task, seed=task.seed)
 
 
 class _CatBoost:
@@ -163,7 +188,7 @@ class CatBoostClasses(_CatBoost):
     kind = "CatBoostClassifier"
 
 
-BOOSTED = ("target", "embeddings", "native")
+BOOSTED = ("target", WITH_EMBEDDINGS, "native")
 MODELS: dict[str, Model] = {
     "nearest neighbours": Model(_neighbours, scaled=True, own_scale=True),
     "random forest": Model(_forest),

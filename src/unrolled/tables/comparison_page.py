@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from unrolled.errors import import_extra
+from unrolled.errors import MissingExtraError, import_extra
 from unrolled.files import to_json, write_file
-from unrolled.tables.comparison import CLEAR, Cell, Comparison, uses_vectors
+from unrolled.tables.comparison import CLEAR, Cell, Comparison, relative_change, uses_vectors
+from unrolled.tables.comparison_encodings import ENCODINGS, WITH_EMBEDDINGS
 from unrolled.tables.metrics import METRICS
 from unrolled.tables.page import cell as html_cell
 from unrolled.tables.page import check_out, html_page, html_table, markdown_table
@@ -24,8 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 ENDINGS = (".html", ".md", ".json", ".png")
-TITLES = {"codes": "raw codes", "one-hot": "one-hot", "target": "target encoding", "embeddings": "embeddings",
-          "native": "native"}  # fmt: skip
+TITLES = dict(zip(ENCODINGS, ("raw codes", "one-hot", "target encoding", "embeddings", "native"), strict=True))
 WITHOUT_COLOUR, WITH_COLOUR = "#9aa7b4", "#2563a8"
 
 
@@ -42,8 +42,14 @@ def save_comparison(comparison: Comparison, path: Path) -> None:
 
 
 def check_ending(path: Path | None) -> None:
-    """Raise InputError for a file of another ending than `ENDINGS`, or in no folder, before anything is computed."""
+    """Refuse a file before anything is computed.
+
+    Raises InputError for another ending than `ENDINGS` or no such folder, MissingExtraError for a figure without
+    matplotlib.
+    """
     check_out(path, ENDINGS, "a comparison")
+    if path is not None and path.suffix == ".png":
+        import_extra("matplotlib.figure", "plot")
 
 
 def verdict(comparison: Comparison) -> str:
@@ -53,15 +59,16 @@ def verdict(comparison: Comparison) -> str:
     if not vectors or not others:
         return "There is nothing to compare: one of the two sides, with and without embeddings, is missing."
     ours, theirs = (min(cells, key=lambda c: c.mean) for cells in (vectors, others))
-    change = ours.mean / theirs.mean - 1
+    change = relative_change(ours.mean, theirs.mean)
     digits = _decimals(comparison)
     said = f"{_named(ours)} reaches {ours.mean:,.{digits}f}, {_named(theirs)} {theirs.mean:,.{digits}f}"
     if not _is_clear(ours, theirs):
         lead = f"Embeddings made no clear difference here: {said}, which is within chance"
-    elif change < 0:
+    elif change is not None and change < 0:
         lead = f"Embeddings helped here: {said}, {-change:.1%} less error for the best of either side"
     else:
-        lead = f"Embeddings did not help here: {said}, {change:.1%} more error for the best of either side"
+        more = "some" if change is None else f"{change:.1%} more"
+        lead = f"Embeddings did not help here: {said}, {more} error for the best of either side"
     return f"{lead}. {_model_by_model(comparison)}"
 
 
@@ -69,12 +76,12 @@ def _model_by_model(comparison: Comparison) -> str:
     effects = comparison.effects()
     if not effects:
         return "No model was given both."
-    helped = [e for e in effects if e.clear and e.change < 0]
-    hurt = [e for e in effects if e.clear and e.change > 0]
+    helped, hurt = [e for e in effects if e.helped], [e for e in effects if e.harmed]
     parts = [f"against the best other encoding of the same model they helped {len(helped)} of {len(effects)} models"]
     if helped:
-        parts[0] += f" (most: {min(helped, key=lambda e: e.change).model}, {min(e.change for e in helped):+.1%})"
-    worst = f" ({', '.join(f'{e.model} {e.change:+.1%}' for e in hurt)})" if hurt else ""
+        most = min(helped, key=lambda e: e.change or 0.0)
+        parts[0] += f" (most: {most.model}, {_change(most.change, 1)})"
+    worst = f" ({', '.join(f'{e.model} {_change(e.change, 1)}' for e in hurt)})" if hurt else ""
     parts.append(f"did harm to {len(hurt)}{worst}")
     sentence = " and ".join(parts) + "."
     return sentence[0].upper() + sentence[1:]
@@ -145,13 +152,19 @@ def comparison_html(comparison: Comparison) -> str:
     rows = [_html_row(comparison, model) for model in comparison.models]
     table = html_table(["Model", *(TITLES[e].capitalize() for e in comparison.encodings)], rows, range(1, 6))
     notes = "".join(f"<li>{escape(note)}</li>" for note in _notes(comparison))
-    picture = base64.b64encode(figure_png(comparison)).decode()
     body = (
         f"<h1>{escape(title)}</h1><p>{escape(comparison.verdict())}</p>"
-        f'<p class="soft">{escape(_method(comparison))}</p>{table}<ul class="soft">{notes}</ul>'
-        f'<img alt="Error of each model with and without embeddings" src="data:image/png;base64,{picture}">'
+        f'<p class="soft">{escape(_method(comparison))}</p>{table}<ul class="soft">{notes}</ul>{_picture(comparison)}'
     )
     return html_page(title, body)
+
+
+def _picture(comparison: Comparison) -> str:
+    try:
+        picture = base64.b64encode(figure_png(comparison)).decode()
+    except MissingExtraError:
+        return ""
+    return f'<img alt="Error of each model with and without embeddings" src="data:image/png;base64,{picture}">'
 
 
 def _html_row(comparison: Comparison, model: str) -> str:
@@ -172,7 +185,7 @@ def figure(comparison: Comparison) -> Figure:
     """The paper's figure: per model, the best without embeddings beside the one with, with spreads over seeds."""
     matplotlib: Any = import_extra("matplotlib.figure", "plot")
     pairs = [
-        (e, comparison.cell(e.model, e.other), comparison.cell(e.model, "embeddings")) for e in comparison.effects()
+        (e, comparison.cell(e.model, e.other), comparison.cell(e.model, WITH_EMBEDDINGS)) for e in comparison.effects()
     ]
     drawn: Figure = matplotlib.Figure(figsize=(1.6 + 1.35 * max(len(pairs), 2), 4.2), layout="constrained")
     axes = drawn.subplots()
@@ -184,7 +197,7 @@ def figure(comparison: Comparison) -> Figure:
         axes.text(place - 0.2, 0.02, TITLES[effect.other], transform=axes.get_xaxis_transform(), rotation=90,
                   fontsize=8, ha="center", va="bottom")  # fmt: skip
         top = with_them.mean + np.nan_to_num(with_them.spread)
-        axes.annotate(_percent(effect.change), (place + 0.2, top), (0, 3), textcoords="offset points",
+        axes.annotate(_change(effect.change).replace("%", " %"), (place + 0.2, top), (0, 3), textcoords="offset points",
                       ha="center", fontsize=9, color=WITH_COLOUR)  # fmt: skip
     axes.set_xticks(range(len(pairs)), [_broken(effect.model) for effect, *_ in pairs])
     axes.set_ylabel(f"{METRICS[comparison.metric].title}\n(lower is better)")
@@ -195,9 +208,11 @@ def figure(comparison: Comparison) -> Figure:
     return drawn
 
 
-def _percent(change: float) -> str:
-    rounded = round(100 * change)
-    return f"{rounded:+d} %" if rounded else "0 %"
+def _change(change: float | None, decimals: int = 0) -> str:
+    """A `relative_change` in per cent, without a sign where nothing but zeros would follow."""
+    if change is None:
+        return "up from 0"
+    return f"{change:+.{decimals}%}" if round(change, decimals + 2) else f"{0:.{decimals}%}"
 
 
 def _broken(name: str) -> str:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from unrolled.embedding import EmbeddingTable
 from unrolled.errors import InputError, import_extra
+from unrolled.tables.splitting import check_seed
 
 TARGET = "Sales"
 SHOPS = 80
@@ -34,10 +35,11 @@ class DemoTable:
 def demo_table(seed: int = 0, rows: int = ROWS, shops: int = SHOPS) -> DemoTable:
     """Generate the table; the same seed gives the same table.
 
-    Raises InputError for fewer than 4 shops, which make no map, or fewer rows than shops.
+    Raises InputError for fewer than 4 shops, which make no map, fewer rows than shops, or a negative seed.
     """
     if shops < 4 or rows < shops:
         raise InputError(f"{shops} shops in {rows} rows make no map: at least 4 shops, and a row for each, are needed")
+    check_seed(seed)
     random = np.random.default_rng(seed)
     places = random.uniform(-1, 1, (shops, 2))
     shop = np.concatenate([np.arange(shops), random.integers(0, shops, rows - shops)])

@@ -22,10 +22,10 @@ from unrolled.tables.coding import SPECIAL, Coding, Scaling
 from unrolled.tables.frame import Column, is_frame, read_table
 from unrolled.tables.recipe import Recipe, find_recipe
 from unrolled.tables.schema import Encoded, Schema, fit_schema
-from unrolled.tables.splitting import auto_folds, folds, validation_rows
+from unrolled.tables.splitting import auto_folds, check_seed, folds, validation_rows
 from unrolled.tables.target import fit_target, read_target
 from unrolled.tables.trained import Trained
-from unrolled.tables.vectors import dimensions_of, means_of
+from unrolled.tables.vectors import Counts, dimensions_of, means_of
 
 if TYPE_CHECKING:
     from unrolled.tables.fitting import Job, Trainer
@@ -76,11 +76,13 @@ class EntityEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # s
     ----------
     schema_, target_, vectors_ : the codings of the columns, of the target, and the vectors
     target_type_, log_target_, classes_ : what the target was taken for
-    interrupted_ : whether Ctrl-C ended the training early; the best so far was kept
+    interrupted_ : whether Ctrl-C ended the training early; the best so far was kept, and folds not begun were left out
     n_features_in_, feature_names_in_ : as in scikit-learn
 
     Errors are `InputError` (a ValueError) that name column and value. Source: Guo and Berkhahn, arXiv 1604.06737.
     """
+
+    interrupted_: bool
 
     def __init__(
         self,
@@ -132,8 +134,8 @@ class EntityEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # s
         self._learn(job, validation)
         tables = [vectors[table.codes[:, i]] for i, vectors in enumerate(self.vectors_.tables)]
         self.out_of_fold_ = np.zeros(len(table.codes), dtype=bool)
-        if splits is not None:
-            self.out_of_fold_ = job.out_of_fold(splits, self.vectors_, tables)
+        if splits is not None and not self.interrupted_:
+            self.out_of_fold_, self.interrupted_ = job.out_of_fold(splits, self.vectors_, tables)
         return self._columns_out(tables, table)
 
     def fit_parquet(
@@ -144,8 +146,8 @@ class EntityEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # s
         `target` names the column of targets and `sample_weight` one of weights, if any; neither is a feature. Rows are
         read `buffer` at a time, row groups in random order, and shuffled within a buffer: row groups sorted by a
         category want a buffer that holds several of them. Rows of `validation` are measured on at most a buffer of
-        them; `cv` does not apply. Which column is a category is judged on the first buffer. Raises InputError for a
-        path or column that is not there.
+        them; `cv` does not apply. How often whole numbers recur is judged on one buffer. Raises InputError for a path
+        or column that is not there.
         """
         self._forget()
         self._check_settings()
@@ -162,7 +164,7 @@ class EntityEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # s
         trainer.tell(*self._sentences())
         rows = StreamedRows(table, self.schema_, self.target_, weight, held)
         batch = rows.validation(trainer.networks, np.random.default_rng(trainer.seed))
-        self._keep(trainer, *trainer.train(rows, batch, trainer.seed))
+        self._keep(trainer, *trainer.train(rows, batch, trainer.seed), rows.counts())
         return self
 
     def transform(self, X: Any) -> NDArray[np.float32]:
@@ -186,8 +188,8 @@ class EntityEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # s
         """The vectors of one column (for a part of a date: Date_month), with facts on each row.
 
         Facts: `count`; `target_mean` (for classes: the mean class number); `spread` and `neighbours_kept` between the
-        networks (NaN for one network): a spread near 1, or few kept neighbours, says that a place is luck; `special` of
-        the rows for unknown, missing and rare.
+        networks (NaN for one network; the latter is measured on at most 2,000 rows and NaN on the others): a spread
+        near 1, or few kept neighbours, says that a place is luck; `special` of the rows for unknown, missing and rare.
         """
         check_is_fitted(self)
         i = self.schema_.place(column)
@@ -278,10 +280,12 @@ class EntityEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # s
 
     def _learn(self, job: Job, validation: NDArray[np.int64] | None) -> None:
         job.trainer.tell(*self._sentences())
-        self._keep(job.trainer, *job.train(np.arange(len(job.target)), validation, job.trainer.seed))
+        rows = np.arange(len(job.target))
+        trained, interrupted = job.train(rows, validation, job.trainer.seed)
+        self._keep(job.trainer, trained, interrupted, job.counts(job.met(rows, validation)))
 
-    def _keep(self, trainer: Trainer, trained: Trained, interrupted: bool) -> None:
-        counts = [coding.counts for coding in self.schema_.codings]
+    def _keep(self, trainer: Trainer, trained: Trained, interrupted: bool, counts: list[Counts]) -> None:
+        """Take over the networks; `counts` are those of the rows that training met."""
         self.networks_, self.vectors_ = trainer.combine(trained, counts)
         self.interrupted_ = interrupted
 
@@ -298,6 +302,11 @@ class EntityEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # s
             raise InputError(f"handle_unknown is {self.handle_unknown!r}, but must be 'embed' or 'error'")
         if self.n_networks is not None and not (isinstance(self.n_networks, int | np.integer) and self.n_networks > 0):
             raise InputError(f"n_networks is {self.n_networks!r}, but must be None or a whole number from 1 on")
+        jobs = self.n_jobs
+        if jobs is not None and not (isinstance(jobs, int | np.integer) and (jobs == -1 or jobs > 0)):
+            raise InputError(f"n_jobs is {jobs!r}, but must be None, -1 for every core, or a number from 1 on")
+        if isinstance(self.random_state, int | np.integer):
+            check_seed(int(self.random_state), "random_state")
 
     def _read(self, X: Any, reset: bool = False) -> list[Column]:
         """The columns of `X`, checked by scikit-learn's rules for their names and number."""

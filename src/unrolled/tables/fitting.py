@@ -49,9 +49,7 @@ class Trainer:
             raise InputError("no row is left to train on: all have weight 0 or are kept for validation")
         with _threads(self.n_jobs):
             generator = torch.Generator().manual_seed(seed)
-            numbers = sum(scaling.width for scaling in self.schema.scalings)
-            shape = Shape(tuple(c.rows for c in self.schema.codings), self.dimensions, numbers, self.target.outputs)
-            networks = Networks(shape, self.recipe, self.networks, generator)
+            networks = Networks(self._shape(), self.recipe, self.networks, generator)
             training = Training(networks, self.target.kind, self.recipe, source, generator, held)
             interrupted = self._run(training, label)
             return networks.trained(training.sensitivity()), interrupted
@@ -67,6 +65,12 @@ class Trainer:
         """Say something on stderr, if anything is to be said."""
         if self.verbose:
             print(*lines, sep="\n", file=sys.stderr, flush=True)
+
+    def _shape(self) -> Shape:
+        rows, numbers = tuple(c.rows for c in self.schema.codings), sum(s.width for s in self.schema.scalings)
+        # of classes the loss takes logits: a sigmoid here would be the second
+        sigmoid = self.recipe.output == "sigmoid" and self.target.kind == "continuous"
+        return Shape(rows, self.dimensions, numbers, self.target.outputs, sigmoid)
 
     def _run(self, training: Training, label: str) -> bool:
         try:
@@ -104,33 +108,40 @@ class Job:
     weight: NDArray[np.float32]
 
     def train(self, rows: Rows, validation: Rows | None, seed: int, label: str = "fit") -> tuple[Trained, bool]:
-        """Train on `rows` that have a weight, but not on `validation`."""
-        rows = rows[self.weight[rows] > 0]
-        if validation is not None:
-            rows = np.setdiff1d(rows, validation)
+        """Train on the `met` ones of `rows`."""
+        rows = self.met(rows, validation)
         rows = rows[canonical_order(self.table.take(rows), self.target[rows], self.weight[rows])]
         held = None if validation is None else self._batch(validation)
         return self.trainer.train(self._source(rows), held, seed, label)
 
+    def met(self, rows: Rows, validation: Rows | None = None) -> Rows:
+        """Those of `rows` that training meets: they have a weight, and are not kept for validation."""
+        rows = rows[self.weight[rows] > 0]
+        return rows if validation is None else np.setdiff1d(rows, validation)
+
+    def counts(self, met: Rows) -> list[Counts]:
+        """How many of the rows `met` each row of each embedding has."""
+        return counts_of(self.table.codes[met], self.trainer.schema.codings)
+
     def out_of_fold(
         self, splits: list[tuple[Rows, Rows]], full: Vectors, tables: list[NDArray[np.float32]]
-    ) -> NDArray[np.bool_]:
-        """Overwrite `tables` (row, dimension) with vectors of networks that have not met the row; tells which rows.
+    ) -> tuple[NDArray[np.bool_], bool]:
+        """Overwrite `tables` (row, dimension) with vectors of networks that have not met the row.
 
-        Each fold is aligned onto the full fit, so that all rows share one coordinate system.
+        Tells which rows, (row,), and whether Ctrl-C ended it before the last fold. Each fold is aligned onto the full
+        fit, so that all rows share one coordinate system.
         """
         done = np.zeros(len(self.target), dtype=bool)
         seeds = np.random.SeedSequence(self.trainer.seed).generate_state(len(splits))
         for number, ((train, held), seed) in enumerate(zip(splits, seeds, strict=True), 1):
             trained, interrupted = self.train(train, None, int(seed), f"fold {number} of {len(splits)}")
-            met = self.table.codes[train[self.weight[train] > 0]]
-            _, vectors = self.trainer.combine(trained, counts_of(met, self.trainer.schema.codings), full)
+            _, vectors = self.trainer.combine(trained, self.counts(self.met(train)), full)
             for i, own in enumerate(vectors.tables):
                 tables[i][held] = own[self.table.codes[held, i]]
             done[held] = True
             if interrupted:
-                break
-        return done
+                return done, True
+        return done, False
 
     def _source(self, rows: Rows) -> RowsInMemory:
         return RowsInMemory(self.table.take(rows), self.target[rows], self.weight[rows])

@@ -12,6 +12,7 @@ import numbers
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Literal
 
 import narwhals as nw
@@ -225,7 +226,7 @@ def _from_values(name: str, values: NDArray[Any]) -> Column:
 def _from_objects(
     name: str, values: NDArray[Any], declared: bool = False, missing: NDArray[np.bool_] | None = None
 ) -> Column:
-    gaps = np.fromiter(map(_is_missing, values), dtype=bool, count=len(values))
+    gaps = np.fromiter(map(is_missing, values), dtype=bool, count=len(values))
     missing = gaps if missing is None else gaps | missing
     kind = _kind_of(name, values, missing)
     if kind == "string":
@@ -234,18 +235,25 @@ def _from_objects(
         return Column(name, kind, _whole(name, np.where(missing, 0, values)), missing, declared)
     filler = {"boolean": False, "number": np.nan, "date": np.datetime64("NaT", "s")}[kind]
     dtype = {"boolean": "bool", "number": "float64", "date": "datetime64[s]"}[kind]
-    typed = np.array([filler if gap else value for value, gap in zip(values, missing, strict=True)], dtype=dtype)
+    cells = [filler if gap else local_clock(value) for value, gap in zip(values, missing, strict=True)]
+    typed = np.array(cells, dtype=dtype)
     column = _numbers(name, typed, missing) if kind == "number" else Column(name, kind, typed, missing)
     return Column(name, kind, column.values, missing, declared)
 
 
-def _is_missing(value: object) -> bool:
+def is_missing(value: object) -> bool:
+    """Whether a cell is empty: None, NaN, or what a library has in its place."""
     # pandas' NA refuses to be a truth value, so it is known by its type and not by comparing it
     return (
         value is None
         or type(value).__name__ in ("NAType", "NaTType")
         or (isinstance(value, float | np.datetime64 | np.floating) and bool(value != value))
     )
+
+
+def local_clock(value: Any) -> Any:
+    """`value`; of a time with a zone what the clock shows there, without the zone."""
+    return value.replace(tzinfo=None) if isinstance(value, datetime.datetime) else value
 
 
 def _kind_of(name: str, values: NDArray[Any], missing: NDArray[np.bool_]) -> Kind:
@@ -265,8 +273,8 @@ def _kind_of(name: str, values: NDArray[Any], missing: NDArray[np.bool_]) -> Kin
 
 def _kind_of_value(name: str, value: object) -> Kind:
     known: tuple[tuple[Any, Kind], ...] = (
-        (str, "string"), (bool | np.bool_, "boolean"), (numbers.Integral, "integer"), (numbers.Real, "number"),
-        (datetime.date | np.datetime64, "date"))  # fmt: skip
+        (str, "string"), (bool | np.bool_, "boolean"), (numbers.Integral, "integer"),
+        (numbers.Real | Decimal, "number"), (datetime.date | np.datetime64, "date"))  # fmt: skip
     for types, kind in known:
         if isinstance(value, types):
             return kind

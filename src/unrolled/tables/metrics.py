@@ -23,13 +23,15 @@ SMALLEST = 1e-15  # a chance of zero would cost infinitely much
 class Metric:
     """An error: what it is called in full, the target types it fits, and whether it is relative to the target.
 
-    `error(predicted, true)`: (row,) numbers, or (row, class) chances against (row,) class positions.
+    `error(predicted, true)`: (row,) numbers, or (row, class) chances against (row,) class positions. `ranks` where rows
+    of one class are compared with rows of the other.
     """
 
     title: str
     types: tuple[TargetType, ...]
     error: Callable[[NDArray[Any], NDArray[Any]], float]
     relative: bool = False
+    ranks: bool = False
 
 
 def choose_metric(name: str | None, target: TargetColumn) -> str:
@@ -45,6 +47,15 @@ def choose_metric(name: str | None, target: TargetColumn) -> str:
         row = int((target.values == 0).argmax())
         raise InputError(f"the metric {name!r} divides by the target, but {target.name!r} is 0 in row {row}")
     return name
+
+
+def check_judged(name: str, target: TargetColumn, fold: int) -> None:
+    """Raise InputError where the rows of a fold, whose `target` this is, cannot be judged by the metric."""
+    if METRICS[name].ranks and len(np.unique(target.values)) < 2:
+        raise InputError(
+            f"the metric {name!r} needs both classes of {target.name!r}, but fold {fold} keeps back rows of one only: "
+            "choose another metric, or another way to keep rows back"
+        )
 
 
 def _log_loss(chances: NDArray[Any], true: NDArray[Any]) -> float:
@@ -66,5 +77,5 @@ METRICS: dict[str, Metric] = {
     ),
     "log-loss": Metric("log loss, in nats", CLASSES, _log_loss),
     "error": Metric("share of wrong answers", CLASSES, lambda p, y: float((p.argmax(axis=1) != y).mean())),
-    "1-auc": Metric("1 - area under the ROC curve", ("binary",), _area_missing),
+    "1-auc": Metric("1 - area under the ROC curve", ("binary",), _area_missing, ranks=True),
 }

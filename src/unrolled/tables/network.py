@@ -23,12 +23,14 @@ from unrolled.tables.trained import Trained
 
 @dataclass(frozen=True)
 class Shape:
-    """Sizes of a network: rows and dimension of each embedding, columns of numbers, outputs."""
+    """Sizes of a network: rows and dimension of each embedding, columns of numbers, outputs, and what these end in."""
 
     rows: tuple[int, ...]
     dimensions: tuple[int, ...]
     numbers: int
     outputs: int
+    sigmoid: bool = False
+    """Whether the outputs pass through a sigmoid."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class Networks(nn.Module):
 
     def __init__(self, shape: Shape, recipe: Recipe, count: int, generator: torch.Generator):
         super().__init__()
-        self.count, self.shape, self.sigmoid = count, shape, recipe.output == "sigmoid"
+        self.count, self.shape = count, shape
         spread = recipe.embedding_spread
         self.embeddings = nn.ParameterList(
             nn.Parameter(torch.randn(count * rows, dimension, generator=generator) * spread)
@@ -85,7 +87,7 @@ class Networks(nn.Module):
         output = torch.baddbmm(self.biases[-1], hidden, self.weights[-1])
         if self.skip is not None:
             output = output + torch.bmm(inputs, self.skip)
-        return torch.sigmoid(output) if self.sigmoid else output
+        return torch.sigmoid(output) if self.shape.sigmoid else output
 
     def sensitivity(self, batch: Batch) -> Tensor:
         """How far the outputs move for a unit of each input, (column,): root mean square over rows and networks."""
@@ -103,7 +105,7 @@ class Networks(nn.Module):
             weights=[_array(w) for w in self.weights],
             biases=[_array(b) for b in self.biases],
             skip=None if self.skip is None else _array(self.skip),
-            sigmoid=self.sigmoid,
+            sigmoid=self.shape.sigmoid,
             sensitivity=None if sensitivity is None else _array(sensitivity),
         )
 

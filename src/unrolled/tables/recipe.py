@@ -51,7 +51,7 @@ class Recipe:
     loss: Literal["absolute", "squared"] = "absolute"
     """Loss of a regression on its scaled target."""
     output: Literal["linear", "sigmoid"] = "linear"
-    """`sigmoid` is the paper's: the target is divided by its maximum."""
+    """`sigmoid` is the paper's for a number, which is divided by its maximum; classes have logits either way."""
     measured: bool = True
     """Whether vectors and numbers are scaled by how far they move the prediction: distances then count in its units."""
     smooth: float = 1.0

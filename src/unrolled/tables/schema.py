@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unrolled.errors import InputError, unknown_name
-from unrolled.tables.coding import Coding, Scaling, fit_coding, fit_scaling
-from unrolled.tables.frame import EXACT, Column
+from unrolled.tables.coding import Coding, Scaling, beyond_whole, fit_coding, fit_scaling
+from unrolled.tables.frame import Column
 
 ROWS_PER_VALUE = 10
 LOOKED_AT = 100
@@ -119,7 +119,8 @@ def least_rows(min_frequency: float | None, rows: int) -> int:
     """`min_frequency` as a number of rows. Raises InputError for one that is neither a count nor a share."""
     if min_frequency is None:
         return 1
-    if isinstance(min_frequency, bool) or not min_frequency > 0:
+    number = isinstance(min_frequency, int | float | np.number) and not isinstance(min_frequency, bool)
+    if not number or min_frequency <= 0:
         raise InputError(f"min_frequency is {min_frequency!r}, but must be a number of rows, or a share below 1")
     return int(np.ceil(min_frequency * rows)) if min_frequency < 1 else int(min_frequency)
 
@@ -168,7 +169,7 @@ def _why_category(column: Column, named: set[str] | None) -> str | None:
     if named is not None:
         return "named as a category" if column.name in named else None
     present = column.values[~column.missing]
-    if (present % 1 != 0).any() or (column.kind == "number" and (np.abs(present) > EXACT).any()):
+    if column.kind == "number" and beyond_whole(present).any():
         return None
     each = len(present) / len(np.unique(present))
     return f"whole numbers, {each:,.0f} rows a value" if each >= ROWS_PER_VALUE else None
@@ -188,8 +189,12 @@ def _date_field(column: Column, part: str, rank: NDArray[np.float64], least: int
 
 
 def _has_hours(column: Column) -> bool:
-    present = column.values[~column.missing]
-    return bool((present != present.astype("datetime64[D]")).any())
+    return bool(has_hour(column.values[~column.missing]).any())
+
+
+def has_hour(dates: NDArray[np.datetime64]) -> NDArray[np.bool_]:
+    """(row,) which dates are not at midnight."""
+    return np.asarray(dates != dates.astype("datetime64[D]"))
 
 
 def date_part(column: Column, part: str) -> Column:

@@ -1,4 +1,4 @@
-"""Which rows are kept out: for early stopping (`validation`) and for out-of-fold vectors (`cv`).
+"""Which rows are kept out: for early stopping (`validation`) and for out-of-fold vectors (`cv`); seeds of such draws.
 
 Both take scikit-learn's splitters, so that time and groups are respected. Left out: training.
 """
@@ -20,6 +20,13 @@ Rows = NDArray[np.int64]
 
 ROWS_ENOUGH = 10
 FOLDS = 5
+LARGEST_SEED = 2**32 - 1
+
+
+def check_seed(seed: int, name: str = "seed") -> None:
+    """Raise InputError for a seed that NumPy's and scikit-learn's generators do not take."""
+    if not 0 <= seed <= LARGEST_SEED:
+        raise InputError(f"{name} is {seed}, but must be a whole number from 0 to {LARGEST_SEED:,}")
 
 
 def validation_rows(validation: Any, y: Any, groups: Any, seed: int) -> Rows | None:
@@ -49,9 +56,14 @@ def _explicit(validation: Any, rows: int) -> Rows:
         if len(given) != rows:
             raise InputError(f"the mask given as validation has {len(given)} values for {rows} rows")
         return np.flatnonzero(given)
-    if len(given) and (given.min() < 0 or given.max() >= rows):
-        raise InputError(f"validation names row {given.max()}, but the table has rows 0 to {rows - 1}")
+    _check_rows("validation", given, rows)
     return np.unique(given).astype(np.int64)
+
+
+def _check_rows(setting: str, given: NDArray[Any], rows: int) -> None:
+    outside = given[(given < 0) | (given >= rows)]
+    if len(outside):
+        raise InputError(f"{setting} names row {outside[0]}, but the table has rows 0 to {rows - 1}")
 
 
 def auto_folds(codes: NDArray[np.int32], schema: Schema) -> int | None:
@@ -69,13 +81,15 @@ def folds(cv: Any, y: Any, groups: Any, classes: bool, seed: int) -> list[tuple[
     """Train and held-out rows of each fold.
 
     A number means shuffled folds: by group where `groups` are given, else stratified for classes. Raises InputError
-    if a row is held out twice.
+    if a row is held out twice, or is none of the table's.
     """
     rows = len(np.asarray(y))
     if isinstance(cv, int | np.integer) and not isinstance(cv, bool):
         cv = _splitter(int(cv), y, groups, classes, seed)
     pairs = _split(cv, y, groups) if _is_splitter(cv) else _iterated(cv)
     pairs = [(np.asarray(train, dtype=np.int64), np.asarray(test, dtype=np.int64)) for train, test in pairs]
+    for part in (part for pair in pairs for part in pair):
+        _check_rows("cv", part, rows)
     held = np.bincount(np.concatenate([test for _, test in pairs]), minlength=rows)
     if held.max() > 1:
         raise InputError(

@@ -1,8 +1,9 @@
 """Fitting from a Parquet data set larger than memory: statistics in one pass, then training in pieces.
 
-Which column is a category is decided on the first rows; categories, counts and scales are then taken from all rows.
-Memory holds the target, the weights, one buffer of rows, another of validation rows, and one entry a category. Left
-out: out-of-fold vectors, which want rows in memory.
+A first pass over the rows settles what each column holds, a second one counts categories and takes scales, and each
+epoch of the training reads them again. How often whole numbers recur is judged on one buffer. Memory holds the target,
+the weights, one buffer of rows, another of validation rows, and one entry a category. Left out: out-of-fold vectors,
+which want rows in memory.
 """
 
 from __future__ import annotations
@@ -20,13 +21,14 @@ import torch
 from numpy.typing import NDArray
 
 from unrolled.errors import InputError, import_extra, unknown_name
-from unrolled.tables.coding import Coding, Scaling, as_kind, coding_of
+from unrolled.tables.coding import Coding, Scaling, as_kind, beyond_whole, coding_of
 from unrolled.tables.frame import Column, read_table
 from unrolled.tables.network import Batch
 from unrolled.tables.recipe import find_recipe
-from unrolled.tables.schema import Encoded, Schema, date_part, fit_schema, least_rows
+from unrolled.tables.schema import Encoded, Schema, date_part, fit_schema, has_hour, least_rows
 from unrolled.tables.target import Target, fit_target, read_target
 from unrolled.tables.training import RowsInMemory
+from unrolled.tables.vectors import Counts, counts_of
 
 if TYPE_CHECKING:
     from unrolled.tables.encoder import EntityEncoder
@@ -50,6 +52,10 @@ class ParquetTable:
             self.rows = int(self._data.count_rows())
         except (OSError, ValueError) as error:
             raise InputError(f"{path} cannot be read as Parquet: {error}") from None
+        if buffer < 1:
+            raise InputError(f"buffer is {buffer}, but must be a number of rows from 1 on")
+        if weight == target:
+            raise InputError(f"sample_weight names {weight!r}, which is the target: name a column of weights")
         self._aside = [target] if weight is None else [target, weight]
         for name in self._aside:
             if name not in self._data.schema.names:
@@ -197,6 +203,14 @@ class StreamedRows:
     def _wanted(self) -> NDArray[np.bool_]:
         return ~self.held & (self.weight > 0)
 
+    def counts(self) -> list[Counts]:
+        """How many of the rows trained on each row of each embedding has."""
+        codings = self.schema.codings
+        if self._wanted.all():
+            return [coding.counts for coding in codings]
+        parts = [counts_of(encoded.codes, codings) for encoded, _, _ in self._parts(None, self._wanted)]
+        return [np.sum(counts, axis=0) for counts in zip(*parts, strict=True)]
+
     def epoch(self, networks: int, size: int, generator: torch.Generator) -> Iterator[Batch]:
         """The rows once; those that fill no batch at the end of a buffer are left out."""
         order = torch.randperm(self.table.groups, generator=generator).numpy()
@@ -238,12 +252,55 @@ def fit_statistics(encoder: EntityEncoder, table: ParquetTable) -> NDArray[Any]:
     return values[:, 0]
 
 
+def first_reading(table: ParquetTable) -> list[Column]:
+    """What the schema is judged on: each column in the first buffer that holds a value of it.
+
+    Where only a later buffer tells that numbers are not whole, or that dates have hours, a value of it is put in.
+    """
+    found: dict[str, Column] = {}
+    for frame, _, _ in table.buffers():
+        doubtful = [name for name in frame.column_names if name not in found or not _is_settled(found[name])]
+        if not doubtful:
+            break
+        for column in read_table(frame.select(doubtful)):
+            found[column.name] = _joined(found.get(column.name), column)
+    rows = max(len(column) for column in found.values())
+    return [_padded(found[name], rows) for name in table.columns]
+
+
+def _is_settled(column: Column) -> bool:
+    return not column.missing.all() and (column.kind not in ("number", "date") or bool(_telling(column).any()))
+
+
+def _telling(column: Column) -> NDArray[np.bool_]:
+    """(row,) the values that show what a column of numbers or dates is: not whole, or with an hour."""
+    told = beyond_whole(column.values) if column.kind == "number" else has_hour(column.values)
+    return np.asarray(told & ~column.missing)
+
+
+def _joined(first: Column | None, later: Column) -> Column:
+    """The reading so far, with one telling value of a later buffer if there is one."""
+    if first is None or first.missing.all():
+        return later
+    if later.missing.all() or not _telling(later).any():
+        return first
+    values = first.values.copy()
+    values[(~first.missing).argmax()] = later.values[_telling(later)][0]
+    return replace(first, values=values)
+
+
+def _padded(column: Column, rows: int) -> Column:
+    """`column` with missing values at its end: buffers differ in length."""
+    missing = np.arange(rows) >= len(column)
+    missing[: len(column)] = column.missing
+    return replace(column, values=np.resize(column.values, rows), missing=missing)
+
+
 def fit_schema_streamed(
     encoder: EntityEncoder, table: ParquetTable, mean: float
 ) -> tuple[Schema, list[NDArray[np.float64]]]:
     """The schema of all rows, and the mean target of each row of each embedding."""
-    first = next(table.buffers())[0]
-    columns = read_table(first)
+    columns = first_reading(table)
     schema = fit_schema(columns, np.zeros(len(columns[0])), encoder.categorical_features, None)
     counters = [CategoryCount(f.coding) if isinstance(f.coding, Coding) else Moments(f.coding) for f in schema.fields]
     for frame, y, _ in table.buffers():

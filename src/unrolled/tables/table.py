@@ -11,6 +11,7 @@ import datetime
 import gzip
 import io
 import numbers
+import re
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -23,13 +24,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unrolled.errors import InputError, import_extra, unknown_name
-from unrolled.tables.frame import is_beyond
-from unrolled.tables.target import FEW_VALUES, TargetType
+from unrolled.tables.frame import is_beyond, local_clock
+from unrolled.tables.target import FEW_VALUES, TARGET_TYPES, TargetType, kind_by_rule
 
 MIN_ROWS = 20  # fewer rows leave no fold with anything to learn from
 SNIFFED_BYTES = 64 << 10
 DELIMITERS = ",;\t|"
-ISO_DATE = r"\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?"
+QUOTED = re.compile(r'(^|(?<=[,;\t|]))"([^"]|"")*"')
+"""A name in quotes: marks in it part no columns."""
+ZONE = r"(Z|[+-]\d{2}:?\d{2})"
+ISO_DATE = r"\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2}(\.\d+)?)?" + ZONE + "?)?"
 DAY_FIRST = r"\d{1,2}\.\d{1,2}\.\d{4}"
 DATES = {
     ISO_DATE: "ISO8601", DAY_FIRST: "%d.%m.%Y", DAY_FIRST + r" \d{1,2}:\d{2}": "%d.%m.%Y %H:%M",
@@ -37,11 +41,6 @@ DATES = {
 }  # fmt: skip
 """Texts that are dates wherever they stand. With slashes the month comes first in one country, the day in another."""
 DECIMAL_COMMA = r"[+-]?(\d+|\d{1,3}(\.\d{3})+)(,\d+)?"
-
-TARGET_TYPES: tuple[TargetType, ...] = ("continuous", "binary", "multiclass")
-TARGET_RULE = (
-    "numbers are continuous unless they are just two different values; texts, booleans and categoricals are classes"
-)
 
 
 @dataclass(frozen=True)
@@ -111,7 +110,7 @@ def as_frame(table: Any) -> Any:
 def split_target(frame: Any, name: str, target_type: TargetType | None = None) -> tuple[Any, TargetColumn]:
     """The other columns of `frame`, and its column `name` as the target.
 
-    The type is inferred by `TARGET_RULE` unless given. Raises InputError where the target cannot be learned.
+    The type is that of `target.kind_by_rule` unless given. Raises InputError where the target cannot be learned.
     """
     if name not in frame.columns:
         raise unknown_name("column", name, frame.columns)
@@ -155,6 +154,18 @@ def check_columns(frame: Any, names: Sequence[str]) -> None:
             raise unknown_name("column", name, frame.columns)
 
 
+def check_chosen(frame: Any, target: str, categories: Sequence[str], ignore: Sequence[str]) -> None:
+    """Raise InputError unless `categories` and `ignore` name columns of `frame`, none in both, none the target."""
+    check_columns(frame, (*categories, *ignore))
+    if target in ignore:
+        raise InputError(f"{target!r} is the target and cannot be left out")
+    if target in categories:
+        raise InputError(f"{target!r} is the target and no column to learn from: name other columns as categories")
+    for name in categories:
+        if name in ignore:
+            raise InputError(f"column {name!r} is named as a category and as one to leave out: choose one of the two")
+
+
 def labels(series: Any) -> Any:
     """The categories of `series` as text (object series), missing kept: 1, 1.0 and "1" are one category."""
     values = series.astype(object)
@@ -181,7 +192,7 @@ def _plain(series: Any) -> Any:
         return series.dt.to_timestamp()
     if isinstance(series.dtype, pandas.CategoricalDtype):
         inside = {_kind_of_cell(value) for value in series.cat.categories}
-        return series.cat.rename_categories(str) if len(inside) > 1 or "other" in inside else series
+        return labels(series).astype("category") if len(inside) > 1 or "other" in inside else series
     if isinstance(series.dtype, pandas.IntervalDtype) or types.is_complex_dtype(series):
         return labels(series)
     if series.dtype != object:
@@ -192,6 +203,8 @@ def _plain(series: Any) -> Any:
 def _plain_objects(series: Any) -> Any:
     present = series[series.notna()]
     found = {_kind_of_cell(value) for value in present}
+    if found == {"date"}:
+        return series.map(local_clock, na_action="ignore")
     if found <= {"number", "decimal"} and "decimal" in found:
         return series.map(float, na_action="ignore").astype(float)
     whole = np.array([value for value in present if type(value) is int], dtype=object)
@@ -219,7 +232,7 @@ def _read_csv(path: Path) -> Any:
     pandas = import_extra("pandas", "tables")
     try:
         head = _head(path)
-        delimiter = "\t" if ".tsv" in path.suffixes else _delimiter(head)
+        delimiter = "\t" if ".tsv" in path.name.lower() else _delimiter(head)
         names = next(csv.reader(io.StringIO(head), delimiter=delimiter))
         _check_names(names)
         with warnings.catch_warnings():  # pandas only warns of values without a name, and drops them
@@ -239,8 +252,10 @@ def _read_csv(path: Path) -> Any:
 
 
 def _head(path: Path) -> str:
-    with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as stream:
+    with gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb") as stream:
         data = stream.read(SNIFFED_BYTES)
+        if b"\n" not in data and b"\0" not in data:
+            data += stream.readline()  # the line of names is needed whole
     if not data.strip():
         raise InputError(f"{path} is empty: a table with a line of column names was expected")
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
@@ -252,7 +267,7 @@ def _head(path: Path) -> str:
 
 
 def _delimiter(head: str) -> str:
-    first = head.splitlines()[0]
+    first = re.sub(QUOTED, "", head).splitlines()[0]
     return max(DELIMITERS, key=lambda mark: (first.count(mark), -DELIMITERS.index(mark)))
 
 
@@ -267,10 +282,10 @@ def _with_dates(frame: Any) -> Any:
 
 
 def _as_dates(series: Any, form: str) -> Any:
-    """The dates, without their zone; None where one is on no calendar, as 2023-02-31."""
-    pandas = import_extra("pandas", "tables")
-    dates = pandas.to_datetime(series, format=form, errors="coerce", utc=True)
-    return dates.dt.tz_localize(None) if dates.notna().sum() == series.notna().sum() else None
+    """The dates, by the local clock where they have a zone; None where one is on no calendar, as 2023-02-31."""
+    local = series.str.replace(ZONE + "$", "", regex=True)
+    dates = import_extra("pandas", "tables").to_datetime(local, format=form, errors="coerce")
+    return dates if dates.notna().sum() == series.notna().sum() else None
 
 
 def _with_decimals(frame: Any) -> Any:
@@ -304,13 +319,10 @@ def _check_names(names: Iterable[str]) -> None:
 
 
 def _inferred_type(series: Any, distinct: int, name: str) -> TargetType:
-    """`TARGET_RULE`."""
     types = import_extra("pandas", "tables").api.types
     if types.is_datetime64_any_dtype(series) or types.is_timedelta64_dtype(series):
         raise InputError(f"the target {name!r} holds dates or durations: turn it into a number first, such as days")
-    if types.is_numeric_dtype(series) and distinct > 2:
-        return "continuous"
-    return "binary" if distinct == 2 else "multiclass"
+    return kind_by_rule(distinct, types.is_numeric_dtype(series))
 
 
 def _numbers(series: Any, name: str) -> NDArray[np.float64]:

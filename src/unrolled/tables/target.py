@@ -16,12 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unrolled.errors import InputError, unknown_name
-from unrolled.tables.frame import is_frame
+from unrolled.tables.frame import is_frame, is_missing
 
 TargetType = Literal["continuous", "binary", "multiclass"]
-TARGET_TYPES = ("auto", "continuous", "binary", "multiclass")
+TARGET_TYPES: tuple[TargetType, ...] = ("continuous", "binary", "multiclass")
 FEW_VALUES = 20
 """Whole numbers with up to this many values are warned about: they may be class codes."""
+SHOWN_CLASSES = 8
 
 
 @dataclass(frozen=True)
@@ -49,14 +50,18 @@ class Target:
         return 1 if self.kind == "binary" else len(self.classes)
 
     def encode(self, y: NDArray[Any]) -> NDArray[Any]:
-        """Network targets: float32 (row, output), or int64 (row,) class numbers where there are several classes."""
+        """Network targets: float32 (row, output), or int64 (row,) class numbers where there are several classes.
+
+        Raises InputError for a label that is none of the classes, for what is no number, for one without a logarithm
+        where that is learned, and for another number of columns than the fitted one.
+        """
+        self._check_width(y)
         if self.kind == "continuous":
             assert self.mean is not None
             assert self.deviation is not None
-            values = np.log(y) if self.log else y
-            return ((values - self.mean) / self.deviation).astype(np.float32)
-        assert self.classes is not None
-        classes = np.searchsorted(self.classes, y[:, 0])
+            values = _as_numbers(y)
+            return (((_logarithms(values) if self.log else values) - self.mean) / self.deviation).astype(np.float32)
+        classes = self._class_numbers(y[:, 0])
         return classes.astype(np.int64) if self.kind == "multiclass" else classes[:, None].astype(np.float32)
 
     def decode(self, raw: NDArray[Any]) -> NDArray[np.float64]:
@@ -76,12 +81,22 @@ class Target:
 
     def numeric(self, y: NDArray[Any]) -> NDArray[np.float64]:
         """(row,) the target as one number, for means by category: the first output, or the number of the class."""
-        first = y[:, 0]
-        return np.asarray(first, dtype=np.float64) if self.kind == "continuous" else self._class_numbers(first)
+        first = y[:, 0] if self.kind == "continuous" else self._class_numbers(y[:, 0])
+        return np.asarray(first, dtype=np.float64)
 
-    def _class_numbers(self, labels: NDArray[Any]) -> NDArray[np.float64]:
+    def _check_width(self, y: NDArray[Any]) -> None:
+        width = self.outputs if self.kind == "continuous" else 1
+        if y.shape[1] != width:
+            raise InputError(f"the target has {y.shape[1]} columns, but was fitted on {width}")
+
+    def _class_numbers(self, labels: NDArray[Any]) -> NDArray[np.int64]:
         assert self.classes is not None
-        return np.searchsorted(self.classes, labels).astype(np.float64)
+        places = {label: place for place, label in enumerate(self.classes.tolist())}
+        try:
+            return np.array([places[label] for label in labels.tolist()], dtype=np.int64)
+        except KeyError as error:
+            known = ", ".join(map(repr, [*places][:SHOWN_CLASSES])) + ", ..." * (len(places) > SHOWN_CLASSES)
+            raise InputError(f"the target holds {error}, which is none of the classes fitted on: {known}") from None
 
 
 def read_target(y: Any, rows: int) -> tuple[NDArray[Any], bool]:
@@ -99,14 +114,19 @@ def read_target(y: Any, rows: int) -> tuple[NDArray[Any], bool]:
     single = array.ndim == 1 or array.shape[1] == 1
     array = array.reshape(rows, -1)
     _refuse_gaps(array)
+    _refuse_mixes(array)
     return array, single
 
 
 def _as_array(y: Any) -> NDArray[Any]:
     native = nw.from_native(y, pass_through=True, allow_series=True)
+    if isinstance(native, nw.DataFrame) and native.shape[1] == 1:
+        native = native[:, 0]
     if isinstance(native, nw.Series) or is_frame(y):
         y = native.to_numpy()
     array = np.asarray(y)
+    if isinstance(native, nw.Series) and isinstance(native.dtype, nw.Categorical | nw.Enum):
+        return array.astype(object)  # as objects they are classes, numbers too
     if np.iscomplexobj(array):
         raise InputError("Complex data not supported: the target must be real")
     if array.dtype.kind not in "OUSbiuf":
@@ -134,9 +154,18 @@ def _refuse_gaps(array: NDArray[Any]) -> None:
         raise InputError(f"the target is infinite (inf) in row {row}: leave that row out")
     gaps = np.isnan(array) if array.dtype.kind == "f" else np.zeros(array.shape, dtype=bool)
     if array.dtype == object:
-        gaps = np.array([[v is None or v != v for v in row] for row in array], dtype=bool)
+        gaps = np.array([[is_missing(value) for value in row] for row in array], dtype=bool)
     if gaps.any():
         raise InputError(f"the target has no value (NaN) in row {gaps.any(axis=1).argmax()}: leave that row out")
+
+
+def _refuse_mixes(array: NDArray[Any]) -> None:
+    kinds = {isinstance(value, str): value for value in array.flat} if array.dtype == object else {}
+    if len(kinds) == 2:
+        raise InputError(
+            f"the target mixes text and other values, for example {kinds[True]!r} and {kinds[False]!r}: give all its "
+            "values one type"
+        )
 
 
 def fit_target(y: NDArray[Any], single: bool, target_type: str = "auto", log: bool | str = "auto",
@@ -145,31 +174,38 @@ def fit_target(y: NDArray[Any], single: bool, target_type: str = "auto", log: bo
 
     `log` is True, False or "auto": the logarithm where all values are positive and it takes most of the skew away.
     `by_maximum` divides by the largest value instead of standardising, for a network that ends in a sigmoid.
-    Raises InputError for a constant target, or one that `target_type` or `log` does not fit.
+    Raises InputError for a constant target, one that `target_type` or `log` does not fit, and an unknown setting.
     """
-    if target_type not in TARGET_TYPES:
-        raise unknown_name("target_type", str(target_type), TARGET_TYPES)
+    if log not in (True, False, "auto"):
+        raise InputError(f"log_target is {log!r}, but must be True, False or 'auto'")
+    if target_type != "auto" and target_type not in TARGET_TYPES:
+        raise unknown_name("target_type", str(target_type), ("auto", *TARGET_TYPES))
     kind = _infer(y) if target_type == "auto" else target_type
     if kind == "continuous":
         return _fit_continuous(y, single, log, by_maximum)
     return _fit_classes(y, single, kind)
 
 
-def _infer(y: NDArray[Any]) -> str:
+def _infer(y: NDArray[Any]) -> TargetType:
     if y.shape[1] > 1:
         return "continuous"
     values = np.unique(y[:, 0])
-    if y.dtype.kind in "Ob":
-        return "binary" if len(values) == 2 else "multiclass"
-    if len(values) == 2:
-        return "binary"
-    if len(values) <= FEW_VALUES and len(values) < len(y) / 2 and (values % 1 == 0).all():
+    kind = kind_by_rule(len(values), y.dtype.kind not in "Ob")
+    few = len(values) <= FEW_VALUES and len(values) < len(y) / 2
+    if kind == "continuous" and few and (values % 1 == 0).all():
         warnings.warn(
             f"the target holds whole numbers with {len(values)} values and is taken as a number; if these "
             "are class codes pass target_type='multiclass', else target_type='continuous'",
             stacklevel=5,
         )
-    return "continuous"
+    return kind
+
+
+def kind_by_rule(values: int, numbers: bool) -> TargetType:
+    """The rule of `target_type="auto"` for a column of so many different `values`, which are `numbers` or not."""
+    if values == 2:
+        return "binary"
+    return "continuous" if numbers else "multiclass"
 
 
 def _fit_classes(y: NDArray[Any], single: bool, kind: str) -> Target:
@@ -184,24 +220,39 @@ def _fit_classes(y: NDArray[Any], single: bool, kind: str) -> Target:
 
 
 def _fit_continuous(y: NDArray[Any], single: bool, log: bool | str, by_maximum: bool) -> Target:
-    try:
-        y = y.astype(np.float64)
-    except (TypeError, ValueError):
-        raise InputError(f"Unknown label type: the target is to be a number, but holds {y[0, 0]!r}") from None
+    y = _as_numbers(y)
     for i, column in enumerate(y.T):
         if (column == column[0]).all():
             which = "the target" if single else f"column {i} of the target"
             raise InputError(f"{which} is constant: every row is {column[0]:g}, so there is nothing to learn")
-    if log is True and (y <= 0).any():
-        raise InputError(f"log_target is True, but the target is {y.min():g} in row {y.min(axis=1).argmin()}")
-    use_log = bool(log) if log != "auto" else log_pays(y)
-    values = np.sort(np.log(y) if use_log else y, axis=0)  # sorted: the order of rows leaves no rounding
+    use_log = log_pays(y) if log == "auto" else bool(log)
+    values = np.sort(_logarithms(y) if use_log else y, axis=0)  # sorted: the order of rows leaves no rounding
     if by_maximum:
         mean, deviation = np.zeros(y.shape[1]), values.max(axis=0)
         if (values < 0).any() or (deviation <= 0).any():
             raise InputError("this recipe divides the target by its maximum, so all targets must be positive")
         return Target("continuous", single, None, use_log, mean, deviation)
     return Target("continuous", single, None, use_log, values.mean(axis=0), values.std(axis=0))
+
+
+def _as_numbers(y: NDArray[Any]) -> NDArray[np.float64]:
+    """`y` as float64. Raises InputError for what is no number."""
+    try:
+        return y.astype(np.float64)
+    except (TypeError, ValueError):
+        wrong = next((value for value in y.flat if isinstance(value, str)), y.flat[0])
+        raise InputError(f"Unknown label type: the target is to be a number, but holds {wrong!r}") from None
+
+
+def _logarithms(y: NDArray[np.float64]) -> NDArray[np.float64]:
+    if (y <= 0).any():
+        row = y.min(axis=1).argmin()
+        raise InputError(
+            f"the logarithm of the target is learned, but the target is {y.min():g} in row {row}: only numbers above 0 "
+            "have one"
+        )
+    logarithms: NDArray[np.float64] = np.log(y)
+    return logarithms
 
 
 def log_pays(y: NDArray[np.float64]) -> bool:
