@@ -17,11 +17,10 @@ from torch import Tensor, nn
 
 from unrolled.learn.networks.network import CharNetwork
 from unrolled.learn.processes import World
+from unrolled.text.vocabulary import Ids
 
 STREAMS, WARMUP, CHUNK = 32, 256, 256
 RELEASE = 64  # chunks after which the memory of what was read may go
-
-Ids = NDArray[np.unsignedinteger]
 
 
 @dataclass(frozen=True)

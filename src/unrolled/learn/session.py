@@ -32,7 +32,7 @@ from unrolled.learn.recipe import Recipe
 from unrolled.learn.run import Run
 from unrolled.learn.text_task import TextTask
 from unrolled.model.char_model import CharModel
-from unrolled.model.folder import ModelParts
+from unrolled.model.folder import SNAPSHOTS, ModelParts
 from unrolled.text.encoded import EncodedText
 from unrolled.text.vocabulary import Vocabulary
 
@@ -192,7 +192,7 @@ class Session:
     def _write(self, parts: ModelParts) -> None:
         if self.world.is_main and self.run_folder is not None:
             path = {f"{i:04d}": vectors for i, vectors in enumerate(self.embeddings)}
-            files = parts.to_files() | {"embeddings.safetensors": safetensors.torch.save(path)}
+            files = parts.to_files() | {SNAPSHOTS: safetensors.torch.save(path)}
             self.run_folder.write_history(self.history)
             self.run_folder.finish(files)
             self.run_folder.discard()

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unrolled.errors import InputError
+from unrolled.text.vocabulary import code_points
 
 LEAST_SITES = 100
 QUOTATION_MARKS = '"“”„«»'  # apostrophes are left out: most of them stand in words such as "don't"
@@ -82,8 +83,3 @@ def choose_sites(text: str, count: int, distance: int, rng: np.random.Generator)
 def kinds_after(text: str) -> dict[str, NDArray[np.bool_]]:
     """For each kind of place, whether each character of `text` makes the place after it one, (characters,)."""
     return {name: np.fromiter((test(c) for c in text), bool, len(text)) for name, test in KINDS.items()}
-
-
-def code_points(text: str) -> NDArray[np.uint32]:
-    """The characters of `text` as numbers, (characters,)."""
-    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)

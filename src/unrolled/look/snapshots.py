@@ -10,8 +10,7 @@ from safetensors import SafetensorError
 
 from unrolled.embedding import EmbeddingTable
 from unrolled.errors import FolderError
-
-SNAPSHOTS = "embeddings.safetensors"
+from unrolled.model.folder import SNAPSHOTS
 
 
 def read_snapshots(run: str | Path, last: EmbeddingTable) -> list[EmbeddingTable]:

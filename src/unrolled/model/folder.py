@@ -30,6 +30,8 @@ FORMAT = 1
 CONFIG, VOCABULARY, WEIGHTS = "config.json", "vocabulary.json", "model.safetensors"
 TRAINING, CARD = "training.json", "README.md"
 FILES = (CONFIG, VOCABULARY, WEIGHTS, TRAINING, CARD)
+SNAPSHOTS = "embeddings.safetensors"
+"""Beside them in a run folder: the embedding at each measurement."""
 LIMITS = {"vocabulary": 0x110000 + 1, "embedding": 1 << 16, "hidden": 1 << 16, "layers": 1 << 8}
 """The largest sizes that are believed; Unicode has 0x110000 code points, and id 0 is reserved."""
 MAX_HEADER_BYTES = 1 << 20

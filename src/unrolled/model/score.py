@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from unrolled.errors import InputError
 from unrolled.text.compression import gzip_bits, xz_bits
 from unrolled.text.encoded import EncodedText
-from unrolled.text.vocabulary import UNKNOWN, OnUnknown
+from unrolled.text.vocabulary import UNKNOWN, Ids, OnUnknown
 
 if TYPE_CHECKING:
     from unrolled.model.cells import Array, CellNetwork
@@ -34,8 +34,6 @@ LOGITS = 1 << 22
 KEPT = 1 << 20
 """The longest text of which the nats of each character are kept."""
 PIECE = 1 << 20
-
-Ids = NDArray[np.unsignedinteger]
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-Ids = NDArray[np.unsignedinteger]
+from unrolled.text.vocabulary import Ids
 
 
 def trigram_nats(train: Ids, validation: Ids, symbols: int) -> float:
