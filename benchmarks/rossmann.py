@@ -274,7 +274,8 @@ MODELS: dict[str, tuple[Judge, tuple[str, ...]]] = {
 SEEDS = (0, 1, 2)
 SEEDED = {("networks", "vectors"), ("LightGBM", "native"), ("LightGBM", "vectors and codes"),
           ("LightGBM and the networks", "vectors and codes"), ("HistGradientBoosting", "vectors"),
-          ("nearest neighbours", "vectors"), ("ridge", "vectors")}  # fmt: skip  # three seeds; all else one
+          ("xgboost", "vectors"), ("random forest", "vectors"), ("nearest neighbours", "vectors"),
+          ("ridge", "vectors")}  # fmt: skip  # three seeds; all else one
 
 
 def plan() -> list[Cell]:
