@@ -2,8 +2,8 @@
 
 Texts are made here, the reference manual of Python with its lines shuffled. Each command runs in a process of its own,
 with an empty cache, and its peak of resident memory is what the system says (VmHWM, Linux). A small network trains a
-fixed number of steps; what it scores must not depend on the size of the text. Scoring 1 GB takes about twenty minutes,
-eight of them xz, so a part of it stands in for it if not asked otherwise.
+fixed number of steps; what it scores must not depend on the size of the text. Scoring 1 GB takes twenty to thirty
+minutes of a core, eight of them xz, so a part of it stands in for it if not asked otherwise.
 
     python -m benchmarks.memory [--large MEGABYTES] [--scored MEGABYTES]
 """
