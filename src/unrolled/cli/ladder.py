@@ -46,7 +46,7 @@ def ladder(
     seed
         Decides the first weights.
     full
-        Also the lesson's longest experiment, of an hour and more.
+        Also the lesson's longest experiment, of an hour or two.
     encoding
         Of the text files.
     json
