@@ -49,7 +49,10 @@ def messages() -> Console:
     return Console(stderr=True, highlight=False)
 
 
-def say(message: str) -> None:
-    """Print a remark on stderr as it is: brackets are no markup, and paths are not broken into lines."""
+def say(message: str, console: Console | None = None) -> None:
+    """Print a remark on stderr as it is: brackets are no markup, and paths and commands are copied whole.
+
+    `console` is the one of a bar that is being drawn, if there is one.
+    """
     with contextlib.suppress(OSError):  # the terminal may have closed
-        messages().print(message, markup=False, soft_wrap=True)
+        (console or messages()).print(message, markup=False, soft_wrap=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from unrolled.cli.output import messages, print_json, results
+from unrolled.cli.output import messages, print_json, results, say
 from unrolled.cli.parameters import Flag, Words
 from unrolled.learn.recipe import Machine, Recipe
 
@@ -225,9 +225,9 @@ def _notice(console: Console | None) -> Any:
 
 
 def _say(console: Console | None, message: str) -> None:
+    """Nothing, in a process that has no console because it is not the main one."""
     if console is not None:
-        with contextlib.suppress(OSError):  # the terminal may have closed
-            console.print(message, markup=False, soft_wrap=True)  # a command is copied whole
+        say(message, console)
 
 
 def _describe(console: Console | None) -> Any:

@@ -41,6 +41,8 @@ class Run:
         self._goes_on = bool(self.checkpoints.steps())
 
     def _check(self, resume: bool) -> None:
+        if self.path.exists() and not self.path.is_dir():
+            raise FolderError(f"{self.path} is a file: choose an --out that is empty or new")
         if is_complete(self.path):
             raise FolderError(
                 f"{self.path} holds a finished run: choose another --out, or train on from it with "
@@ -57,8 +59,6 @@ class Run:
 
     def _foreign(self) -> list[str]:
         """What is in the folder and cannot come from a run that was ended before its first checkpoint."""
-        if self.path.exists() and not self.path.is_dir():
-            raise FolderError(f"{self.path} is a file: choose an --out that is empty or new")
         ours = (HISTORY, self.checkpoints.folder.name)
         found = [path.relative_to(self.path) for path in (*self.path.glob("*"), *self.checkpoints.folder.glob("*"))]
         return sorted(str(path) for path in found if path.name[0] != "." and path.name not in ours)
