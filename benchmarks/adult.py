@@ -26,7 +26,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler, TargetEncoder
 
 from benchmarks.texts import data
-from unrolled.tables.encoder import EntityEncoder
+from unrolled.tables.encoder.estimator import EntityEncoder
 
 TARGET, POSITIVE = "income", ">50K"
 NUMBERS = ["age", "fnlwgt", "education-num", "capital-gain", "capital-loss", "hours-per-week"]

@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from unrolled.text.corpus import open_corpus
+from unrolled.text.datasets import python_docs
 from unrolled.text.encoded import EncodedText, encode_corpus
-from unrolled.text.named_sets import python_docs
 
 TURNS = 3
 MEGABYTE = 10**6
@@ -34,7 +34,7 @@ PROCESS = """
 import re, sys
 from pathlib import Path
 from unrolled.text.corpus import open_corpus
-from unrolled.text.doctor import examine
+from unrolled.text.report.doctor import examine
 from unrolled.text.encoded import encode_corpus
 
 encoded = encode_corpus(open_corpus([sys.argv[1]]), cache=Path(sys.argv[2]), in_memory_bytes=int(sys.argv[3]))

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.texts import text
-from unrolled.learn.lesson import EXPERIMENTS, Experiment, Rerun
+from unrolled.learn.experiments.lesson import EXPERIMENTS, Experiment, Rerun
 from unrolled.learn.window_task import WindowTask
 from unrolled.text.corpus import open_corpus
 from unrolled.text.encoded import EncodedText, encode_corpus

@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks.texts import text
-from unrolled.learn.optim import MINIMAX
+from unrolled.learn.optimizers import MINIMAX
 from unrolled.learn.recipe import Machine, Recipe
-from unrolled.learn.training import prepare
+from unrolled.learn.train import prepare
 from unrolled.model.char_model import CharModel
 
 PUBLISHED, EPOCHS, SHARE = 1.2524, 80, 0.25

@@ -30,7 +30,7 @@ from sklearn.model_selection import KFold
 from sklearn.preprocessing import Normalizer, OneHotEncoder, OrdinalEncoder, StandardScaler, TargetEncoder
 
 from benchmarks.texts import data
-from unrolled.tables.encoder import EntityEncoder
+from unrolled.tables.encoder.estimator import EntityEncoder
 
 Split = Literal["temporal", "random"]
 Numbers = NDArray[np.float64]

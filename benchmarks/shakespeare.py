@@ -25,7 +25,7 @@ from benchmarks.texts import text
 from unrolled.learn.evaluate import evaluate
 from unrolled.learn.networks.network import CharNetwork
 from unrolled.learn.recipe import Machine, Recipe
-from unrolled.learn.training import prepare
+from unrolled.learn.train import prepare
 from unrolled.model.folder import ModelConfig
 from unrolled.text.corpus import open_corpus
 from unrolled.text.encoded import encode_corpus

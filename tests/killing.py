@@ -16,7 +16,7 @@ import torch._dynamo  # noqa: F401 - else every child would import it, with its 
 
 from unrolled.errors import FolderError
 from unrolled.files import is_complete, read_folder
-from unrolled.learn import training
+from unrolled.learn import train as training
 from unrolled.learn.recipe import Machine, Recipe
 from unrolled.model.char_model import CharModel
 

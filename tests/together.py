@@ -19,8 +19,9 @@ import torch._dynamo  # else every fork would import it, with its first step
 
 from unrolled.errors import UnrolledError
 from unrolled.files import read_folder, sha256
-from unrolled.learn import optim, training
-from unrolled.learn.processes import World, world
+from unrolled.learn import optimizers as optim
+from unrolled.learn import train as training
+from unrolled.learn.distributed import World, world
 from unrolled.learn.recipe import Machine, Recipe
 
 RECIPE = Recipe(

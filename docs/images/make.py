@@ -16,15 +16,16 @@ from rich.terminal_theme import DEFAULT_TERMINAL_THEME as LIGHT
 from rich.terminal_theme import SVG_EXPORT_THEME as DARK
 from rich.terminal_theme import TerminalTheme
 
+from unrolled import plotting as style
 from unrolled.cli import output, train
-from unrolled.learn.trained import network_of
-from unrolled.look import paint, style
-from unrolled.look.agree import agreement, read_pairs
+from unrolled.learn.loading import network_of
+from unrolled.look.agreement.cues import by_distance, shifts
+from unrolled.look.agreement.pairs import agreement, read_pairs
 from unrolled.look.curves import Curve, curves
-from unrolled.look.memory import measure_memory
-from unrolled.look.memory_picture import draw_memories
-from unrolled.look.shifts import by_distance, shifts
-from unrolled.look.watching import Unit, watch
+from unrolled.look.memory.measure import measure_memory
+from unrolled.look.memory.picture import draw_memories
+from unrolled.look.units import paint
+from unrolled.look.units.activations import Unit, watch
 from unrolled.model.char_model import CharModel
 
 HERE = Path(__file__).parent

@@ -10,8 +10,8 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from unrolled.cli.app import main as unrolled
-from unrolled.tables.demo_table import TARGET, demo_table, map_found
-from unrolled.tables.encoder import EntityEncoder
+from unrolled.tables.data.demo import TARGET, demo_table, map_found
+from unrolled.tables.encoder.estimator import EntityEncoder
 
 HERE = Path(__file__).parent
 

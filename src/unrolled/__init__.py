@@ -13,23 +13,23 @@ if TYPE_CHECKING:
     from unrolled.embedding import EmbeddingTable
     from unrolled.errors import UnrolledError
     from unrolled.learn.recipe import Machine, Recipe
-    from unrolled.learn.training import Trained, train
+    from unrolled.learn.train import Trained, train
     from unrolled.model.char_model import CharModel
     from unrolled.model.state import State
-    from unrolled.tables.encoder import EntityEncoder
+    from unrolled.tables.encoder.estimator import EntityEncoder
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "CharModel": "unrolled.model.char_model",
     "EmbeddingTable": "unrolled.embedding",
-    "EntityEncoder": "unrolled.tables.encoder",
+    "EntityEncoder": "unrolled.tables.encoder.estimator",
     "Machine": "unrolled.learn.recipe",
     "Recipe": "unrolled.learn.recipe",
     "State": "unrolled.model.state",
-    "Trained": "unrolled.learn.training",
+    "Trained": "unrolled.learn.train",
     "UnrolledError": "unrolled.errors",
-    "train": "unrolled.learn.training",
+    "train": "unrolled.learn.train",
 }
 
 _NEEDS = {"EntityEncoder": ("sklearn", "tables"), "Trained": ("torch", "train"), "train": ("torch", "train")}

@@ -1,7 +1,7 @@
 """EmbeddingTable: names and their vectors, for characters and categories alike.
 
 The one object that both halves of the library hand out: look at it (`nearest`, `pca`), hand it on (`to_csv`,
-`to_tensorboard`, `to_word2vec`). Pictures of it are drawn elsewhere (`unrolled.look.plots`).
+`to_tensorboard`, `to_word2vec`). Pictures of it are drawn elsewhere (`unrolled.look.vectors.plot`).
 """
 
 from __future__ import annotations

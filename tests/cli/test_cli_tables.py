@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from unrolled.cli.app import main
-from unrolled.tables import fitting
-from unrolled.tables.demo_table import demo_table
-from unrolled.tables.encoder import EntityEncoder
+from unrolled.tables.data.demo import demo_table
+from unrolled.tables.encoder import fitting
+from unrolled.tables.encoder.estimator import EntityEncoder
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
-from unrolled.look.drawing import Drawing
+from unrolled.look.diagram.shapes import Drawing
 
 LESSON = Path(__file__).parents[2] / "docs" / "lesson"
 PAGES = sorted(LESSON.glob("*.md"))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from unrolled.look.agree import read_pairs
+from unrolled.look.agreement.pairs import read_pairs
 
 FILES = sorted((Path(__file__).parents[2] / "docs" / "pairs").glob("*.txt"))
 RANGES = {"right behind": (1, 3), "4 to 7": (4, 7), "8 to 15": (8, 15), "16 to 31": (16, 31), "32 to 63": (32, 63)}

@@ -17,7 +17,7 @@ from unrolled.errors import FolderError
 from unrolled.files import read_folder
 from unrolled.learn.checkpoint import STATE, TENSORS, Checkpoints, pack, unpack
 from unrolled.learn.recipe import Machine, Recipe
-from unrolled.learn.training import prepare
+from unrolled.learn.train import prepare
 from unrolled.model.char_model import CharModel
 
 TEXT = "a man said that he would read the notes again, and then he wrote them. " * 20
@@ -31,7 +31,7 @@ DTYPES = (
 
 @pytest.fixture
 def text(tmp_path, monkeypatch):
-    monkeypatch.setattr("unrolled.learn.training.TRIAL_SECONDS", 0.0)
+    monkeypatch.setattr("unrolled.learn.train.TRIAL_SECONDS", 0.0)
     path = tmp_path / "text.txt"
     path.write_text(TEXT)
     return path

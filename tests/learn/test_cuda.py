@@ -7,7 +7,7 @@ import torch
 
 from unrolled.files import read_folder
 from unrolled.learn.recipe import Machine, Recipe
-from unrolled.learn.training import prepare
+from unrolled.learn.train import prepare
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a graphics card with CUDA")
 TEXT = "a man said that he would read the notes again, and then he wrote them. " * 60
@@ -17,7 +17,7 @@ CUDA = Machine("cuda", "float32", 1)
 
 @pytest.fixture
 def text(tmp_path, monkeypatch):
-    monkeypatch.setattr("unrolled.learn.training.TRIAL_SECONDS", 0.0)
+    monkeypatch.setattr("unrolled.learn.train.TRIAL_SECONDS", 0.0)
     path = tmp_path / "text.txt"
     path.write_text(TEXT)
     return path

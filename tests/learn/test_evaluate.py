@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
+from unrolled.learn.distributed import World
 from unrolled.learn.evaluate import STREAMS, WARMUP, Loss, evaluate
 from unrolled.learn.networks.dropout import Dropout
 from unrolled.learn.networks.network import CharNetwork
-from unrolled.learn.processes import World
 from unrolled.model.folder import ModelConfig
 
 SYMBOLS = 7

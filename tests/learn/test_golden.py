@@ -21,7 +21,7 @@ import torch
 
 from unrolled.files import read_folder
 from unrolled.learn.recipe import Machine, Recipe
-from unrolled.learn.training import prepare
+from unrolled.learn.train import prepare
 
 GOLDEN = Path(__file__).parents[1] / "data_golden"
 TAKEN_AT = 50
@@ -44,7 +44,7 @@ STEPS = 100
 
 @pytest.fixture
 def text(tmp_path, monkeypatch):
-    monkeypatch.setattr("unrolled.learn.training.TRIAL_SECONDS", 0.0)
+    monkeypatch.setattr("unrolled.learn.train.TRIAL_SECONDS", 0.0)
     return written(tmp_path)
 
 

@@ -12,12 +12,13 @@ from matplotlib.ft2font import FT2Font
 from matplotlib.image import imread
 from rich.cells import cell_len
 
+from unrolled import plotting as style
 from unrolled.errors import InputError
-from unrolled.look import diagram, style
-from unrolled.look.anatomy import anatomy
-from unrolled.look.diagram_cell import cell
-from unrolled.look.diagram_text import diagram_text
-from unrolled.look.drawing import Circle, Drawing, Line, Polygon, Text, text_width
+from unrolled.look.diagram import network as diagram
+from unrolled.look.diagram.anatomy import anatomy
+from unrolled.look.diagram.cell import cell
+from unrolled.look.diagram.shapes import Circle, Drawing, Line, Polygon, Text, text_width
+from unrolled.look.diagram.text import diagram_text
 from unrolled.model.cells import CELLS
 from unrolled.model.folder import ModelConfig
 

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from small import echoing_text, finite_difference, network_for, shift_register, trained_on
 from unrolled.errors import InputError
 from unrolled.learn.networks import RUNGS
-from unrolled.look.influence import connectivity, influence
 from unrolled.look.intervals import beyond_chance, binned, bins, mean_with_interval
-from unrolled.look.memory import MEASURES, WHOLE, measure_memory
-from unrolled.look.sites import KINDS, Sites, choose_sites
+from unrolled.look.memory.influence import connectivity, influence
+from unrolled.look.memory.measure import MEASURES, WHOLE, measure_memory
+from unrolled.look.memory.sites import KINDS, Sites, choose_sites
 from unrolled.text.vocabulary import Vocabulary
 
 

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from small import model_of, network_for
+from unrolled import plotting as style
 from unrolled.errors import InputError
-from unrolled.look import style
-from unrolled.look.states import apart, draw_map, draw_path, main_plane, order_by_likeness, state_path
+from unrolled.look.units.states import apart, draw_map, draw_path, main_plane, order_by_likeness, state_path
 
 TEXT = "the state after each of these characters, $5 _x^2, \n and a space"
 

@@ -13,10 +13,10 @@ from hypothesis.extra import numpy as hnp
 from small import model_of, network_for, trained_on
 from tiny import tiny_parts
 from unrolled.errors import InputError
-from unrolled.look import paint
-from unrolled.look.predicates import bracket_depth, distance_since, predicates
-from unrolled.look.units import _auc_with_error, auc, scan_units, silence
-from unrolled.look.watching import Unit, watch
+from unrolled.look.units import paint
+from unrolled.look.units.activations import Unit, watch
+from unrolled.look.units.predicates import bracket_depth, distance_since, predicates
+from unrolled.look.units.scan import _auc_with_error, auc, scan_units, silence
 from unrolled.model.cells import CELLS
 from unrolled.model.char_model import CharModel
 from unrolled.model.folder import ModelParts

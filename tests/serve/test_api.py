@@ -13,7 +13,7 @@ from serve.conftest import MODEL
 from serve.running import Running
 from tiny import TEXT
 from unrolled.cli.app import main
-from unrolled.model.exchange import exchange
+from unrolled.model.attribution import exchange
 
 SETTINGS = {"temperature": 0.8, "top_k": 9, "top_p": 0.95, "min_p": 0.01, "repetition": 1.1, "seed": 3}
 

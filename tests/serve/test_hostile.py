@@ -10,8 +10,8 @@ import pytest
 
 from serve.conftest import MODEL
 from serve.running import Running
-from unrolled.serve.gate import LARGEST_BODY, Gate
-from unrolled.serve.requests import FARTHEST_BACK, LONGEST_TEXT, LONGEST_WRITING
+from unrolled.serve.middleware import LARGEST_BODY, Gate
+from unrolled.serve.schemas import FARTHEST_BACK, LONGEST_TEXT, LONGEST_WRITING
 
 JSON = {"Content-Type": "application/json"}
 PATHS = (

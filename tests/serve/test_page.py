@@ -12,7 +12,7 @@ from serve.conftest import MODEL
 from serve.running import Running
 from tiny import TEXT as CORPUS
 from unrolled.embedding import visible
-from unrolled.model.exchange import exchange
+from unrolled.model.attribution import exchange
 
 pytestmark = pytest.mark.skipif(browser.PATH is None, reason="no chromium or google-chrome on the PATH")
 TEXT = "the cat sat on the mat.\nThe dog"

@@ -19,9 +19,9 @@ import uvicorn
 from serve.conftest import MODEL
 from serve.running import command, running
 from unrolled.serve import server as serving
-from unrolled.serve.answers import Answers
 from unrolled.serve.app import PAGE, app_for, in_pieces
-from unrolled.serve.requests import GenerateAsked, NextAsked
+from unrolled.serve.schemas import GenerateAsked, NextAsked
+from unrolled.serve.service import Answers
 
 
 def fails(*arguments: object, without: str = "torch") -> str:

@@ -254,7 +254,7 @@ PEAK = """
 import re, sys
 from pathlib import Path
 from unrolled.text.corpus import open_corpus
-from unrolled.text.doctor import examine
+from unrolled.text.report.doctor import examine
 from unrolled.text.encoded import encode_corpus
 
 examine(encode_corpus(open_corpus([sys.argv[1]]), in_memory_bytes=0, cache=Path(sys.argv[2])))

@@ -13,8 +13,8 @@ from unrolled.embedding import visible
 from unrolled.errors import InputError
 
 if TYPE_CHECKING:
-    from unrolled.look.agree import Agreement
-    from unrolled.look.shifts import Reach, Shift
+    from unrolled.look.agreement.cues import Reach, Shift
+    from unrolled.look.agreement.pairs import Agreement
 
 
 def agree(
@@ -61,8 +61,8 @@ def agree(
     json
         Print one JSON object.
     """
-    from unrolled.look.agree import agreement, read_pairs
-    from unrolled.look.shifts import by_distance, pairs_in, shifts
+    from unrolled.look.agreement.cues import by_distance, pairs_in, shifts
+    from unrolled.look.agreement.pairs import agreement, read_pairs
 
     model = model_in(run)
     if text is None:

@@ -13,7 +13,7 @@ from unrolled.cli.showing import check_picture, print_table, save_picture
 from unrolled.errors import InputError
 
 if TYPE_CHECKING:
-    from unrolled.look.lab import LabCurve, LabResult
+    from unrolled.learn.experiments.memory_tasks import LabCurve, LabResult
 
 
 def lab(
@@ -63,8 +63,8 @@ def lab(
     json
         Print one JSON object.
     """
-    from unrolled.look.lab import LabSettings, run_lab
-    from unrolled.look.lab_picture import draw_lab
+    from unrolled.learn.experiments.memory_tasks import LabSettings, run_lab
+    from unrolled.look.memory.task_curves import draw_lab
 
     check_picture(out)
     lengths = tuple(_whole(number, "--length") for number in length.split(","))

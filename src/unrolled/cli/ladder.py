@@ -13,7 +13,7 @@ from unrolled.errors import InputError
 from unrolled.learn.recipe import Machine
 
 if TYPE_CHECKING:
-    from unrolled.learn.ladder import Row
+    from unrolled.learn.experiments.ladder import Row
 
 
 def ladder(
@@ -54,8 +54,8 @@ def ladder(
     """
     from dataclasses import replace
 
-    from unrolled.learn.ladder import HONEST
-    from unrolled.learn.ladder import ladder as rows_of
+    from unrolled.learn.experiments.ladder import HONEST
+    from unrolled.learn.experiments.ladder import ladder as rows_of
 
     if protocol == "lesson" and (epochs or hidden):
         raise InputError("the lesson's experiments have their own sizes: leave out --epochs and --hidden")

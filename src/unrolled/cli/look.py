@@ -14,8 +14,8 @@ from unrolled.errors import InputError
 from unrolled.files import write_file
 
 if TYPE_CHECKING:
-    from unrolled.look.memory import Memory
-    from unrolled.look.units import Finding, Scan, Silencing
+    from unrolled.look.memory.measure import Memory
+    from unrolled.look.units.scan import Finding, Scan, Silencing
     from unrolled.model.char_model import CharModel
 
 PAINTED = 1500
@@ -65,8 +65,8 @@ def memory(
     json
         Print one JSON object with all curves.
     """
-    from unrolled.look.memory import MEANING, MEASURES, WHOLE
-    from unrolled.look.memory_picture import check_measure, draw_memories
+    from unrolled.look.memory.measure import MEANING, MEASURES, WHOLE
+    from unrolled.look.memory.picture import check_measure, draw_memories
 
     if len(runs_and_text) < 2:
         raise InputError("run folders and a text are needed, in this order: unrolled look memory RUN TEXT")
@@ -127,9 +127,9 @@ def units(
     json
         Print one JSON object.
     """
-    from unrolled.look.style import check_type
-    from unrolled.look.units import scan_units, silence
-    from unrolled.look.watching import Unit, check_unit
+    from unrolled.look.units.activations import Unit, check_unit
+    from unrolled.look.units.scan import scan_units, silence
+    from unrolled.plotting import check_type
 
     if out:
         check_type(out, (".html",))
@@ -181,7 +181,7 @@ def state(
     json
         Print one JSON object.
     """
-    from unrolled.look.states import draw_map, draw_path, state_path
+    from unrolled.look.units.states import draw_map, draw_path, state_path
 
     for file in (out, path):
         check_picture(file)
@@ -221,12 +221,12 @@ def _memory_of(
     places: int,
     seed: int,
 ) -> Memory:
-    from unrolled.look.memory import measure_memory
+    from unrolled.look.memory.measure import measure_memory
 
     model = model_in(run)
     text = text_for(model, source, characters, encoding, unknown)
     ids = model.vocabulary.encode(text)
-    from unrolled.learn.trained import network_of
+    from unrolled.learn.loading import network_of
 
     with messages().status(f"measuring {run}"):
         network = network_of(model.parts)
@@ -267,8 +267,8 @@ def _row(found: Finding) -> tuple[str, ...]:
 
 
 def _print_unit(model: CharModel, text: str, off: Silencing) -> None:
-    from unrolled.look.paint import in_terminal, limit_of
-    from unrolled.look.watching import watch
+    from unrolled.look.units.activations import watch
+    from unrolled.look.units.paint import in_terminal, limit_of
 
     values = watch(model, text).of(off.unit)
     print(f"\nthe end of the text, painted by {off.unit} (blue below zero, orange above):\n")
@@ -279,8 +279,8 @@ def _print_unit(model: CharModel, text: str, off: Silencing) -> None:
 
 
 def _write_painted(model: CharModel, text: str, off: Silencing, scan: Scan, out: Path) -> None:
-    from unrolled.look.paint import page
-    from unrolled.look.watching import watch
+    from unrolled.look.units.activations import watch
+    from unrolled.look.units.paint import page
 
     named = ", ".join(f.question for f in scan.convincing if f.unit == off.unit) or "nothing by the rule of the scan"
     note = f"Convincing for: {named}. Switched off, the text costs {off.nats:+.4f} nats a character."

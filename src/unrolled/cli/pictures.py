@@ -13,8 +13,8 @@ from unrolled.errors import FolderError, InputError, unknown_name
 
 if TYPE_CHECKING:
     from unrolled.embedding import EmbeddingTable
-    from unrolled.look.diagram import Predictions
-    from unrolled.look.drawing import Drawing
+    from unrolled.look.diagram.network import Predictions
+    from unrolled.look.diagram.shapes import Drawing
     from unrolled.model.char_model import CharModel
     from unrolled.model.folder import ModelConfig
 
@@ -58,13 +58,13 @@ def plot(
     json
         Print one JSON object.
     """
-    from unrolled.look import plots
+    from unrolled.look.vectors import plot as plots
 
     if epochs + distances + (beside is not None) > 1:
         raise InputError("--epochs, --beside and --distances are pictures of their own: give one of them")
     table, name = _table(source, column)
     if epochs:
-        from unrolled.look.snapshots import read_snapshots
+        from unrolled.look.vectors.snapshots import read_snapshots
 
         plots.plot_path(read_snapshots(source, table), out, title=title or f"The vectors of {name} through training")
     elif distances:
@@ -114,7 +114,7 @@ def diagram(
     json
         Print one JSON object: the weight matrices, and what is expected after each character.
     """
-    from unrolled.look.diagram import steps
+    from unrolled.look.diagram.network import steps
     from unrolled.model.folder import ModelConfig
 
     model = _model(source)
@@ -149,7 +149,7 @@ def _table(source: Path, column: str | None) -> tuple[EmbeddingTable, str]:
 
 
 def _table_of_column(source: Path, column: str | None) -> tuple[EmbeddingTable, str]:
-    from unrolled.tables.encoder import EntityEncoder
+    from unrolled.tables.encoder.estimator import EntityEncoder
 
     encoder = EntityEncoder.from_pretrained(source)
     names = [coding.name for coding in encoder.schema_.codings]
@@ -160,9 +160,9 @@ def _table_of_column(source: Path, column: str | None) -> tuple[EmbeddingTable, 
 
 
 def _plot_distances(table: EmbeddingTable, name: str, out: Path, title: str | None) -> None:
-    from unrolled.look.plots import plot_distances
-    from unrolled.look.points import known_targets
-    from unrolled.tables.alignment import distance_check
+    from unrolled.look.vectors.plot import plot_distances
+    from unrolled.look.vectors.points import known_targets
+    from unrolled.tables.encoder.alignment import distance_check
 
     known, means = known_targets(table)
     check = distance_check(table.vectors[known], means[known])
@@ -212,7 +212,8 @@ def _expected(model: CharModel, text: str) -> Predictions:
 
 
 def _drawn(view: View, config: ModelConfig, text: str, expected: Predictions | None) -> Drawing:
-    from unrolled.look import diagram, diagram_cell
+    from unrolled.look.diagram import cell as diagram_cell
+    from unrolled.look.diagram import network as diagram
 
     if view == "rolled":
         return diagram.rolled(config)
@@ -222,7 +223,7 @@ def _drawn(view: View, config: ModelConfig, text: str, expected: Predictions | N
 
 
 def _print_diagram(config: ModelConfig, text: str, expected: Predictions | None) -> None:
-    from unrolled.look.anatomy import anatomy
+    from unrolled.look.diagram.anatomy import anatomy
 
     matrices = [
         {"symbol": matrix.symbol, "name": matrix.name, "rows": matrix.rows, "columns": matrix.columns}
@@ -238,7 +239,7 @@ def _print_diagram(config: ModelConfig, text: str, expected: Predictions | None)
 def _show_diagram(config: ModelConfig, text: str, expected: Predictions | None) -> None:
     import shutil
 
-    from unrolled.look.diagram_text import diagram_text
+    from unrolled.look.diagram.text import diagram_text
 
     width = max(40, shutil.get_terminal_size((100, 24)).columns)
     plain = not (sys.stdout.encoding or "").lower().startswith("utf")

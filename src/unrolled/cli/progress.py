@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from unrolled.cli.output import messages
 
 if TYPE_CHECKING:
-    from unrolled.tables.column_measures import Progress
+    from unrolled.tables.report.measures import Progress
 
 
 @contextmanager

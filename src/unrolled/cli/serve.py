@@ -34,7 +34,7 @@ def serve(
     for library in ("fastapi", "uvicorn"):
         import_extra(library, "serve")
     from unrolled.serve import server
-    from unrolled.serve.answers import Answers
+    from unrolled.serve.service import Answers
 
     answers = Answers(CharModel.from_pretrained(run, warn=fail), run.resolve().name)
     with server.listen(host, port) as listening:

@@ -24,7 +24,7 @@ def check_picture(out: Path | None) -> None:
     """Raise for a picture that could not be drawn, before anything long is computed."""
     if out:
         from unrolled.errors import import_extra
-        from unrolled.look.style import STILL, check_type
+        from unrolled.plotting import STILL, check_type
 
         check_type(out, STILL)
         import_extra("matplotlib", "plot")
@@ -32,7 +32,7 @@ def check_picture(out: Path | None) -> None:
 
 def save_picture(picture: Figure, out: Path) -> None:
     """Write a picture and say so."""
-    from unrolled.look.style import save
+    from unrolled.plotting import save
 
     save(picture, out)
     say(f"written: {out}")

@@ -18,8 +18,8 @@ from unrolled.errors import InputError, import_extra
 
 if TYPE_CHECKING:
     from unrolled.embedding import EmbeddingTable
-    from unrolled.tables.columns import ColumnReport
-    from unrolled.tables.comparison import Comparison
+    from unrolled.tables.comparison.compare import Comparison
+    from unrolled.tables.report.columns import ColumnReport
 
 Names = Annotated[tuple[str, ...], Parameter(negative="", consume_multiple=True)]
 Kind = Literal["continuous", "binary", "multiclass"]
@@ -81,8 +81,8 @@ def columns(
     json
         Print one JSON object.
     """
-    from unrolled.tables.column_page import check_ending
-    from unrolled.tables.columns import examine_columns
+    from unrolled.tables.report.columns import examine_columns
+    from unrolled.tables.report.render import check_ending
 
     check_ending(out)
     frame = _opened(table, target, target_type, missing_target)
@@ -142,9 +142,9 @@ def embed(
     json
         Print one JSON object.
     """
-    from unrolled.tables.encoder import EntityEncoder
-    from unrolled.tables.splitting import check_seed
-    from unrolled.tables.table import check_chosen, split_target
+    from unrolled.tables.data.files import check_chosen, split_target
+    from unrolled.tables.data.splits import check_seed
+    from unrolled.tables.encoder.estimator import EntityEncoder
 
     check_seed(seed)
     if out.exists():
@@ -235,8 +235,8 @@ def compare(
     json
         Print one JSON object.
     """
-    from unrolled.tables.comparison import compare_encodings
-    from unrolled.tables.comparison_page import check_ending
+    from unrolled.tables.comparison.compare import compare_encodings
+    from unrolled.tables.comparison.render import check_ending
 
     check_ending(out)
     frame, target = _table_or_demo(table, target, seed, target_type, missing_target)
@@ -256,7 +256,7 @@ def _table_or_demo(
     table: str, target: str | None, seed: int, target_type: Kind | None, missing: MissingTarget
 ) -> tuple[Any, str]:
     if table == DEMO and not Path(table).exists():
-        from unrolled.tables.demo_table import TARGET, demo_table
+        from unrolled.tables.data.demo import TARGET, demo_table
 
         return demo_table(seed).frame, target or TARGET
     if target is None:
@@ -266,7 +266,7 @@ def _table_or_demo(
 
 def _opened(table: Path, target: str, target_type: Kind | None, missing: MissingTarget) -> Any:
     """The table, without its rows that have no target where that is asked for; what its target may be is told."""
-    from unrolled.tables.table import check_columns, few_whole_numbers, open_table
+    from unrolled.tables.data.files import check_columns, few_whole_numbers, open_table
 
     frame = open_table(table)
     check_columns(frame, [target])
@@ -339,9 +339,9 @@ def _to_parquet(vectors: EmbeddingTable, path: Path) -> None:
 
 
 def _print_columns(report: ColumnReport) -> None:
-    from unrolled.tables.column_page import summary
-    from unrolled.tables.column_verdicts import cost_text
-    from unrolled.tables.page import column_title, figure
+    from unrolled.html import column_title, figure
+    from unrolled.tables.report.render import summary
+    from unrolled.tables.report.verdicts import cost_text
 
     print("\n".join(summary(report)), end="\n\n")
     rows = [
@@ -357,7 +357,7 @@ def _print_columns(report: ColumnReport) -> None:
 
 def _print_vectors(tables: dict[str, EmbeddingTable], written: dict[str, str]) -> None:
     """What came of each column; how it was taken, and why, was told while fitting."""
-    from unrolled.tables.page import column_title
+    from unrolled.html import column_title
 
     rows = []
     for name, vectors in tables.items():

@@ -58,8 +58,8 @@ def train(
     json
         Print one JSON object at the end.
     """
-    from unrolled.learn.processes import world
-    from unrolled.learn.training import prepare
+    from unrolled.learn.distributed import world
+    from unrolled.learn.train import prepare
 
     with world() as processes:
         console = messages() if processes.is_main else None
@@ -97,7 +97,7 @@ def demo(*, out: Path | None = None, minutes: float = 1.0, seed: int = 0, json: 
     json
         Print one JSON object at the end.
     """
-    from unrolled.learn.training import prepare
+    from unrolled.learn.train import prepare
     from unrolled.model.char_model import CharModel
 
     console = messages()
@@ -117,8 +117,8 @@ def demo(*, out: Path | None = None, minutes: float = 1.0, seed: int = 0, json: 
 
 def _shown(session: Session, summary: Summary, model: CharModel, picture: Path, seed: int) -> dict[str, Any]:
     """What the demo shows of a trained network, as its JSON object; draws the picture."""
-    from unrolled.look.plots import plot_embedding
-    from unrolled.text.compression import gzip_bits, xz_bits
+    from unrolled.look.vectors.plot import plot_embedding
+    from unrolled.text.baselines.compressors import gzip_bits, xz_bits
 
     plot_embedding(model.embedding, picture)
     text = session.text.vocabulary.decode(session.task.split.validation)
@@ -234,7 +234,7 @@ def _describe(console: Console | None) -> Any:
     """Says what the text is like before anything is trained."""
 
     def describe(text: Any) -> None:
-        from unrolled.text.doctor import examine
+        from unrolled.text.report.doctor import examine
 
         for line in examine(text).sentences():
             _say(console, line)

@@ -18,7 +18,7 @@ from unrolled.text.vocabulary import OnUnknown
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from unrolled.model.score import Score
+    from unrolled.model.scoring import Score
     from unrolled.text.encoded import EncodedText
 
 SURPRISE = ((1.0, ""), (3.0, "black on #fff3bf"), (6.0, "black on #ffc078"), (float("inf"), "white on #c92a2a"))

@@ -15,8 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from unrolled.learn.distributed import World
 from unrolled.learn.networks.network import CharNetwork
-from unrolled.learn.processes import World
 from unrolled.text.vocabulary import Ids
 
 STREAMS, WARMUP, CHUNK = 32, 256, 256

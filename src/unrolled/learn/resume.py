@@ -13,10 +13,10 @@ from typing import Any
 from unrolled.embedding import visible
 from unrolled.errors import FolderError, InputError
 from unrolled.learn.checkpoint import STATE, TENSORS, unpack
-from unrolled.learn.machine import Choice, describe
-from unrolled.learn.processes import World
+from unrolled.learn.distributed import World
+from unrolled.learn.hardware import Choice, describe
 from unrolled.learn.recipe import Machine, Recipe
-from unrolled.learn.run import Run
+from unrolled.learn.run_folder import Run
 from unrolled.learn.session import STATE_FORMAT, STATE_KEYS
 from unrolled.model.folder import ModelParts
 from unrolled.text.encoded import EncodedText

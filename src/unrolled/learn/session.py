@@ -24,13 +24,13 @@ from torch import Tensor
 from unrolled.errors import FolderError
 from unrolled.files import read_folder
 from unrolled.learn.checkpoint import pack
-from unrolled.learn.interrupt import Interrupt, interruptions
+from unrolled.learn.distributed import World
+from unrolled.learn.hardware import Choice, describe, running
 from unrolled.learn.loop import Optimizer, Plan, Progress, Record, fit
-from unrolled.learn.machine import Choice, describe, running
-from unrolled.learn.processes import World
 from unrolled.learn.recipe import Recipe
-from unrolled.learn.run import Run
-from unrolled.learn.text_task import TextTask
+from unrolled.learn.run_folder import Run
+from unrolled.learn.signals import Interrupt, interruptions
+from unrolled.learn.stream_task import TextTask
 from unrolled.model.char_model import CharModel
 from unrolled.model.folder import SNAPSHOTS, ModelParts
 from unrolled.text.encoded import EncodedText
@@ -71,7 +71,7 @@ class Summary:
 
 @dataclass
 class Session:
-    """See the top of this file; made by `unrolled.learn.training.prepare`."""
+    """See the top of this file; made by `unrolled.learn.train.prepare`."""
 
     recipe: Recipe
     choice: Choice

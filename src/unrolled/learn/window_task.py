@@ -1,7 +1,7 @@
 """The lesson's protocol on a text: shuffled windows, each from a state of zeros, a random fifth kept for validation.
 
 It exists to repeat published figures. Where windows overlap, the validation windows share all but one of their
-characters with training windows, so the figure says little about new text; see `unrolled.learn.lesson`.
+characters with training windows, so the figure says little about new text; see `unrolled.learn.experiments.lesson`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from unrolled.errors import InputError
 from unrolled.learn.networks.network import CharNetwork
-from unrolled.learn.text_task import Autocast
+from unrolled.learn.stream_task import Autocast
 from unrolled.text.vocabulary import Ids
 
 

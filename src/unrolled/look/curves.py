@@ -1,6 +1,6 @@
 """Curves and heat maps in the common look: what the other pictures of numbers over time or distance are made of.
 
-Each function returns a matplotlib figure; `unrolled.look.style.save` writes it.
+Each function returns a matplotlib figure; `unrolled.plotting.save` writes it.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from unrolled import plotting as style
 from unrolled.errors import import_extra
-from unrolled.look import style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -24,7 +24,7 @@ from unrolled.text.kinds import kind
 from unrolled.text.vocabulary import UNKNOWN_CHARACTER, OnUnknown, Vocabulary
 
 if TYPE_CHECKING:
-    from unrolled.model.score import Score
+    from unrolled.model.scoring import Score
     from unrolled.text.encoded import EncodedText
 
 
@@ -149,7 +149,7 @@ class CharModel:
         stretches: int | None = None,
         progress: Callable[[int], None] | None = None,
     ) -> Score:
-        """How well the model predicts `text`; see `unrolled.model.score.score`."""
-        from unrolled.model.score import score  # compressors are not needed to write
+        """How well the model predicts `text`; see `unrolled.model.scoring.score`."""
+        from unrolled.model.scoring import score  # compressors are not needed to write
 
         return score(self, text, unknown=unknown, stretches=stretches, progress=progress)

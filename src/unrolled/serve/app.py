@@ -21,9 +21,9 @@ from fastapi.responses import StreamingResponse
 from starlette.exceptions import HTTPException
 
 from unrolled.errors import MissingExtraError, UnrolledError, unknown_name
-from unrolled.serve.answers import Answers
-from unrolled.serve.gate import error
-from unrolled.serve.requests import ExchangeAsked, GenerateAsked, NextAsked, ReadAsked, ScoreAsked
+from unrolled.serve.middleware import error
+from unrolled.serve.schemas import ExchangeAsked, GenerateAsked, NextAsked, ReadAsked, ScoreAsked
+from unrolled.serve.service import Answers
 
 PAGE = {
     "/": ("index.html", "text/html; charset=utf-8"),

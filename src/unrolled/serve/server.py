@@ -14,9 +14,9 @@ from typing import Any
 import uvicorn
 
 from unrolled.errors import InputError
-from unrolled.serve.answers import Answers
 from unrolled.serve.app import app_for
-from unrolled.serve.gate import Gate
+from unrolled.serve.middleware import Gate
+from unrolled.serve.service import Answers
 
 LOCAL = ("127.0.0.1", "localhost", "[::1]")
 """The names of a server that only this machine reaches."""

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from unrolled.errors import InputError
+from unrolled.text.datasets import NAMES, named_source
 from unrolled.text.encoding import decode, known_encoding
-from unrolled.text.named_sets import NAMES, named_source
 from unrolled.text.sources import Source, TextSource, find_sources, standard_input
 
 STANDARD_INPUT = "-"

@@ -20,7 +20,7 @@ import numpy as np
 from unrolled.errors import FolderError, InputError
 from unrolled.files import from_json, sha256, to_json, write_file
 from unrolled.text.corpus import Corpus
-from unrolled.text.named_sets import CACHE_VARIABLE, cache_folder
+from unrolled.text.datasets import CACHE_VARIABLE, cache_folder
 from unrolled.text.vocabulary import UNKNOWN, Ids, OnUnknown, Tally, Vocabulary, unknown_character
 
 IN_MEMORY_BYTES = 64 << 20  # ids of more bytes than this are mapped from a file

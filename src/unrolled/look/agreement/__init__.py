@@ -1,0 +1,1 @@
+"""Which continuation a network expects, and what it depends on."""

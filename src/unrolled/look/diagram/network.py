@@ -1,0 +1,322 @@
+"""The network in the lesson's notation, unrolled over a text and rolled up into its loop.
+
+Rectangles are inputs, circles hidden states, triangles outputs. One colour is one weight matrix, so that shared weights
+are seen to be shared; every arrow says its operation and shapes. Left out: numbers (they are passed in), the inside of
+a cell (`diagram_cell`), the form for the terminal (`diagram_text`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from unrolled import plotting as style
+from unrolled.embedding import visible
+from unrolled.errors import InputError
+from unrolled.look.diagram.anatomy import Anatomy, Arrow, Layer, anatomy
+from unrolled.look.diagram.cell import cell
+from unrolled.look.diagram.shapes import (
+    Anchor,
+    Circle,
+    Drawing,
+    Item,
+    Point,
+    Polygon,
+    Text,
+    arrow,
+    below,
+    beside,
+    lines,
+    rectangle,
+    text_width,
+    triangle,
+)
+from unrolled.model.folder import ModelConfig
+
+MOST_STEPS = 16
+Predictions = Sequence[Sequence[tuple[str, float]]]
+"""For each character of the text, the next characters and their probabilities, most likely first."""
+
+_SMALL, _LEADING = 9.0, 11.7  # points: text of labels, from base line to base line
+_RADIUS, _SHAPE, _HALF_VECTOR, _AIR = 27.0, 22.0, 13.0, 11.0
+_APART = 11.0  # two arrows of a memory lie this far above and below the middle
+_LISTED = 5
+_FILLS = {"input": "#eef3fa", "hidden": "#fdf3e7", "output": "#eaf5ee"}
+
+
+class _Rows:
+    """Heights of the rows, from the character (0) upwards, so far apart that no label meets another."""
+
+    def __init__(self, parts: Anatomy) -> None:
+        self.vector = -_SHAPE - _HALF_VECTOR - 2 * _AIR - _height(parts.lookup)
+        self.hidden: list[float] = []
+        free = self.vector - _HALF_VECTOR
+        for layer in parts.layers:
+            above, under = _memory_extent(layer.memory)
+            self.hidden.append(free - _height(layer.input) - 2 * _AIR - max(_RADIUS, under))
+            free = self.hidden[-1] - max(_RADIUS, above)
+        self.output = free - _height(parts.head) - 2 * _AIR - _SHAPE
+
+
+def whole(config: ModelConfig, text: str, predictions: Predictions | None = None) -> Drawing:
+    """Everything on one sheet: rolled up, unrolled over `text`, the inside of a cell, the weight matrices."""
+    top = unrolled(config, text, predictions)
+    details = [cell(config), legend(config)]
+    if config.rung != "three-char":
+        details.insert(0, rolled(config))
+    return below(top, beside(*details, gap=80), gap=60)
+
+
+def unrolled(config: ModelConfig, text: str, predictions: Predictions | None = None) -> Drawing:
+    """The network drawn once for every character of `text`, with the most likely next characters where they are known.
+
+    `three-char` is drawn over the last three characters, with its one output. Raises InputError for a text that is
+    empty or longer than 16 characters.
+    """
+    parts = anatomy(config)
+    rows = _Rows(parts)
+    columns = steps(config, text, predictions)
+    pitch = _pitch(parts)
+    items = _captions(rows, -pitch - _RADIUS - 24, predictions is not None)
+    colours = matrix_colours(parts)
+    for t, (character, expected, follows) in enumerate(columns):
+        last = t == len(columns) - 1
+        with_output = config.rung != "three-char" or last
+        items += _column(parts, rows, colours, t, pitch, character, with_output)
+        if with_output and expected:
+            items += _expected(expected, follows, (t * pitch, rows.output - _SHAPE - 14))
+    for layer in range(config.layers):
+        items += _start(rows, layer, -pitch)
+    heading = f"Unrolled over the text “{''.join(visible(s[0]) for s in columns)}”"
+    return _headed(Drawing(tuple(items)), heading, "the same colour is the same matrix, used again at every step")
+
+
+def rolled(config: ModelConfig) -> Drawing:
+    """The network drawn once, its memory as a loop; raises InputError for `three-char`, which has none."""
+    if config.rung == "three-char":
+        raise InputError("three-char has no loop to draw rolled up: draw it unrolled, or draw the rung 'loop'")
+    parts = anatomy(config)
+    rows = _Rows(parts)
+    colours = matrix_colours(parts)
+    items = _tower(parts, rows, colours, 0.0, "", "any character")
+    for layer, described in enumerate(parts.layers):
+        for side, memory in zip((1, -1), reversed(described.memory), strict=False):
+            items += _loop((0.0, rows.hidden[layer]), memory, _colour(memory, colours), side)
+    return _headed(Drawing(tuple(items)), f"{config.rung}, rolled up", "the loop is taken once for every character")
+
+
+def legend(config: ModelConfig) -> Drawing:
+    """Every weight matrix with its colour, name in the file, shape and number of weights; and the notation."""
+    parts = anatomy(config)
+    colours = matrix_colours(parts)
+    items: list[Item] = []
+    for i, matrix in enumerate(parts.matrices):
+        y = 20.0 * i
+        items += arrow(((0, y), (46, y)), colours[matrix.symbol], 3)
+        items += [Text(matrix.symbol, (58, y + 4), 11, "start", bold=True)]
+        items += [Text(matrix.name, (122, y + 4), 10, "start")]
+        items += [Text(f"{matrix.rows:,} × {matrix.columns:,}", (350, y + 4), 10, "end")]
+        items += [Text(f"{matrix.rows * matrix.columns:,} weights", (465, y + 4), 10, "end")]
+    y = 20.0 * len(parts.matrices)
+    items += [*arrow(((0, y), (46, y))), Text("no matrix: number by number", (58, y + 4), 10, "start")]
+    items += _notation(y + 44)
+    total = sum(matrix.rows * matrix.columns for matrix in parts.matrices)
+    return _headed(Drawing(tuple(items)), "The weight matrices", f"{total:,} weights, and the biases beside them")
+
+
+def matrix_colours(parts: Anatomy) -> dict[str, str]:
+    """The colour of every weight matrix by its symbol."""
+    return {matrix.symbol: style.colour(i) for i, matrix in enumerate(parts.matrices)}
+
+
+def steps(
+    config: ModelConfig, text: str, predictions: Predictions | None = None
+) -> list[tuple[str, Sequence[tuple[str, float]], str | None]]:
+    """What is drawn, one for each column: the character, what is expected after it, the character that does follow.
+
+    Raises InputError for a text that is too short or too long, or with other than one prediction for each character.
+    """
+    needed = 3 if config.rung == "three-char" else 1
+    if len(text) < needed:
+        raise InputError(
+            f"the text {text!r} is too short to draw {config.rung} over it: give {needed} or more characters"
+        )
+    if len(text) > MOST_STEPS:
+        raise InputError(f"a text of {len(text)} characters does not fit a diagram: give at most {MOST_STEPS}")
+    if predictions is not None and len(predictions) != len(text):
+        raise InputError(f"{len(predictions)} predictions were given for {len(text)} characters: give one for each")
+    drawn = text[-3:] if config.rung == "three-char" else text
+    expected = [*(predictions or [()] * len(text))][-len(drawn) :]
+    return list(zip(drawn, expected, [*drawn[1:], None], strict=True))
+
+
+def _pitch(parts: Anatomy) -> float:
+    """From column to column: no label is wider than the space between two circles."""
+    arrows = [parts.lookup, parts.head, *(a for layer in parts.layers for a in (layer.input, *layer.memory))]
+    widest = max(text_width(line, _SMALL) for a in arrows for line in a.label())
+    return widest + 2 * _RADIUS + 24
+
+
+def _column(
+    parts: Anatomy, rows: _Rows, colours: Mapping[str, str], t: int, pitch: float, character: str, with_output: bool
+) -> list[Item]:
+    x = t * pitch
+    items = _tower(parts, rows, colours, x, _subscript(t + 1), visible(character), with_output)
+    for layer, described in enumerate(parts.layers):
+        items += _memories(described.memory, colours, (x - pitch, rows.hidden[layer]), (x, rows.hidden[layer]))
+    return items
+
+
+def _tower(
+    parts: Anatomy,
+    rows: _Rows,
+    colours: Mapping[str, str],
+    x: float,
+    mark: str,
+    character: str,
+    with_output: bool = True,
+) -> list[Item]:
+    """One column from the character up to the output."""
+    size = 20.0 if len(character) < 3 else 10.0
+    width = max(44.0, text_width(character, size) + 16)
+    items: list[Item] = [rectangle((x, 0), width, 2 * _SHAPE, _FILLS["input"]), Text(character, (x, size * 0.35), size)]
+    items += _rise(parts.lookup, colours, (x, -_SHAPE), rows.vector + _HALF_VECTOR)
+    items += [
+        rectangle((x, rows.vector), 54, 2 * _HALF_VECTOR, _FILLS["input"]),
+        Text(f"e{mark}", (x, rows.vector + 4), 12),
+    ]
+    top, free = rows.vector - _HALF_VECTOR, rows.vector - _HALF_VECTOR
+    for layer, described in enumerate(parts.layers):
+        y = rows.hidden[layer]
+        items += _rise(described.input, colours, (x, top), y + _RADIUS, free)
+        items += [Circle((x, y), _RADIUS, _FILLS["hidden"]), Text(_state_name(described, mark), (x, y + 4), 11)]
+        top, free = y - _RADIUS, y - max(_RADIUS, _memory_extent(described.memory)[0])
+    if with_output:
+        items += _rise(parts.head, colours, (x, top), rows.output + _SHAPE, free)
+        items += [triangle((x, rows.output), 54, 2 * _SHAPE, _FILLS["output"])]
+        items += [Text(f"p{mark}", (x, rows.output + 15), 12)]
+    return items
+
+
+def _state_name(layer: Layer, mark: str) -> str:
+    return f"h{mark}, c{mark}" if len(layer.memory) == 2 else f"h{mark}"
+
+
+def _rise(step: Arrow, colours: Mapping[str, str], start: Point, y: float, free: float | None = None) -> list[Item]:
+    """An arrow up from `start` to height `y`, its label on its right, above the height `free`."""
+    texts = step.label()
+    last = (start[1] if free is None else free) - _AIR - 0.24 * _SMALL
+    shaft = arrow((start, (start[0], y)), _colour(step, colours), 2.4)
+    first = last - _LEADING * (len(texts) - 1)
+    return [*shaft, *lines(texts, (start[0] + 9, first), _SMALL, "start", 1 if step.matrix else 0)]
+
+
+def _height(step: Arrow) -> float:
+    return _LEADING * len(step.label())
+
+
+def _memories(memory: tuple[Arrow, ...], colours: Mapping[str, str], start: Point, end: Point) -> list[Item]:
+    """The arrows from one step to the next: one in the middle, or two, one above and one below it."""
+    items: list[Item] = []
+    middle, y = (start[0] + end[0]) / 2, start[1]
+    for step, offset in zip(memory, (0.0,) if len(memory) == 1 else (-_APART, _APART), strict=True):
+        reach = (_RADIUS**2 - offset**2) ** 0.5
+        points = ((start[0] + reach, y + offset), (end[0] - reach, y + offset))
+        items += arrow(points, _colour(step, colours), 2.4)
+    over, under = _memory_labels(memory)
+    above, _ = _memory_extent(memory)
+    items += lines(over, (middle, y - above + 0.78 * _SMALL), _SMALL, "middle", 1 if memory[0].matrix else 0)
+    return items + lines(under, (middle, y + _under(memory)), _SMALL, "middle", len(memory) - 1)
+
+
+def _memory_labels(memory: tuple[Arrow, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The lines above and under the arrows: operation and shapes of one arrow, or each arrow's label on its side."""
+    if len(memory) == 2:
+        return memory[0].label(), memory[1].label()
+    texts = memory[0].label()
+    return texts[:-2], texts[-2:]
+
+
+def _under(memory: tuple[Arrow, ...]) -> float:
+    return 14.0 + (_APART if len(memory) == 2 else 0.0)
+
+
+def _memory_extent(memory: tuple[Arrow, ...]) -> tuple[float, float]:
+    """How far the labels of a memory reach above and below the middle of the circles."""
+    over, under = _memory_labels(memory)
+    high = 7 + 0.24 * _SMALL + _LEADING * len(over) + (_APART if len(memory) == 2 else 0.0)
+    return high, _under(memory) + _LEADING * (len(under) - 1) + 0.24 * _SMALL
+
+
+def _loop(at: Point, step: Arrow, stroke: str, side: int) -> list[Item]:
+    """The memory as an arrow from a circle back to itself, on its right (1) or left (-1)."""
+    x, y = at
+    edge, reach, rise = x + side * 0.86 * _RADIUS, x + side * 122, 0.5 * _RADIUS
+    points = ((edge, y - rise), (reach, y - 74), (reach, y + 74), (edge, y + rise))
+    texts = step.label()
+    first = y - _LEADING * (len(texts) - 1) / 2 + 3
+    anchor: Anchor = "start" if side == 1 else "end"
+    label = lines(texts, (x + side * 108, first), _SMALL, anchor, 1 if step.matrix else 0)
+    return [*arrow(points, stroke, 2.4, curved=True), *label]
+
+
+def _start(rows: _Rows, layer: int, x: float) -> list[Item]:
+    y = rows.hidden[layer]
+    return [Circle((x, y), _RADIUS, dashed=True), Text("zeros", (x, y + 3), _SMALL)]
+
+
+def _captions(rows: _Rows, x: float, live: bool) -> list[Item]:
+    """The name of each row, at its left."""
+    said = [
+        ("input:", "the character", 0.0),
+        ("its vector", "", rows.vector),
+        ("output: chance of", "each next character", rows.output),
+    ]
+    said += [
+        ("hidden state", f"of layer {k + 1}" if len(rows.hidden) > 1 else "", rows.hidden[k])
+        for k in range(len(rows.hidden))
+    ]
+    if live:
+        said += [("the five most likely next", "characters; dark: it follows", rows.output - 62)]
+    return [
+        Text(words, (x, y + (4 if not second else -2) + 13 * i), 10, "end")
+        for first, second, y in said
+        for i, words in enumerate(filter(None, (first, second)))
+    ]
+
+
+def _expected(expected: Sequence[tuple[str, float]], follows: str | None, at: Point) -> list[Item]:
+    """The most likely next characters as bars over the output; the one that does follow is dark."""
+    items: list[Item] = []
+    for i, (character, chance) in enumerate(expected[:_LISTED]):
+        y, length = at[1] - 14.0 * (_LISTED - 1 - i), 62 * chance
+        right = character == follows
+        items += [Text(visible(character), (at[0] - 46, y), 11, "middle", right)]
+        items += [Polygon(_bar(at[0] - 34, y - 9, length), style.INK if right else "#b9c3d3", None)]
+        items += [Text(f"{chance:.0%}" if chance >= 0.005 else "<1%", (at[0] + 60, y), _SMALL, "end", right)]
+    return items
+
+
+def _bar(x: float, y: float, length: float) -> tuple[Point, ...]:
+    return (x, y), (x + length, y), (x + length, y + 10), (x, y + 10)
+
+
+def _notation(y: float) -> list[Item]:
+    items: list[Item] = [rectangle((12, y), 24, 20, _FILLS["input"]), Text("input", (30, y + 4), 10, "start")]
+    items += [Circle((92, y), 12, _FILLS["hidden"]), Text("hidden state", (110, y + 4), 10, "start")]
+    items += [triangle((210, y), 26, 22, _FILLS["output"]), Text("output", (228, y + 4), 10, "start")]
+    items += [Circle((296, y), 12, dashed=True), Text("the state before the text", (314, y + 4), 10, "start")]
+    return items
+
+
+def _headed(drawing: Drawing, heading: str, line: str) -> Drawing:
+    left, top, *_ = drawing.box()
+    head = Text(heading, (left, top - 46), 15, "start", bold=True)
+    return Drawing((head, Text(line, (left, top - 28), 11, "start", colour=style.FAINT), *drawing.items))
+
+
+def _colour(step: Arrow, colours: Mapping[str, str]) -> str:
+    return colours[step.matrix] if step.matrix else style.INK
+
+
+def _subscript(n: int) -> str:
+    return "".join("₀₁₂₃₄₅₆₇₈₉"[int(digit)] for digit in str(n))

@@ -1,0 +1,1 @@
+"""How far back the predictions of a network depend on its text."""

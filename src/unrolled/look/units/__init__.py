@@ -1,0 +1,1 @@
+"""Hidden units and hidden states over a text."""

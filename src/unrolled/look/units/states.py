@@ -1,0 +1,157 @@
+"""The hidden state over time: a heat map with like units beside each other, and the path through its main plane.
+
+Left out: what single units mean (`units`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unrolled.embedding import visible
+from unrolled.errors import InputError
+from unrolled.look.units.activations import watch
+from unrolled.model.char_model import CharModel
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+LONGEST = 400
+"""Characters that a picture can show."""
+
+
+@dataclass(frozen=True)
+class StatePath:
+    """The hidden state of one layer after each character of a text."""
+
+    text: str
+    layer: int
+    hidden: NDArray[np.float32]
+    """(characters, hidden)"""
+    order: NDArray[np.int64]
+    """The units, like ones beside each other, (hidden,)."""
+    path: NDArray[np.float64]
+    """The states in the plane of their two main components, (characters, 2)."""
+    explained: NDArray[np.float64]
+    """Share of the variance along each of the two."""
+
+    @property
+    def moves(self) -> NDArray[np.float64]:
+        """How far the whole state moved at each character, (characters,), from zero at first."""
+        steps: NDArray[np.float64] = np.linalg.norm(np.diff(self.hidden, axis=0, prepend=0), axis=1).astype(np.float64)
+        return steps
+
+    def to_json(self) -> dict[str, Any]:
+        """The path and the order of the units; not the states themselves."""
+        facts = {"text": self.text, "layer": self.layer, "order": self.order.tolist()}
+        return facts | {"path": self.path.tolist(), "explained": self.explained.tolist()}
+
+
+def state_path(model: CharModel, text: str, layer: int | None = None) -> StatePath:
+    """Read `text` and look at the states of `layer`, the last one if not said.
+
+    Raises InputError for a text that is shorter than 3 or longer than 400 characters, or has characters that the model
+    does not know, and for a layer that is not there.
+    """
+    if not 3 <= len(text) <= LONGEST:
+        raise InputError(f"the text has {len(text):,} characters, but a picture of states shows 3 to {LONGEST}")
+    reading = watch(model, text)
+    last = len(reading.hidden) - 1
+    layer = last if layer is None else layer
+    if not 0 <= layer <= last:
+        raise InputError(f"there is no layer {layer}: layers are counted from 0 to {last}")
+    hidden = reading.hidden[layer]
+    path, explained = main_plane(hidden)
+    return StatePath(text, layer, hidden, order_by_likeness(hidden), path, explained)
+
+
+def main_plane(states: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """States (time, hidden) in the plane of their two main components, and the share of variance along each.
+
+    Signs are such that the largest loading of a component is positive.
+    """
+    centred = states.astype(np.float64) - states.mean(0, dtype=np.float64)
+    _, sizes, axes = np.linalg.svd(centred, full_matrices=False)
+    axes = np.vstack([axes, np.zeros((2, axes.shape[1]))])[:2]  # a state of one number has one component only
+    largest = np.abs(axes).argmax(1)
+    signs = np.sign(axes[[0, 1], largest])
+    variance = np.append(sizes**2, [0.0, 0.0])
+    path: NDArray[np.float64] = centred @ (axes * np.where(signs == 0, 1, signs)[:, None]).T
+    return path, variance[:2] / (variance.sum() or 1.0)
+
+
+def order_by_likeness(states: NDArray[np.floating]) -> NDArray[np.int64]:
+    """Units (hidden,) in an order in which neighbours rise and fall together.
+
+    Each unit's course is scaled to the same size; in the plane of the two main components of the courses, units lie
+    around a circle, and are taken by their angle from its widest gap on.
+    """
+    centred = states.astype(np.float64) - states.mean(0, dtype=np.float64)
+    size = np.linalg.norm(centred, axis=0)
+    courses = np.divide(centred, size, out=np.zeros_like(centred), where=size > 0).T
+    u, s, _ = np.linalg.svd(courses, full_matrices=False)
+    plane = np.pad(u * s, ((0, 0), (0, 2)))[:, :2]
+    angle = np.arctan2(plane[:, 1], plane[:, 0])
+    order = np.argsort(angle, kind="stable")
+    gaps = np.diff(angle[order], append=angle[order[0]] + 2 * np.pi)
+    return np.roll(order, -int(gaps.argmax()) - 1)
+
+
+def draw_map(states: StatePath, title: str = "") -> Figure:
+    """The heat map: a row for each unit, a column for each character."""
+    from unrolled.look.curves import heatmap
+
+    wide = float(np.clip(0.125 * len(states.text) + 1.5, 9, 40))
+    return heatmap(
+        states.hidden[:, states.order].T,
+        x_ticks=[visible(c) for c in states.text],
+        x_label="the text; the state is that after each character",
+        y_label="hidden units, like ones together",
+        value_label="activation",
+        title=title,
+        size=(wide, 5),
+    )
+
+
+def draw_path(states: StatePath, title: str = "") -> Figure:
+    """The path: a line through the plane, with each character written where the state is after it.
+
+    The line goes from light to dark, and the first and the last character are in bold.
+    """
+    from unrolled import plotting as style
+
+    picture, (axis,) = style.figure(9, 7)
+    letters, note = style.drawable([visible(c) for c in states.text])
+    last, strength = len(letters) - 1, min(0.9, 60 / len(letters))
+    for i, step in enumerate(pairwise(states.path)):
+        axis.plot(*np.transpose(step), color=style.INK, linewidth=0.7, alpha=strength * (0.15 + 0.85 * i / last))
+    for i, ((x, y), letter, shown) in enumerate(zip(states.path, letters, apart(states.path), strict=True)):
+        if shown:
+            font = style.font(10, bold=i in (0, last), text=letter)
+            axis.text(x, y, letter, fontproperties=font, ha="center", va="center", color=style.INK, parse_math=False)
+        else:
+            axis.plot(x, y, ".", color=style.FAINT, markersize=2)
+    said = "from light to dark; a dot is a character that found no room"
+    first, second = (f"component {i + 1} ({share:.0%} of the variance)" for i, share in enumerate(states.explained))
+    axis.set_xlabel("\n".join(filter(None, [first, said, note])), color=style.INK)
+    axis.set_ylabel(second, color=style.INK)
+    style.entitle(picture, title)
+    return picture
+
+
+def apart(path: NDArray[np.float64], columns: int = 60, rows: int = 24) -> NDArray[np.bool_]:
+    """Which points of (point, 2) get a letter so that no two letters share a field of the plane; both ends go first."""
+    low, span = path.min(0), np.ptp(path, axis=0)
+    fields = np.floor((path - low) / np.where(span > 0, span, 1) * [columns, rows]).astype(int)
+    shown, taken = np.zeros(len(path), bool), set[tuple[int, int]]()
+    for i in (0, len(path) - 1, *range(1, len(path) - 1)):
+        x, y = fields[i].tolist()
+        near = {(x + dx, y + dy) for dx in (-1, 0, 1) for dy in (-1, 0, 1)}
+        if not near & taken:
+            shown[i] = True
+            taken.add((x, y))
+    return shown

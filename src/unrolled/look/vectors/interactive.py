@@ -1,0 +1,143 @@
+"""Pictures of vectors as a page that turns and zooms: plotly, its script inlined, so that the page works offline.
+
+What is shown of each name is in `points`; pictures for paper are in `plots`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from typing import Any
+
+import numpy as np
+
+from unrolled import plotting as style
+from unrolled.errors import import_extra
+from unrolled.look.vectors.points import COLOURS, MARKS, Points
+
+_SYMBOLS = {"o": "circle", "D": "diamond", "X": "x", "s": "square"}
+_BESIDE = {"category": "top center", "(unknown)": "middle left", "(missing)": "bottom center", "(rare)": "middle right"}
+_LABELLED = 12
+_EYE = {"x": 1.3, "y": 1.3, "z": 0.8}
+
+
+def page_of(points: Points, title: str | None) -> str:
+    """One self-contained page with the points, in as many dimensions as they have."""
+    graph = import_extra("plotly.graph_objects", "plot")
+    figure = graph.Figure(_traces(points, graph), layout=_layout(points, title))
+    return _page(figure, title)
+
+
+def player_of(frames: Sequence[Points], title: str | None) -> str:
+    """One self-contained page that plays `frames` one after the other, with a slider."""
+    graph = import_extra("plotly.graph_objects", "plot")
+    figure = graph.Figure(_traces(frames[-1], graph), layout=_layout(frames[-1], title))
+    figure.frames = [graph.Frame(data=_traces(frame, graph), name=f"{k}") for k, frame in enumerate(frames)]
+    everything = np.concatenate([frame.coordinates for frame in frames])
+    _fix_ranges(figure, everything)
+    moving = {"frame": {"duration": 500, "redraw": True}, "transition": {"duration": 300}, "fromcurrent": True}
+    steps = [
+        {"method": "animate", "label": f"{k}", "args": [[f"{k}"], {**moving, "mode": "immediate"}]}
+        for k in range(len(frames))
+    ]
+    shown = {"active": len(frames) - 1, "steps": steps, "currentvalue": {"prefix": "snapshot "}, "x": 0.12, "len": 0.8}
+    figure.update_layout(
+        sliders=[shown],
+        updatemenus=[
+            {"type": "buttons", "showactive": False, "x": 0.08, "y": -0.06, "xanchor": "right",
+             "buttons": [{"label": "play", "method": "animate", "args": [None, moving]}]}
+        ],
+    )  # fmt: skip
+    return _page(figure, title)
+
+
+def _page(figure: Any, title: str | None) -> str:
+    picture = figure.to_html(
+        include_plotlyjs=True, include_mathjax=False, full_html=False, default_width="100%", default_height="100vh",
+        auto_play=False, config={"displaylogo": False, "scrollZoom": True, "responsive": True},
+    )  # fmt: skip
+    head = f'<meta charset="utf-8"><title>{escape(title or "Vectors")}</title><style>body {{ margin: 0 }}</style>'
+    return f'<!doctype html>\n<html lang="en">\n<head>{head}</head>\n<body>{picture}</body>\n</html>\n'
+
+
+def _traces(points: Points, graph: Any) -> list[Any]:
+    """One trace for each group, so that the legend switches groups on and off."""
+    groups = COLOURS if points.are_characters else MARKS
+    present = [group for group in groups if group in points.groups]
+    return [_trace(points, group, graph) for group in present]
+
+
+def _trace(points: Points, group: str, graph: Any) -> Any:
+    rows = np.array([i for i, own in enumerate(points.groups) if own == group])
+    at = points.coordinates[rows]
+    made = graph.Scatter3d if at.shape[1] == 3 else graph.Scatter
+    places = dict(zip("xyz", at.T.tolist(), strict=False))
+    hover = {"hovertext": [points.hover[i] for i in rows], "hoverinfo": "text", "name": group}
+    look = _letters(points, group, rows) if points.are_characters else _dots(points, group, rows)
+    return made(**places, **hover, **look)
+
+
+def _letters(points: Points, group: str, rows: np.ndarray[Any, Any]) -> dict[str, Any]:
+    sizes = (11 + 21 * points.sizes[rows]).tolist()
+    written = _written(points, rows)
+    font = {"size": sizes, "color": COLOURS[group], "family": f"{style.FONT}, Verdana, sans-serif"}
+    return {"mode": "text", "text": written, "textfont": font, "textposition": "middle center"}
+
+
+def _dots(points: Points, group: str, rows: np.ndarray[Any, Any]) -> dict[str, Any]:
+    largest = set(np.argsort(-points.sizes, kind="stable")[:_LABELLED].tolist())
+    named = [i in largest or group != "category" for i in rows]
+    written = [text if here else "" for text, here in zip(_written(points, rows), named, strict=True)]
+    values = points.values if points.values is not None else np.full(len(points.labels), np.nan)
+    known = values[np.isfinite(values)]
+    colours = [None if np.isnan(v) else float(v) for v in values[rows]]
+    marker: dict[str, Any] = {
+        "size": (5 + 17 * points.sizes[rows]).tolist(),
+        "symbol": _SYMBOLS[MARKS[group]],
+        "line": {"color": style.INK, "width": 1 if group == "category" else 2},
+    }
+    if len(known) and any(c is not None for c in colours):
+        scale = {"cmin": float(known.min()), "cmax": float(known.max()), "colorscale": "Cividis"}
+        marker |= {"color": colours, **scale, "showscale": group == "category", "colorbar": {"title": "mean target"}}
+    else:
+        marker |= {"color": "#d9d9d9"}
+    font = {"size": 12, "color": style.INK, "family": f"{style.FONT}, Verdana, sans-serif"}
+    return {"mode": "markers+text", "text": written, "textfont": font, "textposition": _BESIDE[group], "marker": marker}
+
+
+def _written(points: Points, rows: np.ndarray[Any, Any]) -> list[str]:
+    """Labels as plotly reads them: in two dimensions as HTML, in three as they are."""
+    flat = points.coordinates.shape[1] == 2
+    return [points.labels[i].replace("<", "&lt;") if flat else points.labels[i] for i in rows]
+
+
+def _layout(points: Points, title: str | None) -> dict[str, Any]:
+    labels = [points.axis_label(c) for c in range(points.coordinates.shape[1])]
+    line = {"gridcolor": style.GRID, "zerolinecolor": "#bbbbbb", "color": style.INK}
+    axes = [{**line, "title": {"text": label, "font": {"size": 11}}} for label in labels]
+    layout: dict[str, Any] = {
+        "title": {"text": escape(title or ""), "x": 0.02},
+        "autosize": True,
+        "paper_bgcolor": style.PAPER,
+        "plot_bgcolor": style.PAPER,
+        "font": {"family": f"{style.FONT}, Verdana, sans-serif", "color": style.INK, "size": 13},
+        "legend": {"itemsizing": "constant", "x": 0.01, "y": 0.99, "bgcolor": "rgba(255,255,255,0.8)"},
+        "margin": {"l": 30, "r": 30, "t": 50 if title else 20, "b": 30},
+    }
+    if len(axes) == 3:
+        walls = {"backgroundcolor": style.PAPER, "showspikes": False}
+        scene = {f"{name}axis": {**axis, **walls} for name, axis in zip("xyz", axes, strict=True)}
+        return layout | {"scene": {**scene, "aspectmode": "data", "dragmode": "orbit", "camera": {"eye": _EYE}}}
+    return layout | {"xaxis": axes[0], "yaxis": {**axes[1], "scaleanchor": "x"}, "dragmode": "pan"}
+
+
+def _fix_ranges(figure: Any, everything: np.ndarray[Any, Any]) -> None:
+    """Keep the axes still while the frames play."""
+    low, high = everything.min(axis=0), everything.max(axis=0)
+    pad = 0.05 * float((high - low).max() or 1.0)
+    ranges = [[float(a - pad), float(b + pad)] for a, b in zip(low, high, strict=True)]
+    named = {f"{name}axis_range": own for name, own in zip("xyz", ranges, strict=False)}
+    if len(ranges) == 3:
+        figure.update_scenes(**named)
+    else:
+        figure.update_layout(**named)

@@ -1,0 +1,182 @@
+"""What a picture of vectors shows of each name: its place, size, colour, mark and words. Data, drawn elsewhere.
+
+Characters are drawn as themselves and coloured by kind; categories as dots coloured by their mean target. Left out: how
+either looks on paper (`plots`) or on a page that turns (`plots_page`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unrolled import plotting as style
+from unrolled.embedding import EmbeddingTable, Projection, visible
+from unrolled.errors import InputError
+from unrolled.text.kinds import kind
+
+COLOURS = {
+    "vowel": "#b3340a",
+    "consonant": "#0b3c7d",
+    "capital": "#7b3f98",
+    "digit": "#0d6b4a",
+    "punctuation": "#806200",
+    "blank": style.INK,
+    "other": "#5c5c5c",
+}
+"""Of the kinds of characters, all dark enough for letters on white."""
+MARKS = {"category": "o", "(unknown)": "D", "(missing)": "X", "(rare)": "s"}
+"""The marks of categories: dots, and one for each row that is no category of its own."""
+
+NEIGHBOURS_UP_TO = 2000  # rows of a table for which all neighbours are looked up
+
+
+@dataclass(frozen=True)
+class Points:
+    """Everything that is drawn of a table's rows, in the order of its names."""
+
+    coordinates: NDArray[np.float64]
+    """(row, component), in units of the embedding."""
+    explained: NDArray[np.float64]
+    labels: tuple[str, ...]
+    sizes: NDArray[np.float64]
+    """How often each name occurs: the square root of its count as a share of the largest, from 0 to 1."""
+    groups: tuple[str, ...]
+    """The kind of each character, or which mark each category has."""
+    values: NDArray[np.float64] | None
+    """The mean target of each category, NaN where there is none; None for characters."""
+    rings: NDArray[np.float64] | None
+    """How far the networks disagree about each category, in units of the embedding; None where it is not known."""
+    hover: tuple[str, ...]
+
+    @property
+    def are_characters(self) -> bool:
+        """Whether each row is drawn as its own letter."""
+        return self.groups[0] in COLOURS
+
+    def axis_label(self, component: int) -> str:
+        """The name of an axis with the variance it explains."""
+        return f"component {component + 1} ({self.explained[component]:.0%} of the variance)"
+
+
+def points_of(table: EmbeddingTable, components: int = 2) -> Points:
+    """The rows of `table` on its main components; raises InputError for an empty table or other than 2 or 3 of them.
+
+    Where the vectors span fewer dimensions than asked, the rest is zero.
+    """
+    if components not in (2, 3):
+        raise InputError(f"{components} components were asked, but a picture has 2 or 3")
+    if not len(table):
+        raise InputError("this embedding table is empty: there is nothing to draw")
+    return described(table, table.pca(min(components, *table.vectors.shape)), components)
+
+
+def described(table: EmbeddingTable, projection: Projection, components: int) -> Points:
+    """The rows of `table` at the places of `projection`, which is filled up to `components` with zeros."""
+    missing = max(0, components - projection.coordinates.shape[1])
+    characters = is_of_characters(table)
+    return Points(
+        np.pad(projection.coordinates, ((0, 0), (0, missing))),
+        np.pad(projection.explained, (0, missing)),
+        tuple(visible(name) if characters or name != name.strip() else _spaced(name) for name in table.names),
+        _sizes(table),
+        tuple(kind(name) if characters else _mark(name, special) for name, special in _with_special(table)),
+        None if characters else _means(table),
+        None if characters else _rings(table),
+        tuple(_hover(table, i) for i in range(len(table))),
+    )
+
+
+def shared_projections(tables: Sequence[EmbeddingTable], components: int) -> list[Projection]:
+    """Each table on the main components of the last one, after turning it onto the last (Procrustes).
+
+    What is explained is the share of each table's own variance. The last projection is the one of its own `pca`. Raises
+    InputError where dimensions differ or nothing is shared.
+    """
+    last = tables[-1]
+    projection = last.pca(min(components, *last.vectors.shape))
+    centre = last.vectors.astype(np.float64).mean(axis=0)
+    axes = np.linalg.pinv(last.vectors - centre) @ projection.coordinates
+    turned = [table.aligned(last).vectors for table in tables[:-1]]
+    before = [
+        Projection(table.names, (vectors - centre) @ axes, _explained(vectors, axes))
+        for table, vectors in zip(tables, turned, strict=False)
+    ]
+    return [*before, projection]
+
+
+def _explained(vectors: NDArray[np.float32], axes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The share of the variance of (row, dimension) that lies along each of the orthogonal `axes` (dimension, axis)."""
+    centred = vectors.astype(np.float64) - vectors.mean(axis=0, dtype=np.float64)
+    total = float((centred**2).sum()) or 1.0
+    shares: NDArray[np.float64] = ((centred @ axes) ** 2).sum(axis=0) / total
+    return shares
+
+
+def is_of_characters(table: EmbeddingTable) -> bool:
+    """Whether the names are single characters of a text rather than categories of a table's column."""
+    return not {"target_mean", "special"} & set(table.facts) and all(len(name) == 1 for name in table.names)
+
+
+def known_targets(table: EmbeddingTable) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """Which rows are categories with a mean target, and the means; raises InputError for fewer than three of them."""
+    means = _means(table)
+    special = np.array([special for _, special in _with_special(table)])
+    known: NDArray[np.bool_] = np.isfinite(means) & ~special
+    if known.sum() < 3:
+        raise InputError(f"{int(known.sum())} of these names have a mean target, but to compare them 3 or more must")
+    return known, means
+
+
+def _sizes(table: EmbeddingTable) -> NDArray[np.float64]:
+    counts = np.asarray(table.facts.get("count", np.ones(len(table))), np.float64)
+    sizes: NDArray[np.float64] = np.sqrt(np.maximum(counts, 0) / max(float(counts.max()), 1.0))
+    return sizes
+
+
+def _with_special(table: EmbeddingTable) -> list[tuple[str, bool]]:
+    special = table.facts.get("special", np.array([name in MARKS for name in table.names]))
+    return list(zip(table.names, np.asarray(special, bool).tolist(), strict=True))
+
+
+def _mark(name: str, special: bool) -> str:
+    return name if special and name in MARKS else "category"
+
+
+def _means(table: EmbeddingTable) -> NDArray[np.float64]:
+    means = np.asarray(table.facts.get("target_mean", np.full(len(table), np.nan)))
+    return means.astype(np.float64) if means.ndim == 1 else np.full(len(table), np.nan)
+
+
+def _rings(table: EmbeddingTable) -> NDArray[np.float64] | None:
+    """`spread` is a share of the root mean square distance from the centre: here it becomes a length again."""
+    shares = table.facts.get("spread")
+    if shares is None or not np.isfinite(np.asarray(shares, np.float64)).any():
+        return None
+    vectors = table.vectors.astype(np.float64)
+    scale = np.sqrt(((vectors - vectors.mean(axis=0)) ** 2).sum(axis=1).mean())
+    rings: NDArray[np.float64] = np.nan_to_num(np.asarray(shares, np.float64)) * scale
+    return rings
+
+
+def _hover(table: EmbeddingTable, i: int) -> str:
+    facts = [f"{name}: {_number(column[i])}" for name, column in table.facts.items() if name != "special"]
+    if len(table) <= NEIGHBOURS_UP_TO:
+        facts.append("nearest: " + ", ".join(visible(name) for name, _ in table.nearest(table.names[i], 5)))
+    return "<br>".join([f"<b>{_escaped(visible(table.names[i]))}</b>", *map(_escaped, facts)])
+
+
+def _spaced(name: str) -> str:
+    """A category with the spaces between its words as they are."""
+    return " ".join(map(visible, name.split(" "))) if name else visible(name)
+
+
+def _number(value: np.generic) -> str:
+    plain = value.item()
+    return f"{plain:,}" if isinstance(plain, int) else f"{plain:.4g}" if isinstance(plain, float) else str(plain)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;")

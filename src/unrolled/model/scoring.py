@@ -1,0 +1,185 @@
+"""Score: how surprising a text is to a model, in nats and bits per character, beside what gzip and xz make of it.
+
+Rule: a text of up to 65,536 characters is read in one go, the state carried from its first character to its last, so
+that the figure is exact. A longer one is cut into 64 stretches that are read side by side; each is warmed up on the 256
+characters before it, and every character is predicted once. The result says which was done. Memory does not grow with
+the text. Left out: choosing anything by the result.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unrolled.errors import InputError
+from unrolled.text.baselines.compressors import gzip_bits, xz_bits
+from unrolled.text.encoded import EncodedText
+from unrolled.text.vocabulary import UNKNOWN, Ids, OnUnknown
+
+if TYPE_CHECKING:
+    from unrolled.model.cells import Array, CellNetwork
+    from unrolled.model.char_model import CharModel
+
+EXACT_UP_TO = 1 << 16
+STRETCHES, WARM_UP = 64, 256
+STEPS = 256
+"""Characters of each stretch whose logits are made at once, if the vocabulary is not too large for that."""
+LOGITS = 1 << 22
+"""Logits that are in memory at once, at most."""
+KEPT = 1 << 20
+"""The longest text of which the nats of each character are kept."""
+PIECE = 1 << 20
+
+
+@dataclass(frozen=True, eq=False)
+class Score:
+    """How well a model predicts a text; all figures but `characters` and `unknown` are per character."""
+
+    characters: int
+    nats: float
+    gzip_bits: float
+    xz_bits: float
+    unknown: int
+    """Characters of the text that were scored as the unknown character: the figure is too low by what they are."""
+    stretches: int
+    """Parts read side by side; 1 is exact."""
+    warm_up: int
+    """Characters read before each part without being counted."""
+    each: NDArray[np.float32] | None = field(default=None, repr=False)
+    """Nats of every character, (characters,), for texts of up to a million; else None."""
+
+    @property
+    def bits(self) -> float:
+        """Bits per character."""
+        return self.nats / math.log(2)
+
+    @property
+    def rule(self) -> str:
+        """How it was measured, in one sentence."""
+        if self.stretches == 1:
+            return "exact: read in one go, the state carried from the first character to the last"
+        return f"read in {self.stretches} stretches side by side, each warmed up on {self.warm_up} characters before it"
+
+    def to_json(self) -> dict[str, float | str]:
+        """`{"characters", "nats", "bits", "gzip_bits", "xz_bits"}`, the unknown characters and the rule."""
+        names = ("characters", "nats", "bits", "gzip_bits", "xz_bits", "unknown", "rule")
+        return {name: getattr(self, name) for name in names}
+
+
+def score(
+    model: CharModel,
+    text: str | EncodedText,
+    *,
+    unknown: OnUnknown = "error",
+    stretches: int | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Score:
+    """Score `text`, which may be larger than memory if it is an EncodedText with the model's vocabulary.
+
+    The first character is predicted by its frequency in the training text, so that all characters count. `stretches`
+    overrules the rule at the top of this file; 1 is exact, however long. `progress` is told the characters done.
+    Raises InputError for an empty text, and for characters that the model does not know, unless `unknown` says "skip"
+    or "replace".
+    """
+    ids = _ids(model, text, unknown)
+    count = _stretches(len(ids), stretches)
+    total, missing, done = 0.0, 0, 0
+    release = text.release if isinstance(text, EncodedText) else lambda: None
+    kept = np.empty(len(ids), np.float32) if len(ids) <= KEPT else None
+    for positions, nats in _nats(model, ids, count):
+        total += float(nats.sum(dtype=np.float64))
+        missing += int((ids[positions] == UNKNOWN).sum())
+        done += len(positions)
+        if kept is not None:
+            kept[positions] = nats
+        if progress is not None:
+            progress(done)
+        release()
+    gzip, xz = (bits(_pieces(model, ids, release)) for bits in (gzip_bits, xz_bits))
+    return Score(len(ids), total / len(ids), gzip, xz, missing, count, WARM_UP if count > 1 else 0, kept)
+
+
+def _ids(model: CharModel, text: str | EncodedText, unknown: OnUnknown) -> Ids:
+    if isinstance(text, EncodedText):
+        if text.vocabulary.characters != model.vocabulary.characters:
+            raise InputError("this text was encoded with another vocabulary: encode it with the one of the model")
+        ids: Ids = text.ids
+    else:
+        ids = model.vocabulary.encode(text, unknown)
+    if not len(ids):
+        raise InputError("the text to score is empty")
+    return ids
+
+
+def _stretches(length: int, asked: int | None) -> int:
+    if asked is not None and asked < 1:
+        raise InputError(f"stretches is {asked}, but must be at least 1")
+    return min(asked or (STRETCHES if length > EXACT_UP_TO else 1), length)
+
+
+def _nats(model: CharModel, ids: Ids, stretches: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+    """Every position of the text once, with the nats of its character, in parts that are flat arrays."""
+    yield np.zeros(1, np.int64), -_log_softmax(model.start_logits)[ids[:1]]
+    if len(ids) > 1:
+        yield from _later_nats(model.network, ids, stretches)
+
+
+def _later_nats(
+    network: CellNetwork, ids: Ids, stretches: int
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+    borders = 1 + np.arange(stretches + 1, dtype=np.int64) * (len(ids) - 1) // stretches
+    starts, ends = borders[:-1], borders[1:]
+    state = _warmed_up(network, ids, starts)
+    steps = max(1, min(STEPS, LOGITS // (stretches * len(network.head_bias))))
+    longest = int((ends - starts).max())
+    for offset in range(0, longest, steps):
+        positions = starts + np.arange(offset, min(offset + steps, longest))[:, None]  # (time, stretch)
+        counted = positions < ends
+        positions = np.minimum(positions, len(ids) - 1)  # a stretch that has ended reads on uncounted
+        h, state = _read(network, ids[positions - 1], state)
+        nats = -_log_softmax(h @ network.head + network.head_bias)
+        targets = ids[positions].reshape(nats.shape[:-1])
+        chosen = np.take_along_axis(nats, targets[..., None].astype(np.int64), axis=-1).reshape(positions.shape)
+        yield positions[counted], chosen[counted]
+
+
+def _warmed_up(network: CellNetwork, ids: Ids, starts: NDArray[np.int64]) -> tuple[Array, ...]:
+    """The states before the first input of each stretch; at the beginning of the text that is the start."""
+    if len(starts) == 1:
+        return network.initial_state()
+    state = network.initial_state(len(starts))
+    for back in range(WARM_UP, 0, -1):
+        positions = starts - 1 - back
+        _, after = network.advance(ids[np.maximum(positions, 0)], state)
+        began = (positions >= 0)[:, None]
+        state = tuple(np.where(began, new, old) for new, old in zip(after, state, strict=True))
+    return state
+
+
+def _read(network: CellNetwork, inputs: Ids, state: tuple[Array, ...]) -> tuple[Array, tuple[Array, ...]]:
+    """The last layer's h for inputs (time, stretch), of shape (time, stretch, hidden), without that axis for one."""
+    rows = inputs[:, 0].tolist() if inputs.shape[1] == 1 else inputs
+    outputs = []
+    for row in rows:
+        h, state = network.advance(row, state)
+        outputs.append(h)
+    return np.stack(outputs), state
+
+
+def _log_softmax(logits: NDArray[np.floating]) -> NDArray[np.float32]:
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    shifted -= np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    result: NDArray[np.float32] = shifted.astype(np.float32, copy=False)
+    return result
+
+
+def _pieces(model: CharModel, ids: Ids, release: Callable[[], None]) -> Iterator[str]:
+    """What was scored as a text again, so that the compressors are given the same."""
+    for start in range(0, len(ids), PIECE):
+        yield model.vocabulary.decode(ids[start : start + PIECE])
+        release()

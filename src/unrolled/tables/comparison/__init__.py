@@ -1,0 +1,1 @@
+"""Every encoding under many models, on the same folds."""

@@ -1,0 +1,1 @@
+"""A table read: columns, target, splits and metrics."""

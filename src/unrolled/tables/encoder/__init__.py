@@ -1,0 +1,1 @@
+"""EntityEncoder: a vector per category, learned from the target."""

@@ -1,0 +1,227 @@
+"""One column becomes numbers: a category its row in an embedding, a number its scaled value.
+
+Rows 0, 1 and 2 of every embedding belong to what has no row of its own: unknown, missing and rare. Left out: vectors
+(see `network`), and which column gets which coding (see `schema`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unrolled.errors import InputError
+from unrolled.tables.data.columns import EXACT, NOUNS, Column, Kind, read_table
+
+UNKNOWN, MISSING, RARE = 0, 1, 2
+SPECIAL = ("(unknown)", "(missing)", "(rare)")
+_NUMERIC = ("integer", "number")
+
+
+@dataclass(frozen=True)
+class Coding:
+    """How one column of categories becomes rows of an embedding.
+
+    `known` holds the categories from row 3 on; `merged` the ones too rare for a row of their own; `counts` (row,) how
+    many rows of the table each row of the embedding had while fitting.
+    """
+
+    name: str
+    kind: Kind
+    known: NDArray[Any]
+    merged: NDArray[Any]
+    counts: NDArray[np.int64]
+
+    @property
+    def rows(self) -> int:
+        """Rows of the embedding."""
+        return len(SPECIAL) + len(self.known)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The name of each row; a category that is itself called "(missing)" keeps the name in quotes."""
+        return (*SPECIAL, *(repr(str(v)) if str(v) in SPECIAL else str(v) for v in self.known))
+
+    def encode(self, column: Column, refuse_unknown: bool = False) -> NDArray[np.int32]:
+        """The embedding row of each value, (row,).
+
+        Raises InputError for a column of another type than the fitted one (1 and "1" are different categories), and
+        for a category never seen if `refuse_unknown`.
+        """
+        column = as_kind(column, self.kind)
+        ids = self._look_up(column.values)
+        ids[column.missing] = MISSING
+        if refuse_unknown and (ids == UNKNOWN).any():
+            row = int((ids == UNKNOWN).argmax())
+            raise InputError(
+                f"column {self.name!r}, row {row}: the category {_shown(column.values[row])} was not seen "
+                "while fitting, and handle_unknown is 'error'"
+            )
+        return ids
+
+    def with_category(self, value: object, count: int) -> Coding:
+        """The same coding with one category more, in a new last row that had `count` rows."""
+        known = np.append(self.known, np.asarray([value], dtype=self.known.dtype))
+        merged, counts = self.merged[self.merged != value], np.append(self.counts, count)
+        return replace(self, known=known, merged=merged, counts=counts)
+
+    def _look_up(self, values: NDArray[Any]) -> NDArray[np.int32]:
+        if values.dtype == object:
+            return np.fromiter(map(self._rows_by_name.get, values, _zeros()), dtype=np.int32, count=len(values))
+        keys, rows = self._sorted
+        if not len(keys):
+            return np.zeros(len(values), dtype=np.int32)
+        place = np.minimum(np.searchsorted(keys, values), len(keys) - 1)
+        return np.where(keys[place] == values, rows[place], UNKNOWN).astype(np.int32)
+
+    @cached_property
+    def _rows_by_name(self) -> dict[Any, int]:
+        rows = dict.fromkeys(self.merged.tolist(), RARE)
+        return rows | {value: row for row, value in enumerate(self.known.tolist(), len(SPECIAL))}
+
+    @cached_property
+    def _sorted(self) -> tuple[NDArray[Any], NDArray[np.int32]]:
+        keys = np.concatenate([self.known, self.merged])
+        rows = np.full(len(keys), RARE, dtype=np.int32)
+        rows[: len(self.known)] = np.arange(len(SPECIAL), self.rows)
+        order = np.argsort(keys)
+        return keys[order], rows[order]
+
+
+def one_value(coding: Coding, value: object) -> Column:
+    """A column of the single category `value`, as the coding has its values. Raises InputError for another type."""
+    (column,) = read_table([[value]], [coding.name])
+    if column.missing.any():
+        raise InputError(f"column {coding.name!r}: a missing value cannot be added as a category")
+    return as_kind(column, coding.kind)
+
+
+def fit_coding(column: Column, rank: NDArray[np.float64], min_frequency: int = 1) -> Coding:
+    """Learn the categories of `column`; those in fewer than `min_frequency` rows share the rare row.
+
+    Rows are given by count, then mean of `rank` (row,), then value: an order that does not depend on what the
+    categories are called unless they tie, so that renaming them changes nothing but names.
+    """
+    if column.missing.all():
+        raise InputError(f"column {column.name!r} holds no value at all: leave it out")
+    column = _whole_if_possible(column)
+    present = ~column.missing
+    values, inverse, counts = np.unique(column.values[present], return_inverse=True, return_counts=True)
+    means = _means(inverse, rank[present], counts)
+    return coding_of(column.name, column.kind, values, counts, means, int(column.missing.sum()), min_frequency)
+
+
+def coding_of(name: str, kind: Kind, values: NDArray[Any], counts: NDArray[np.int64], means: NDArray[np.float64],
+              missing: int, min_frequency: int) -> Coding:  # fmt: skip
+    """The coding of `values` that stand in `counts` rows with mean ranks `means`, all (value,)."""
+    order = np.lexsort((values, means, -counts))
+    values, counts = values[order], counts[order]
+    kept = counts >= min_frequency
+    special = [0, missing, int(counts[~kept].sum())]
+    return Coding(name, kind, values[kept], values[~kept], np.concatenate([special, counts[kept]]).astype(np.int64))
+
+
+def _means(group: NDArray[np.int64], rank: NDArray[np.float64], counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    order = np.lexsort((rank, group))  # summed in an order of its own, so that the order of rows leaves no rounding
+    starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
+    means: NDArray[np.float64] = np.add.reduceat(rank[order], starts) / counts
+    return means
+
+
+def beyond_whole(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """(row,) which numbers are not whole, or too large for a float to tell them from their neighbours."""
+    return np.asarray((values % 1 != 0) | (np.abs(values) > EXACT))
+
+
+def _zeros() -> Any:
+    while True:
+        yield UNKNOWN
+
+
+def _shown(value: object) -> str:
+    return repr(value.item() if isinstance(value, np.generic) else value)
+
+
+def _whole_if_possible(column: Column) -> Column:
+    """Whole numbers stored as floats (pandas does so where one is missing) as integers: 7.0 is the category 7."""
+    present = column.values[~column.missing]
+    if column.kind != "number" or beyond_whole(present).any():
+        return column
+    return Column(column.name, "integer", np.where(column.missing, 0, column.values).astype(np.int64), column.missing)
+
+
+def as_kind(column: Column, kind: Kind) -> Column:
+    """`column` with values as `kind` has them. Raises InputError where that would confuse 1, True and "1"."""
+    if column.kind == kind or column.missing.all():
+        return column if column.kind == kind else _all_missing(column, kind)
+    if column.kind in _NUMERIC and kind in _NUMERIC:
+        return Column(column.name, kind, _numeric(column, kind), column.missing)
+    value = column.values[~column.missing][0]
+    raise InputError(
+        f"column {column.name!r} was fitted on {NOUNS[kind]}, but now holds {NOUNS[column.kind]}, for "
+        f"example {_shown(value)}: convert it, because 1, True and '1' are different categories"
+    )
+
+
+def _all_missing(column: Column, kind: Kind) -> Column:
+    dtype: dict[Kind, Any] = {"string": object, "boolean": bool, "integer": np.int64, "number": np.float64,
+                              "date": "datetime64[s]"}  # fmt: skip
+    return Column(column.name, kind, np.zeros(len(column), dtype=dtype[kind]), column.missing)
+
+
+def _numeric(column: Column, kind: Kind) -> NDArray[Any]:
+    if kind == "number":
+        return column.values.astype(np.float64)
+    # a fraction is no whole number, hence unknown: no known category is the smallest int64
+    whole = ~beyond_whole(column.values)
+    return np.where(whole, np.where(whole, column.values, 0), np.iinfo(np.int64).min).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """How one column of numbers becomes network input: (x - mean) / deviation, missing as 0 with a mark beside it."""
+
+    name: str
+    mean: float
+    deviation: float
+    marks_missing: bool
+
+    @property
+    def width(self) -> int:
+        """Output columns: the number, and where some were missing while fitting a mark for missing."""
+        return 2 if self.marks_missing else 1
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the output columns."""
+        return (self.name, f"{self.name}_missing") if self.marks_missing else (self.name,)
+
+    def encode(self, column: Column) -> NDArray[np.float32]:
+        """(row, width) float32, without NaN. Raises InputError for a column that holds no numbers."""
+        if column.missing.all():
+            column = _all_missing(column, "number")
+        if column.kind not in (*_NUMERIC, "boolean"):
+            value = column.values[~column.missing][0]
+            raise InputError(
+                f"column {self.name!r} was fitted on numbers, but now holds {NOUNS[column.kind]}, for "
+                f"example {_shown(value)}"
+            )
+        values = np.where(column.missing, self.mean, column.values.astype(np.float64))
+        scaled = np.clip((values - self.mean) / self.deviation, -1e6, 1e6)  # float32 must not overflow
+        parts = [scaled, column.missing] if self.marks_missing else [scaled]
+        return np.stack(parts, axis=1).astype(np.float32)
+
+
+def fit_scaling(column: Column) -> Scaling:
+    """Learn mean and standard deviation of a column of numbers; a constant one becomes 0."""
+    if column.missing.all():
+        raise InputError(f"column {column.name!r} holds no value at all: leave it out")
+    values = np.sort(column.values[~column.missing].astype(np.float64))  # sorted: row order leaves no rounding
+    with np.errstate(over="ignore"):
+        mean, deviation = float(values.mean()), float(values.std())
+    if not np.isfinite([mean, deviation]).all():
+        raise InputError(f"column {column.name!r} holds numbers too large to scale, up to {np.abs(values).max():g}")
+    return Scaling(column.name, mean, deviation if deviation > 0 else 1.0, bool(column.missing.any()))

@@ -1,0 +1,133 @@
+"""The networks behind the vectors, several side by side as one: embeddings, a few layers, the loss.
+
+They share one leading axis, so that five cost little more Python than one. Left out: training (`training`), reading
+tables (`schema`), aligning and using the vectors (`alignment`, `vectors`).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from unrolled.tables.data.target import TargetType
+from unrolled.tables.encoder.config import Recipe
+from unrolled.tables.encoder.weights import Trained
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Sizes of a network: rows and dimension of each embedding, columns of numbers, outputs, and what these end in."""
+
+    rows: tuple[int, ...]
+    dimensions: tuple[int, ...]
+    numbers: int
+    outputs: int
+    sigmoid: bool = False
+    """Whether the outputs pass through a sigmoid."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows for all networks: codes (network, row, field), numbers (network, row, column), target, weight likewise."""
+
+    codes: Tensor
+    numbers: Tensor
+    target: Tensor
+    weight: Tensor
+
+
+class Networks(nn.Module):
+    """`count` networks of one shape: embeddings side by side -> hidden layers with ReLU -> outputs.
+
+    Parameters have the network as leading axis, except the embeddings, (network * row, dimension), which are looked up
+    flat. With `recipe.skip` the inputs reach the output through a linear layer too, as in wide-and-deep networks.
+    """
+
+    def __init__(self, shape: Shape, recipe: Recipe, count: int, generator: torch.Generator):
+        super().__init__()
+        self.count, self.shape = count, shape
+        spread = recipe.embedding_spread
+        self.embeddings = nn.ParameterList(
+            nn.Parameter(torch.randn(count * rows, dimension, generator=generator) * spread)
+            for rows, dimension in zip(shape.rows, shape.dimensions, strict=True)
+        )
+        widths = [sum(shape.dimensions) + shape.numbers, *recipe.hidden, shape.outputs]
+        self.weights = nn.ParameterList(
+            nn.Parameter(torch.randn(count, a, b, generator=generator) * _spread(i, a, recipe))
+            for i, (a, b) in enumerate(pairwise(widths))
+        )
+        self.biases = nn.ParameterList(nn.Parameter(torch.zeros(count, 1, b)) for b in widths[1:])
+        self.skip = nn.Parameter(torch.zeros(count, widths[0], shape.outputs)) if recipe.skip else None
+        starts = torch.arange(count, dtype=torch.int32)[:, None, None] * torch.tensor(shape.rows, dtype=torch.int32)
+        self.starts: Tensor
+        self.register_buffer("starts", starts, persistent=False)
+
+    def forward(self, codes: Tensor, numbers: Tensor) -> Tensor:
+        """int32 (network, row, field) and float32 (network, row, column) -> (network, row, output)."""
+        return self.layers(self.inputs(codes, numbers))
+
+    def inputs(self, codes: Tensor, numbers: Tensor) -> Tensor:
+        """What the layers read: vectors and numbers side by side, (network, row, column)."""
+        flat = codes + self.starts
+        vectors = [F.embedding(flat[..., i], table) for i, table in enumerate(self.embeddings)]
+        return torch.cat([*vectors, numbers], dim=-1)
+
+    def layers(self, inputs: Tensor) -> Tensor:
+        """Everything above the embeddings."""
+        hidden = inputs
+        for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
+            hidden = F.relu(torch.baddbmm(bias, hidden, weight))
+        output = torch.baddbmm(self.biases[-1], hidden, self.weights[-1])
+        if self.skip is not None:
+            output = output + torch.bmm(inputs, self.skip)
+        return torch.sigmoid(output) if self.shape.sigmoid else output
+
+    def sensitivity(self, batch: Batch) -> Tensor:
+        """How far the outputs move for a unit of each input, (column,): root mean square over rows and networks."""
+        inputs = self.inputs(batch.codes, batch.numbers).detach().requires_grad_()
+        output = self.layers(inputs)
+        square = torch.zeros_like(inputs)
+        for each in output.unbind(-1):
+            square += torch.autograd.grad(each.sum(), inputs, retain_graph=True)[0].square()
+        return (square * batch.weight[..., None]).mean((0, 1)).sqrt()
+
+    def trained(self, sensitivity: Tensor | None = None) -> Trained:
+        """The parameters as NumPy arrays."""
+        return Trained(
+            tables=[_array(table).reshape(self.count, -1, table.shape[1]) for table in self.embeddings],
+            weights=[_array(w) for w in self.weights],
+            biases=[_array(b) for b in self.biases],
+            skip=None if self.skip is None else _array(self.skip),
+            sigmoid=self.shape.sigmoid,
+            sensitivity=None if sensitivity is None else _array(sensitivity),
+        )
+
+
+def _spread(layer: int, inputs: int, recipe: Recipe) -> float:
+    if recipe.output == "sigmoid":
+        return 0.029  # standard deviation of Keras' uniform initialiser, which the paper's code used throughout
+    last = layer == len(recipe.hidden)
+    return (0.3 if last else math.sqrt(2)) / math.sqrt(max(inputs, 1))
+
+
+def _array(tensor: Tensor) -> NDArray[np.float32]:
+    return tensor.detach().numpy().copy()
+
+
+def losses(output: Tensor, batch: Batch, kind: TargetType, recipe: Recipe) -> Tensor:
+    """The weighted mean loss of each network, (network,)."""
+    if kind == "multiclass":
+        each = F.cross_entropy(output.flatten(0, 1), batch.target.flatten(), reduction="none").view(batch.target.shape)
+    elif kind == "binary":
+        each = F.binary_cross_entropy_with_logits(output, batch.target, reduction="none").mean(-1)
+    else:
+        gap = output - batch.target
+        each = (gap.abs() if recipe.loss == "absolute" else gap.square()).mean(-1)
+    return (each * batch.weight).mean(1)

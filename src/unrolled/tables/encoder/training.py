@@ -1,0 +1,205 @@
+"""Training the networks of a table: where rows come from, the optimizer, and the task that the shared loop runs.
+
+The loop itself is `unrolled.learn.loop.fit`, the same as for texts. Left out: what a network is (`network`), and what
+is said while training (`fitting`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from unrolled.learn.loop import Plan, Progress, Record, fit
+from unrolled.tables.data.target import TargetType
+from unrolled.tables.encoder.coding import UNKNOWN
+from unrolled.tables.encoder.config import Recipe
+from unrolled.tables.encoder.networks import Batch, Networks, losses
+from unrolled.tables.encoder.schema import Encoded
+
+PATIENCE = 3
+LEAST_STEPS_AN_EPOCH = 16
+SMALLEST_BATCH = 32
+MEASURED_BATCHES = 8
+WARM = 0.05
+"""Share of the steps in which the learning rate rises."""
+
+
+class Source(Protocol):
+    """Rows to train on, drawn again for every epoch."""
+
+    @property
+    def rows(self) -> int:
+        """Rows of an epoch."""
+
+    def epoch(self, networks: int, size: int, generator: torch.Generator) -> Iterator[Batch]:
+        """The rows once, in batches of `size`."""
+
+
+class RowsInMemory:
+    """A source over an encoded table; every network gets its own order of rows."""
+
+    def __init__(self, table: Encoded, target: NDArray[Any], weight: NDArray[np.float32]) -> None:
+        self._codes, self._numbers = torch.from_numpy(table.codes), torch.from_numpy(table.numbers)
+        self._target, self._weight = torch.from_numpy(target), torch.from_numpy(weight)
+
+    @property
+    def rows(self) -> int:
+        """Rows of the table."""
+        return len(self._target)
+
+    def epoch(self, networks: int, size: int, generator: torch.Generator) -> Iterator[Batch]:
+        """Whole batches only, except where there is but one: the rows left over differ from epoch to epoch."""
+        orders = torch.stack([torch.randperm(self.rows, generator=generator) for _ in range(networks)])
+        for start in range(0, max(self.rows - size, 0) + 1, size):
+            yield self.batch(orders[:, start : start + size])
+
+    def batch(self, rows: Tensor) -> Batch:
+        """The batch of `rows`, int64 (network, row)."""
+        return Batch(self._codes[rows], self._numbers[rows], self._target[rows], self._weight[rows])
+
+
+class Training:
+    """One training run: iterate `records()`; `network` then holds the best parameters seen. Meets `loop.Task`."""
+
+    def __init__(self, network: Networks, kind: TargetType, recipe: Recipe, source: Source,
+                 generator: torch.Generator, validation: Batch | None = None) -> None:  # fmt: skip
+        self.network, self.kind, self.recipe, self.source = network, kind, recipe, source
+        self._generator, self._validation = generator, validation
+        self._size = batch_size(source.rows, recipe)
+        self._best: list[Tensor] | None = None
+        self._best_loss = torch.full((network.count,), math.inf)
+        self._batches = self._endless()
+
+    @property
+    def plan(self) -> Plan:
+        """Steps and schedule; validation rows are measured after each epoch."""
+        epoch = max(self.source.rows // self._size, 1)
+        steps = max(self.recipe.epochs * epoch, self.recipe.least_steps)
+        every = None if self._validation is None else max(epoch, steps // 20)  # tiny epochs are not worth measuring
+        if not self.recipe.decay_to_zero:
+            return Plan(steps, evaluate_every=every, shape="constant")
+        return Plan(steps, warmup=round(WARM * steps), evaluate_every=every)
+
+    def records(self) -> Iterator[Record]:
+        """Train, yielding a record a step; ends early if no network got better in three measurements."""
+        waited = 0
+        for record in fit(self, Adam(self.network, self.recipe), self.plan, Progress()):
+            yield record
+            if record.validation is not None:
+                waited = 0 if record.is_best else waited + 1
+            if waited == PATIENCE:
+                break
+        self.restore_best()
+
+    def backward(self, step: int) -> float:
+        """Gradients of the next batch; the mean loss of the networks."""
+        batch = next(self._batches)
+        batch = replace(batch, codes=with_unknown(batch.codes, self.recipe.dropout, self._generator))
+        batch = with_strangers(batch, self.recipe.strangers, self.network.shape.rows, self._generator)
+        loss = losses(self.network(batch.codes, batch.numbers), batch, self.kind, self.recipe).sum()
+        loss.backward()  # type: ignore[no-untyped-call]
+        return float(loss.detach()) / self.network.count
+
+    def evaluate(self) -> float:
+        """The mean over networks of their best loss on the validation rows so far; keeps what did best."""
+        if self._validation is None:
+            return 0.0
+        held = self._validation
+        loss = losses(self.network(held.codes, held.numbers), held, self.kind, self.recipe)
+        better = loss < self._best_loss
+        self._best_loss = torch.where(better, loss, self._best_loss)
+        now = [parameter.detach().clone() for parameter in self.network.parameters()]
+        self._best = [_choose(better, new, old) for new, old in zip(now, self._best or now, strict=True)]
+        return float(self._best_loss.mean())
+
+    def sensitivity(self) -> Tensor | None:
+        """The networks' sensitivity to each input on a few batches, (column,); None if the recipe does not want it."""
+        if not self.recipe.measured:
+            return None
+        batches = [next(self._batches) for _ in range(MEASURED_BATCHES)]
+        return torch.stack([self.network.sensitivity(batch).square() for batch in batches]).mean(0).sqrt()
+
+    def restore_best(self) -> None:
+        """Put back the parameters that did best on the validation rows, each network its own."""
+        if self._best is None:
+            return
+        with torch.no_grad():
+            for parameter, best in zip(self.network.parameters(), self._best, strict=True):
+                parameter.copy_(best)
+
+    def _endless(self) -> Iterator[Batch]:
+        while True:
+            yield from self.source.epoch(self.network.count, self._size, self._generator)
+
+
+class Adam:
+    """AdamW with a learning rate of its own for embeddings, all parameters in one kernel; meets `loop.Optimizer`."""
+
+    def __init__(self, network: Networks, recipe: Recipe) -> None:
+        embeddings = list(network.embeddings.parameters())
+        known = {id(parameter) for parameter in embeddings}
+        layers = [parameter for parameter in network.parameters() if id(parameter) not in known]
+        self.rates = [recipe.learning_rate * recipe.embedding_rate, recipe.learning_rate]
+        groups = [{"params": embeddings or [nn.Parameter(torch.zeros(1))], "weight_decay": 0.0},
+                  {"params": layers, "weight_decay": recipe.weight_decay}]  # fmt: skip
+        self.inner = torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, recipe.second_moment), fused=True)
+
+    def step(self, factor: float) -> None:
+        """One step at the rates times `factor`."""
+        for group, rate in zip(self.inner.param_groups, self.rates, strict=True):
+            group["lr"] = rate * factor
+        self.inner.step()
+
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+        self.inner.zero_grad(set_to_none=True)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The moments."""
+        return self.inner.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take back what `state_dict` gave."""
+        self.inner.load_state_dict(state)
+
+
+def batch_size(rows: int, recipe: Recipe) -> int:
+    """The recipe's batch, smaller (a power of two) where an epoch would be fewer than 16 steps."""
+    wanted = max(rows // LEAST_STEPS_AN_EPOCH, 1)
+    return min(recipe.batch, max(SMALLEST_BATCH, 1 << (wanted.bit_length() - 1)), rows)
+
+
+def with_unknown(codes: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    """`codes` with a `share` of them replaced by the unknown row."""
+    if share == 0 or codes.shape[-1] == 0:
+        return codes
+    return codes.masked_fill(torch.rand(codes.shape, generator=generator) < share, UNKNOWN)
+
+
+def with_strangers(batch: Batch, share: float, rows: Sequence[int], generator: torch.Generator) -> Batch:
+    """`batch` with a `share` of its rows once more, one category of each unknown there.
+
+    So the layers learn two answers, for a shop they know and for one they do not, where the state counts for more. Of
+    the fields, with embeddings of so many `rows`, one of many categories is drawn more often: those get new ones.
+    """
+    count = round(share * batch.codes.shape[1])
+    if count == 0 or not rows:
+        return batch
+    shape = batch.codes[:, :count].shape
+    field = torch.multinomial(torch.tensor(rows, dtype=torch.float32), shape[0] * shape[1], True, generator=generator)
+    strange = batch.codes[:, :count].scatter(-1, field.view(*shape[:2], 1), UNKNOWN)
+    again = Batch(strange, batch.numbers[:, :count], batch.target[:, :count], batch.weight[:, :count])
+    return Batch(*(torch.cat([vars(batch)[name], vars(again)[name]], dim=1) for name in vars(batch)))
+
+
+def _choose(better: Tensor, new: Tensor, old: Tensor) -> Tensor:
+    """Network by network the new or the old parameter; embeddings have networks and rows on one axis."""
+    chosen = better.repeat_interleave(len(new) // len(better))
+    return torch.where(chosen.view(-1, *[1] * (new.dim() - 1)), new, old)

@@ -1,0 +1,1 @@
+"""The column report: what each column is worth."""

@@ -1,0 +1,253 @@
+"""From measures to a verdict per column: keep, look, merge or safe to drop, with its price and a reason in a sentence.
+
+    keep          dropping it costs more than noise
+    look          a person should decide: too good to be true, values that will not exist tomorrow, or folds disagree
+    merge         another column carries the same information: one of them is needed, not both
+    safe to drop  it can go, together with all others of this verdict, at the price given
+
+Left out: the measuring.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from unrolled.html import column_title, figure
+from unrolled.tables.report.features import ReportKind
+from unrolled.tables.report.relations import REPLACED
+
+Verdict = Literal["keep", "look", "merge", "safe to drop"]
+
+TOO_GOOD_ALONE = 0.97  # of the target explained by one column, out of sample: rare in honest data
+TOO_GOOD_SHARE = 0.2  # of what the other columns leave unexplained, told by one more column ...
+TOO_GOOD_TOLD = 0.5  # ... that the others tell as they tell the target ...
+TOO_GOOD_TOGETHER = 0.5  # ... and that moves with the target where the others do not
+ENOUGH_ROWS = 10  # of each category, before its measures are believed to be small
+GONE_TOMORROW = 0.5  # unseen share of the last tenth from which a category will not do for new rows
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Everything measured about one column; shares are of the target's uncertainty, 1 is all of it.
+
+    `replaced_by` and `replaces` list other columns and how well they tell this one, or it tells them, best first.
+    `outcome_like` is (told by the others, moving with the target), see `column_measures.outcome_like`.
+    """
+
+    name: str
+    kind: ReportKind
+    cardinality: int
+    missing: float
+    alone: float = 0.0
+    alone_spread: float = 0.0
+    drop_cost: float = 0.0
+    drop_cost_spread: float = 0.0
+    rounds: int = 0
+    twins: tuple[str, ...] = ()
+    drop_cost_with_twins: float | None = None
+    replaced_by: tuple[tuple[str, float], ...] = ()
+    replaces: tuple[tuple[str, float], ...] = ()
+    missing_alone: float = 0.0
+    unseen: float = 0.0
+    drift: float = 0.0
+    outcome_like: tuple[float, float] | None = None
+    rows_per_value: float | None = None
+    """Of a category that the budget left with fewer than `ENOUGH_ROWS` rows a value, though the table has more."""
+
+    @property
+    def varies(self) -> bool:
+        """Whether the rows differ in it at all."""
+        return self.kind not in ("constant", "empty")
+
+    @property
+    def interaction_gain(self) -> float:
+        """What it is worth in company beyond what it is worth alone; negative where others say the same."""
+        return self.drop_cost - max(self.alone, 0.0)
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a verdict needs beside the column: the full model, the noise band, and the outcome of the re-check."""
+
+    full: float
+    noise: tuple[float, float]
+    columns: int
+    """How many columns differ between rows at all."""
+    safe: tuple[str, ...]
+    """Columns that can go together."""
+    price: float
+    """What it costs when all of `safe` are gone."""
+    untried: tuple[str, ...] = ()
+    """Columns that the budget did not reach in the re-check."""
+    suspects: tuple[str, ...] = ()
+    """Columns that look too good to be true: as long as they are in, others look idle that are not."""
+
+
+def too_good(evidence: Evidence, around: Surroundings) -> bool:
+    """Whether the column looks known only after the event, by the thresholds at the top of this file."""
+    if evidence.alone >= TOO_GOOD_ALONE and around.columns > 1:
+        return True
+    if evidence.outcome_like is None:
+        return False
+    told, together = evidence.outcome_like
+    return told >= TOO_GOOD_TOLD and together >= TOO_GOOD_TOGETHER
+
+
+def left_unexplained(evidence: Evidence, full: float) -> float:
+    """The part of what the other columns leave unexplained that this one explains."""
+    rest = 1 - (full - evidence.drop_cost)
+    return evidence.drop_cost / rest if rest > 0 else 0.0
+
+
+def decide(evidence: Evidence, around: Surroundings) -> tuple[Verdict, str]:
+    """The verdict on a column and its reason."""
+    if evidence.kind == "constant":
+        return "safe to drop", "It has the same value in every row, so it can tell nothing: dropping it costs 0."
+    if evidence.kind == "empty":
+        return "safe to drop", "It is empty in every row, so it can tell nothing: dropping it costs 0."
+    if too_good(evidence, around):
+        return "look", _why_too_good(evidence)
+    if evidence.drop_cost > around.noise[1]:
+        return _counts(evidence, around) if around.full > 0 else ("look", _why_nothing(evidence, around))
+    if evidence.twins and (evidence.drop_cost_with_twins or 0.0) > around.noise[1]:
+        return "merge", _why_merge(evidence)
+    if around.suspects and evidence.alone > around.noise[1]:
+        return "look", _why_hidden(evidence, around)
+    if evidence.rows_per_value is not None:
+        return "look", (
+            f"Dropping it costs {_cost(evidence)}, inside the noise ({_band(around)}), but within the budget only "
+            f"{evidence.rows_per_value:.1f} rows of each of its values could be used: allow more seconds or rows."
+        )
+    if evidence.name in around.untried:
+        return "look", (
+            f"Dropping it alone costs {_cost(evidence)}, inside the noise ({_band(around)}), but the budget ended "
+            "before it could be tried together with the others: allow more seconds."
+        )
+    if not evidence.rounds and evidence.name not in around.safe:
+        return "look", (
+            f"The budget ended before dropping it was tried; alone it explains {figure(evidence.alone, 3)}: allow more "
+            "seconds, or leave out columns that are not wanted anyway."
+        )
+    if evidence.name in around.safe:
+        return "safe to drop", _why_safe(evidence, around)
+    return "keep", _why_needed(evidence, around)
+
+
+def least_valued(evidence: list[Evidence]) -> list[Evidence]:
+    """In the order in which columns are tried for dropping: those that tell least alone first, ties by name."""
+    return sorted(evidence, key=lambda e: (round(max(e.alone, 0.0), 3), e.name))
+
+
+def _counts(evidence: Evidence, around: Surroundings) -> tuple[Verdict, str]:
+    explained = f"of the {around.full:.3f} explained"
+    if evidence.drop_cost > around.full:
+        explained = f"where all columns explain {around.full:.3f}: without it they do worse than a guess"
+    cost = f"Dropping it costs {_cost(evidence)} {explained}; noise reaches {around.noise[1]:.4f}"
+    error = evidence.drop_cost_spread / np.sqrt(max(evidence.rounds, 1))
+    if evidence.drop_cost < 2 * error:
+        return "look", f"{cost}, but the folds disagree: more rows or a longer budget would tell."
+    if evidence.kind == "id":
+        return "look", f"{cost}: an id without repeats that helps carries the order of the rows; find out what that is."
+    if evidence.kind == "category" and evidence.unseen >= GONE_TOMORROW:
+        return (
+            "look",
+            f"{cost}, but {evidence.unseen:.0%} of the values in the last tenth of the rows were never seen before.",
+        )
+    return "keep", cost + _remark(evidence) + "."
+
+
+def _remark(evidence: Evidence) -> str:
+    if evidence.missing_alone > 0.5 * max(evidence.alone, 1e-9) and evidence.missing_alone > 0.01:
+        return f"; whether it is empty explains {evidence.missing_alone:.3f} by itself, so do not fill it blindly"
+    if evidence.missing > 0.5:
+        return f"; it counts although {evidence.missing:.0%} of it is empty"
+    if evidence.interaction_gain > max(0.01, 0.5 * evidence.drop_cost):
+        return f"; alone it explains {figure(evidence.alone, 3)}, so it works through other columns"
+    return ""
+
+
+def _why_too_good(evidence: Evidence) -> str:
+    if evidence.alone >= TOO_GOOD_ALONE:
+        return (
+            f"It explains {evidence.alone:.3f} of the target all alone, which is too good to be true: "
+            "make sure that it is known before the event, and is not the target under another name."
+        )
+    told, together = evidence.outcome_like or (0.0, 0.0)
+    return (
+        f"It behaves like a second outcome: the other columns tell {told:.0%} of it, as they tell the target, and what "
+        f"they leave open moves with the target (correlation {together:.2f}); make sure that it is known before the "
+        f"event. Dropping it costs {_cost(evidence)}."
+    )
+
+
+def _why_nothing(evidence: Evidence, around: Surroundings) -> str:
+    return (
+        f"Dropping it costs {_cost(evidence)}, but all columns together tell no more than a guess "
+        f"({figure(around.full, 3)}), so that this says little: more rows or other columns are needed."
+    )
+
+
+def _why_merge(evidence: Evidence) -> str:
+    return (
+        f"It tells the same as {_listed(evidence.twins)}: one can go for {_cost(evidence)}, all of them together "
+        f"cost {evidence.drop_cost_with_twins:.3f}; keep one."
+    )
+
+
+def _why_safe(evidence: Evidence, around: Surroundings) -> str:
+    alone = figure(evidence.alone, 3)
+    reason = f"Dropping it costs {_cost(evidence)}, inside the noise ({_band(around)})"
+    if not evidence.rounds:
+        reason = f"Within the budget it was not dropped alone, but together with others; alone it explains {alone}"
+    told = [name for name, share in evidence.replaced_by if share >= REPLACED and name not in around.safe]
+    if told and max(evidence.alone, evidence.drop_cost_with_twins or 0.0) > around.noise[1]:
+        reason += f", as long as {column_title(told[0])} stays, which tells it completely"
+    elif evidence.kind == "id":
+        reason += "; it is different in every row, so nothing learned of one value serves another"
+    elif evidence.rounds and evidence.alone > 0.01:
+        reason += f"; alone it explains {alone}, but the other columns together say that too"
+    others = [name for name in around.safe if name != evidence.name]
+    if others:
+        price = figure(around.price) if around.price > 0 else "nothing is lost"
+        reason += f"; with {_listed(tuple(others))} gone too, {price}"
+    return reason + "."
+
+
+def _why_hidden(evidence: Evidence, around: Surroundings) -> str:
+    return (
+        f"Dropping it costs {_cost(evidence)}, inside the noise ({_band(around)}), but only as long as "
+        f"{_listed(around.suspects)} is in the table, which looks too good to be true; alone it explains "
+        f"{evidence.alone:.3f}: leave {column_title(around.suspects[0])} out and look again."
+    )
+
+
+def _why_needed(evidence: Evidence, around: Surroundings) -> str:
+    instead = tuple(name for name, share in evidence.replaced_by if share >= REPLACED and name in around.safe)
+    gone = instead or around.safe
+    needed = f"once {_listed(gone)} {'is' if len(gone) == 1 else 'are'} gone it is needed"
+    if evidence.drop_cost_with_twins is not None:
+        needed += f": without it and all that tell it {evidence.drop_cost_with_twins:.3f} are lost"
+    return f"Dropping it alone costs {_cost(evidence)}, inside the noise ({_band(around)}), but {needed}."
+
+
+def cost_text(evidence: Evidence) -> str:
+    """The drop cost with its spread, as far as there is one."""
+    if evidence.varies and not evidence.rounds:
+        return "not tried"
+    return figure(evidence.drop_cost) + (f" ± {evidence.drop_cost_spread:.4f}" if evidence.rounds > 1 else "")
+
+
+def _cost(evidence: Evidence) -> str:
+    return cost_text(evidence) + (" (in one fold)" if evidence.rounds == 1 else "")
+
+
+def _band(around: Surroundings) -> str:
+    return f"{figure(around.noise[0])} to {figure(around.noise[1])}"
+
+
+def _listed(names: tuple[str, ...], most: int = 3) -> str:
+    shown = [column_title(name) for name in names[:most]] + ([f"{len(names) - most} more"] if len(names) > most else [])
+    return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)

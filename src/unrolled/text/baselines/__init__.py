@@ -1,0 +1,1 @@
+"""Figures without a network, beside which a network's are shown."""

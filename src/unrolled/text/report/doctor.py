@@ -1,0 +1,212 @@
+"""The corpus doctor: what to know about a text before hours are spent on it, in figures and in short sentences.
+
+It reads ids block by block, so it takes a text of any size. Left out: how long training takes, which only a trial on
+the machine can tell.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unrolled.text.encoded import EncodedText
+from unrolled.text.report.repeated_lines import LONG_LINE, RepeatedLines
+from unrolled.text.vocabulary import UNKNOWN, Ids
+
+RARE = 10  # a symbol seen fewer times than this is rare: a vector cannot be learned from a handful of examples
+DRIFT_BITS = 0.2  # a character; more is a change of alphabet, layout or language, not of subject
+REPEATED_SHARE = 0.1
+FITTING_HIDDEN = (32, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048)
+FITTING_EMBEDDING = 64
+_BLOCK = 1 << 18
+_RELEASE = 1 << 23
+
+
+@dataclass(frozen=True)
+class CorpusReport:
+    """What `examine` found. `sentences` says it to a person."""
+
+    characters: int
+    symbols: int
+    """Different characters, without the unknown one."""
+    rare_symbols: int
+    """Symbols that stand fewer than `RARE` times in the text."""
+    rare_characters: int
+    """How often all rare symbols together stand in it."""
+    merged_symbols: int
+    """Symbols of the training text that were merged into the unknown character."""
+    unknown_characters: int
+    """How often the unknown character stands in the text."""
+    lines: int
+    long_lines: int
+    """Lines of at least `LONG_LINE` characters."""
+    repeated_lines: int
+    """Long lines that are the same as an earlier one (estimated from a sample in texts of many million lines)."""
+    drift_bits: float
+    """Bits a character that the last tenth costs more, coded with the frequencies of the rest, than with its own."""
+    drift_noise: float
+    """What `drift_bits` would be about, were the last tenth drawn from the rest by chance."""
+    new_symbols: int
+    """Symbols that stand in the last tenth alone."""
+    fitting_hidden: int
+    """Hidden units of one LSTM layer that has about as many parameters as the text has characters."""
+    fitting_parameters: int
+
+    def sentences(self) -> list[str]:
+        """The findings in the order of reading, one sentence each; warnings say what to do."""
+        return [*_size(self), *_rarity(self), *_repetition(self), *_drift(self), *_fit(self)]
+
+    def to_json(self) -> dict[str, Any]:
+        """The figures by name, and the sentences."""
+        return asdict(self) | {"sentences": self.sentences()}
+
+
+def examine(encoded: EncodedText) -> CorpusReport:
+    """Examine a text: one pass, a few nanoseconds a character, memory that does not grow with it."""
+    first, last, lines = _counts(encoded)
+    counts = first + last
+    known = np.delete(counts, UNKNOWN)
+    rare = known[(known > 0) & (known < RARE)]
+    symbols = int(np.count_nonzero(known))
+    hidden, parameters = fitting_network(len(encoded), symbols)
+    drift, noise = drift_bits(first, last)
+    return CorpusReport(
+        characters=len(encoded),
+        symbols=symbols,
+        rare_symbols=len(rare),
+        rare_characters=int(rare.sum()),
+        merged_symbols=encoded.vocabulary.merged,
+        unknown_characters=int(counts[UNKNOWN]),
+        lines=lines.lines,
+        long_lines=lines.long_lines,
+        repeated_lines=lines.repeated(),
+        drift_bits=drift,
+        drift_noise=noise,
+        new_symbols=int(np.count_nonzero((first == 0) & (last > 0))),
+        fitting_hidden=hidden,
+        fitting_parameters=parameters,
+    )
+
+
+def drift_bits(first: NDArray[np.int64], last: NDArray[np.int64]) -> tuple[float, float]:
+    """How far the symbol counts `last` are from `first`, both (id,), in bits per character, and what chance would give.
+
+    The Kullback-Leibler divergence of the frequencies of `last` from those of `first`, half an occurrence added to
+    each symbol of the latter; by chance it is about (symbols - 1) / 2 * (1/n_first + 1/n_last) nats.
+    """
+    seen = first + last > 0
+    a, b = first[seen] + 0.5, last[seen].astype(np.float64)
+    if not first.sum() or not b.sum():
+        return 0.0, 0.0
+    p, q = a / a.sum(), b / b.sum()
+    there = q > 0
+    drift = float(np.sum(q[there] * np.log2(q[there] / p[there])))
+    noise = (len(q) - 1) / 2 * (1 / a.sum() + 1 / b.sum()) / math.log(2)
+    return max(drift, 0.0), float(noise)
+
+
+def fitting_network(characters: int, symbols: int) -> tuple[int, int]:
+    """Hidden units and parameters of the LSTM that fits a text: as many parameters as characters, nearest by ratio.
+
+    The rule is char-rnn's: both numbers should be of one order of magnitude. Counted are an embedding of
+    `FITTING_EMBEDDING`, one layer as `torch.nn.LSTM` has it, and the head.
+    """
+    sizes = {hidden: _parameters(hidden, symbols + 1) for hidden in FITTING_HIDDEN}
+    best = min(sizes, key=lambda hidden: abs(math.log(sizes[hidden] / max(characters, 1))))
+    return best, sizes[best]
+
+
+def _parameters(hidden: int, vocabulary: int) -> int:
+    layer = 4 * hidden * (FITTING_EMBEDDING + hidden + 2)
+    return vocabulary * FITTING_EMBEDDING + layer + vocabulary * (hidden + 1)
+
+
+def _counts(encoded: EncodedText) -> tuple[NDArray[np.int64], NDArray[np.int64], RepeatedLines]:
+    """Counts of each id in the first nine tenths and in the last tenth, and the lines."""
+    vocabulary = encoded.vocabulary
+    newline = vocabulary.characters.index("\n") + 1 if "\n" in vocabulary.characters else None
+    lines = RepeatedLines(len(vocabulary), newline)
+    cut = len(encoded) - len(encoded) // 10
+    first, last = (np.zeros(len(vocabulary), np.int64) for _ in range(2))
+    for counts, ids in ((first, encoded.ids[:cut]), (last, encoded.ids[cut:])):
+        for block in _blocks(ids, encoded):
+            counts += np.bincount(block, minlength=len(vocabulary))
+            lines.add(block)
+    lines.end()
+    return first, last, lines
+
+
+def _blocks(ids: Ids, encoded: EncodedText) -> Iterator[Ids]:
+    for start in range(0, len(ids), _BLOCK):
+        yield ids[start : start + _BLOCK]
+        if start % _RELEASE == 0:
+            encoded.release()
+
+
+def _size(report: CorpusReport) -> Iterator[str]:
+    yield f"{report.characters:,} characters, {report.symbols:,} symbols, {_count(report.lines, 'line')}."
+
+
+def _rarity(report: CorpusReport) -> Iterator[str]:
+    share = report.unknown_characters / report.characters
+    if report.merged_symbols:
+        yield (
+            f"{_count(report.merged_symbols, 'symbol')} too rare for --min-count became the unknown character: "
+            f"{_percent(share)} of the text."
+        )
+    elif report.unknown_characters:
+        yield f"{_count(report.unknown_characters, 'character')} ({_percent(share)}) are unknown to the vocabulary."
+    if report.rare_symbols:
+        rare = report.rare_characters / report.characters
+        many = report.rare_symbols > report.symbols / 10 and not report.merged_symbols
+        remark = f"; --min-count {RARE} would make them unknown" if many else ""
+        seen = f"{_count(report.rare_symbols, 'symbol')} seen fewer than {RARE} times"
+        yield f"{seen}, {_percent(rare)} of the text{remark}."
+
+
+def _repetition(report: CorpusReport) -> Iterator[str]:
+    if not report.repeated_lines:
+        return
+    share = report.repeated_lines / report.long_lines
+    found = (
+        f"{report.repeated_lines:,} of {report.long_lines:,} lines of {LONG_LINE} characters or more "
+        f"({_percent(share)}) repeat an earlier one"
+    )
+    if share < REPEATED_SHARE:
+        yield f"{found}."
+    else:
+        yield f"{found}: copies in the validation part flatter its figure; if it matters, clean the text first."
+
+
+def _drift(report: CorpusReport) -> Iterator[str]:
+    cost = f"{report.drift_bits:.3f} bits a character"
+    if report.drift_bits <= DRIFT_BITS + 3 * report.drift_noise:
+        yield f"The last tenth is like the rest: its symbols are distributed alike (drift {cost})."
+    else:
+        yield (
+            f"The last tenth is unlike the rest (drift {cost}): a validation figure on it says more about that change "
+            "than about the network; look at the end of the text, or mix its parts."
+        )
+    if report.new_symbols:
+        new = _count(report.new_symbols, "symbol")
+        yield f"{new} in the last tenth alone: a network trained on the rest never sees them."
+
+
+def _fit(report: CorpusReport) -> Iterator[str]:
+    yield (
+        f"An LSTM of about {report.fitting_hidden} hidden units fits it: {report.fitting_parameters:,} parameters, "
+        "of the order of the number of characters."
+    )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2g} %"

@@ -1,0 +1,227 @@
+"""Training a small network for real: what is written, what is said, and that a run taken up again ends the same."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+import torch
+
+from unrolled.errors import FolderError, InputError
+from unrolled.files import read_folder
+from unrolled.learn.distributed import World
+from unrolled.learn.recipe import Machine, Recipe
+from unrolled.learn.train import prepare, train
+from unrolled.model.char_model import CharModel
+
+TEXT = "a man said that he would read the notes again, and then he wrote them. " * 60
+SMALL = Recipe(hidden=16, embedding=8, streams=4, length=16, epochs=3.0, evaluations=4, dropout=0.2)
+FIXED = Machine(device="cpu", precision="float32", threads=1)
+
+
+@pytest.fixture(autouse=True)
+def short_trials(monkeypatch):
+    """The trial measures speed, which no test here is about."""
+    monkeypatch.setattr("unrolled.learn.train.TRIAL_SECONDS", 0.01)
+
+
+@pytest.fixture
+def text(tmp_path):
+    path = tmp_path / "text.txt"
+    path.write_text(TEXT)
+    return path
+
+
+def weights(folder):
+    return read_folder(folder)["model.safetensors"]
+
+
+def trained(text, out, recipe=SMALL, **options):
+    session = prepare([text], out, recipe, FIXED, **options)
+    for _ in session.run():
+        pass
+    return session.finish()
+
+
+def stopped_after(text, out, steps, recipe=SMALL):
+    """A run whose process vanished after `steps` steps: nothing more is written."""
+    session = prepare([text], out, recipe, FIXED, save_seconds=0.0)
+    for record in session.run():
+        if record.step == steps:
+            return
+
+
+def test_a_run_folder_holds_a_model_and_its_history(text, tmp_path):
+    summary, _ = trained(text, tmp_path / "run")
+    assert summary.validation["nats"] < 2.5
+    assert summary.characters == len(TEXT)
+    assert not (tmp_path / "run" / "checkpoints").exists()
+    history = [json.loads(line) for line in (tmp_path / "run" / "history.jsonl").read_text().splitlines()]
+    assert [entry["step"] for entry in history if "validation" in entry][-1] == history[-1]["step"]
+    model = CharModel.from_pretrained(tmp_path / "run")
+    assert model.next("a man said tha")[0][0] in "et "
+
+
+@pytest.mark.parametrize("optimizer", ["muon", "adamw"])
+@pytest.mark.parametrize("steps", [1, 7, 40])
+def test_interrupted_and_resumed_is_the_same_run(text, tmp_path, optimizer, steps):
+    recipe = replace(SMALL, optimizer=optimizer)
+    trained(text, tmp_path / "whole", recipe)
+    stopped_after(text, tmp_path / "parted", steps, recipe)
+    trained(text, tmp_path / "parted", resume=True)
+    assert weights(tmp_path / "whole") == weights(tmp_path / "parted")
+
+
+def test_another_seed_is_another_run(text, tmp_path):
+    trained(text, tmp_path / "one")
+    trained(text, tmp_path / "two", replace(SMALL, seed=1))
+    assert weights(tmp_path / "one") != weights(tmp_path / "two")
+
+
+def test_an_unfinished_run_is_not_overwritten(text, tmp_path):
+    stopped_after(text, tmp_path / "run", 5)
+    with pytest.raises(FolderError, match="--resume"):
+        prepare([text], tmp_path / "run", SMALL, FIXED)
+    assert CharModel.from_pretrained(tmp_path / "run").next("a")
+
+
+def test_a_finished_run_is_not_overwritten(text, tmp_path):
+    trained(text, tmp_path / "run")
+    with pytest.raises(FolderError, match="--from"):
+        prepare([text], tmp_path / "run", SMALL, FIXED, resume=True)
+
+
+def test_a_folder_of_something_else_is_left_alone(text, tmp_path):
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "letter.txt").write_text("dear")
+    with pytest.raises(FolderError, match=r"letter\.txt"):
+        prepare([text], tmp_path / "home", SMALL, FIXED)
+
+
+def test_a_changed_text_or_setting_is_refused_by_name(text, tmp_path):
+    stopped_after(text, tmp_path / "run", 5)
+    with pytest.raises(InputError, match="hidden 16, not 32"):
+        prepare([text], tmp_path / "run", replace(SMALL, hidden=32), FIXED, resume=True)
+    text.write_text(TEXT.replace("man", "m☃n").replace("w", ""))
+    with pytest.raises(InputError, match="added: ☃; missing: w"):
+        prepare([text], tmp_path / "run", SMALL, FIXED, resume=True)
+
+
+def test_a_setting_named_at_its_default_was_asked_for_too(text, tmp_path):
+    stopped_after(text, tmp_path / "run", 5)  # hidden 16
+    with pytest.raises(InputError, match="hidden 16, not 320"):
+        prepare([text], tmp_path / "run", Recipe(hidden=320), FIXED, resume=True)
+    trained(text, tmp_path / "run", resume=True)
+    with pytest.raises(InputError, match="hidden 320 was asked for, but the model to start from has 16"):
+        prepare([text], None, Recipe(hidden=320), FIXED, start_from=tmp_path / "run")
+
+
+def test_another_thread_count_is_said(text, tmp_path):
+    stopped_after(text, tmp_path / "run", 5)
+    said = []
+    prepare([text], tmp_path / "run", SMALL, replace(FIXED, threads=2), resume=True, notice=said.append)
+    assert any("threads was 1 and is now 2" in sentence for sentence in said)
+
+
+def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(text, tmp_path):
+    trained(text, tmp_path / "whole")
+    stopped_after(text, tmp_path / "run", 9)
+    newest = sorted((tmp_path / "run" / "checkpoints").iterdir())[-1]
+    data = bytearray((newest / "state.safetensors").read_bytes())
+    data[-1] ^= 1
+    (newest / "state.safetensors").write_bytes(data)
+    said = []
+    trained(text, tmp_path / "run", resume=True, notice=said.append)
+    assert any("state.safetensors" in sentence for sentence in said)
+    assert weights(tmp_path / "run") == weights(tmp_path / "whole")
+
+
+def test_fine_tuning_extends_the_vocabulary(text, tmp_path):
+    trained(text, tmp_path / "first")
+    other = tmp_path / "other.txt"
+    other.write_text((TEXT.replace("notes", "Noten ü")) * 2)
+    before = CharModel.from_pretrained(tmp_path / "first")
+    said_before = before.embedding
+    _, parts = trained(other, tmp_path / "second", replace(SMALL, epochs=0.01), start_from=tmp_path / "first")
+    assert parts.vocabulary.characters[: len(said_before)] == before.vocabulary.characters
+    assert {"ü", "N"} <= set(parts.vocabulary.characters)
+    written = other.read_text()
+    assert parts.vocabulary.counts == tuple(written.count(character) for character in parts.vocabulary.characters)
+
+
+def test_fine_tuning_can_leave_rare_characters_out(text, tmp_path):
+    trained(text, tmp_path / "first")
+    text.write_text(TEXT + "ü")
+    _, parts = trained(
+        text, tmp_path / "second", replace(SMALL, epochs=0.01, min_count=2), start_from=tmp_path / "first"
+    )
+    assert "ü" not in parts.vocabulary.characters
+    assert (parts.vocabulary.merged, parts.vocabulary.merged_count) == (1, 1)
+
+
+def test_micro_batches_make_the_same_update(text):
+    float64 = replace(FIXED, precision="float64")
+    losses = []
+    for parts in (1, 2, 4):
+        session = prepare([text], None, SMALL, float64)
+        session.task.parts = parts
+        losses.append([record.loss for record in session.run()])
+    assert losses[0] == pytest.approx(losses[1], abs=1e-12)
+    assert losses[0] == pytest.approx(losses[2], abs=1e-12)
+
+
+def test_memory_that_runs_out_is_met_by_smaller_parts(text, monkeypatch):
+    said = []
+    session = prepare([text], None, SMALL, FIXED, notice=said.append)
+    network = session.task.network
+    whole = network.forward
+
+    def small_memory(ids, state):
+        if len(ids) > 1:
+            raise torch.OutOfMemoryError("no memory for more than one stream")
+        return whole(ids, state)
+
+    monkeypatch.setattr(network, "forward", small_memory)
+    session.task.backward(0)
+    assert session.task.parts == 4
+    assert any("4 parts" in sentence for sentence in said)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [("", "empty"), ("ab", "too few"), ("abcdefgh", "too few"), ("a" * 2000, "2,000 times over")],
+)
+def test_a_text_too_short_is_refused_with_its_length(tmp_path, content, sentence):
+    path = tmp_path / "short.txt"
+    path.write_text(content)
+    with pytest.raises(InputError, match=sentence):
+        prepare([path], None, SMALL, FIXED)
+
+
+def test_unknown_settings_are_answered_with_the_nearest(text):
+    with pytest.raises(InputError, match="did you mean 'hidden'"):
+        train(text, hiden=3)
+    with pytest.raises(InputError, match="did you mean 'lstm'"):
+        train(text, rung="lsmt", epochs=1.0)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_and_says_how_to_go_on(text, tmp_path, number):
+    command = [sys.executable, "-m", "unrolled", "train", str(text), "--out", str(tmp_path / "run")]
+    command += ["--hidden", "16", "--streams", "4", "--epochs", "4000", "--threads", "1", "--precision", "float32"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    while "validation" not in (process.stderr.readline() or "validation"):
+        pass
+    process.send_signal(number)
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == 128 + number
+    assert "--resume" in said
+    assert sorted((tmp_path / "run" / "checkpoints").iterdir())
+
+
+def test_streams_must_be_divisible_among_processes(text):
+    with pytest.raises(InputError, match="3 streams cannot be divided among 2"):
+        prepare([text], None, replace(SMALL, streams=3), FIXED, processes=World(0, 2))

@@ -1,0 +1,440 @@
+"""EntityEncoder as laws: what must not matter does not, what is fitted stays fitted, what cannot be gets a sentence."""
+
+import copy
+import pickle
+import subprocess
+import sys
+import textwrap
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import sklearn
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import GridSearchCV, GroupKFold, TimeSeriesSplit, cross_val_score
+from sklearn.pipeline import make_pipeline
+
+from tables.shops import shops
+from unrolled.errors import InputError, MissingExtraError
+from unrolled.tables.encoder import fitting
+from unrolled.tables.encoder.config import RECIPES, Recipe
+from unrolled.tables.encoder.estimator import EntityEncoder
+
+TINY = Recipe(networks=2, hidden=(8,), epochs=2, least_steps=20)
+
+
+def tiny(**settings):
+    return EntityEncoder(**{"recipe": TINY, "random_state": 0} | settings)
+
+
+@pytest.fixture(scope="module")
+def table():
+    return shops()
+
+
+@pytest.fixture(scope="module")
+def fitted(table):
+    return EntityEncoder(recipe="quick", random_state=0).fit(*table)
+
+
+def test_order_of_rows_does_not_matter(table):
+    X, y = table
+    order = np.random.default_rng(1).permutation(len(y))
+    weight = np.random.default_rng(2).uniform(0.5, 2, len(y)).astype(np.float32)
+    straight = tiny().fit_transform(X, y, sample_weight=weight)
+    shuffled = tiny().fit_transform(X.iloc[order], y[order], sample_weight=weight[order])
+    assert np.array_equal(straight[order], shuffled)
+
+
+def test_order_of_columns_does_not_matter(table):
+    X, y = table
+    one, other = tiny().fit(X, y), tiny().fit(X[["size", "shop", "weekday"]], y)
+    names = list(other.get_feature_names_out())
+    places = [names.index(name) for name in one.get_feature_names_out()]
+    assert np.array_equal(one.transform(X), other.transform(X[["size", "shop", "weekday"]])[:, places])
+
+
+def test_names_of_categories_do_not_matter(table):
+    X, y = table
+    shuffled = np.random.default_rng(3).permutation(12)
+    renamed = X.assign(shop=[f"t{shuffled[int(name[1:])]}" for name in X.shop], weekday=(X.weekday * 3) % 7 - 5)
+    assert np.array_equal(tiny().fit_transform(X, y), tiny().fit_transform(renamed, y))
+
+
+def test_same_seed_same_bits_and_another_seed_others(table):
+    first, again, other = (tiny(random_state=seed).fit_transform(*table) for seed in (5, 5, 6))
+    assert first.tobytes() == again.tobytes() != other.tobytes()
+
+
+def test_frames_of_all_libraries_give_the_same(table):
+    X, y = table
+    expected = tiny().fit_transform(X, y)
+    assert np.array_equal(tiny().fit_transform(pl.from_pandas(X), pl.Series(y)), expected)
+    assert np.array_equal(tiny().fit_transform(X.astype(object), list(y)), expected)
+
+
+def test_the_vectors_carry_what_the_shop_sells(table, fitted):
+    X, y = table
+    raw = cross_val_score(Ridge(), X[["weekday", "size"]], np.log(y)).mean()
+    assert cross_val_score(Ridge(), fitted.transform(X), np.log(y)).mean() > max(raw, 0.8)
+    error = np.mean(np.abs(fitted.network_prediction(X) - y) / y)
+    assert error < 0.25
+    assert fitted.distance_check("shop").rank_correlation > 0.6
+
+
+def test_output(table, fitted):
+    X, _ = table
+    out = fitted.transform(X)
+    assert out.dtype == np.float32
+    assert list(fitted.get_feature_names_out()[:2]) == ["shop_0", "shop_1"]
+    assert out.shape == (len(X), len(fitted.get_feature_names_out()))
+    for library, frame in (("pandas", pd.DataFrame), ("polars", pl.DataFrame)):
+        named = clone(fitted).set_output(transform=library).fit(X.head(50), np.arange(50.0)).transform(X)
+        assert isinstance(named, frame)
+        assert "size" in list(named.columns)
+
+
+def test_unknown_missing_and_rare_have_vectors_of_their_own(table):
+    X, y = table
+    X = X.assign(shop=X.shop.where(np.arange(len(X)) % 10 > 0, None))
+    X.loc[X.index[:2], "shop"] = "seldom"
+    encoder = tiny(min_frequency=3).fit(X, y)
+    rows = pd.DataFrame({"shop": ["s01", None, "seldom", "never seen"], "weekday": 1, "size": 0.0})
+    vectors = encoder.transform(rows)[:, : encoder.dimensions_[0]]
+    assert np.isfinite(vectors).all()
+    assert len(np.unique(vectors, axis=0)) == 4
+    with pytest.raises(InputError, match="'shop', row 3: the category 'never seen'"):
+        tiny(handle_unknown="error").fit(X, y).transform(rows)
+
+
+def test_missing_that_was_never_met_is_unknown(fitted):
+    rows = pd.DataFrame({"shop": [None, "never seen"], "weekday": 1, "size": 0.0})
+    first, second = fitted.transform(rows)
+    assert np.array_equal(first, second)
+
+
+def test_a_table_of_vectors_with_facts(table, fitted):
+    X, y = table
+    vectors = fitted.table("shop")
+    assert vectors.names[:3] == ("(unknown)", "(missing)", "(rare)")
+    assert len(vectors) == 15
+    count = dict(zip(vectors.names, vectors.facts["count"], strict=True))
+    assert count["s03"] == (X.shop == "s03").sum()
+    mean = dict(zip(vectors.names, vectors.facts["target_mean"], strict=True))
+    assert mean["s03"] == pytest.approx(y[X.shop == "s03"].mean())
+    assert (vectors.facts["spread"] >= 0).all()
+    assert np.array_equal(vectors["s03"], fitted.transform(X[X.shop == "s03"].head(1))[0, : len(vectors["s03"])])
+    with pytest.raises(InputError, match="did you mean 'shop'"):
+        fitted.table("shopp")
+    with pytest.raises(InputError, match="only categories have vectors"):
+        fitted.table("size")
+
+
+def test_classes_and_several_targets(table):
+    X, y = table
+    kinds = np.array(["low", "middle", "high"])[np.digitize(y, np.quantile(y, [0.3, 0.6]))]
+    three = tiny().fit(X, kinds)
+    assert three.target_type_ == "multiclass"
+    assert three.network_prediction(X).shape == (len(y), 3)
+    assert tiny().fit(X, kinds == "low").network_prediction(X).shape == (len(y), 2)
+    both = tiny().fit(X, np.stack([y, -y], axis=1))
+    assert both.network_prediction(X).shape == (len(y), 2)
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("kind", ["continuous", "binary", "multiclass"])
+def test_every_recipe_predicts_the_whole_range_of_every_target(table, recipe, kind):
+    """A letter decides the target: the chance of a class comes near 0 and 1, a number near its smallest and largest."""
+    X, _ = table
+    X = X.assign(letter=np.array(["a", "b", "c"])[np.arange(len(X)) % 3])[["letter"]]
+    y = {"a": 1.0, "b": 2.0, "c": 2.0 if kind == "binary" else 3.0}
+    target = X.letter.map(y).to_numpy()
+    settings = {"hidden": (64,), "least_steps": 300, "batch": 32, "networks": 1}
+    encoder = tiny(recipe=replace(RECIPES[recipe], **settings), target_type=kind, log_target=False).fit(X, target)
+    predicted = encoder.network_prediction(X)
+    if kind == "continuous":
+        assert np.abs(predicted - target).max() < 0.5
+    else:
+        assert predicted[np.arange(len(X)), target.astype(int) - 1].min() > 0.8
+
+
+def test_categories_that_training_does_not_meet_have_the_vector_of_unknown(table):
+    """Rows of weight 0, and rows kept for validation, teach nothing: so do the categories that only they have."""
+    X, y = table
+    unmet = (X.shop == "s03").to_numpy()
+    for validation, weight in ((None, 1.0 - unmet), (unmet, None)):
+        vectors = tiny(validation=validation).fit(X, y, sample_weight=weight).table("shop")
+        assert np.array_equal(vectors["s03"], vectors["(unknown)"])
+        assert not np.array_equal(vectors["s04"], vectors["(unknown)"])
+
+
+def test_out_of_fold_rows_stand_in_the_order_given(table):
+    """In the first fold, shop s00's held-out rows must not depend on their own target."""
+    X, y = table
+    held = np.arange(0, len(y), 4)
+    pairs = [(np.setdiff1d(np.arange(len(y)), held), held)]
+    encoder = tiny(cv=pairs)
+    out = encoder.fit_transform(X, y)
+    assert encoder.out_of_fold_.nonzero()[0].tolist() == held.tolist()
+    kept = np.setdiff1d(np.arange(len(y)), held)
+    assert np.array_equal(out[kept], encoder.transform(X)[kept])
+    assert not np.array_equal(out[held], encoder.transform(X)[held])
+    assert np.array_equal(out[:, -1], encoder.transform(X)[:, -1])  # the number
+
+
+def test_out_of_fold_vectors_do_not_know_their_own_target():
+    """A column of ids with one row each tells nothing out of fold: every vector there is that of unknown."""
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"id": [f"i{i}" for i in range(60)], "other": rng.choice(["a", "b"], 60)})
+    out = tiny(cv=3).fit_transform(X, rng.normal(size=60))
+    width = tiny().fit(X, rng.normal(size=60)).dimensions_[0]
+    assert len(np.unique(out[:, :width], axis=0)) == 3
+
+
+@pytest.mark.parametrize("cv", [3, TimeSeriesSplit(3), GroupKFold(3)], ids=["number", "time", "groups"])
+def test_splitters(table, cv):
+    X, y = table
+    encoder = tiny(cv=cv, validation=TimeSeriesSplit(3))
+    out = encoder.fit_transform(X, y, groups=X.weekday)
+    assert out.shape == encoder.transform(X).shape
+    assert np.isfinite(out).all()
+    assert encoder.out_of_fold_.sum() == (300 if isinstance(cv, TimeSeriesSplit) else 400)
+
+
+def test_scarce_categories_are_out_of_fold_by_default(table):
+    X, y = table
+    plenty = tiny()
+    plenty.fit_transform(X, y)
+    assert not plenty.out_of_fold_.any()
+    scarce = tiny()
+    scarce.fit_transform(X.assign(receipt=[f"r{i // 3}" for i in range(len(X))]), y)
+    assert scarce.out_of_fold_.all()
+
+
+def test_held_out_groups_stay_together(table, monkeypatch):
+    X, y = table
+    seen = []
+    whole = np.ones(len(y), bool)
+    monkeypatch.setattr(fitting.Job, "out_of_fold", lambda job, splits, *_: seen.extend(splits) or (whole, False))
+    tiny(cv=3).fit_transform(X, y, groups=X.shop)
+    for train, held in seen:
+        assert not set(X.shop.iloc[train]) & set(X.shop.iloc[held])
+
+
+def test_groups_are_routed_through_a_pipeline(table):
+    X, y = table
+    with sklearn.config_context(enable_metadata_routing=True):
+        encoder = tiny(cv=GroupKFold(2)).set_fit_request(groups=True, sample_weight=False)
+        encoder.set_transform_request() if hasattr(encoder, "set_transform_request") else None
+        make_pipeline(encoder, Ridge()).fit(X, y, groups=X.weekday)
+
+
+def test_in_a_grid_search(table):
+    X, y = table
+    search = GridSearchCV(make_pipeline(tiny(), Ridge()), {"entityencoder__dimensions": [1, {"shop": 3}]}, cv=2)
+    assert search.fit(X, y).best_score_ > 0
+
+
+def test_validation_of_all_kinds(table):
+    X, y = table
+    for validation in (0.2, np.arange(40), np.arange(len(y)) < 40, TimeSeriesSplit(2)):
+        tiny(validation=validation).fit(X, y)
+
+
+def test_interrupted_training_keeps_what_it_has(table, monkeypatch):
+    X, y = table
+
+    def interrupt(self):
+        yield from ()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fitting.Training, "records", interrupt)
+    encoder = tiny(cv=3)
+    with pytest.warns(RuntimeWarning, match="interrupted") as told:
+        out = encoder.fit_transform(X, y)
+    assert encoder.interrupted_
+    assert np.isfinite(out).all()
+    assert len(told) == 1  # folds are not begun
+    assert not encoder.out_of_fold_.any()
+
+
+def test_interrupted_in_a_fold_keeps_the_folds_before_it(table, monkeypatch):
+    X, y = table
+    train = fitting.Job.train
+
+    def interrupt_the_second_fold(job, rows, validation, seed, label="fit"):
+        trained, _ = train(job, rows, validation, seed, label)
+        return trained, label == "fold 2 of 3"
+
+    monkeypatch.setattr(fitting.Job, "train", interrupt_the_second_fold)
+    encoder = tiny(cv=3)
+    encoder.fit_transform(X, y)
+    assert encoder.interrupted_
+    assert 0 < encoder.out_of_fold_.sum() < len(y)
+
+
+def test_pickled_and_cloned(table, fitted):
+    X, _ = table
+    assert np.array_equal(pickle.loads(pickle.dumps(fitted)).transform(X), fitted.transform(X))
+    assert clone(fitted).get_params()["recipe"] == "quick"
+
+
+def test_verbose_tells_kinds_and_progress(table, capsys):
+    tiny(verbose=1).fit(*table)
+    told = capsys.readouterr().err
+    assert "shop: 12 categories -> vectors of 6 (strings)" in told
+    assert "weekday: 7 categories -> vectors of 5 (whole numbers, 57 rows a value)" in told
+    assert "size: a number, scaled" in told
+    assert "100%" in told
+
+
+def test_transform_needs_no_pytorch(fitted, tmp_path):
+    fitted.save_pretrained(tmp_path / "encoder")
+    (tmp_path / "encoder.pickle").write_bytes(pickle.dumps(fitted))
+    code = f"""
+        import pickle, sys
+        import pandas as pd
+        from unrolled import EntityEncoder
+        rows = pd.DataFrame({{"shop": ["s01", "new"], "weekday": 1, "size": 0.5}})
+        loaded = EntityEncoder.from_pretrained({str(tmp_path / "encoder")!r})
+        pickled = pickle.load(open({str(tmp_path / "encoder.pickle")!r}, "rb"))
+        assert (loaded.transform(rows) == pickled.transform(rows)).all()
+        loaded.network_prediction(rows), loaded.table("shop").nearest("s01"), loaded.distance_check("shop")
+        assert "torch" not in sys.modules
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True)
+
+
+def test_where_pytorch_is_missing_fitting_says_so_and_using_works(fitted, table, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    X, y = table
+    fitted.transform(X)
+    for asked in (lambda: tiny().fit(X, y), lambda: copy.deepcopy(fitted).add_category("shop", "new", X[:5], y[:5])):
+        with pytest.raises(MissingExtraError, match=r"needs torch, .* 'unrolled\[train\]'"):
+            asked()
+
+
+CELLS = st.one_of(st.none(), st.sampled_from(["a", "b", "c", ""]))
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.data())
+def test_odd_tables_give_finite_vectors(data):
+    rows = data.draw(st.integers(2, 12))
+    strings = data.draw(st.lists(CELLS, min_size=rows, max_size=rows).filter(any))
+    reals = data.draw(hnp.arrays(np.float64, rows, elements=st.floats(-1e9, 1e9) | st.just(np.nan)))
+    reals[0] = 0.0
+    uneven = st.floats(-100, 100).map(lambda v: round(v, 3) + 0.0005)
+    y = data.draw(hnp.arrays(np.float64, rows, elements=uneven, unique=True))
+    X = pd.DataFrame({"word": np.array([s or None for s in strings], dtype=object), "real": reals})
+    if X.word.isna().all():
+        return
+    smallest = Recipe(networks=1, hidden=(4,), epochs=1, least_steps=2)
+    encoder = EntityEncoder(recipe=smallest, random_state=0, cv=None)
+    out = encoder.fit_transform(X, y)
+    assert np.isfinite(out).all()
+    assert out.shape == (rows, len(encoder.get_feature_names_out()))
+    assert np.array_equal(out, encoder.transform(X))
+
+
+GOOD = pd.DataFrame({"a": ["x", "y", "x", "y"], "n": [1.5, 2.5, 3.5, 4.5]})
+Y = np.array([1.5, 2.5, 3.5, 4.0])
+
+
+@pytest.mark.parametrize(
+    ("X", "y", "settings", "sentence"),
+    [
+        (GOOD, None, {}, "y is None"),
+        (GOOD, Y[:3], {}, "3 rows, but the table has 4"),
+        (GOOD, [1.5, np.nan, 3.5, 4.0], {}, r"target has no value \(NaN\) in row 1"),
+        (GOOD, [1.5, np.inf, 3.5, 4.0], {}, r"target is infinite \(inf\) in row 1"),
+        (GOOD, [2.5] * 4, {}, "target is constant: every row is 2.5"),
+        (GOOD, ["p", None, "q", "q"], {}, r"target has no value \(NaN\) in row 1"),
+        (GOOD.assign(a=[1, "b", 2, "c"]), Y, {}, "'a' mixes whole numbers and strings, for example 2 and 'c'"),
+        (pd.concat([GOOD, GOOD], axis=1), Y, {}, "2 columns named 'a'"),
+        ("table.csv", Y, {}, "a table was expected .*, not a str"),
+        (Path("table.csv"), Y, {}, "a table was expected .*, not a P.*Path"),
+        ((row for row in GOOD.to_numpy()), Y, {}, "a table was expected .*, not a generator"),
+        (GOOD.head(1), Y[:1], {}, "1 sample"),
+        (GOOD.assign(a=None), Y, {}, "'a' holds no value at all"),
+        (GOOD, Y, {"dimensions": {"b": 2}}, "unknown column 'b'"),
+        (GOOD, Y, {"dimensions": 0}, "dimension of column 'a' is 0"),
+        (GOOD, Y, {"dimensions": "big"}, "'big', but must be 'auto'"),
+        (GOOD, Y, {"recipe": "defualt"}, "did you mean 'default'"),
+        (GOOD, Y, {"n_networks": 0}, "n_networks is 0"),
+        (GOOD, Y, {"handle_unknown": "ignore"}, "handle_unknown is 'ignore'"),
+        (GOOD, Y, {"validation": 1.5}, "validation is 1.5"),
+        (GOOD, Y, {"validation": [0, 1, 2, 3]}, "keeps 4 of 4 rows out"),
+        (GOOD, Y, {"validation": [9]}, "names row 9"),
+        (GOOD, Y, {"validation": [-1, 3]}, "names row -1, but the table has rows 0 to 3"),
+        (GOOD, Y, {"cv": [([0, 1], [2, 4])]}, "cv names row 4, but the table has rows 0 to 3"),
+        (GOOD, Y, {"n_jobs": -2}, "n_jobs is -2, but must be None, -1"),
+        (GOOD, Y, {"random_state": -1}, "random_state is -1, but must be a whole number from 0"),
+        (GOOD, Y, {"cv": 1}, "cv is 1"),
+        (GOOD, Y, {"cv": 9}, "cannot split these rows"),
+        (GOOD, Y, {"cv": "five"}, "cv is 'five'"),
+        (GOOD, Y, {"cv": [([0, 1], [2, 3]), ([2, 3], [1, 2])]}, "holds row 2 out 2 times"),
+        (GOOD, Y, {"min_frequency": 0}, "min_frequency is 0"),
+        (GOOD, Y, {"min_frequency": "a"}, "min_frequency is 'a'"),
+    ],
+)
+def test_bad_input_to_fit_gets_a_sentence(X, y, settings, sentence):
+    with pytest.raises(InputError, match=sentence):
+        tiny(**settings).fit_transform(X, y)
+
+
+@pytest.mark.parametrize(
+    ("X", "sentence"),
+    [
+        (pd.DataFrame({"shop": [1], "weekday": [1], "size": [0.0]}), "'shop' was fitted on strings, .* for example 1"),
+        (pd.DataFrame({"shop": ["s01"], "weekday": ["1"], "size": [0.0]}), "'weekday' was fitted on whole numbers"),
+        (pd.DataFrame({"shop": ["s01"], "weekday": [1], "size": ["big"]}), "'size' was fitted on numbers"),
+        (pd.DataFrame({"shop": ["s01"], "weekday": [1]}), "size"),
+        (pd.DataFrame({"weekday": [1], "shop": ["s01"], "size": [0.0]}), "same order"),
+        (pd.DataFrame({"shop": ["s01"], "weekday": [1], "size": [-np.inf]}), "'size' holds an infinite number"),
+    ],
+)
+def test_bad_input_to_transform_gets_a_sentence(fitted, X, sentence):
+    with pytest.raises(InputError, match=sentence):
+        fitted.transform(X)
+
+
+def test_a_fit_that_fails_leaves_an_unfitted_encoder(table):
+    encoder = tiny().fit(*table)
+    with pytest.raises(InputError):
+        encoder.fit(GOOD, Y, sample_weight=[0, 0, 0, 0])
+    with pytest.raises(NotFittedError):
+        encoder.transform(GOOD)
+
+
+def test_bad_weights_get_a_sentence():
+    for weight in ([1, 2], [1, 1, 1, -1], [0, 0, 0, 0], [1, 1, 1, np.nan]):
+        with pytest.raises(InputError, match="sample_weight"):
+            tiny().fit(GOOD, Y, sample_weight=weight)
+
+
+def test_no_row_left_to_train_on_gets_a_sentence():
+    with pytest.raises(InputError, match="no row is left to train on"):
+        tiny(validation=[0, 1]).fit(GOOD, Y, sample_weight=[1, 1, 0, 0])
+
+
+def test_a_fold_without_a_class_still_gives_vectors():
+    """The classes are those of all rows, so a network that has met one of them only is no error."""
+    labels = ["p", "p", "q", "q"]
+    encoder = tiny(cv=[([0, 1], [2, 3])])
+    assert np.isfinite(encoder.fit_transform(GOOD, labels)).all()
+    assert encoder.network_prediction(GOOD).shape == (4, 2)
+
+
+def test_one_category_and_two_rows_are_fine():
+    out = tiny().fit_transform(pd.DataFrame({"a": ["x", "x"]}), [1.5, 2.0])
+    assert out.shape == (2, 1)
+    assert np.isfinite(out).all()

@@ -1,0 +1,167 @@
+"""The corpus doctor against plain Python, and its sentences on texts that are ill on purpose."""
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data import shared_data
+from unrolled.text.corpus import open_corpus, text_corpus
+from unrolled.text.encoded import encode_corpus
+from unrolled.text.report.doctor import FITTING_HIDDEN, RARE, CorpusReport, drift_bits, examine, fitting_network
+from unrolled.text.report.repeated_lines import LONG_LINE, RepeatedLines
+from unrolled.text.vocabulary import Vocabulary
+
+PROSE = "".join(f"This is line {n} of an ordinary text that does not repeat itself.\n" for n in range(2000))
+
+
+def examined(text: str, min_count: int = 1) -> CorpusReport:
+    return examine(encode_corpus(text_corpus(text), min_count=min_count))
+
+
+def repeated(text: str) -> int:
+    lines = [line for line in text.split("\n") if len(line) >= LONG_LINE]
+    return len(lines) - len(set(lines))
+
+
+@pytest.mark.parametrize("name", ["nietzsche.txt", "tinyshakespeare.txt", "hongloumeng_zh.txt"])
+def test_real_texts_against_plain_python(name: str) -> None:
+    corpus = open_corpus([shared_data(name)])
+    text, report = corpus.read(), examine(encode_corpus(corpus))
+    counts, cut = Counter(text), len(text) - len(text) // 10
+    rare = [count for count in counts.values() if count < RARE]
+    assert (report.characters, report.symbols, report.unknown_characters) == (len(text), len(counts), 0)
+    assert (report.rare_symbols, report.rare_characters) == (len(rare), sum(rare))
+    assert (report.lines, report.repeated_lines) == (len(text.splitlines()), repeated(text))
+    assert report.new_symbols == len(set(text[cut:]) - set(text[:cut]))
+    assert report.drift_bits < 0.2
+    assert any("The last tenth is like the rest" in sentence for sentence in report.sentences())
+
+
+LINES = st.lists(st.sampled_from(["", "a", "ab" * 10, "ba" * 10, "ab" * 20, "a" * 25, "b" * 25]), min_size=2)
+
+
+@given(LINES, st.lists(st.integers(0, 400)))
+def test_repeated_lines_are_counted_whatever_the_blocks(lines: list[str], cuts: list[int]) -> None:
+    text = "\n".join(["ab", *lines])
+    vocabulary = Vocabulary.of(text)
+    counter = RepeatedLines(len(vocabulary), vocabulary.characters.index("\n") + 1)
+    ids = vocabulary.encode(text)
+    for block in np.split(ids, sorted(min(cut, len(ids)) for cut in cuts)):
+        counter.add(block)
+    counter.end()
+    assert counter.repeated() == repeated(text)
+    assert counter.lines == len(text.removesuffix("\n").split("\n"))
+
+
+@given(st.permutations("abcdefghijklmnopqrstuvwxyz"))
+def test_lines_of_the_same_characters_in_another_order_are_not_the_same(letters: list[str]) -> None:
+    line = "abcdefghijklmnopqrstuvwxyz"
+    other = "".join(letters)
+    assert examined(f"{line}\n{other}\n").repeated_lines == (line == other)
+
+
+def test_a_sample_of_many_lines_gives_nearly_the_share() -> None:
+    lines = [f"{n:030d}\n" for n in range(20_000)]
+    text = "".join(lines + lines[:5000])
+    assert in_a_sample(text, 16_000) == pytest.approx(5000, abs=400)  # hashes are fixed: this is no matter of luck
+    assert in_a_sample("".join(lines), 16_000) == 0
+
+
+def test_one_line_over_and_over_takes_no_room_in_the_sample() -> None:
+    lines = [f"{n:030d}\n" for n in range(1000)]
+    assert in_a_sample("x" * 25 + "\n" + "".join(lines), 400) == 0
+    assert in_a_sample(("x" * 25 + "\n") * 10_000 + "".join(lines), 400) == pytest.approx(9999, abs=60)
+
+
+def in_a_sample(text: str, max_kept: int) -> int:
+    vocabulary = Vocabulary.of(text)
+    counter = RepeatedLines(len(vocabulary), vocabulary.characters.index("\n") + 1, max_kept=max_kept)
+    for block in np.array_split(vocabulary.encode(text), 50):
+        counter.add(block)
+    counter.end()
+    return counter.repeated()
+
+
+def test_a_text_without_newlines_is_one_line() -> None:
+    report = examined("ACGT" * 200_000)
+    assert (report.lines, report.long_lines, report.repeated_lines) == (1, 1, 0)
+
+
+def test_copies_are_warned_of() -> None:
+    assert "copies in the validation part" in " ".join(examined(PROSE + PROSE).sentences())
+    assert "repeat" not in " ".join(examined(PROSE).sentences())
+
+
+def test_an_end_of_another_kind_is_warned_of() -> None:
+    end = len(PROSE) // 9
+    assert "The last tenth is unlike the rest" in " ".join(examined(PROSE + PROSE[:end].upper()).sentences())
+    assert "The last tenth is like the rest" in " ".join(examined(PROSE).sentences())
+    assert "5 symbols in the last tenth alone" in " ".join(examined(PROSE + "äöüß€").sentences())
+
+
+def test_rare_symbols_are_counted_and_merging_them_is_said_aloud() -> None:
+    exotic = "".join(chr(0x4E00 + n) for n in range(30))
+    text = exotic + PROSE
+    assert f"30 symbols seen fewer than {RARE} times" in " ".join(examined(text).sentences())
+    assert f"--min-count {RARE} would" in " ".join(examined(text).sentences())
+    merged = examined(text, min_count=2)
+    assert (merged.merged_symbols, merged.unknown_characters, merged.symbols) == (30, 30, len(set(PROSE)))
+    share = 100 * 30 / len(text)
+    assert (
+        f"30 symbols too rare for --min-count became the unknown character: {share:.2g} % of" in merged.sentences()[1]
+    )
+
+
+def test_a_given_vocabulary_may_lack_characters() -> None:
+    vocabulary = Vocabulary.of("abc\n")
+    report = examine(encode_corpus(text_corpus("abcd\nabc\n"), vocabulary, unknown="replace"))
+    assert report.unknown_characters == 1
+    assert "1 character (11 %) are unknown to the vocabulary." in report.sentences()
+
+
+def test_drift_is_a_divergence() -> None:
+    same = np.array([0, 1000, 3000])
+    assert drift_bits(same, same // 10)[0] == pytest.approx(0, abs=1e-6)
+    # Coding fair coins with the frequencies 1/4 and 3/4 costs log2(4/3)/2 + log2(4/1)/2 - 1 bits more.
+    assert drift_bits(same * 10**6, np.array([0, 500, 500]))[0] == pytest.approx(0.2075187, abs=1e-5)
+    assert drift_bits(same, np.array([0, 0, 0])) == (0.0, 0.0)
+
+
+@given(st.integers(2, 400), st.integers(0, 1 << 32))
+def test_chance_alone_gives_about_the_noise_that_is_reported(symbols: int, seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    draws = generator.integers(symbols, size=(2, 90_000))
+    first, last = np.bincount(draws[0], minlength=symbols), np.bincount(draws[1][:10_000], minlength=symbols)
+    drift, noise = drift_bits(first, last)
+    # Twice the noise's number of nats is near a chi-squared variable; 60 more than five times its mean: under 1e-12.
+    assert drift < 5 * noise + 60 / 10_000
+
+
+@given(st.integers(1, 10**10), st.integers(2, 10_000))
+def test_the_fitting_network_is_the_nearest(characters: int, symbols: int) -> None:
+    hidden, parameters = fitting_network(characters, symbols)
+    assert hidden in FITTING_HIDDEN
+    assert parameters > 0
+    assert fitting_network(characters * 2, symbols)[0] >= hidden
+
+
+def test_the_fitting_network_of_tinyshakespeare() -> None:
+    """One LSTM layer of 512 on an embedding of 64, as counted by hand."""
+    assert fitting_network(1_115_394, 65) == (512, 66 * 64 + 4 * 512 * (64 + 512 + 2) + 66 * 513)
+
+
+def test_a_mapped_text_is_examined_alike(tmp_path: Path) -> None:
+    encoded = encode_corpus(text_corpus(PROSE * 5), in_memory_bytes=0, cache=tmp_path)
+    assert encoded.is_mapped
+    assert examine(encoded) == examined(PROSE * 5)
+
+
+@pytest.mark.parametrize("text", ["ab", "a\n", "\n\nb", "ab" * 3])
+def test_tiny_texts_are_examined_too(text: str) -> None:
+    report = examined(text)
+    assert report.to_json()["characters"] == len(text)
+    assert all(sentence.endswith(".") for sentence in report.to_json()["sentences"])
