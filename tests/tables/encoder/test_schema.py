@@ -6,8 +6,9 @@ import pytest
 
 from unrolled.errors import InputError
 from unrolled.tables.data.columns import read_table
+from unrolled.tables.data.dates import date_part
 from unrolled.tables.encoder.coding import Coding
-from unrolled.tables.encoder.schema import date_part, fit_schema, least_rows
+from unrolled.tables.encoder.schema import fit_schema, least_rows
 
 
 def schema_of(table, **settings):

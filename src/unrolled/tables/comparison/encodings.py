@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from unrolled.errors import InputError, import_extra
 from unrolled.tables.data.columns import Column, read_table
+from unrolled.tables.data.dates import date_part
 from unrolled.tables.data.files import TargetColumn
 from unrolled.tables.encoder.coding import Coding
-from unrolled.tables.encoder.schema import date_part, fit_schema
+from unrolled.tables.encoder.schema import fit_schema
 
 WITH_EMBEDDINGS = "embeddings"
 ENCODINGS = ("codes", "one-hot", "target", WITH_EMBEDDINGS, "native")

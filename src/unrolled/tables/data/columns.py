@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 
 from unrolled.errors import InputError
 
-Kind = Literal["string", "boolean", "integer", "number", "date"]
+ColumnKind = Literal["string", "boolean", "integer", "number", "date"]
 
-NOUNS: dict[Kind, str] = {"string": "strings", "boolean": "truth values", "integer": "whole numbers",
+NOUNS: dict[ColumnKind, str] = {"string": "strings", "boolean": "truth values", "integer": "whole numbers",
                           "number": "numbers", "date": "dates"}  # fmt: skip
 EXACT = 2**53
 """Up to here float64 holds every whole number, so that 7 and 7.0 are the same category."""
@@ -42,7 +42,7 @@ class Column:
     """
 
     name: str
-    kind: Kind
+    kind: ColumnKind
     values: NDArray[Any]
     missing: NDArray[np.bool_]
     declared: bool = False
@@ -256,7 +256,7 @@ def local_clock(value: Any) -> Any:
     return value.replace(tzinfo=None) if isinstance(value, datetime.datetime) else value
 
 
-def _kind_of(name: str, values: NDArray[Any], missing: NDArray[np.bool_]) -> Kind:
+def _kind_of(name: str, values: NDArray[Any], missing: NDArray[np.bool_]) -> ColumnKind:
     present = values[~missing]
     examples = dict(zip(map(type, present), present, strict=True))  # one value of each type, without a slow loop
     first = {_kind_of_value(name, value): value for value in examples.values()}
@@ -271,8 +271,8 @@ def _kind_of(name: str, values: NDArray[Any], missing: NDArray[np.bool_]) -> Kin
     return next(iter(first), "string")
 
 
-def _kind_of_value(name: str, value: object) -> Kind:
-    known: tuple[tuple[Any, Kind], ...] = (
+def _kind_of_value(name: str, value: object) -> ColumnKind:
+    known: tuple[tuple[Any, ColumnKind], ...] = (
         (str, "string"), (bool | np.bool_, "boolean"), (numbers.Integral, "integer"),
         (numbers.Real | Decimal, "number"), (datetime.date | np.datetime64, "date"))  # fmt: skip
     for types, kind in known:

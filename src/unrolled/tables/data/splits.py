@@ -13,13 +13,9 @@ from numpy.typing import NDArray
 from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold
 
 from unrolled.errors import InputError
-from unrolled.tables.encoder.coding import SPECIAL
-from unrolled.tables.encoder.schema import Schema
 
 Rows = NDArray[np.int64]
 
-ROWS_ENOUGH = 10
-FOLDS = 5
 LARGEST_SEED = 2**32 - 1
 
 
@@ -64,17 +60,6 @@ def _check_rows(setting: str, given: NDArray[Any], rows: int) -> None:
     outside = given[(given < 0) | (given >= rows)]
     if len(outside):
         raise InputError(f"{setting} names row {outside[0]}, but the table has rows 0 to {rows - 1}")
-
-
-def auto_folds(codes: NDArray[np.int32], schema: Schema) -> int | None:
-    """Folds of cv="auto": 5 where a column has fewer than 10 rows a category on average, else none.
-
-    Measured (docs/experiments.md): with 3 rows a category a vector remembers its own rows' targets, and a model that is
-    given such vectors trusts them far too much; out-of-fold vectors cure that. With fifty they cost five
-    more fits and bring nothing.
-    """
-    scarce = any(coding.counts.sum() < ROWS_ENOUGH * (coding.rows - len(SPECIAL)) for coding in schema.codings)
-    return min(FOLDS, len(codes)) if scarce and len(codes) > 3 else None
 
 
 def folds(cv: Any, y: Any, groups: Any, classes: bool, seed: int) -> list[tuple[Rows, Rows]]:

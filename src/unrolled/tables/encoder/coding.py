@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unrolled.errors import InputError
-from unrolled.tables.data.columns import EXACT, NOUNS, Column, Kind, read_table
+from unrolled.tables.data.columns import EXACT, NOUNS, Column, ColumnKind, read_table
 
 UNKNOWN, MISSING, RARE = 0, 1, 2
 SPECIAL = ("(unknown)", "(missing)", "(rare)")
@@ -30,7 +30,7 @@ class Coding:
     """
 
     name: str
-    kind: Kind
+    kind: ColumnKind
     known: NDArray[Any]
     merged: NDArray[Any]
     counts: NDArray[np.int64]
@@ -114,7 +114,7 @@ def fit_coding(column: Column, rank: NDArray[np.float64], min_frequency: int = 1
     return coding_of(column.name, column.kind, values, counts, means, int(column.missing.sum()), min_frequency)
 
 
-def coding_of(name: str, kind: Kind, values: NDArray[Any], counts: NDArray[np.int64], means: NDArray[np.float64],
+def coding_of(name: str, kind: ColumnKind, values: NDArray[Any], counts: NDArray[np.int64], means: NDArray[np.float64],
               missing: int, min_frequency: int) -> Coding:  # fmt: skip
     """The coding of `values` that stand in `counts` rows with mean ranks `means`, all (value,)."""
     order = np.lexsort((values, means, -counts))
@@ -153,7 +153,7 @@ def _whole_if_possible(column: Column) -> Column:
     return Column(column.name, "integer", np.where(column.missing, 0, column.values).astype(np.int64), column.missing)
 
 
-def as_kind(column: Column, kind: Kind) -> Column:
+def as_kind(column: Column, kind: ColumnKind) -> Column:
     """`column` with values as `kind` has them. Raises InputError where that would confuse 1, True and "1"."""
     if column.kind == kind or column.missing.all():
         return column if column.kind == kind else _all_missing(column, kind)
@@ -166,13 +166,13 @@ def as_kind(column: Column, kind: Kind) -> Column:
     )
 
 
-def _all_missing(column: Column, kind: Kind) -> Column:
-    dtype: dict[Kind, Any] = {"string": object, "boolean": bool, "integer": np.int64, "number": np.float64,
+def _all_missing(column: Column, kind: ColumnKind) -> Column:
+    dtype: dict[ColumnKind, Any] = {"string": object, "boolean": bool, "integer": np.int64, "number": np.float64,
                               "date": "datetime64[s]"}  # fmt: skip
     return Column(column.name, kind, np.zeros(len(column), dtype=dtype[kind]), column.missing)
 
 
-def _numeric(column: Column, kind: Kind) -> NDArray[Any]:
+def _numeric(column: Column, kind: ColumnKind) -> NDArray[Any]:
     if kind == "number":
         return column.values.astype(np.float64)
     # a fraction is no whole number, hence unknown: no known category is the smallest int64

@@ -18,12 +18,12 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, v
 from unrolled.embedding import EmbeddingTable
 from unrolled.errors import InputError, import_extra
 from unrolled.tables.data.columns import Column, is_frame, read_table
-from unrolled.tables.data.splits import auto_folds, check_seed, folds, validation_rows
+from unrolled.tables.data.splits import check_seed, folds, validation_rows
 from unrolled.tables.data.target import fit_target, read_target
 from unrolled.tables.encoder.alignment import DistanceCheck, distance_check, neighbours_kept
 from unrolled.tables.encoder.coding import SPECIAL, Coding, Scaling
 from unrolled.tables.encoder.config import Recipe, find_recipe
-from unrolled.tables.encoder.schema import Encoded, Schema, fit_schema
+from unrolled.tables.encoder.schema import Encoded, Schema, auto_folds, fit_schema
 from unrolled.tables.encoder.vectors import Counts, dimensions_of, means_of
 from unrolled.tables.encoder.weights import Trained
 

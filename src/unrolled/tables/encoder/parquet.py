@@ -22,11 +22,12 @@ from numpy.typing import NDArray
 
 from unrolled.errors import InputError, import_extra, unknown_name
 from unrolled.tables.data.columns import Column, read_table
+from unrolled.tables.data.dates import date_part, has_hour
 from unrolled.tables.data.target import Target, fit_target, read_target
 from unrolled.tables.encoder.coding import Coding, Scaling, as_kind, beyond_whole, coding_of
 from unrolled.tables.encoder.config import find_recipe
 from unrolled.tables.encoder.networks import Batch
-from unrolled.tables.encoder.schema import Encoded, Schema, date_part, fit_schema, has_hour, least_rows
+from unrolled.tables.encoder.schema import Encoded, Schema, fit_schema, least_rows
 from unrolled.tables.encoder.training import RowsInMemory
 from unrolled.tables.encoder.vectors import Counts, counts_of
 

@@ -8,7 +8,7 @@ rows a value or more on average; other numbers are scaled. Left out: vectors.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,12 +17,14 @@ from numpy.typing import NDArray
 
 from unrolled.errors import InputError, unknown_name
 from unrolled.tables.data.columns import Column
-from unrolled.tables.encoder.coding import Coding, Scaling, beyond_whole, fit_coding, fit_scaling
+from unrolled.tables.data.dates import PARTS, date_part, has_hour
+from unrolled.tables.encoder.coding import SPECIAL, Coding, Scaling, beyond_whole, fit_coding, fit_scaling
 
 ROWS_PER_VALUE = 10
+ROWS_ENOUGH = 10
+FOLDS = 5
 LOOKED_AT = 100
 DATE_LIKE = re.compile(r"\d{1,4}([-./])\d{1,2}\1\d{1,4}([ T]\d.*)?")
-PARTS = ("year", "month", "day", "weekday", "hour")
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,17 @@ def fit_schema(
     return Schema(fields)
 
 
+def auto_folds(codes: NDArray[np.int32], schema: Schema) -> int | None:
+    """Folds of cv="auto": 5 where a column has fewer than 10 rows a category on average, else none.
+
+    Measured (docs/experiments.md): with 3 rows a category a vector remembers its own rows' targets, and a model that is
+    given such vectors trusts them far too much; out-of-fold vectors cure that. With fifty they cost five
+    more fits and bring nothing.
+    """
+    scarce = any(coding.counts.sum() < ROWS_ENOUGH * (coding.rows - len(SPECIAL)) for coding in schema.codings)
+    return min(FOLDS, len(codes)) if scarce and len(codes) > 3 else None
+
+
 def least_rows(min_frequency: float | None, rows: int) -> int:
     """`min_frequency` as a number of rows. Raises InputError for one that is neither a count nor a share."""
     if min_frequency is None:
@@ -190,27 +203,3 @@ def _date_field(column: Column, part: str, rank: NDArray[np.float64], least: int
 
 def _has_hours(column: Column) -> bool:
     return bool(has_hour(column.values[~column.missing]).any())
-
-
-def has_hour(dates: NDArray[np.datetime64]) -> NDArray[np.bool_]:
-    """(row,) which dates are not at midnight."""
-    return np.asarray(dates != dates.astype("datetime64[D]"))
-
-
-def date_part(column: Column, part: str) -> Column:
-    """One part of a column of dates as whole numbers; Monday is weekday 0."""
-    if column.kind != "date":
-        if not column.missing.all():
-            raise InputError(f"column {column.name!r} was fitted on dates, but now holds {column.values[0]!r}")
-        return Column(f"{column.name}_{part}", "integer", np.zeros(len(column), np.int64), column.missing)
-    days = column.values.astype("datetime64[D]")
-    months = days.astype("datetime64[M]")
-    of_part: dict[str, Callable[[], NDArray[np.int64]]] = {
-        "year": lambda: days.astype("datetime64[Y]").astype(np.int64) + 1970,
-        "month": lambda: months.astype(np.int64) % 12 + 1,
-        "day": lambda: (days - months).astype(np.int64) + 1,
-        "weekday": lambda: (days.astype(np.int64) + 3) % 7,
-        "hour": lambda: (column.values - days).astype("timedelta64[h]").astype(np.int64),
-    }
-    numbers = np.where(column.missing, 0, of_part[part]())
-    return Column(f"{column.name}_{part}", "integer", numbers, column.missing)
