@@ -21,8 +21,8 @@ from unrolled.learn.networks import RUNGS
 from unrolled.learn.recipe import Machine, Recipe
 from unrolled.learn.train import prepare
 from unrolled.text.baselines.compressors import gzip_bits, xz_bits
-from unrolled.text.baselines.ngram import trigram_nats
 from unrolled.text.corpus import open_corpus
+from unrolled.text.counts import CountModel
 from unrolled.text.encoded import EncodedText, encode_corpus
 from unrolled.text.windows import split
 
@@ -109,8 +109,9 @@ def _plain(epochs: float) -> float:
 def _baselines(text: EncodedText, recipe: Recipe) -> Iterator[Row]:
     parts = split(text.ids, recipe.validation, recipe.test)
     written = text.vocabulary.decode(parts.validation)
-    nats = trigram_nats(parts.train, parts.validation, len(text.vocabulary))
-    yield Row("3-gram", "counts with backoff", nats, 1)
+    counts = CountModel.count(parts.train, len(text.vocabulary))
+    nats = float(counts.nats(parts.validation, parts.train).mean())
+    yield Row("counts", f"order {counts.order}", nats, 1)
     yield Row("gzip", "that part alone", gzip_bits(written) * math.log(2))
     yield Row("xz", "that part alone", xz_bits(written) * math.log(2))
 

@@ -1,0 +1,162 @@
+"""Counts against the same formulas with dictionaries, as distributions, and on a text whose figure is known."""
+
+import math
+import tracemalloc
+from collections import Counter, defaultdict
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data import shared_data
+from unrolled.errors import FolderError, InputError
+from unrolled.text import counts
+from unrolled.text.counts import CountModel, bytes_needed, checked_order, largest_order
+from unrolled.text.vocabulary import Vocabulary
+
+SYMBOLS = 4
+ids = st.lists(st.integers(0, SYMBOLS - 1), min_size=1, max_size=60)
+orders = st.integers(0, 7)
+
+
+def array(values):
+    return np.array(values, np.uint8)
+
+
+def by_hand(train, context, order):
+    """The distribution after `context`, with dictionaries: raw counts for the longest contexts, then continuations."""
+    padded = [0] * order + train
+    grams = Counter(tuple(padded[i : i + order + 1]) for i in range(len(train)))
+    levels = [grams]
+    for _ in range(order):
+        levels.append(Counter(gram[1:] for gram in levels[-1]))
+    distribution = [1 / SYMBOLS] * SYMBOLS
+    for n, level in enumerate(reversed(levels)):
+        times = Counter(level.values())
+        discounts = [0, 0.5, 1, 1.5]
+        if all(times[i] for i in (1, 2, 3, 4)):
+            share = times[1] / (times[1] + 2 * times[2])
+            estimated = [0] + [i - (i + 1) * share * times[i + 1] / times[i] for i in (1, 2, 3)]
+            discounts = [e if e > 0 else d for e, d in zip(estimated, discounts, strict=True)]
+        followers = defaultdict(dict)
+        for gram, count in level.items():
+            followers[gram[:-1]][gram[-1]] = count
+        seen = followers.get(tuple(([0] * order + context)[order + len(context) - n :]), {})
+        kept = {i: (c - discounts[min(c, 3)]) / sum(seen.values()) for i, c in seen.items() if n < counts.LONG or c > 1}
+        rest = 1 - sum(kept.values())
+        distribution = [rest * distribution[i] + kept.get(i, 0) for i in range(SYMBOLS)]
+    return distribution
+
+
+@given(ids, ids, orders)
+def test_it_is_the_formula(train, context, order):
+    model = CountModel.count(array(train), SYMBOLS, order)
+    assert model.distribution(context) == pytest.approx(by_hand(train, context, order), abs=1e-6)
+
+
+@given(ids, ids, orders)
+def test_every_distribution_sums_to_one_and_leaves_nothing_impossible(train, context, order):
+    distribution = CountModel.count(array(train), SYMBOLS, order).distribution(context)
+    assert abs(distribution.sum() - 1) < 1e-12
+    assert distribution.min() > 0
+
+
+@given(ids, ids, ids, orders)
+def test_a_text_is_scored_as_its_distributions_say(train, before, text, order):
+    model = CountModel.count(array(train), SYMBOLS, order)
+    joined = before + text
+    wanted = [-math.log(model.distribution(joined[:i])[joined[i]]) for i in range(len(before), len(joined))]
+    assert model.nats(array(text), array(before)) == pytest.approx(wanted, rel=1e-9)
+
+
+@given(ids, ids, orders)
+def test_chunks_change_nothing(train, text, order):
+    whole = CountModel.count(array(train), SYMBOLS, order)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(counts, "CHUNK", 7)
+        pieces = CountModel.count(array(train), SYMBOLS, order)
+        assert (pieces.nats(array(text)) == whole.nats(array(text))).all()
+    assert all((pieces.to_tensors()[name] == tensor).all() for name, tensor in whole.to_tensors().items())
+
+
+@given(ids, ids, orders)
+def test_arrays_give_the_model_back(train, text, order):
+    model = CountModel.count(array(train), SYMBOLS, order)
+    again = CountModel.from_tensors(model.to_tensors(), SYMBOLS)
+    assert again.order == order
+    assert (again.nats(array(text)) == model.nats(array(text))).all()
+
+
+@pytest.mark.parametrize("damage", ["weight", "negative", "order", "large", "missing", "dtype"])
+def test_damaged_arrays_are_refused(damage):
+    tensors = CountModel.count(array([1, 2, 3, 1, 2, 3, 2, 1]), SYMBOLS, 2).to_tensors()
+    codes, weights = tensors["1.codes"].copy(), tensors["1.weights"].copy()
+    if damage == "weight":
+        weights[0] = 1.5
+    elif damage == "negative":
+        weights[0] = -0.5
+    elif damage == "order":
+        codes[:2] = codes[1::-1]
+    elif damage == "large":
+        codes[-1] = SYMBOLS**2
+    elif damage == "dtype":
+        codes = codes.astype(np.int64)
+    changed = tensors | {"1.codes": codes, "1.weights": weights}
+    if damage == "missing":
+        del changed["1.weights"]
+    with pytest.raises(FolderError, match="counts"):
+        CountModel.from_tensors(changed, SYMBOLS)
+
+
+def test_n_grams_that_fit_no_number_are_refused_with_their_size():
+    assert (largest_order(66), largest_order(256), largest_order(32_074)) == (8, 7, 3)
+    with pytest.raises(InputError, match=r"order 6 over 32,074 ids needs n-grams of 105 bits.*order 3 or less"):
+        checked_order(6, 32_074)
+    with pytest.raises(InputError, match="from 0 to 8"):
+        checked_order(9, 3)
+    with pytest.raises(InputError, match="no character"):
+        CountModel.count(array([]), SYMBOLS)
+
+
+def test_memory_is_bounded_by_forgetting_what_is_rare():
+    rng = np.random.default_rng(0)
+    common = np.tile(array([1, 2, 3, 0, 3, 2]), 300)
+    text = np.concatenate([rng.integers(0, SYMBOLS, 3000).astype(np.uint8), common])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(counts, "CHUNK", 500)
+        model = CountModel.count(text, SYMBOLS, 6, most=200)
+    assert len(model.tables[-1].codes) <= 200
+    assert model.nats(common).mean() < 0.1
+    assert abs(model.distribution([3, 3, 3, 1, 0, 0]).sum() - 1) < 1e-12
+
+
+@pytest.mark.parametrize(("symbols", "most"), [(4, 1 << 23), (90, 1 << 23), (90, 1 << 15), (3000, 1 << 23)])
+def test_the_memory_is_known_before(symbols, most):
+    text = np.random.default_rng(0).integers(0, symbols, 200_000).astype(np.uint16)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(counts, "CHUNK", 1 << 15)
+        needed = bytes_needed(len(text), symbols, largest_order(symbols), most)
+        tracemalloc.start()
+        CountModel.count(text, symbols, most=most)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert needed / 8 < peak < needed
+    assert bytes_needed(10**9, symbols, 3) == bytes_needed(10**10, symbols, 3) < 1 << 30
+
+
+def test_more_ids_than_a_text_has_characters():
+    text = np.arange(5000, dtype=np.uint16)
+    model = CountModel.count(text, 5000)
+    assert model.order == 4
+    assert model.distribution([17]).argmax() == 18
+
+
+def test_tiny_shakespeare_in_about_a_second():
+    text = shared_data("tinyshakespeare.txt").read_text()
+    vocabulary = Vocabulary.of(text)
+    encoded = vocabulary.encode(text)
+    cut = round(0.9 * len(encoded))
+    model = CountModel.count(encoded[:cut], len(vocabulary))
+    assert model.nats(encoded[cut:], encoded[:cut]).mean() < 1.504
+    assert model.entries < 520_000
