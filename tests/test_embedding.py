@@ -44,7 +44,7 @@ def rotation(dimension: int, seed: int) -> np.ndarray:
     return q
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(tables())
 def test_csv_round_trip(tmp_path_factory: pytest.TempPathFactory, table: EmbeddingTable) -> None:
     path = tmp_path_factory.mktemp("csv") / "table.csv"
@@ -94,7 +94,7 @@ def test_missing_csv(tmp_path: Path) -> None:
         EmbeddingTable.from_csv(tmp_path / "t.csv")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(tables(st.lists(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=6, unique=True)))
 def test_word2vec_and_projector_files_keep_every_row(
     tmp_path_factory: pytest.TempPathFactory, table: EmbeddingTable
@@ -158,7 +158,7 @@ def test_pca_does_not_depend_on_the_order_of_rows(seed: int) -> None:
     np.testing.assert_allclose(mixed.pca(3).coordinates, table.pca(3).coordinates[order], atol=1e-9)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(tables(), st.data())
 def test_pca_of_any_table_is_finite_centred_and_ordered(table: EmbeddingTable, data: st.DataObject) -> None:
     components = data.draw(st.integers(1, min(table.vectors.shape)))
@@ -215,7 +215,7 @@ def test_alignment_keeps_distances_and_uses_shared_names_alone() -> None:
         table.aligned(spread(12, 3))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(tables(), st.data())
 def test_neighbours_are_the_nearest(table: EmbeddingTable, data: st.DataObject) -> None:
     assume(len(table) > 1)

@@ -1,8 +1,8 @@
 """A program for the tests of several processes: `python together.py FOLDER TEXT` prints one JSON object.
 
 It plays every scenario below with two forks of itself, which torchrun would have started, so that PyTorch is imported
-once. What each process returns, or the error it ends with, is the result; who does not end within a minute is killed
-and has the result "hangs".
+once. What each process returns, or the error it ends with, is the result; who does not end within five minutes is
+killed and has the result "hangs".
 """
 
 import json
@@ -29,7 +29,7 @@ RECIPE = Recipe(
 )
 FLOAT64 = Machine(device="cpu", precision="float64", threads=1)
 FLOAT32 = replace(FLOAT64, precision="float32")
-SECONDS = 60
+SECONDS = 300
 training.TRIAL_SECONDS = 0.0
 
 

@@ -175,7 +175,7 @@ def test_a_closed_pipe_is_no_error(run: Path) -> None:
         assert len(process.stdout.read(20)) == 20, "characters come before the end"
         process.stdout.close()
         assert process.stderr.read() == b""
-        assert process.wait(timeout=60) == 0
+        assert process.wait(timeout=600) == 0
 
 
 def test_colours_only_where_they_are_wanted(run: Path, book: Path) -> None:

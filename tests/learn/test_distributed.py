@@ -139,7 +139,7 @@ def test_a_start_is_not_mixed_up_with_the_one_before():
         main.join(0.1)
         assert main.is_alive(), "went on with a process that is gone"
         start(1)
-        main.join(10)
+        main.join(60)
         assert names[0] == names[1]
         names["before"], stale = names[0], names.get("before")
         assert names[0] != stale
@@ -183,7 +183,7 @@ def test_torchrun_restarts_what_was_killed(found, folder, rank):
     agent = torchrun(folder / "text.txt", out, restarts=1)
     wait_for_checkpoints(agent, out)
     os.kill(worker(agent, rank), signal.SIGKILL)
-    said, told = agent.communicate(timeout=40)
+    said, told = agent.communicate(timeout=600)
     assert agent.returncode == 0, told
     assert told.count("going on from step") == 1, told
     assert json.loads(said)["run"] == str(out)
@@ -201,10 +201,10 @@ def test_torchrun_that_is_stopped_saves(found, folder, number):
     agent = torchrun(folder / "text.txt", out)
     wait_for_checkpoints(agent, out)
     agent.send_signal(number)
-    told = agent.communicate(timeout=40)[1]
+    told = agent.communicate(timeout=600)[1]
     assert agent.returncode != 0
     assert told.count("stopped after step") == 1, told
     assert CharModel.from_pretrained(out).next("a")
     agent = torchrun(folder / "text.txt", out)
-    agent.communicate(timeout=40)
+    agent.communicate(timeout=600)
     assert weights(out) == weights(folder / "reference")

@@ -239,7 +239,7 @@ def test_a_nonlinearity_is_chosen_from_those_offered():
         RUNGS["gru"](2, 3, "tanh")
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(batch=st.integers(1, 4), time=st.integers(1, 6), sizes=st.tuples(*[st.integers(1, 5)] * 4), data=st.data())
 def test_any_sizes(batch, time, sizes, data):
     rung, form = data.draw(st.sampled_from(FORMS))

@@ -122,7 +122,7 @@ def test_irnn_starts_as_the_identity():
     assert not layer.bias_hh.any()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     time=st.integers(1, 40),
     cuts=st.lists(st.integers(1, 39), max_size=4),

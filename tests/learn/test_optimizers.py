@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
@@ -26,7 +26,6 @@ def matrix_with(values, rows, columns, seed):
     return u @ torch.diag(torch.tensor(values, dtype=torch.float64)) @ v.mT, u, v
 
 
-@settings(deadline=None)
 @given(SIDES, SIDES, st.data())
 def test_singular_vectors_stay_and_values_become_one(rows, columns, data):
     count = min(rows, columns)

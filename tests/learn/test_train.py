@@ -211,12 +211,13 @@ def test_unknown_settings_are_answered_with_the_nearest(text):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_saves_and_says_how_to_go_on(text, tmp_path, number):
     command = [sys.executable, "-m", "unrolled", "train", str(text), "--out", str(tmp_path / "run")]
-    command += ["--hidden", "16", "--streams", "4", "--epochs", "4000", "--threads", "1", "--precision", "float32"]
+    command += ["--hidden", "16", "--streams", "4", "--threads", "1", "--precision", "float32"]
+    command += ["--epochs", "4000", "--evaluations", "4000"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
     while "validation" not in (process.stderr.readline() or "validation"):
         pass
     process.send_signal(number)
-    said = process.communicate(timeout=60)[1]
+    said = process.communicate(timeout=600)[1]
     assert process.returncode == 128 + number
     assert "--resume" in said
     assert sorted((tmp_path / "run" / "checkpoints").iterdir())

@@ -178,6 +178,15 @@ def test_bootstrap_interval_of_a_mean_is_that_of_theory():
     assert (low[0], high[0]) == pytest.approx((mean[0] - error, mean[0] + error), abs=0.15 * error)
 
 
+@given(st.floats(-1e6, 1e6), st.integers(1, 30), st.integers(0, 9))
+def test_an_interval_contains_its_mean_even_of_equal_numbers(value, rows, seed):
+    """There every resampled mean is the same number but for its rounding, which differs between processors."""
+    values = np.full((rows, 1), value)
+    mean, low, high = mean_with_interval(values, np.ones_like(values), np.random.default_rng(seed))
+    assert low[0] <= mean[0] <= high[0]
+    assert (low[0], high[0]) == pytest.approx((mean[0], mean[0]), rel=1e-12, abs=1e-300)
+
+
 @given(st.integers(1, 400))
 def test_bins_cover_every_distance_once(distance):
     edges = bins(distance)

@@ -89,7 +89,7 @@ def test_the_overlap_check_can_fail() -> None:
     assert overlaps(figure) == [("one", "two")]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     hnp.arrays(np.float64, st.tuples(st.integers(1, 40), st.just(2)), elements=st.floats(0, 300)),
     st.booleans(),

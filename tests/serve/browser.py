@@ -58,7 +58,7 @@ class Page:
         assert "exceptionDetails" not in found, found["exceptionDetails"]
         return found["result"].get("value")
 
-    def wait_for(self, script: str, seconds: float = 20) -> None:
+    def wait_for(self, script: str, seconds: float = 120) -> None:
         """Return once an expression is true."""
         until = time.monotonic() + seconds
         while not self.run(f"!!({script})"):  # as a truth value: an element would come over as an empty object

@@ -27,5 +27,5 @@ def server(run: Path) -> Iterator[Running]:
 
 @pytest.fixture
 def client(server: Running) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=server.address, timeout=20) as opened:
+    with httpx.Client(base_url=server.address, timeout=120) as opened:
         yield opened

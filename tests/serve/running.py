@@ -44,7 +44,7 @@ class Running:
     def interrupt(self) -> int:
         """Ctrl-C; returns the exit code."""
         self.process.send_signal(signal.SIGINT)
-        return self.process.wait(20)
+        return self.process.wait(120)
 
 
 @contextlib.contextmanager
@@ -61,6 +61,6 @@ def running(run: Path, said: Path, *options: str) -> Iterator[Running]:
         yield Running(process, json.loads(first)["address"], said)
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(120)
         process.stdout.close()
     assert "Traceback" not in said.read_text()

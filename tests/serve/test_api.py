@@ -120,7 +120,7 @@ def test_many_clients_at_once_get_what_each_would_get_alone(server: Running) -> 
 
     def one(job: tuple[str, int, float]) -> bool:
         prompt, seed, temperature = job
-        with httpx.Client(base_url=server.address, timeout=30) as own:
+        with httpx.Client(base_url=server.address, timeout=120) as own:
             body = {"prompt": prompt, "length": 300, "seed": seed, "temperature": temperature}
             same = own.post("/api/generate", json=body).text
             scored = ask(own, "score", text=TEXT[: 50 + seed])["nats"]

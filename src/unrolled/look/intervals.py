@@ -30,14 +30,15 @@ def mean_with_interval(
 ) -> tuple[Numbers, Numbers, Numbers]:
     """Total over count for each column of (site, column), with the percentile interval of a bootstrap over sites.
 
-    A column without a count is NaN.
+    The interval always contains the mean: where all rows are equal, its ends would otherwise differ from the mean by a
+    rounding, in a direction that depends on the processor. A column without a count is NaN.
     """
     weights = rng.multinomial(len(sums), np.full(len(sums), 1 / len(sums)), size=resamples).astype(np.float64)
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = sums.sum(0) / counts.sum(0)
         resampled = (weights @ sums) / (weights @ counts)
     low, high = (_quantile(resampled, q) for q in ((1 - level) / 2, (1 + level) / 2))
-    return mean, low, high
+    return mean, np.minimum(low, mean), np.maximum(high, mean)
 
 
 def beyond_chance(

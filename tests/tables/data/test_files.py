@@ -167,7 +167,7 @@ def test_too_few_rows_columns_or_a_misspelt_target() -> None:
 
 
 @given(st.lists(st.one_of(st.text(), st.integers(-9, 9), st.booleans(), st.none(), st.floats(-5, 5)), min_size=1))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_cells_become_a_column_that_the_encoder_reads(cells: list[object]) -> None:
     frame = as_frame(pd.DataFrame({"c": pd.Series(cells, dtype=object)}))
     column = read_table(frame)[0]

@@ -231,10 +231,17 @@ def test_held_out_groups_stay_together(table, monkeypatch):
 
 def test_groups_are_routed_through_a_pipeline(table):
     X, y = table
+    routed = []
+
+    class Noting(GroupKFold):
+        def split(self, X, y=None, groups=None):
+            routed.append(groups)
+            return super().split(X, y, groups)
+
     with sklearn.config_context(enable_metadata_routing=True):
-        encoder = tiny(cv=GroupKFold(2)).set_fit_request(groups=True, sample_weight=False)
-        encoder.set_transform_request() if hasattr(encoder, "set_transform_request") else None
+        encoder = tiny(cv=Noting(2)).set_fit_request(groups=True, sample_weight=False)
         make_pipeline(encoder, Ridge()).fit(X, y, groups=X.weekday)
+    assert [list(groups) for groups in routed] == [list(X.weekday)]
 
 
 def test_in_a_grid_search(table):
@@ -243,10 +250,21 @@ def test_in_a_grid_search(table):
     assert search.fit(X, y).best_score_ > 0
 
 
-def test_validation_of_all_kinds(table):
+@pytest.mark.parametrize("validation", [np.arange(360, 400), np.arange(400) >= 360, TimeSeriesSplit(9)])
+def test_a_category_of_validation_rows_alone_is_unknown(table, validation):
     X, y = table
-    for validation in (0.2, np.arange(40), np.arange(len(y)) < 40, TimeSeriesSplit(2)):
-        tiny(validation=validation).fit(X, y)
+    X = X.assign(shop=np.where(np.arange(400) >= 360, "new", X.shop))
+    one, other = X[360:361], X[360:361].assign(shop="never seen")
+    encoder = tiny(validation=validation).fit(X, y)
+    assert np.array_equal(encoder.transform(one), encoder.transform(other))
+    encoder = tiny().fit(X, y)
+    assert not np.array_equal(encoder.transform(one), encoder.transform(other))
+
+
+def test_a_share_of_the_rows_is_left_to_validation(table):
+    X, y = table
+    encoder = tiny(validation=0.2).fit(X.assign(receipt=[f"row {i}" for i in range(400)]), y)
+    assert len(np.unique(encoder.table("receipt").vectors, axis=0)) == 320 + 1  # all others have the unknown's
 
 
 def test_interrupted_training_keeps_what_it_has(table, monkeypatch):
@@ -325,7 +343,7 @@ def test_where_pytorch_is_missing_fitting_says_so_and_using_works(fitted, table,
 CELLS = st.one_of(st.none(), st.sampled_from(["a", "b", "c", ""]))
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_odd_tables_give_finite_vectors(data):
     rows = data.draw(st.integers(2, 12))
