@@ -74,13 +74,13 @@ def test_csv_is_read_by_others(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "no table of vectors: its first line"),
-        (b"name,count\na,1\n", "no table of vectors: its first line"),
+        (b"", "not a table of vectors: its first line"),
+        (b"name,count\na,1\n", "not a table of vectors: its first line"),
         (b"name,d0,d2\na,1,2\n", "from d0 on should be d0, d1, d2"),
         (b"name,d0\na,1\nb,1,2\n", "row 3: 3 fields where the first row has 2"),
         (b"name,d0\na,one\n", "could not convert string"),
-        (b"name,d0\n\xff,1\n", "no table of vectors"),
-        (b'name,d0\n"a,1\n', "no table of vectors"),
+        (b"name,d0\n\xff,1\n", "not a table of vectors"),
+        (b'name,d0\n"a,1\n', "not a table of vectors"),
     ],
 )
 def test_foreign_csv_gets_a_sentence(tmp_path: Path, content: bytes, message: str) -> None:
@@ -190,7 +190,7 @@ def test_pca_without_variance_is_zero(rows: int) -> None:
 
 @pytest.mark.parametrize("components", [0, 3, -1])
 def test_too_many_components_get_a_sentence(components: int) -> None:
-    with pytest.raises(InputError, match=rf"{components} components asked of 4 vectors of 2: choose 1 to 2"):
+    with pytest.raises(InputError, match=rf"components is {components} for 4 vectors of 2 dimensions: choose 1 to 2"):
         spread(4, 2).pca(components)
 
 
@@ -233,7 +233,7 @@ def test_bad_tables_and_questions_get_a_sentence() -> None:
     vectors = np.zeros((2, 3), np.float32)
     with pytest.raises(InputError, match="3 names need vectors of as many rows"):
         EmbeddingTable(("a", "b", "c"), vectors)
-    with pytest.raises(InputError, match="stands twice"):
+    with pytest.raises(InputError, match="duplicate name 'a'"):
         EmbeddingTable(("a", "a"), vectors)
     with pytest.raises(InputError, match="fact 'count' has 1 values for 2 names"):
         EmbeddingTable(("a", "b"), vectors, {"count": np.ones(1)})
@@ -242,7 +242,7 @@ def test_bad_tables_and_questions_get_a_sentence() -> None:
     table = EmbeddingTable(("Bayern", "Hessen"), vectors)
     with pytest.raises(InputError, match="did you mean 'Bayern'"):
         table["Bayer"]
-    with pytest.raises(InputError, match="at least 1 neighbour"):
+    with pytest.raises(InputError, match="at least 1"):
         table.nearest("Bayern", 0)
 
 
@@ -254,5 +254,5 @@ def test_an_empty_table_comes_back_from_csv(tmp_path: Path) -> None:
 @pytest.mark.parametrize("rows", ["a,nan\n", "a,1e40\n", "a,1\na,2\n"])
 def test_vectors_in_a_csv_that_make_no_table_are_told_with_the_file(tmp_path: Path, rows: str) -> None:
     (tmp_path / "v.csv").write_text("name,d0\n" + rows)
-    with pytest.raises(FolderError, match=r"v\.csv is no table of vectors"):
+    with pytest.raises(FolderError, match=r"v\.csv is not a table of vectors"):
         EmbeddingTable.from_csv(tmp_path / "v.csv")

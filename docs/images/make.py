@@ -19,13 +19,13 @@ from rich.terminal_theme import TerminalTheme
 from unrolled import plotting as style
 from unrolled.cli import output, train
 from unrolled.learn.loading import network_of
-from unrolled.look.agreement.cues import by_distance, shifts
+from unrolled.look.agreement.cues import by_distance, cue_effects
 from unrolled.look.agreement.pairs import agreement, read_pairs
 from unrolled.look.curves import Curve, curves
 from unrolled.look.memory.measure import measure_memory
 from unrolled.look.memory.picture import draw_memories
 from unrolled.look.units import paint
-from unrolled.look.units.activations import Unit, watch
+from unrolled.look.units.activations import Unit, record
 from unrolled.model.char_model import CharModel
 
 HERE = Path(__file__).parent
@@ -73,11 +73,11 @@ def draw_unit(run: str, source: str, unit: str) -> None:
     """The beginning of the end of a text, each character on the colour of the unit's activation."""
     model, (layer, number) = CharModel.from_pretrained(run), map(int, unit.split(":"))
     text = Path(source).read_text("utf-8")[-20_000:]
-    values = watch(model, text).of(Unit(layer, number))
+    values = record(model, text).of(Unit(layer, number))
     start = text.index("\n\n") + 2
     shown = slice(start, text.index("\n\n", start + 330))
     recorder = Console(record=True, width=70, file=io.StringIO(), highlight=False)
-    recorder.print(paint.in_terminal(text[shown], values[shown], paint.limit_of(values)))
+    recorder.print(paint.painted_text(text[shown], values[shown], paint.limit_of(values)))
     _write_svg(recorder, HERE / "unit.svg", f"unit {number} of layer {layer}", theme=LIGHT)
 
 
@@ -94,7 +94,7 @@ def _agreement(model: CharModel) -> dict[str, Curve]:
         pairs = read_pairs(file.read_text("utf-8").splitlines())
         if not set("".join(pair.context for pair in pairs)) <= set(model.vocabulary.characters):
             continue  # no brackets in Shakespeare
-        found = by_distance(shifts(agreement(model, pair) for pair in pairs))
+        found = by_distance(cue_effects(agreement(model, pair) for pair in pairs))
         middle = [(one.near * one.far) ** 0.5 for one in found]
         nats, low, high = ([getattr(one, part) for one in found] for part in ("nats", "low", "high"))
         lines[file.stem] = Curve(middle, nats, low, high)

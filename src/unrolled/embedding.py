@@ -1,7 +1,7 @@
-"""EmbeddingTable: names and their vectors, for characters and categories alike.
+"""EmbeddingTable: names and their vectors, for the characters of a text and the categories of a table.
 
-The one object that both halves of the library hand out: look at it (`nearest`, `pca`), hand it on (`to_csv`,
-`to_tensorboard`, `to_word2vec`). Pictures of it are drawn elsewhere (`unrolled.look.vectors.plot`).
+Both halves of the library return it: inspect it (`nearest`, `pca`) and export it (`to_csv`, `to_tensorboard`,
+`to_word2vec`). Left out: pictures (`unrolled.look.vectors.plot`).
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from unrolled.files import write_file
 
 _VISIBLE = {" ": "␣", "\n": "⏎", "\t": "⇥", "\r": "␍", "\0": "␀"}
 _EMPTY = "∅"
-_TAKEN = {*_VISIBLE.values(), _EMPTY}  # shown as their codes themselves, so that no two characters look the same
+_TAKEN = {*_VISIBLE.values(), _EMPTY}  # shown as codes when they occur in a name, so that no two names look the same
 
 
 def visible(name: str) -> str:
-    """`name` with blank characters made visible: space as ␣, newline as ⏎, other unprintables as their code."""
+    """`name` with blank characters made visible: space as ␣, newline as ⏎, other unprintable characters as codes."""
     return "".join(map(_visible, name)) or _EMPTY
 
 
@@ -34,7 +34,7 @@ def _visible(c: str) -> str:
 
 
 def rotation_onto(rows: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The orthogonal matrix R that brings `rows @ R` nearest to `target`: orthogonal Procrustes (Schönemann 1966).
+    """The orthogonal matrix R that minimises |rows @ R - target|: orthogonal Procrustes (Schönemann 1966).
 
     `target` is (row, dimension), both centred by the caller; `rows` (..., row, dimension) gives one matrix for each
     leading index, (..., dimension, dimension).
@@ -46,23 +46,27 @@ def rotation_onto(rows: NDArray[np.float64], target: NDArray[np.float64]) -> NDA
 
 @dataclass(frozen=True)
 class Projection:
-    """Rows of an embedding in the plane or space of its main components."""
+    """Rows of an embedding on its main principal components."""
 
     names: tuple[str, ...]
     coordinates: NDArray[np.float64]
     """(row, component), in units of the embedding."""
     explained: NDArray[np.float64]
-    """Share of the variance that each component explains, between 0 and 1."""
+    """Fraction of the variance that each component explains, between 0 and 1."""
 
 
 @dataclass(frozen=True)
 class EmbeddingTable:
     """One vector per name.
 
-    `vectors` is (row, dimension), float32. `facts` holds further columns, each with one value a row (for example
-    `count`, `target_mean`, `spread`); pictures use them for size and colour and neighbour lists print them.
+    `vectors` is (row, dimension), float32. `facts` holds further columns with one value per row (for example `count`,
+    `target_mean`, `spread`), which pictures use for size and colour.
 
-    Raises InputError when the shapes disagree, a name stands twice or a vector is not finite.
+    Raises InputError if shapes disagree, a name is duplicate or a vector is not finite.
+
+    >>> table = EmbeddingTable(("a", "b", "c"), np.float32([[0, 0], [1, 0], [5, 5]]))
+    >>> table.nearest("a", 1)
+    [('b', 1.0)]
     """
 
     names: tuple[str, ...]
@@ -73,12 +77,13 @@ class EmbeddingTable:
         if self.vectors.ndim != 2 or len(self.vectors) != len(self.names):
             raise InputError(f"{len(self.names)} names need vectors of as many rows, not of shape {self.vectors.shape}")
         if len(set(self.names)) != len(self.names):
-            raise InputError("a name stands twice in this embedding table")
+            twice = next(name for name in self.names if self.names.count(name) > 1)
+            raise InputError(f"duplicate name {twice!r} in this embedding table")
         for name, column in self.facts.items():
             if len(column) != len(self.names):
                 raise InputError(f"fact {name!r} has {len(column)} values for {len(self.names)} names")
         if not np.isfinite(self.vectors).all():
-            raise InputError("an embedding table holds finite numbers only")
+            raise InputError("the vectors of an embedding table must be finite")
 
     def __len__(self) -> int:
         return len(self.names)
@@ -91,27 +96,27 @@ class EmbeddingTable:
     def nearest(self, name: str, k: int = 5) -> list[tuple[str, float]]:
         """The `k` names whose vectors are nearest to that of `name`, with their Euclidean distances, nearest first."""
         if k < 1:
-            raise InputError(f"k is {k}, but at least 1 neighbour must be asked for")
+            raise InputError(f"k is {k}, but it must be at least 1")
         row = self._row(name)
         distance = np.linalg.norm(self.vectors.astype(np.float64) - self.vectors[row], axis=1)
         order = [i for i in np.argsort(distance, kind="stable") if i != row]
         return [(self.names[i], float(distance[i])) for i in order[:k]]
 
     def pca(self, components: int = 2) -> Projection:
-        """The main components of the vectors (scikit-learn's PCA), signs fixed so that two runs can be compared.
+        """The principal components of the vectors, with signs fixed so that two runs can be compared.
 
-        On each axis the name that lies farthest out lies on the positive side. That depends on where the vectors lie
-        to each other and not on the coordinates they were learned in: rotating all of them changes nothing. Components
-        that explain equally much have no order of their own.
+        On each axis the name farthest from the origin is on the positive side. This depends only on the geometry of
+        the vectors: rotating all of them changes nothing. Components that explain the same variance have no defined
+        order. Raises InputError for more components than the smaller of rows and dimensions.
         """
         largest = min(self.vectors.shape)
         if not 1 <= components <= largest:
             raise InputError(
-                f"{components} components asked of {len(self)} vectors of {self.vectors.shape[1]}: "
+                f"components is {components} for {len(self)} vectors of {self.vectors.shape[1]} dimensions: "
                 f"choose 1 to {largest}"
             )
         vectors = self.vectors.astype(np.float64)
-        if (vectors == vectors[0]).all():  # no variance at all: scikit-learn would divide by it
+        if (vectors == vectors[0]).all():  # no variance: scikit-learn would divide by zero
             return Projection(self.names, np.zeros((len(self), components)), np.zeros(components))
         decomposition = import_extra("sklearn.decomposition", "plot")
         pca = decomposition.PCA(components, svd_solver="full")
@@ -120,10 +125,9 @@ class EmbeddingTable:
         return Projection(self.names, coordinates * np.where(outermost < 0, -1, 1), pca.explained_variance_ratio_)
 
     def aligned(self, other: EmbeddingTable) -> EmbeddingTable:
-        """These vectors, turned and moved as a whole to lie as near as possible to those of the same names in `other`.
+        """These vectors, rotated and shifted as a whole to be as close as possible to those of the names in `other`.
 
-        Distances between the vectors stay what they are. Raises InputError where the dimensions differ or no name is
-        shared.
+        Distances between the vectors are preserved. Raises InputError if the dimensions differ or no name is shared.
         """
         own, others = ({name: row for row, name in enumerate(table.names)} for table in (self, other))
         shared = [name for name in self.names if name in others]
@@ -139,7 +143,7 @@ class EmbeddingTable:
         return EmbeddingTable(self.names, turned.astype(np.float32), self.facts)
 
     def to_csv(self, path: str | Path) -> None:
-        """Write one line a name: the name, its facts, its vector, with as many digits as `from_csv` needs."""
+        """Write one line per name: the name, its facts and its vector, with enough digits to restore it exactly."""
         text = io.StringIO(newline="")
         # "\r\n" makes the writer put quotes around names that hold either; a bare "\r" would be read as a new line
         writer = csv.writer(text, lineterminator="\r\n")
@@ -150,18 +154,18 @@ class EmbeddingTable:
 
     @classmethod
     def from_csv(cls, path: str | Path) -> EmbeddingTable:
-        """Read what `to_csv` wrote; raises FolderError, naming the line, for a file that is not of that form.
+        """Read what `to_csv` wrote; raises FolderError that names the line for a file of another form.
 
-        A fact is read as whole numbers where all its values are, else as numbers, as True and False, or as text.
+        A column of facts becomes integers if all its values are, otherwise floats, booleans or text.
         """
         path = Path(path)
         rows = _read_rows(path)
         if not rows or "d0" not in rows[0] or rows[0][0] != "name":
-            raise FolderError(f"{path} is no table of vectors: its first line should be name, any facts, d0, d1, ...")
+            raise FolderError(f"{path} is not a table of vectors: its first line should be name, facts, d0, d1, ...")
         head = rows[0]
         first = len(head) - 1 - head[::-1].index("d0")
         if head[first:] != _dimensions(len(head) - first):
-            raise FolderError(f"{path} is no table of vectors: the columns from d0 on should be d0, d1, d2, ...")
+            raise FolderError(f"{path} is not a table of vectors: the columns from d0 on should be d0, d1, d2, ...")
         for line, row in enumerate(rows[1:], 2):
             if len(row) != len(head):
                 raise FolderError(f"{path}, row {line}: {len(row)} fields where the first row has {len(head)}")
@@ -170,10 +174,10 @@ class EmbeddingTable:
         try:
             return cls(tuple(row[0] for row in rows[1:]), vectors, facts)
         except InputError as error:
-            raise FolderError(f"{path} is no table of vectors: {error}") from None
+            raise FolderError(f"{path} is not a table of vectors: {error}") from None
 
     def to_word2vec(self, path: str | Path) -> None:
-        """Write the text format of word2vec, which has no blanks in names: they are written visibly (␣, ⏎)."""
+        """Write the text format of word2vec; its names cannot hold blanks, which are written as ␣ and ⏎."""
         lines = [
             f"{name} {' '.join(vector)}" for name, vector in zip(self._shown(), self.vectors.astype(str), strict=True)
         ]
@@ -186,7 +190,7 @@ class EmbeddingTable:
         folder.mkdir(parents=True, exist_ok=True)
         vectors = "".join("\t".join(vector) + "\n" for vector in self.vectors.astype(str))
         names = self._shown()
-        if self.facts:  # the projector wants a header exactly when there is more than one column
+        if self.facts:  # the projector expects a header only if there is more than one column
             rows = ([name, *map(visible, facts)] for name, facts in zip(names, self._fact_rows(), strict=True))
             names = ["\t".join(row) for row in (["name", *map(visible, self.facts)], *rows)]
         write_file(folder / "vectors.tsv", vectors.encode())
@@ -199,12 +203,12 @@ class EmbeddingTable:
             raise unknown_name("name", name, self.names) from None
 
     def _fact_rows(self) -> list[tuple[str, ...]]:
-        """The facts of each name as text."""
+        """The facts of each row as text."""
         columns = [[str(value) for value in column.tolist()] for column in self.facts.values()]
         return list(zip(*columns, strict=True)) if columns else [()] * len(self)
 
     def _shown(self) -> list[str]:
-        """The names without blanks; raises InputError where that makes two names one."""
+        """The names with blanks made visible; raises InputError if two names become equal."""
         shown = [visible(name) for name in self.names]
         if len(set(shown)) != len(shown):
             twice = next(name for name in shown if shown.count(name) > 1)
@@ -223,15 +227,15 @@ def _read_rows(path: Path) -> list[list[str]]:
     except OSError as error:
         raise FolderError(f"{path} cannot be read: {error.strerror}") from None
     except (UnicodeDecodeError, csv.Error) as error:
-        raise FolderError(f"{path} is no table of vectors: {error}") from None
+        raise FolderError(f"{path} is not a table of vectors: {error}") from None
 
 
 def _vectors(path: Path, rows: list[list[str]], first: int, width: int) -> NDArray[np.float32]:
     try:
-        with np.errstate(over="ignore"):  # infinite, which a table refuses
+        with np.errstate(over="ignore"):  # overflows become infinite, which the table rejects
             vectors = np.array([row[first:] for row in rows], np.float64).astype(np.float32)
     except ValueError as error:
-        raise FolderError(f"{path} is no table of vectors: {error}") from None
+        raise FolderError(f"{path} is not a table of vectors: {error}") from None
     return vectors.reshape(len(rows), width)
 
 

@@ -1,11 +1,11 @@
-"""Every error a person can cause, as one small family, and the two helpers that word such errors.
+"""The errors that users can cause, and two helpers that word them.
 
 Catching `UnrolledError` catches all of them; the command line prints its message as one line and exits with 1.
-Messages say what was given, what was expected and what to do. Wrong use by our own code stays a plain assertion.
+Messages say what was given, what was expected and what to do. Internal errors are plain assertions.
 
     UnrolledError
     ├── InputError         a text, table, prompt or setting that cannot be used
-    ├── FolderError        a model folder, checkpoint or file that is missing, damaged, foreign or too new
+    ├── FolderError        a model folder, checkpoint or file that is missing, damaged, of another kind or too new
     ├── TrainingError      a training run that cannot go on
     └── MissingExtraError  an optional library that is not installed
 """
@@ -19,7 +19,7 @@ from types import ModuleType
 
 
 class UnrolledError(Exception):
-    """Base of all errors raised on purpose by unrolled."""
+    """Base class of all errors that unrolled raises deliberately."""
 
 
 class InputError(UnrolledError, ValueError):
@@ -27,7 +27,7 @@ class InputError(UnrolledError, ValueError):
 
 
 class FolderError(UnrolledError):
-    """A file or folder is missing, damaged, foreign, not writable, or of a newer format."""
+    """A file or folder is missing, damaged, of another kind, not writable, or of a newer format."""
 
 
 class TrainingError(UnrolledError):
@@ -39,7 +39,7 @@ class MissingExtraError(UnrolledError, ImportError):
 
 
 def unknown_name(kind: str, given: str, known: Iterable[str]) -> InputError:
-    """The error for a name that is not in a registry: suggests the nearest name, else lists all."""
+    """The error for a name that is not in a registry: it suggests the closest name, or lists all."""
     names = sorted(known)
     near = difflib.get_close_matches(given, names, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"choose one of: {', '.join(names)}"
@@ -47,13 +47,13 @@ def unknown_name(kind: str, given: str, known: Iterable[str]) -> InputError:
 
 
 def import_extra(module: str, extra: str) -> ModuleType:
-    """Import an optional library, or raise `MissingExtraError` naming the extra that brings it."""
+    """Import an optional library, or raise `MissingExtraError` that names the extra to install."""
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         library = module.split(".")[0]
         if error.name is None or error.name.split(".")[0] != library:
-            raise  # the library is there but one of its own parts is not: that is another fault
+            raise  # the library is installed but one of its own dependencies is not: a different problem
         raise MissingExtraError(
             f"this needs {library}, which is not installed: pip install 'unrolled[{extra}]'"
         ) from None

@@ -1,8 +1,8 @@
-"""Files and folders that are whole or absent: the only writer of everything unrolled keeps on disk.
+"""Atomic files and folders: everything that unrolled keeps on disk is written here.
 
-A file is written to a temporary name in the same folder, flushed to the disk and moved into place; a folder ends with a
-manifest of SHA-256 sums. Reading verifies the sums, so a truncated or altered file is reported by its name. No pickle
-is read or written anywhere. Left out: locking, and any format of the contents.
+A file is written under a temporary name in the same folder, synced and moved into place; a folder ends with a manifest
+of SHA-256 sums. Reading verifies the sums, so that a truncated or altered file is reported by name. No pickle is read
+or written anywhere. Left out: locking, and the format of the contents.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from unrolled.errors import FolderError
 
 MANIFEST = "manifest.json"
 MANIFEST_FORMAT = 1
-TEMPORARY = ".unrolled-"  # prefix of every temporary name, so that orphans of a killed process can be swept
+TEMPORARY = ".unrolled-"  # prefix of every temporary name, so that leftovers of a killed process can be removed
 PICKLES = frozenset({".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin", ".joblib"})
-"""Suffixes of files that can run code when loaded."""
+"""Suffixes of files that can execute code when loaded."""
 WINDOWS_WAITS = (0.05, 0.1, 0.2, 0.4, 0.8)
-MAX_FILE_BYTES = 8 << 30  # a bound before allocation: no model folder of ours comes near it
+MAX_FILE_BYTES = 8 << 30  # checked before allocation; no model folder comes near it
 
 
 def to_json(value: Any) -> bytes:
     """JSON bytes in one fixed layout (sorted keys, two spaces, UTF-8), so that equal values are equal bytes."""
     text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
-    return text.encode("utf-8", "surrogatepass")  # names of files may hold halves of surrogate pairs
+    return text.encode("utf-8", "surrogatepass")  # file names may contain lone surrogates
 
 
 def from_json(data: bytes, name: str) -> dict[str, Any]:
-    """The JSON object in `data`; `name` is the file named in the error."""
+    """The JSON object in `data`; raises FolderError with the file `name` if it is not one."""
     try:
         value = json.loads(data)
     except (ValueError, RecursionError) as error:
@@ -47,9 +47,9 @@ def from_json(data: bytes, name: str) -> dict[str, Any]:
 
 
 def write_file(path: Path, data: bytes) -> None:
-    """Write `data` to `path` so that a crash leaves the old file or the new one, never a part.
+    """Write `data` to `path` so that a crash leaves the old file or the new one, never a part of it.
 
-    OSError is not swallowed.
+    OSError is raised to the caller.
     """
     descriptor, name = tempfile.mkstemp(prefix=TEMPORARY, dir=path.parent)
     temporary = Path(name)
@@ -58,7 +58,7 @@ def write_file(path: Path, data: bytes) -> None:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
-        temporary.chmod(0o666 & ~_umask())  # mkstemp makes files only their owner can read
+        temporary.chmod(0o666 & ~_umask())  # mkstemp makes files that only the owner can read
         _replace(temporary, path)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
@@ -68,7 +68,7 @@ def write_file(path: Path, data: bytes) -> None:
 
 
 def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
-    """Write `files` and their manifest as the new folder `path`, which appears whole or not at all.
+    """Write `files` and their manifest as a new folder `path`, which appears complete or not at all.
 
     Raises FolderError if `path` exists and is not an empty folder.
     """
@@ -87,14 +87,14 @@ def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
 
 
 def write_into(path: Path, files: Mapping[str, bytes]) -> None:
-    """Write `files` into the existing folder `path`, the manifest last: until then the folder counts as absent."""
+    """Write `files` into the existing folder `path`, the manifest last: without it the folder counts as absent."""
     for name, data in files.items():
         write_file(path / name, data)
     write_file(path / MANIFEST, to_json(manifest(files)))
 
 
 def manifest(files: Mapping[str, bytes]) -> dict[str, Any]:
-    """The manifest of `files`: format version, bytes and SHA-256 of each, and a SHA-256 over the manifest itself."""
+    """The manifest of `files`: format version, size and SHA-256 of each, and a SHA-256 of the manifest itself."""
     sums = {name: {"bytes": len(data), "sha256": sha256(data)} for name, data in files.items()}
     content = {"format": MANIFEST_FORMAT, "files": sums}
     return content | {"sha256": sha256(to_json(content))}
@@ -103,19 +103,19 @@ def manifest(files: Mapping[str, bytes]) -> dict[str, Any]:
 def read_folder(path: Path) -> dict[str, bytes]:
     """The verified contents of a folder written by `write_folder`, by file name.
 
-    Raises FolderError naming the file that is missing, truncated or altered, or the newer format.
+    Raises FolderError that names the file that is missing, truncated or altered, or says that the format is newer.
     """
     listing = _read_manifest(path)
     return {name: _read_verified(path / name, name, entry) for name, entry in sorted(listing.items())}
 
 
 def is_complete(path: Path) -> bool:
-    """Whether `path` is a folder whose manifest was written (its contents are not verified)."""
+    """Whether `path` is a folder with a manifest (its contents are not verified)."""
     return (path / MANIFEST).is_file()
 
 
 def sweep_orphans(path: Path) -> list[Path]:
-    """Remove what killed processes left half-written directly in `path`; returns what was removed."""
+    """Remove the temporary files and folders that killed processes left in `path`; returns what was removed."""
     orphans = sorted(path.glob(f"{TEMPORARY}*")) if path.is_dir() else []
     for orphan in orphans:
         if orphan.is_dir():
@@ -126,7 +126,7 @@ def sweep_orphans(path: Path) -> list[Path]:
 
 
 def remove_folder(path: Path) -> None:
-    """Remove a folder so that a crash on the way never leaves a damaged one under its name."""
+    """Remove a folder so that a crash never leaves a damaged one under its name."""
     doomed = path.with_name(f"{TEMPORARY}{path.name}-removed")
     _replace(path, doomed)
     shutil.rmtree(doomed)
@@ -143,7 +143,7 @@ def _read_manifest(path: Path) -> dict[str, Any]:
     if not path.is_dir():
         raise FolderError(f"{path} is a file, but a folder written by unrolled was expected{_pickle_hint(path)}")
     if not is_complete(path):
-        raise FolderError(f"{path} has no {MANIFEST}: it is not a folder of unrolled, or its writing never ended")
+        raise FolderError(f"{path} has no {MANIFEST}: it was not written by unrolled, or its writing was interrupted")
     data = _read_bytes(path / MANIFEST, MANIFEST)
     content = from_json(data, f"{path / MANIFEST}")
     if not _is_sealed(data, content):
@@ -157,7 +157,7 @@ def _read_manifest(path: Path) -> dict[str, Any]:
 
 
 def _is_sealed(data: bytes, content: dict[str, Any]) -> bool:
-    """Whether the manifest is in our layout and holds its own SHA-256, which is taken out of `content`."""
+    """Whether the manifest has our exact layout and holds its own SHA-256, which is removed from `content`."""
     try:
         return data == to_json(content) and content.pop("sha256", None) == sha256(to_json(content))
     except ValueError:  # infinity, which we never write
@@ -166,7 +166,7 @@ def _is_sealed(data: bytes, content: dict[str, Any]) -> bool:
 
 def _is_entry(item: tuple[str, Any]) -> bool:
     name, entry = item
-    plain = name not in ("", ".", "..") and not set(name) & {"/", "\\", "\0"}  # no path leaves the folder
+    plain = name not in ("", ".", "..") and not set(name) & {"/", "\\", "\0"}  # no path out of the folder
     return (
         plain and isinstance(entry, dict) and type(entry.get("bytes")) is int and isinstance(entry.get("sha256"), str)
     )
@@ -184,7 +184,7 @@ def _read_verified(path: Path, name: str, entry: dict[str, Any]) -> bytes:
 def _read_bytes(path: Path, name: str) -> bytes:
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
-            raise FolderError(f"{path} is larger than any file of unrolled: {name} is not ours")
+            raise FolderError(f"{path} is larger than any file of unrolled: {name} was not written by it")
         return path.read_bytes()
     except FileNotFoundError:
         raise FolderError(f"{path.parent} is damaged: {name} is missing") from None
@@ -197,7 +197,7 @@ def _pickle_hint(path: Path) -> str:
 
 
 def _replace(source: Path, target: Path) -> None:
-    """os.replace; on Windows, where a virus scanner may hold a file that was just written, tried for two seconds."""
+    """os.replace; on Windows retried for two seconds, since a virus scanner may hold a file that was just written."""
     for seconds in WINDOWS_WAITS if os.name == "nt" else ():
         try:
             os.replace(source, target)
@@ -214,7 +214,7 @@ def _umask() -> int:
 
 
 def _sync_folder(path: Path) -> None:
-    """Make a rename in `path` durable. Windows cannot open a folder; there the rename itself is all one gets."""
+    """Make a rename in `path` durable. Windows cannot open a folder, so there the rename alone must do."""
     if os.name == "nt":
         return
     descriptor = os.open(path, os.O_RDONLY)

@@ -1,4 +1,4 @@
-"""One self-contained HTML page, and Markdown tables: what both table reports are rendered with.
+"""Self-contained HTML pages, and Markdown tables: the one writer of both.
 
 No script, no font and no style comes from elsewhere, so that a page can be mailed. Left out: what is on the page.
 """
@@ -55,12 +55,12 @@ def figure(value: float, decimals: int = 4) -> str:
     return f"{round(value, decimals) + 0.0:.{decimals}f}"
 
 
-def html_page(title: str, body: str) -> str:
-    """A whole HTML document."""
+def html_page(title: str, body: str, style: str = STYLE) -> str:
+    """A whole HTML document; `title` is escaped, `body` and `style` are HTML and CSS already."""
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{STYLE}</style></head>\n<body>\n{body}\n</body></html>\n"
+        f"<title>{escape(title)}</title><style>{style}</style></head>\n<body>\n{body}\n</body></html>\n"
     )
 
 

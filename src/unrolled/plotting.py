@@ -1,7 +1,7 @@
-"""One look for all pictures: colours, fonts, and files that open anywhere.
+"""One style for all pictures: colours, fonts, and files that open anywhere.
 
-Colours are told apart by colour-blind readers and keep their order of darkness in grey; lines differ by dash and marker
-too. matplotlib is used through its objects alone, so a picture changes nothing outside itself. Left out: what is drawn.
+Colours are distinct to colour-blind readers and keep their order of lightness in grey; lines differ by dash and marker
+too. matplotlib is used without pyplot, so a picture changes no global state. Left out: what is drawn.
 """
 
 from __future__ import annotations
@@ -37,28 +37,28 @@ FONT_FILES = ("notosanscjk", "notosanssc", "sourcehansans", "wqy", "droidsansfal
 MISSING = "□"
 STILL, PAGE = (".png", ".svg"), ".html"
 NOTE_WIDTH = 72
-"""Characters of a line of a note."""
+"""Characters per line of a note."""
 
 
 def colour(i: int) -> str:
-    """The `i`-th colour of the palette, from the start again after the last."""
+    """The `i`-th colour of the palette, which repeats after the last."""
     return PALETTE[i % len(PALETTE)]
 
 
 def figure(width: float, height: float, columns: int = 1, rows: int = 1) -> tuple[Figure, list[Axes]]:
-    """An empty figure of `width` x `height` inches and its axes, row by row, in the common look."""
+    """An empty figure of `width` x `height` inches and its axes, row by row, in the common style."""
     made: Figure = import_extra("matplotlib.figure", "plot").Figure(
         (width, height), facecolor=PAPER, layout="constrained"
     )
     axes = made.subplots(rows, columns, squeeze=False).ravel().tolist()
     for axis in axes:
-        dress(axis)
+        style_axis(axis)
     made._repr_svg_ = lambda: rendered(made, ".svg").decode()  # type: ignore[attr-defined]  # so that notebooks show it
     return made, axes
 
 
-def dress(axis: Axes) -> None:
-    """Give an axis the common look: dark text on white, no box, a faint grid under the data."""
+def style_axis(axis: Axes) -> None:
+    """Give an axis the common style: dark text on white, no box, a faint grid behind the data."""
     axis.set_facecolor(PAPER)
     axis.grid(color=GRID, linewidth=0.7)
     axis.set_axisbelow(True)
@@ -68,8 +68,8 @@ def dress(axis: Axes) -> None:
     axis.tick_params(colors=FAINT, labelcolor=INK, labelsize=9)
 
 
-def entitle(picture: Figure, title: str | None) -> None:
-    """Write a title at the left over the whole figure."""
+def add_title(picture: Figure, title: str | None) -> None:
+    """Write a title above the whole figure, at the left."""
     if title:
         picture.suptitle(title, fontsize=13, x=0.01, ha="left", color=INK, parse_math=False)
 
@@ -88,14 +88,14 @@ def rendered(picture: Figure, suffix: str, dpi: int = 150) -> bytes:
 
 
 def write_picture(path: Path, data: bytes) -> None:
-    """Write a finished picture; raises InputError where its folder does not exist."""
+    """Write a finished picture; raises InputError if its folder does not exist."""
     if not path.parent.is_dir():
         raise InputError(f"the folder {path.parent} for {path.name} does not exist: create it, or choose another")
     write_file(path, data)
 
 
 def check_type(path: Path, known: tuple[str, ...]) -> str:
-    """The lower-case ending of `path`, one of `known`; raises InputError otherwise."""
+    """The suffix of `path` in lower case; raises InputError unless it is one of `known`."""
     suffix = path.suffix.lower()
     if suffix not in known:
         shown = f"the type {suffix!r}" if suffix else "no type"
@@ -104,7 +104,7 @@ def check_type(path: Path, known: tuple[str, ...]) -> str:
 
 
 def font(size: float, *, bold: bool = False, text: str = "") -> FontProperties:
-    """The common font at `size` points, with a fallback behind it if `text` needs one that is installed."""
+    """The common font at `size` points, followed by the installed fallback fonts that `text` needs."""
     manager = import_extra("matplotlib.font_manager", "plot")
     families = [FONT, *(f for f in _fallbacks() if any(_draws(f, c) for c in text if not _draws(FONT, c)))]
     made: FontProperties = manager.FontProperties(family=families, size=size, weight="bold" if bold else "normal")
@@ -112,9 +112,9 @@ def font(size: float, *, bold: bool = False, text: str = "") -> FontProperties:
 
 
 def drawable(texts: Iterable[str]) -> tuple[list[str], str | None]:
-    """`texts` with □ for what no font here can draw, and one sentence that explains the boxes if there are any.
+    """`texts` with □ for characters that no installed font has, and a note that explains the boxes if there are any.
 
-    The sentence has line breaks, so that it fits the narrowest picture.
+    The note has line breaks, so that it fits the narrowest picture.
     """
     families, missing, shown = (FONT, *_fallbacks()), set(), []
     for text in texts:
@@ -147,7 +147,7 @@ def _fallbacks() -> tuple[str, ...]:
 
 
 def _is_not_about_weight(record: logging.LogRecord) -> bool:
-    """Many fonts for Chinese have one weight only: matplotlib would say so for every single character."""
+    """Many Chinese fonts have a single weight, and matplotlib would warn about it for every character."""
     return "font weight" not in record.msg
 
 

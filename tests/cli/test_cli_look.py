@@ -131,8 +131,8 @@ def test_lab_shows_where_each_rung_stands(capsys, tmp_path):
         (("agree", "RUN", "a[b|c]", "--text", "FILE", "--cue", "a|b"), "without lines"),
         (("agree", "RUN", "--text", "FILE", "--cue", "a"), "'a', but two or more different words"),
         (("agree", "RUN", "--text", "FILE", "--cue", "a|b", "--choice", "he"), "'he', but two or more"),
-        (("agree", "RUN", "--text", "FILE", "--cue", "xx|yy"), "stands within 200 characters"),
-        (("agree", "RUN", "--text", "FILE", "--cue", "a|b", "--places", "0"), "0 places"),
+        (("agree", "RUN", "--text", "FILE", "--cue", "xx|yy"), "within 200 characters after"),
+        (("agree", "RUN", "--text", "FILE", "--cue", "a|b", "--places", "0"), "places is 0"),
         (("agree", "RUN", "--file", "nowhere.txt"), "nowhere.txt does not exist"),
         (("units", "RUN", "FILE", "--unit", "99"), "no unit 99"),
         (("units", "RUN", "FILE", "--unit", "0", "--out", "unit.png"), "'.png'"),
@@ -225,7 +225,7 @@ def test_agreement_follows_the_cue_at_the_command_line(capsys, tmp_path):
     options = ("--text", places, "--cue", "xa|yb", "--choice", "c|d", "--places", 20)
     assert "'.'" in lines_of(capsys, "look", "agree", folder, *options, code=1)  # a character it never saw
     places.write_text("xa c yb d " * 40)
-    assert "20 places" in lines_of(capsys, "look", "agree", folder, *options)
+    assert "20 lines" in lines_of(capsys, "look", "agree", folder, *options)
     assert len(json_of(capsys, "look", "agree", folder, *options)["shifts"]) == 20
 
 

@@ -41,7 +41,7 @@ def test_plot_of_a_run(run: Path, ending: str, tmp_path: Path, capsys: pytest.Ca
 def test_plot_through_training_and_beside_another(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert "snapshots of the vectors are there once" in called(
+    assert "it is written when a training run has ended" in called(
         capsys, "plot", run, "--out", tmp_path / "p.png", "--epochs", code=1
     )
     weights = CharModel.from_pretrained(run).parts.weights["embedding.weight"]
@@ -68,7 +68,7 @@ def test_plot_of_a_csv_and_its_distances(tmp_path: Path, capsys: pytest.CaptureF
     ("options", "message"),
     [
         (["--out", "p.pdf"], "end the name of the picture in"),
-        (["--out", "p.png", "--column", "Store"], "no folder written by the command embed"),
+        (["--out", "p.png", "--column", "Store"], "not a folder written by the command embed"),
         (["--out", "p.png", "--distances"], "have a mean target"),
         (["--out", "p.png", "--distances", "--epochs"], "give one of them"),
     ],

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from small import model_of, network_for, trained_on
 from unrolled.errors import InputError
-from unrolled.look.agreement.cues import by_distance, pairs_in, shifts
+from unrolled.look.agreement.cues import by_distance, cue_effects, pairs_from_text
 from unrolled.look.agreement.pairs import agreement, read_pairs
 
 
@@ -65,17 +65,17 @@ def test_the_cue_decides_after_training(polite):
     assert (rex.preferred, una.preferred) == ("he", "she")
     assert rex.shares[0] > 0.9
     assert una.shares[1] > 0.9
-    assert shifts([rex, una])[0].nats > math.log(9 * 9)
+    assert cue_effects([rex, una])[0].nats > math.log(9 * 9)
     assert json.loads(json.dumps(rex.to_json()))["preferred"] == "he"
 
 
 def test_the_shift_is_the_change_of_the_log_odds(polite):
     rex, una = (agreement(polite, pair) for pair in read_pairs(["{rex|una} said [he|she]"]))
     odds = [math.log(one.probabilities[0] / one.probabilities[1]) for one in (rex, una)]
-    (found,) = shifts([rex, una])
+    (found,) = cue_effects([rex, una])
     assert found.nats == pytest.approx(odds[0] - odds[1])
     assert (found.cues, found.distance) == (("rex", "una"), len(" said "))
-    (other_way,) = shifts([una, rex])
+    (other_way,) = cue_effects([una, rex])
     assert other_way.nats == pytest.approx(-found.nats)
 
 
@@ -84,18 +84,18 @@ def test_a_shift_of_three_is_the_mean_of_its_twos(untrained):
     twos = []
     for i, j in itertools.combinations(range(3), 2):
         lines = [f"c{{{'abc'[i]}|{'abc'[j]}}} [{'abc'[i]}|{'abc'[j]}]"]
-        twos += shifts([agreement(untrained, pair) for pair in read_pairs(lines)])
-    assert shifts(threes)[0].nats == pytest.approx(sum(two.nats for two in twos) / 3)
+        twos += cue_effects([agreement(untrained, pair) for pair in read_pairs(lines)])
+    assert cue_effects(threes)[0].nats == pytest.approx(sum(two.nats for two in twos) / 3)
 
 
 def test_lines_without_a_cue_have_no_shift(untrained):
     pairs = read_pairs(["a [a|b]", "{a} [a|b]", "{a|b} [a|b]"])
-    assert [one.line for one in shifts([agreement(untrained, pair) for pair in pairs])] == [3]
+    assert [one.line for one in cue_effects([agreement(untrained, pair) for pair in pairs])] == [3]
 
 
 def test_a_text_gives_its_own_pairs(polite):
     text = "rex and una did. una said she did. rex did. did. did. he said. he did. " * 12
-    pairs = pairs_in(text, [("rex", "una")], ("he", "she"), places=100, seed=0)
+    pairs = pairs_from_text(text, [("rex", "una")], ("he", "she"), places=100, seed=0)
     lines = [list(group) for _, group in itertools.groupby(pairs, key=lambda pair: pair.line)]
     assert len(lines) == 3 * 12
     for first, second in lines:
@@ -107,29 +107,29 @@ def test_a_text_gives_its_own_pairs(polite):
         len(" did. did. did. "),
         len(" did. did. did. he said. "),
     }
-    reaches = by_distance(shifts([agreement(polite, pair) for pair in pairs]))
-    assert [(reach.near, reach.lines) for reach in reaches] == [(4, 12), (16, 24)]
-    assert reaches[0].low > 1
-    assert all(reach.low <= reach.nats <= reach.high for reach in reaches)
+    bands = by_distance(cue_effects([agreement(polite, pair) for pair in pairs]))
+    assert [(band.near, band.lines) for band in bands] == [(4, 12), (16, 24)]
+    assert bands[0].low > 1
+    assert all(band.low <= band.nats <= band.high for band in bands)
 
 
 def test_a_text_without_a_place_is_explained():
-    with pytest.raises(InputError, match="no he or she"):
-        pairs_in("rex did. ", [("rex", "una")], ("he", "she"), 10, 0)
+    with pytest.raises(InputError, match="has no he or she"):
+        pairs_from_text("rex did. ", [("rex", "una")], ("he", "she"), 10, 0)
 
 
 def test_capitals_stay_capitals():
-    pairs = pairs_in("A Man came. He went.", [("man", "woman")], ("he", "she"), 10, 0)
+    pairs = pairs_from_text("A Man came. He went.", [("man", "woman")], ("he", "she"), 10, 0)
     assert [(pair.context, pair.choices) for pair in pairs] == [
         ("A Man came. ", ("He", "She")),
         ("A Woman came. ", ("He", "She")),
     ]
 
 
-def test_only_so_many_places_are_asked():
+def test_no_more_than_so_many_places_are_taken():
     text = "rex said he did. " * 50
-    assert len(pairs_in(text, [("rex", "una")], ("he", "she"), places=7, seed=1)) == 14
-    assert pairs_in(text, [("rex", "una")], ("he", "she"), places=7, seed=1)[0].cue == "rex"
+    assert len(pairs_from_text(text, [("rex", "una")], ("he", "she"), places=7, seed=1)) == 14
+    assert pairs_from_text(text, [("rex", "una")], ("he", "she"), places=7, seed=1)[0].cue == "rex"
 
 
 def test_pairs_of_a_line():
@@ -157,7 +157,7 @@ def test_nothing_of_a_line_is_lost(before, between, rest):
         (["[he]"], "two or more different words"),
         (["[he|]"], "two or more different words"),
         (["[he|he]"], "two or more different words"),
-        (["[he|she] said the {man|woman}"], "stands behind the choice"),
+        (["[he|she] said the {man|woman}"], "follows the choice"),
         ([], "no line has a choice"),
         (["# nothing"], "no line has a choice"),
     ],
@@ -174,6 +174,6 @@ def test_characters_the_model_does_not_know_are_named(untrained):
 
 
 def test_the_end_of_a_word_at_the_edge_of_a_context_is_no_cue():
-    text = "The woman" + " x" * 98 + " he"  # what stands 200 characters before begins with "man"
+    text = "The woman" + " x" * 98 + " he"  # the window of 200 characters begins with "man"
     with pytest.raises(InputError, match="no he"):
-        pairs_in(text, [("man", "boy")], ("he", "she"), 10, 0)
+        pairs_from_text(text, [("man", "boy")], ("he", "she"), 10, 0)

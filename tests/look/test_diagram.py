@@ -18,7 +18,7 @@ from unrolled.look.diagram import network as diagram
 from unrolled.look.diagram.anatomy import anatomy
 from unrolled.look.diagram.cell import cell
 from unrolled.look.diagram.shapes import Circle, Drawing, Line, Polygon, Text, text_width
-from unrolled.look.diagram.text import diagram_text
+from unrolled.look.diagram.terminal import diagram_text
 from unrolled.model.cells import CELLS
 from unrolled.model.folder import ModelConfig
 

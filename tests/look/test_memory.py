@@ -16,13 +16,13 @@ from unrolled.learn.networks import RUNGS
 from unrolled.look.intervals import beyond_chance, binned, bins, mean_with_interval
 from unrolled.look.memory.influence import connectivity, influence
 from unrolled.look.memory.measure import MEASURES, WHOLE, measure_memory
-from unrolled.look.memory.sites import KINDS, Sites, choose_sites
+from unrolled.look.memory.probes import POSITION_KINDS, Probes, choose_probes
 from unrolled.text.vocabulary import Vocabulary
 
 
-def sites_at(places, distance, warm_up, others=None):
+def probes_at(places, distance, warm_up, others=None):
     others = np.zeros(len(places), np.int64) if others is None else np.array(others)
-    return Sites(np.array(places), others, distance, warm_up)
+    return Probes(np.array(places), others, distance, warm_up)
 
 
 def logit_of_window(network, vectors, state, target):
@@ -38,9 +38,9 @@ def test_connectivity_equals_finite_differences(rung):
     text = echoing_text(60, 3, seed=4)
     network, vocabulary = network_for(text, rung, hidden=6, embedding=5, layers=2)
     network.double().eval().requires_grad_(False)
-    ids, sites = vocabulary.encode(text), sites_at([12, 30], distance=7, warm_up=9)
-    measured = connectivity(network, ids, sites)
-    for row, place in zip(measured, sites.places, strict=True):
+    ids, probes = vocabulary.encode(text), probes_at([12, 30], distance=7, warm_up=9)
+    measured = connectivity(network, ids, probes)
+    for row, place in zip(measured, probes.positions, strict=True):
         window = torch.from_numpy(ids[place - 9 : place + 8].astype(np.int64))
         _, state = network(window[None, :9], network.initial_state(1))
         vectors = network.embedding.weight[window[9:16]]
@@ -54,7 +54,7 @@ def test_connectivity_of_mingru_is_a_product_of_gates():
     network, vocabulary = network_for(text, "mingru", hidden=7, embedding=5)
     network.double().eval().requires_grad_(False)
     ids, place, distance, warm_up = vocabulary.encode(text), 40, 12, 20
-    measured = connectivity(network, ids, sites_at([place], distance, warm_up))[0]
+    measured = connectivity(network, ids, probes_at([place], distance, warm_up))[0]
 
     weights = {name: value.numpy() for name, value in network.state_dict().items()}
     w_z, w_v = np.split(weights["layers.0.weight_ih"], 2)
@@ -80,15 +80,15 @@ def test_connectivity_on_cudnn_in_evaluation_mode_is_that_of_the_cpu():
     text = echoing_text(400, 3)
     network, vocabulary = network_for(text, "lstm")
     network.eval()
-    ids, sites = vocabulary.encode(text), sites_at(range(50, 90), distance=20, warm_up=20)
-    expected = connectivity(network, ids, sites)
-    np.testing.assert_allclose(connectivity(network.cuda(), ids, sites), expected, rtol=1e-3, atol=1e-6)
+    ids, probes = vocabulary.encode(text), probes_at(range(50, 90), distance=20, warm_up=20)
+    expected = connectivity(network, ids, probes)
+    np.testing.assert_allclose(connectivity(network.cuda(), ids, probes), expected, rtol=1e-3, atol=1e-6)
 
 
 def test_gradients_leave_the_network_as_it_was():
     text = echoing_text(200, 3)
     network, vocabulary = network_for(text, "lstm")
-    connectivity(network, vocabulary.encode(text), sites_at([50, 60], 10, 10))
+    connectivity(network, vocabulary.encode(text), probes_at([50, 60], 10, 10))
     assert all(parameter.grad is None and parameter.requires_grad for parameter in network.parameters())
 
 
@@ -98,7 +98,7 @@ def test_influence_equals_reading_every_variant_from_the_start(rung):
     network, vocabulary = network_for(text, rung, hidden=9)
     network.double().eval().requires_grad_(False)
     ids, distance, warm_up, place, other = vocabulary.encode(text).astype(np.int64), 5, 11, 20, 3
-    found = influence(network, ids, sites_at([place], distance, warm_up, [other]))
+    found = influence(network, ids, probes_at([place], distance, warm_up, [other]))
 
     def predict(window):
         logits, _ = network(torch.tensor(window)[None], network.initial_state(1))
@@ -203,7 +203,7 @@ def test_curves_by_kind_of_place_look_at_the_character_before_the_prediction():
     memory = measure_memory(shift_register(vocabulary, 4), vocabulary.encode(text), text, distance=8, places=900)
     assert set(memory.curves) == set(MEASURES)
     for curves in memory.curves.values():
-        assert set(curves) == {WHOLE, *KINDS}
+        assert set(curves) == {WHOLE, *POSITION_KINDS}
     cost = memory.curves["cost"]
     assert np.isfinite(cost["after a newline"].mean).all()
     assert cost["after a newline"].mean[0] == 0
@@ -218,18 +218,18 @@ def test_rare_kinds_of_place_have_no_curve():
     assert set(memory.to_json()["curves"]["causal"]["after a newline"]["mean"]) == {None}
 
 
-def test_sites_are_exchanged_for_different_characters_of_the_text():
+def test_probes_are_exchanged_for_different_characters_of_the_text():
     text = echoing_text(500, 1, symbols="aab")
-    sites = choose_sites(text, 100, 50, np.random.default_rng(0))
-    assert len(sites) == 100
-    assert all(text[i] != text[j] for i, j in zip(sites.places, sites.others, strict=True))
-    assert sites.places.min() >= 50
-    assert sites.places.max() + 50 < 500
+    probes = choose_probes(text, 100, 50, np.random.default_rng(0))
+    assert len(probes) == 100
+    assert all(text[i] != text[j] for i, j in zip(probes.positions, probes.replacements, strict=True))
+    assert probes.positions.min() >= 50
+    assert probes.positions.max() + 50 < 500
 
 
-def test_same_seed_same_sites():
+def test_same_seed_same_probes():
     text = echoing_text(500, 1)
-    first, second, other = (choose_sites(text, 100, 20, np.random.default_rng(s)).places for s in (1, 1, 2))
+    first, second, other = (choose_probes(text, 100, 20, np.random.default_rng(s)).positions for s in (1, 1, 2))
     assert (first == second).all()
     assert (first != other).any()
 
@@ -240,13 +240,13 @@ def test_same_seed_same_sites():
         ("abc" * 50, 100, "has 150 characters, but measuring 100 back needs 300"),
         ("abc" * 50, 100, "distance of at most 25"),
         ("abc", 5, "give a longer text"),
-        ("a" * 1000, 5, "says 'a' almost everywhere"),
+        ("a" * 1000, 5, "nearly every character of the text is 'a'"),
         ("abc" * 50, 0, "distance 0"),
     ],
 )
 def test_texts_that_cannot_be_measured(text, distance, message):
     with pytest.raises(InputError, match=message):
-        choose_sites(text, 100, distance, np.random.default_rng(0))
+        choose_probes(text, 100, distance, np.random.default_rng(0))
 
 
 @pytest.mark.soak
@@ -259,5 +259,5 @@ def test_20_000_characters_and_an_lstm_of_256_take_less_than_a_minute_of_one_cor
     memory = measure_memory(network.eval().requires_grad_(False), vocabulary.encode(text), text)
     seconds = time.process_time() - started
     torch.set_num_threads(threads)
-    assert memory.sites == 1000
+    assert memory.probes == 1000
     assert seconds < 60

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from small import model_of, network_for
 from unrolled import plotting as style
 from unrolled.errors import InputError
-from unrolled.look.units.states import apart, draw_map, draw_path, main_plane, order_by_likeness, state_path
+from unrolled.look.units.states import apart, draw_map, draw_path, main_plane, order_by_similarity, state_path
 
 TEXT = "the state after each of these characters, $5 _x^2, \n and a space"
 
@@ -40,7 +40,7 @@ def test_units_that_go_together_stand_together():
     courses = rng.normal(size=(100, 2))
     group = rng.permutation(np.repeat([0, 1], 10))
     states = courses[:, group] * rng.uniform(0.5, 2, 20) + 0.05 * rng.normal(size=(100, 20))
-    order = order_by_likeness(states)
+    order = order_by_similarity(states)
     assert sorted(order) == list(range(20))
     assert (np.diff(group[order]) != 0).sum() == 1
 
@@ -48,7 +48,7 @@ def test_units_that_go_together_stand_together():
 def test_dead_units_are_kept():
     states = np.random.default_rng(0).normal(size=(30, 5))
     states[:, 2] = 0
-    assert sorted(order_by_likeness(states)) == list(range(5))
+    assert sorted(order_by_similarity(states)) == list(range(5))
 
 
 def test_state_of_a_layer_is_what_the_model_carries(model):

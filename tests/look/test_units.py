@@ -1,4 +1,4 @@
-"""The unit scan: right where the answer is built in, silent where there is none; AUC against its definition."""
+"""The unit scan: right where the answer is built in, empty where there is none; AUC against its definition."""
 
 import json
 from html.parser import HTMLParser
@@ -14,9 +14,9 @@ from small import model_of, network_for, trained_on
 from tiny import tiny_parts
 from unrolled.errors import InputError
 from unrolled.look.units import paint
-from unrolled.look.units.activations import Unit, watch
+from unrolled.look.units.activations import Unit, record
 from unrolled.look.units.predicates import bracket_depth, distance_since, predicates
-from unrolled.look.units.scan import _auc_with_error, auc, scan_units, silence
+from unrolled.look.units.scan import _auc_with_error, ablate, auc, scan_units
 from unrolled.model.cells import CELLS
 from unrolled.model.char_model import CharModel
 from unrolled.model.folder import ModelParts
@@ -53,7 +53,7 @@ def test_the_scan_finds_a_unit_for_brackets_in_a_trained_lstm(bracket_model):
 
 @pytest.mark.parametrize("rung", ["lstm", "rnn", "mingru"])
 @pytest.mark.parametrize("seed", [11, 12])
-def test_the_scan_is_silent_about_untrained_networks(rung, seed):
+def test_the_scan_reports_nothing_for_untrained_networks(rung, seed):
     text = bracket_text(4000, seed=2)
     model = model_of(*network_for(text, rung, hidden=32, seed=seed))
     assert scan_units(model, text).convincing == ()
@@ -82,43 +82,43 @@ def test_the_error_of_an_auc_is_that_of_repetition():
 
 
 @pytest.mark.parametrize("rung", list(CELLS))
-def test_watching_changes_nothing_and_sees_every_layer(rung):
+def test_recorded_layers_and_losses_are_those_of_the_network(rung):
     text = bracket_text(40)
     network, vocabulary = network_for(text, rung, hidden=7, layers=2)
-    reading = watch(model_of(network, vocabulary), text)
-    assert [h.shape for h in reading.hidden] == [(40, 7), (40, 7)]
+    recorded = record(model_of(network, vocabulary), text)
+    assert [h.shape for h in recorded.hidden] == [(40, 7), (40, 7)]
     ids = torch.from_numpy(vocabulary.encode(text).astype(np.int64))[None]
     with torch.no_grad():
         logits, _ = network(ids, network.initial_state(1))
         hidden, _ = network.features(ids, network.initial_state(1))
     losses = torch.nn.functional.cross_entropy(logits[0, :-1], ids[0, 1:], reduction="none")
-    assert reading.nats[0] == 0
-    np.testing.assert_allclose(reading.nats[1:], losses, atol=1e-5)
-    np.testing.assert_allclose(reading.hidden[1], hidden[0], atol=1e-5)
-    np.testing.assert_array_equal(reading.of(Unit(1, 3)), reading.hidden[1][:, 3])
+    assert recorded.nats[0] == 0
+    np.testing.assert_allclose(recorded.nats[1:], losses, atol=1e-5)
+    np.testing.assert_allclose(recorded.hidden[1], hidden[0], atol=1e-5)
+    np.testing.assert_array_equal(recorded.of(Unit(1, 3)), recorded.hidden[1][:, 3])
 
 
 @pytest.mark.parametrize("rung", ["rnn", "loop", "gru", "lstm", "mingru"])
-def test_a_silent_unit_is_one_that_nothing_reads(rung):
-    """Switching a unit off gives what weights of zero from it give."""
+def test_ablation_equals_zero_weights_from_the_unit(rung):
+    """Setting a unit to zero gives what weights of zero from it give."""
     text, unit = bracket_text(60), Unit(0, 2)
     network, vocabulary = network_for(text, rung, hidden=6, layers=2)
     model = model_of(network, vocabulary)
-    silent = watch(model, text, silent=unit)
-    assert (silent.of(unit) == 0).all()
-    assert not np.allclose(silent.nats, watch(model, text).nats)
+    ablated = record(model, text, ablated=unit)
+    assert (ablated.of(unit) == 0).all()
+    assert not np.allclose(ablated.nats, record(model, text).nats)
     if rung in ("rnn", "lstm"):
         weights = dict(model.parts.weights)
         for name in ("layers.0.weight_hh", "layers.1.weight_ih"):
             weights[name] = weights[name].copy()
             weights[name][:, unit.number] = 0
         without = CharModel(ModelParts(network.config, vocabulary, weights, {}))
-        np.testing.assert_allclose(silent.nats, watch(without, text).nats, atol=1e-6)
+        np.testing.assert_allclose(ablated.nats, record(without, text).nats, atol=1e-6)
 
 
-def test_silencing_adds_up(bracket_model):
+def test_the_rises_of_an_ablation_add_up(bracket_model):
     text = bracket_text(500, seed=5)
-    found = silence(bracket_model, text, Unit(0, 0))
+    found = ablate(bracket_model, text, Unit(0, 0))
     assert sum(w.nats * w.places for w in found.by_character) == pytest.approx(found.each.sum())
     assert found.nats * (len(text) - 1) == pytest.approx(found.each.sum())
     totals = [w.nats * w.places for w in found.by_character]
@@ -131,9 +131,9 @@ def test_bad_requests_are_explained(bracket_model):
     with pytest.raises(InputError, match="'X'"):
         scan_units(bracket_model, "abcX" * 1000)
     with pytest.raises(InputError, match="no unit 99 of layer 0"):
-        silence(bracket_model, "abc", Unit(0, 99))
+        ablate(bracket_model, "abc", Unit(0, 99))
     with pytest.raises(InputError, match="empty"):
-        watch(bracket_model, "")
+        record(bracket_model, "")
 
 
 def test_bracket_depth_of_a_known_text():
@@ -190,7 +190,7 @@ class Letters(HTMLParser):
 
 @given(st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=60), st.integers(0, 99))
 def test_painted_pages_hold_the_text_and_nothing_from_elsewhere(text, seed):
-    page = paint.page(text, np.random.default_rng(seed).normal(size=len(text)), "a <title>", "a note")
+    page = paint.painted_page(text, np.random.default_rng(seed).normal(size=len(text)), "a <title>", "a note")
     parser = Letters()
     parser.feed(page)
     assert parser.text.replace("⏎", "") == text.replace("⏎", "")
@@ -200,7 +200,7 @@ def test_painted_pages_hold_the_text_and_nothing_from_elsewhere(text, seed):
 
 def test_painted_terminal_text_is_the_text():
     text = "ab\ncd"
-    painted = paint.in_terminal(text, np.array([-1, 0, 1, 0.5, 0.0]))
+    painted = paint.painted_text(text, np.array([-1, 0, 1, 0.5, 0.0]))
     assert painted.plain == text
     assert {str(span.style) for span in painted.spans} >= {"black on #5ea0d6", "black on #ffffff", "black on #f19a50"}
 

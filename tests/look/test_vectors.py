@@ -22,8 +22,8 @@ from unrolled.embedding import EmbeddingTable
 from unrolled.errors import FolderError, InputError
 from unrolled.look.curves import Curve, curves, heatmap
 from unrolled.look.vectors import plot as plots
-from unrolled.look.vectors.labels import place_labels
-from unrolled.look.vectors.points import COLOURS, known_targets, points_of, shared_projections
+from unrolled.look.vectors.label_placement import place_labels
+from unrolled.look.vectors.plot_data import COLOURS, known_targets, plot_data, shared_projections
 from unrolled.look.vectors.snapshots import read_snapshots
 from unrolled.text.kinds import KINDS
 
@@ -143,7 +143,7 @@ def test_categories_are_coloured_by_target_and_special_rows_are_marked() -> None
 
 def test_crowds_are_said_to_be_left_out() -> None:
     words = " ".join(text for text, _ in text_boxes(plots.figure_of(shops(400))))
-    assert re.search(r"\d+ of 403 names found no room: their dots stand alone", words)
+    assert re.search(r"\d+ of 403 labels did not fit and are left out", words)
 
 
 def test_every_kind_of_character_has_a_colour() -> None:
@@ -214,7 +214,7 @@ def test_snapshots_are_read_without_the_reserved_row(tmp_path: Path) -> None:
     (tmp_path / "embeddings.safetensors").write_bytes(b"\x80\x04pickle")
     with pytest.raises(FolderError, match="damaged"):
         read_snapshots(tmp_path, last)
-    with pytest.raises(FolderError, match="does not exist: snapshots"):
+    with pytest.raises(FolderError, match="does not exist: it is written when"):
         read_snapshots(tmp_path / "no", last)
 
 
@@ -231,13 +231,13 @@ def test_distance_check_plot_and_its_rows(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("components", [1, 4])
 def test_other_dimensions_get_a_sentence(components: int) -> None:
-    with pytest.raises(InputError, match=f"{components} components were asked, but a picture has 2 or 3"):
-        points_of(characters(), components)
+    with pytest.raises(InputError, match=f"components is {components}, but a picture has 2 or 3"):
+        plot_data(characters(), components)
 
 
 def test_an_empty_table_gets_a_sentence() -> None:
     with pytest.raises(InputError, match="empty: there is nothing to draw"):
-        points_of(EmbeddingTable((), np.zeros((0, 3), np.float32)))
+        plot_data(EmbeddingTable((), np.zeros((0, 3), np.float32)))
 
 
 def test_characters_without_a_font_are_boxes_that_are_explained() -> None:

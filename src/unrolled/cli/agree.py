@@ -1,4 +1,4 @@
-"""`unrolled look agree`: which continuation a network expects, and how far back that depends on a word."""
+"""`unrolled look agree`: which continuation a network expects, and how far back a cue word decides it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from unrolled.embedding import visible
 from unrolled.errors import InputError
 
 if TYPE_CHECKING:
-    from unrolled.look.agreement.cues import Reach, Shift
+    from unrolled.look.agreement.cues import CueEffect, DistanceBand
     from unrolled.look.agreement.pairs import Agreement
 
 
@@ -31,72 +31,72 @@ def agree(
     unknown: Unknown = "error",
     json: Annotated[bool, Flag] = False,
 ) -> None:
-    """Which of several continuations a network expects, and how far back that depends on a word.
+    """Which of several continuations a network expects, and how far back a cue word decides it.
 
     Parameters
     ----------
     run
         The run folder.
     lines
-        Contexts with a choice in brackets, and perhaps a cue in braces: "The {man|woman} said that [he|she|it]".
+        Lines with a choice in brackets, and optionally a cue in braces: "The {man|woman} said that [he|she|it]".
     file
-        A file of such lines; empty ones and those that begin with # are passed over.
+        A file of such lines; empty lines and lines that begin with # are skipped.
     text
-        A text to take places from instead: wherever --choice stands behind a --cue, the cue is exchanged. A file, a
-        folder, '-', or nietzsche, tinyshakespeare, python-docs; best one the network was not trained on.
+        A text to take the lines from: wherever a --choice follows a --cue, the cue is replaced by its other forms. A
+        file, a folder, '-', or nietzsche, tinyshakespeare, python-docs; preferably not the training text.
     cue
-        Words of the text that are exchanged for each other: "man|woman". May be given several times.
+        Words of the text that are replaced by each other: "man|woman". May be given several times.
     choice
-        The words of the text that agree with them, in the same order.
+        The words of the text that agree with the cues, in the same order.
     places
-        Places of the text at most.
+        The largest number of positions taken from the text.
     characters
-        Only the last so many characters of the text are used: training leaves out the end of its text.
+        How many characters at the end of the text to use; training holds out the end of its text.
     seed
-        Decides the places.
+        Random seed for the choice of positions.
     encoding
-        Of the text.
+        Encoding of the text.
     unknown
-        Characters that the network never saw: error refuses the text, skip leaves them out.
+        What to do with characters the network does not know: error stops, skip removes them from the text.
     json
         Print one JSON object.
     """
-    from unrolled.look.agreement.cues import by_distance, pairs_in, shifts
+    from unrolled.look.agreement.cues import by_distance, cue_effects, pairs_from_text
     from unrolled.look.agreement.pairs import agreement, read_pairs
 
     model = model_in(run)
     if text is None:
         pairs = read_pairs([*lines, *(_lines_of(file) if file else [])])
     elif lines or file or not cue:
-        raise InputError('--text takes places from a text: give it with --cue "man|woman", and without lines or --file')
+        raise InputError('--text takes lines from a text: give it with --cue "man|woman", and without lines or --file')
     else:
         words = [_words(group, "--cue") for group in cue]
         read = text_for(model, text, characters, encoding, unknown)
-        pairs = pairs_in(read, words, _words(choice, "--choice"), places, seed)
+        pairs = pairs_from_text(read, words, _words(choice, "--choice"), places, seed)
     for pair in pairs:
         check_known(model, "".join([pair.context, *pair.choices, pair.rest]))
     found = [agreement(model, pair) for pair in pairs]
-    moved = shifts(found)
-    reaches = by_distance(moved)
+    effects = cue_effects(found)
+    bands = by_distance(effects)
     if json:
         facts = {
             "run": f"{run}",
             "agreements": [one.to_json() for one in found],
-            "shifts": [one.to_json() for one in moved],
-            "by_distance": [one.to_json() for one in reaches],
+            "shifts": [one.to_json() for one in effects],
+            "by_distance": [one.to_json() for one in bands],
         }
         print_json(facts)
         return
     if text is None:
-        _print_agreements(found, moved)
-    _print_reaches(len(moved), reaches)
+        _print_agreements(found, effects)
+    _print_bands(len(effects), bands)
 
 
 def _words(group: str, option: str) -> tuple[str, ...]:
     words = tuple(group.split("|"))
     if len(words) < 2 or not all(words) or len(set(words)) < len(words):
         raise InputError(
-            f'{option} is {group!r}, but two or more different words split by | were expected: "man|woman"'
+            f'{option} is {group!r}, but two or more different words separated by | were expected: "man|woman"'
         )
     return words
 
@@ -107,24 +107,24 @@ def _lines_of(file: Path) -> Iterable[str]:
     return open_corpus([file]).read().splitlines()
 
 
-def _print_agreements(found: Sequence[Agreement], moved: Sequence[Shift]) -> None:
-    nats, rows = {one.line: f"{one.nats:+.2f}" for one in moved}, []
+def _print_agreements(found: Sequence[Agreement], effects: Sequence[CueEffect]) -> None:
+    nats, rows = {one.line: f"{one.nats:+.2f}" for one in effects}, []
     for one in found:
         pair = one.pair
-        chances = "  ".join(f"{c} {share:.1%}" for c, share in zip(pair.choices, one.shares, strict=True))
-        moved_by = nats.pop(pair.line, "")  # once, beside the first form
-        rows.append((visible(pair.context[-40:]), pair.cue or "", f"{pair.distance}", moved_by, chances))
-    print_table(("context", "cue", "characters back", "moved by", "expected"), rows)
-    print("expected: shares of the probability of the choices, of 100 % in all; a word counts only where it ends")
-    if moved:
-        print("moved by: nats by which the cue moves the odds of its own choice, the first cue's being the first")
+        shares = "  ".join(f"{c} {share:.1%}" for c, share in zip(pair.choices, one.shares, strict=True))
+        effect = nats.pop(pair.line, "")  # once, beside the first form
+        rows.append((visible(pair.context[-40:]), pair.cue or "", f"{pair.distance}", effect, shares))
+    print_table(("context", "cue", "distance", "effect", "probabilities"), rows)
+    print("probabilities: of each choice, scaled to 100 % in all; a word counts only if it ends there")
+    if effects:
+        print("effect: change in the log odds of the matching choice, in nats; the first cue matches the first choice")
 
 
-def _print_reaches(lines: int, reaches: Sequence[Reach]) -> None:
-    if reaches:
+def _print_bands(lines: int, bands: Sequence[DistanceBand]) -> None:
+    if bands:
         rows = [
             (f"{one.near}-{one.far}", f"{one.lines}", f"{one.nats:+.2f}", f"[{one.low:+.2f} to {one.high:+.2f}]")
-            for one in reaches
+            for one in bands
         ]
-        print(f"\n{lines} places: nats by which the cue moves the odds of its own choice, by its distance")
-        print_table(("characters back", "places", "moved by", "95 % interval"), rows)
+        print(f"\n{lines} lines: effect of the cue (nats) by its distance from the choice in characters")
+        print_table(("distance", "lines", "effect", "95 % interval"), rows)

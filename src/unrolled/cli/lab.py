@@ -64,7 +64,7 @@ def lab(
         Print one JSON object.
     """
     from unrolled.learn.experiments.memory_tasks import LabSettings, run_lab
-    from unrolled.look.memory.task_curves import draw_lab
+    from unrolled.look.experiments import draw_lab
 
     check_picture(out)
     lengths = tuple(_whole(number, "--length") for number in length.split(","))

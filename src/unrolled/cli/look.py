@@ -1,4 +1,4 @@
-"""`unrolled look memory|units|state`: what a network remembers, and what its units do."""
+"""`unrolled look memory|units|state`: how far back a network remembers, and what its units respond to."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from unrolled.files import write_file
 
 if TYPE_CHECKING:
     from unrolled.look.memory.measure import Memory
-    from unrolled.look.units.scan import Finding, Scan, Silencing
+    from unrolled.look.units.scan import Ablation, Finding, Scan
     from unrolled.model.char_model import CharModel
 
 PAINTED = 1500
-"""Characters of a painted text that the terminal shows."""
+"""Characters of a painted text shown in the terminal."""
 WORST = 8
 SMALLEST = 1e-5
 """Means below this are not printed."""
@@ -38,30 +38,30 @@ def memory(
     out: Path | None = None,
     json: Annotated[bool, Flag] = False,
 ) -> None:
-    """How far back the predictions of networks still depend on their text.
+    """How far back the predictions of networks depend on their text.
 
     Parameters
     ----------
     runs_and_text
         One or more run folders, then the text: a file, a folder, '-', or nietzsche, tinyshakespeare, python-docs.
     distance
-        How many characters back to look.
+        The largest distance to measure, in characters.
     places
-        Places of the text to look at; more of them see a weaker dependence.
+        Number of positions to probe; more of them detect a weaker dependence.
     characters
-        Only the last so many characters of the text are used: training leaves out the end of its text.
+        How many characters at the end of the text to use; training holds out the end of its text.
     measure
         The curve to show: cost, causal, connectivity or context.
     by_place
-        Curves inside a word, after a space, after a quotation mark and after a newline too.
+        Also show the curves inside a word, after a space, after a quotation mark and after a newline.
     seed
-        Decides the places.
+        Random seed for the choice of positions.
     encoding
-        Of the text file.
+        Encoding of the text file.
     unknown
-        Characters that the network never saw: error refuses the text, skip leaves them out.
+        What to do with characters the network does not know: error stops, skip removes them from the text.
     out
-        A picture of the curves, .png or .svg.
+        Write a picture of the curves, .png or .svg.
     json
         Print one JSON object with all curves.
     """
@@ -69,7 +69,7 @@ def memory(
     from unrolled.look.memory.picture import check_measure, draw_memories
 
     if len(runs_and_text) < 2:
-        raise InputError("run folders and a text are needed, in this order: unrolled look memory RUN TEXT")
+        raise InputError("one or more run folders and a text are needed, in this order: unrolled look memory RUN TEXT")
     check_measure(measure)
     check_picture(out)
     *runs, source = runs_and_text
@@ -102,33 +102,33 @@ def units(
     out: Path | None = None,
     json: Annotated[bool, Flag] = False,
 ) -> None:
-    """What single hidden units respond to, and what is lost when one is switched off.
+    """What single hidden units respond to, and how much the loss rises when one is set to zero (ablation).
 
     Parameters
     ----------
     run
         The run folder.
     text
-        A file, a folder, '-', or nietzsche, tinyshakespeare, python-docs; best one the network was not trained on.
+        A file, a folder, '-', or nietzsche, tinyshakespeare, python-docs; preferably not the training text.
     unit
-        Paint the text by this unit and switch it off, instead of the most convincing one.
+        Paint the text by this unit and ablate it, instead of the unit with the best finding.
     layer
-        The layer of --unit, counted from 0; the last one if not given.
+        The layer of --unit, counted from 0; by default the last.
     characters
-        Only the last so many characters of the text are used: training leaves out the end of its text.
+        How many characters at the end of the text to use; training holds out the end of its text.
     seed
-        Decides the untrained networks that findings are compared with.
+        Random seed of the untrained networks that findings are compared with.
     encoding
-        Of the text file.
+        Encoding of the text file.
     unknown
-        Characters that the network never saw: error refuses the text, skip leaves them out.
+        What to do with characters the network does not know: error stops, skip removes them from the text.
     out
-        The text painted by the unit, as a page (.html).
+        Write the text painted by the unit as an HTML page.
     json
         Print one JSON object.
     """
     from unrolled.look.units.activations import Unit, check_unit
-    from unrolled.look.units.scan import scan_units, silence
+    from unrolled.look.units.scan import ablate, scan_units
     from unrolled.plotting import check_type
 
     if out:
@@ -138,15 +138,15 @@ def units(
     chosen = Unit(model.config.layers - 1 if layer is None else layer, unit) if unit is not None else None
     if chosen:
         check_unit(model.network, chosen)
-    with messages().status("asking every unit"):
+    with messages().status("testing every unit"):
         scan = scan_units(model, read, seed=seed)
     if chosen is None and scan.convincing:
         chosen = scan.convincing[0].unit
-    off = silence(model, read, chosen) if chosen else None
+    off = ablate(model, read, chosen) if chosen else None
     if out and off:
         _write_painted(model, read, off, scan, out)
     elif out:
-        fail("no unit is convincing, so nothing was painted: choose one with --unit")
+        fail("no unit meets the rule, so no page was written: choose a unit with --unit")
     if json:
         print_json(scan.to_json() | {"silenced": off.to_json() if off else None})
         return
@@ -164,7 +164,7 @@ def state(
     path: Path | None = None,
     json: Annotated[bool, Flag] = False,
 ) -> None:
-    """The hidden state over time: a heat map, and its path in the plane of its two main components.
+    """The hidden state over time: a heat map, and its path in the plane of two principal components.
 
     Parameters
     ----------
@@ -173,11 +173,11 @@ def state(
     text
         The text itself, up to 400 characters.
     layer
-        Counted from 0; the last one if not given.
+        Counted from 0; by default the last.
     out
-        The heat map, .png or .svg.
+        Write the heat map, .png or .svg.
     path
-        The path of the state, .png or .svg.
+        Write the path of the state, .png or .svg.
     json
         Print one JSON object.
     """
@@ -196,7 +196,7 @@ def state(
         print_json(seen.to_json())
         return
     print(f"{title}: {seen.hidden.shape[1]} units over {len(text)} characters")
-    print("the two main components hold {:.0%} and {:.0%} of the variance".format(*seen.explained))
+    print("the two main components explain {:.0%} and {:.0%} of the variance".format(*seen.explained))
     rows = [
         (visible(c), f"{x:7.2f}", f"{y:7.2f}", f"{step:6.2f}")
         for c, (x, y), step in zip(text, seen.path, seen.moves, strict=True)
@@ -205,7 +205,7 @@ def state(
 
 
 def _names(runs: list[str]) -> dict[str, str]:
-    """What each run is called: the name of its folder, or as it was given where two folders share a name."""
+    """The label of each run: the name of its folder, or the path as given if two folders share a name."""
     short = {run: Path(run).name for run in runs}
     return {run: name if list(short.values()).count(name) == 1 else run for run, name in short.items()}
 
@@ -235,8 +235,8 @@ def _memory_of(
 
 def _print_memory(one: Memory) -> None:
     found = "no dependence found" if one.characters is None else f"memory {one.characters} characters"
-    limit = " (as far as was measured)" if one.characters == one.distance else ""
-    print(f"{one.name}: {found}{limit}; {one.loss:.4f} nats a character at {one.sites:,} places")
+    limit = " (the largest distance measured)" if one.characters == one.distance else ""
+    print(f"{one.name}: {found}{limit}; {one.loss:.4f} nats per character at {one.probes:,} positions")
 
 
 def _print_curves(one: Memory, measure: str, kinds: tuple[str, ...] | None) -> None:
@@ -254,37 +254,38 @@ def _print_curves(one: Memory, measure: str, kinds: tuple[str, ...] | None) -> N
 
 def _print_scan(scan: Scan) -> None:
     if not scan.convincing:
-        print(f"no unit is convincing on these {scan.characters:,} characters")
+        print(f"no unit meets the rule on these {scan.characters:,} characters")
     else:
-        print_table(("question", "unit", "AUC", "at least", "untrained"), [_row(f) for f in scan.convincing])
-    print(f"\nrule: {scan.rule}; {len(scan.findings)} questions were asked.")
+        print_table(("question", "unit", "AUC", "lower end", "untrained"), [_row(f) for f in scan.convincing])
+    print(f"\nrule: {scan.rule}; {len(scan.findings)} questions were tested.")
 
 
 def _row(found: Finding) -> tuple[str, ...]:
-    sign = "" if found.high else " (low where true)"
+    sign = "" if found.high else " (low)"
     unit = f"{found.unit.layer}:{found.unit.number}{sign}"
     return found.question, unit, f"{found.auc:.3f}", f"{found.low:.3f}", f"{found.untrained:.3f}"
 
 
-def _print_unit(model: CharModel, text: str, off: Silencing) -> None:
-    from unrolled.look.units.activations import watch
-    from unrolled.look.units.paint import in_terminal, limit_of
+def _print_unit(model: CharModel, text: str, off: Ablation) -> None:
+    from unrolled.look.units.activations import record
+    from unrolled.look.units.paint import limit_of, painted_text
 
-    values = watch(model, text).of(off.unit)
+    values = record(model, text).of(off.unit)
     print(f"\nthe end of the text, painted by {off.unit} (blue below zero, orange above):\n")
-    results().print(in_terminal(text[-PAINTED:], values[-PAINTED:], limit_of(values)))
-    print(f"\nswitched off, the text costs {off.nats:+.4f} nats a character; worst for:")
+    results().print(painted_text(text[-PAINTED:], values[-PAINTED:], limit_of(values)))
+    print(f"\nwith the unit set to zero, the loss changes by {off.nats:+.4f} nats per character; most for:")
     rows = [(visible(w.character), f"{w.nats:+.4f}", f"{w.places:,}") for w in off.by_character[:WORST]]
-    print_table(("character", "nats each", "places"), rows)
+    print_table(("character", "nats each", "positions"), rows)
 
 
-def _write_painted(model: CharModel, text: str, off: Silencing, scan: Scan, out: Path) -> None:
-    from unrolled.look.units.activations import watch
-    from unrolled.look.units.paint import page
+def _write_painted(model: CharModel, text: str, off: Ablation, scan: Scan, out: Path) -> None:
+    from unrolled.look.units.activations import record
+    from unrolled.look.units.paint import painted_page
 
-    named = ", ".join(f.question for f in scan.convincing if f.unit == off.unit) or "nothing by the rule of the scan"
-    note = f"Convincing for: {named}. Switched off, the text costs {off.nats:+.4f} nats a character."
-    write_file(out, page(text, watch(model, text).of(off.unit), f"{off.unit}".capitalize(), note).encode())
+    found = [f"{f.question}{'' if f.high else ' (low there)'}" for f in scan.convincing if f.unit == off.unit]
+    responds = ", ".join(found) or "nothing by the rule of the scan"
+    note = f"Responds to: {responds}. Set to zero, the loss changes by {off.nats:+.4f} nats per character."
+    write_file(out, painted_page(text, record(model, text).of(off.unit), f"{off.unit}".capitalize(), note).encode())
     say(f"written: {out}")
 
 

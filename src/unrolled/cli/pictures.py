@@ -42,26 +42,26 @@ def plot(
     source
         A run folder, a folder written by the command embed, or a CSV file of vectors.
     out
-        The picture: .html turns and zooms, offline; .png and .svg are for paper.
+        The picture: an interactive page (.html, works offline) or an image (.png, .svg).
     column
-        The column of the table, where the source is of the command embed and has several.
+        The column whose vectors to draw, if the source was written by embed and has several.
     components
-        2 or 3; 3 on a page that turns, and 2 on paper, unless given.
+        2 or 3; by default 3 on a page and 2 in an image.
     epochs
-        How the vectors of a run moved during training.
+        Draw how the vectors of a run moved during training.
     beside
-        A second source, drawn beside the first one and turned onto it.
+        A second source, drawn beside the first one and aligned to it.
     distances
-        Instead of the vectors, whether categories with like targets have like vectors.
+        Draw whether categories with similar targets have similar vectors, instead of the vectors.
     title
-        Written over the picture.
+        Title of the picture.
     json
         Print one JSON object.
     """
     from unrolled.look.vectors import plot as plots
 
     if epochs + distances + (beside is not None) > 1:
-        raise InputError("--epochs, --beside and --distances are pictures of their own: give one of them")
+        raise InputError("--epochs, --beside and --distances are separate pictures: give one of them")
     table, name = _table(source, column)
     if epochs:
         from unrolled.look.vectors.snapshots import read_snapshots
@@ -96,23 +96,23 @@ def diagram(
     Parameters
     ----------
     source
-        A run folder, drawn with what it expects after each character, or the name of a rung.
+        A run folder, drawn with its predictions after each character, or the name of a rung.
     out
         The picture, .svg or .png.
     text
-        Up to 16 characters to draw the network over.
+        The text to draw the network over, up to 16 characters.
     view
-        Of the picture: the whole sheet, or one part of it.
+        The whole sheet, or one part of it.
     vocabulary
-        Of a rung without a run: how many characters it knows.
+        For the name of a rung: size of the vocabulary.
     embedding
-        Of a rung without a run: numbers in the vector of a character.
+        For the name of a rung: size of a character's vector.
     hidden
-        Of a rung without a run: numbers in the hidden state.
+        For the name of a rung: size of the hidden state.
     layers
-        Of a rung without a run: hidden states above each other.
+        For the name of a rung: number of layers.
     json
-        Print one JSON object: the weight matrices, and what is expected after each character.
+        Print one JSON object: the weight matrices, and the predictions after each character.
     """
     from unrolled.look.diagram.network import steps
     from unrolled.model.folder import ModelConfig
@@ -120,7 +120,7 @@ def diagram(
     model = _model(source)
     config = model.config if model else ModelConfig(_rung(source), vocabulary, embedding, hidden, layers)
     text = _text(model) if text is None else text
-    steps(config, text)  # refuses a text that does not fit before it is read
+    steps(config, text)  # an early check that the text fits
     if model:
         check_known(model, text)
     expected = _expected(model, text) if model else None
@@ -140,7 +140,7 @@ def _table(source: Path, column: str | None) -> tuple[EmbeddingTable, str]:
     if (source / "encoder.json").is_file():
         return _table_of_column(source, column)
     if column is not None:
-        raise InputError(f"--column {column} was given, but {source} is no folder written by the command embed")
+        raise InputError(f"--column {column} was given, but {source} is not a folder written by the command embed")
     if source.suffix == ".csv":
         return EmbeddingTable.from_csv(source), source.stem
     from unrolled.model.char_model import CharModel
@@ -161,7 +161,7 @@ def _table_of_column(source: Path, column: str | None) -> tuple[EmbeddingTable, 
 
 def _plot_distances(table: EmbeddingTable, name: str, out: Path, title: str | None) -> None:
     from unrolled.look.vectors.plot import plot_distances
-    from unrolled.look.vectors.points import known_targets
+    from unrolled.look.vectors.plot_data import known_targets
     from unrolled.tables.encoder.alignment import distance_check
 
     known, means = known_targets(table)
@@ -197,7 +197,7 @@ def _rung(source: str) -> str:
 
 
 def _text(model: CharModel | None) -> str:
-    """A text to draw over where none was given: the usual one, unless the model cannot read it."""
+    """The default text, or a generated one if the model does not know its characters."""
     if model is None or set(TEXT) <= set(model.vocabulary.characters):
         return TEXT
     return model.generate("", len(TEXT), seed=0)
@@ -212,14 +212,13 @@ def _expected(model: CharModel, text: str) -> Predictions:
 
 
 def _drawn(view: View, config: ModelConfig, text: str, expected: Predictions | None) -> Drawing:
-    from unrolled.look.diagram import cell as diagram_cell
-    from unrolled.look.diagram import network as diagram
+    from unrolled.look.diagram import cell, network
 
     if view == "rolled":
-        return diagram.rolled(config)
+        return network.rolled(config)
     if view == "cell":
-        return diagram_cell.cell(config)
-    return (diagram.whole if view == "whole" else diagram.unrolled)(config, text, expected)
+        return cell.cell(config)
+    return (network.whole if view == "whole" else network.unrolled)(config, text, expected)
 
 
 def _print_diagram(config: ModelConfig, text: str, expected: Predictions | None) -> None:
@@ -239,7 +238,7 @@ def _print_diagram(config: ModelConfig, text: str, expected: Predictions | None)
 def _show_diagram(config: ModelConfig, text: str, expected: Predictions | None) -> None:
     import shutil
 
-    from unrolled.look.diagram.text import diagram_text
+    from unrolled.look.diagram.terminal import diagram_text
 
     width = max(40, shutil.get_terminal_size((100, 24)).columns)
     plain = not (sys.stdout.encoding or "").lower().startswith("utf")

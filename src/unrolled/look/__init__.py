@@ -1,1 +1,1 @@
-"""Seeing inside: what a network remembers, how it is built, what its vectors mean."""
+"""Inspecting a trained network: its memory, its units, its structure and its vectors, as numbers and pictures."""

@@ -1,4 +1,4 @@
-"""Curves and heat maps in the common look: what the other pictures of numbers over time or distance are made of.
+"""Line charts and heat maps in the common style, from which the pictures of numbers over time or distance are made.
 
 Each function returns a matplotlib figure; `unrolled.plotting.save` writes it.
 """
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 Scale = Literal["linear", "log", "symlog"]
 FEW = 1000
-"""A logarithmic axis that spans less has plain numbers, at 2 and 5 times each power of ten too."""
+"""A logarithmic axis whose ends differ by less than this factor is labelled with plain numbers, at 1, 2 and 5."""
 
 
 @dataclass(frozen=True)
 class Curve:
-    """A line of points (n,), with an interval (n,) around it where `low` and `high` are given."""
+    """A line through points `x`, `y` (n,), with a band from `low` to `high` (n,) where they are given."""
 
     x: Sequence[float] | NDArray[Any]
     y: Sequence[float] | NDArray[Any]
@@ -46,10 +46,10 @@ def curves(
     levels: Mapping[str, float] | None = None,
     size: tuple[float, float] = (7.5, 4.5),
 ) -> Figure:
-    """Curves by name in one panel, or panels by title of curves by name, side by side over one y axis.
+    """A line chart of `series`: curves by name in one panel, or panels by title, side by side with one y axis.
 
-    A name has the same colour in all panels. `levels` are horizontal reference lines by name (a baseline). `size` is
-    that of one panel, in inches.
+    A name has the same colour in all panels. `levels` are horizontal reference lines by name, for example a baseline.
+    `size` is that of one panel, in inches.
     """
     panels = _panels(series)
     names = list(dict.fromkeys(name for panel in panels.values() for name in panel))
@@ -74,7 +74,7 @@ def curves(
             label: handle for axis in axes for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
         }
         axes[-1].legend(handles.values(), handles.keys(), frameon=False, fontsize=9, handlelength=3.2)
-    style.entitle(picture, title)
+    style.add_title(picture, title)
     return picture
 
 
@@ -89,9 +89,9 @@ def heatmap(
     centred: bool = True,
     size: tuple[float, float] = (11, 5),
 ) -> Figure:
-    """`values` (row, column) as colours, one tick a column (characters are written under it where they fit).
+    """A heat map of `values` (row, column), with one tick per column (labelled where the labels fit).
 
-    `centred` puts zero in the middle of the scale; otherwise the scale runs from the least to the largest.
+    With `centred`, zero is the middle of the colour scale; otherwise the scale runs from the minimum to the maximum.
     """
     picture, (axis,) = style.figure(*size)
     axis.grid(visible=False)
@@ -107,7 +107,7 @@ def heatmap(
     bar = picture.colorbar(image, ax=axis, pad=0.01, fraction=0.03)
     bar.set_label(value_label, color=style.INK)
     bar.outline.set_visible(False)
-    style.entitle(picture, title)
+    style.add_title(picture, title)
     return picture
 
 
@@ -137,7 +137,7 @@ def _draw_level(axis: Axes, name: str, level: float) -> None:
 
 
 def _mark_powers(axis: Axis, limits: tuple[float, float]) -> None:
-    """Numbers on a logarithmic axis at its ticks alone: those that matplotlib writes between them overlap."""
+    """Label the major ticks of a logarithmic axis only: the minor labels that matplotlib adds overlap."""
     ticker = import_extra("matplotlib.ticker", "plot")
     axis.set_minor_formatter(ticker.NullFormatter())
     if limits[1] < FEW * limits[0]:

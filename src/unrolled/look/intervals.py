@@ -1,4 +1,4 @@
-"""How sure a mean over places is: bootstrap intervals, and the test against a text whose characters are independent."""
+"""Uncertainty of means over probes: bootstrap intervals, and a sign-flip test with a family-wise error rate."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Numbers = NDArray[np.float64]
 
 
 def bins(distance: int, ratio: float = 1.25, single: int = 8) -> NDArray[np.int64]:
-    """Edges of bins over the distances 1 to `distance`: one each up to `single`, then wider by `ratio`.
+    """Edges of bins over the distances 1 to `distance`: one distance per bin up to `single`, then growing by `ratio`.
 
     Bin b holds the distances from edges[b] to edges[b + 1] - 1.
     """
@@ -20,7 +20,7 @@ def bins(distance: int, ratio: float = 1.25, single: int = 8) -> NDArray[np.int6
 
 
 def binned(values: Numbers, edges: NDArray[np.int64]) -> Numbers:
-    """Sums of (site, distance) over the bins, (site, bin)."""
+    """Sums of `values` (probe, distance) within each bin, (probe, bin)."""
     sums: Numbers = np.add.reduceat(values, edges[:-1] - 1, axis=1)
     return sums
 
@@ -28,10 +28,11 @@ def binned(values: Numbers, edges: NDArray[np.int64]) -> Numbers:
 def mean_with_interval(
     sums: Numbers, counts: Numbers, rng: np.random.Generator, level: float = 0.95, resamples: int = 500
 ) -> tuple[Numbers, Numbers, Numbers]:
-    """Total over count for each column of (site, column), with the percentile interval of a bootstrap over sites.
+    """Mean of each column, total `sums` over total `counts`, both (probe, column), with a bootstrap interval.
 
-    The interval always contains the mean: where all rows are equal, its ends would otherwise differ from the mean by a
-    rounding, in a direction that depends on the processor. A column without a count is NaN.
+    Returns (mean, low, high), each (column,): the percentile interval of a bootstrap over probes. The interval always
+    contains the mean: where all rows are equal, its ends would otherwise differ from the mean by a rounding error whose
+    direction depends on the processor. A column with no counts is NaN.
     """
     weights = rng.multinomial(len(sums), np.full(len(sums), 1 / len(sums)), size=resamples).astype(np.float64)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -44,11 +45,11 @@ def mean_with_interval(
 def beyond_chance(
     values: Numbers, rng: np.random.Generator, false_alarm: float = 0.01, flips: int = 2000
 ) -> NDArray[np.bool_]:
-    """Which columns of (site, column) have a mean above zero that chance does not explain.
+    """Which columns of `values` (probe, column) have a mean significantly above zero.
 
-    The chance: rows whose signs are random, as the costs of an exchange are where both characters are as good. The
-    largest studentised mean over all columns is what has to be beaten, so that `false_alarm` is the probability of one
-    or more false columns.
+    The null distribution flips the sign of whole rows at random: where a replacement is as good as the original, its
+    cost is as likely negative as positive. A column must exceed the largest studentised mean over all columns, so
+    `false_alarm` is the probability of one or more false columns (the family-wise error rate).
     """
     error = values.std(0) / np.sqrt(len(values))
     scaled = np.divide(values, error * len(values), out=np.zeros_like(values), where=error > 0)

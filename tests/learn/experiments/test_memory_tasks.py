@@ -18,7 +18,7 @@ from unrolled.learn.experiments.memory_tasks import (
     failure,
     run_lab,
 )
-from unrolled.look.memory.task_curves import draw_lab
+from unrolled.look.experiments import draw_lab
 
 
 def generator(seed=0):

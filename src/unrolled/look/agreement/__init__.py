@@ -1,1 +1,1 @@
-"""Which continuation a network expects, and what it depends on."""
+"""Agreement: which of several continuations a network expects, and how far back a cue decides it."""

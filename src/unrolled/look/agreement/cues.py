@@ -1,7 +1,7 @@
-"""How far back agreement reaches: by how much a cue moves the odds of what agrees with it, by their distance.
+"""How much a cue changes the log odds of the word that agrees with it, by the distance between the two.
 
-Lines of one's own, or all places of a text where a choice stands behind a cue: there the cue is exchanged, and nothing
-else. NumPy alone. Left out: which choice would be right (`agree` and this page only ask what goes with what).
+The lines are written by hand, or taken from a text: wherever a choice follows a cue, the cue is replaced and nothing
+else. NumPy only. Left out: which choice is right; this module only measures what goes with what.
 """
 
 from __future__ import annotations
@@ -20,31 +20,32 @@ from unrolled.look.intervals import mean_with_interval
 from unrolled.model.state import generator_of
 
 CONTEXT = 200
-"""Characters before a choice in which a cue is looked for."""
+"""Characters before a choice that are searched for a cue."""
 EDGES = (1, 4, 8, 16, 32, 64, CONTEXT + 1)
-LEAST = 10
-"""Lines that a distance needs for a mean with an interval."""
+MIN_LINES = 10
+"""Lines that a range of distances needs for a mean with an interval."""
 
 
 @dataclass(frozen=True)
-class Shift:
-    """What the cue of one line does."""
+class CueEffect:
+    """The effect of the cue of one line."""
 
     line: int
     cues: tuple[str, ...]
     choices: tuple[str, ...]
     distance: int
     nats: float
-    """By how much the cue moves the log odds of its own choice, the first cue having the first choice as its own."""
+    """How much the cue raises the log odds of the matching choice; the first cue form matches the first choice, and so
+    on."""
 
     def to_json(self) -> dict[str, Any]:
-        """Everything, as JSON takes it."""
+        """All fields as JSON values."""
         return asdict(self)
 
 
 @dataclass(frozen=True)
-class Reach:
-    """The mean shift of all lines whose cue stands so far from its choice."""
+class DistanceBand:
+    """The mean effect over all lines whose cue is `near` to `far` characters before its choice."""
 
     near: int
     far: int
@@ -55,37 +56,37 @@ class Reach:
     high: float
 
     def to_json(self) -> dict[str, Any]:
-        """Everything, as JSON takes it."""
+        """All fields as JSON values."""
         return asdict(self)
 
 
-def shifts(agreements: Iterable[Agreement]) -> list[Shift]:
-    """One shift for each line whose cue has several forms; other lines are passed over.
+def cue_effects(agreements: Iterable[Agreement]) -> list[CueEffect]:
+    """One effect for each line whose cue has several forms; other lines are skipped.
 
-    Of more forms or choices than two, the shift is the mean over all twos of forms with their choices.
+    With more than two forms or choices, the effect is the mean over all pairs of forms with their matching choices.
     """
     found = []
     for _, group in groupby(agreements, key=lambda one: one.pair.line):
         forms = list(group)
         if len(forms) > 1:
-            found.append(_shift(forms))
+            found.append(_cue_effect(forms))
     return found
 
 
-def by_distance(found: Sequence[Shift], seed: int = 0) -> list[Reach]:
-    """The mean shift with its interval for each range of distances in which there are ten lines or more."""
+def by_distance(found: Sequence[CueEffect], seed: int = 0) -> list[DistanceBand]:
+    """The mean effect with its interval, for each range of distances with at least ten lines."""
     rng = generator_of(seed)
-    reaches = []
+    bands = []
     for near, after in pairwise(EDGES):
         nats = np.array([[one.nats] for one in found if near <= one.distance < after])
-        if len(nats) >= LEAST:
+        if len(nats) >= MIN_LINES:
             mean, low, high = (float(x[0]) for x in mean_with_interval(nats, np.ones_like(nats), rng))
-            reaches.append(Reach(near, after - 1, len(nats), mean, low, high))
-    return reaches
+            bands.append(DistanceBand(near, after - 1, len(nats), mean, low, high))
+    return bands
 
 
-class _Place(NamedTuple):
-    """Where a cue stands in the context of a choice."""
+class _Occurrence(NamedTuple):
+    """A cue in the context of a choice."""
 
     context: str
     start: int
@@ -93,32 +94,35 @@ class _Place(NamedTuple):
     choices: tuple[str, ...]
 
 
-def pairs_in(text: str, cues: Sequence[tuple[str, ...]], choice: tuple[str, ...], places: int, seed: int) -> list[Pair]:
-    """Up to `places` lines from `text`: wherever a word of `choice` stands at most 200 characters behind a cue.
+def pairs_from_text(
+    text: str, cues: Sequence[tuple[str, ...]], choice: tuple[str, ...], places: int, seed: int
+) -> list[Pair]:
+    """Up to `places` lines drawn from `text`: wherever a word of `choice` follows a cue within 200 characters.
 
-    `cues` are words that can stand for each other, such as ("man", "woman"), and `choice` is such a tuple too: whole
-    words, in small letters or with a capital. The nearest cue counts. Raises InputError where there is no such place.
+    `cues` are groups of interchangeable words such as ("man", "woman"), and `choice` is one such group: whole words,
+    in lower case or capitalised. The nearest cue counts. Raises InputError if the text has no such position.
     """
     if places < 1:
-        raise InputError(f"{places} places were asked, but at least 1 must be looked at")
+        raise InputError(f"places is {places}, but it must be at least 1")
     forms = {form: group for group in _with_capitals(cues) for form in group}
     choices = {form: group for group in _with_capitals([choice]) for form in group}
-    cue_word, found = _any_of(forms), list[_Place]()
+    cue_word, found = _any_of(forms), list[_Occurrence]()
     for match in _any_of(choices).finditer(text):
         first = max(0, match.start() - CONTEXT)
-        cues_before = list(cue_word.finditer(text, first, match.start()))  # of the text: half a word is none
+        # positions in the whole text, so that its start does not cut a word into a false cue
+        cues_before = list(cue_word.finditer(text, first, match.start()))
         found += [
-            _Place(text[first : match.start()], cue.start() - first, cue.group(), choices[match.group()])
+            _Occurrence(text[first : match.start()], cue.start() - first, cue.group(), choices[match.group()])
             for cue in cues_before[-1:]
         ]
     if not found:
-        near = f"within {CONTEXT} characters behind one of {', '.join(forms)}"
-        raise InputError(f"no {' or '.join(choices)} of this text stands {near}")
+        near = f"within {CONTEXT} characters after one of {', '.join(forms)}"
+        raise InputError(f"the text has no {' or '.join(choices)} {near}")
     kept = sorted(generator_of(seed).permutation(len(found))[:places].tolist())
-    return [pair for line, i in enumerate(kept, 1) for pair in _exchanged(found[i], forms, line)]
+    return [pair for line, i in enumerate(kept, 1) for pair in _variants(found[i], forms, line)]
 
 
-def _exchanged(found: _Place, forms: dict[str, tuple[str, ...]], line: int) -> list[Pair]:
+def _variants(found: _Occurrence, forms: dict[str, tuple[str, ...]], line: int) -> list[Pair]:
     before, between = found.context[: found.start], found.context[found.start + len(found.cue) :]
     return [Pair(before + form + between, found.choices, "", form, len(between), line) for form in forms[found.cue]]
 
@@ -132,10 +136,13 @@ def _any_of(words: Iterable[str]) -> re.Pattern[str]:
     return re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, longest_first))})(?!\w)")
 
 
-def _shift(forms: Sequence[Agreement]) -> Shift:
+def _cue_effect(forms: Sequence[Agreement]) -> CueEffect:
     pair = forms[0].pair
     count = min(len(forms), len(pair.choices))
-    chances = np.log(np.maximum([one.probabilities[:count] for one in forms[:count]], 1e-300))
-    twos = [chances[i, i] - chances[i, j] - chances[j, i] + chances[j, j] for i, j in combinations(range(count), 2)]
+    log_probabilities = np.log(np.maximum([one.probabilities[:count] for one in forms[:count]], 1e-300))
+    differences = [
+        log_probabilities[i, i] - log_probabilities[i, j] - log_probabilities[j, i] + log_probabilities[j, j]
+        for i, j in combinations(range(count), 2)
+    ]
     cues = tuple(one.pair.cue or "" for one in forms)
-    return Shift(pair.line, cues, pair.choices, pair.distance, float(np.mean(twos)))
+    return CueEffect(pair.line, cues, pair.choices, pair.distance, float(np.mean(differences)))

@@ -1,1 +1,1 @@
-"""A network drawn: unrolled over a text, rolled up, and the inside of its cells."""
+"""Diagrams of a network: unrolled over a text, rolled up, and the inside of its cell, as SVG, PNG or terminal text."""

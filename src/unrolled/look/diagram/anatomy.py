@@ -1,7 +1,7 @@
-"""What is inside each rung, for drawing: its weight matrices, the operation and shapes on every arrow.
+"""What each rung consists of, for drawing: its weight matrices, and the operation and shapes of every arrow.
 
-One fact, two pictures: `diagram` draws it and `diagram_text` writes it. The equations themselves are computed in
-`unrolled.model.cells`; the inside of single cells is drawn in `diagram_cell`.
+`network` draws it and `terminal` writes it as text. The equations are computed in `unrolled.model.cells`; the inside
+of a cell is drawn by `cell`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from unrolled.model.folder import ModelConfig
 
 @dataclass(frozen=True)
 class Arrow:
-    """One arrow: the matrix it multiplies with (None where there is none), what is done, and the shapes."""
+    """One arrow: the matrix it multiplies by (None if there is none), the operation, and the shapes."""
 
     matrix: str | None
     operation: str
@@ -24,19 +24,19 @@ class Arrow:
     shape_out: str
 
     def label(self) -> tuple[str, ...]:
-        """The lines written beside it: matrix, operation, shapes."""
+        """The lines of its label: matrix, operation, shapes."""
         head = (self.matrix,) if self.matrix else ()
         return (*head, *self.operation_lines(), self.shape_in, f"→ {self.shape_out}")
 
     def operation_lines(self) -> tuple[str, ...]:
-        """The operation, one part a line."""
+        """The operation, one part per line."""
         parts = self.operation.split("; ")
         return (*(f"{part};" for part in parts[:-1]), parts[-1])
 
 
 @dataclass(frozen=True)
 class Matrix:
-    """A weight matrix: its symbol in the pictures, its name in `model.safetensors`, its shape (rows, columns)."""
+    """A weight matrix: its symbol in the diagrams, its name in `model.safetensors`, its shape (rows, columns)."""
 
     symbol: str
     name: str
@@ -46,7 +46,7 @@ class Matrix:
 
 @dataclass(frozen=True)
 class Layer:
-    """A recurrent layer: the arrow that comes from below, and those from the step before, one for each state part."""
+    """A recurrent layer: the arrow from below, and those from the previous step, one for each part of the state."""
 
     input: Arrow
     memory: tuple[Arrow, ...]
@@ -55,18 +55,18 @@ class Layer:
 
 @dataclass(frozen=True)
 class Anatomy:
-    """A whole network: character -> vector -> layers -> output."""
+    """A network: character -> vector -> layers -> output."""
 
     config: ModelConfig
     lookup: Arrow
     layers: tuple[Layer, ...]
     head: Arrow
     matrices: tuple[Matrix, ...]
-    """Every matrix once, in the order in which data meets them; a matrix keeps its colour in all pictures."""
+    """Every matrix once, in the order of the forward pass; a matrix has the same colour in all diagrams."""
 
 
 def anatomy(config: ModelConfig) -> Anatomy:
-    """The parts of the network that `config` describes; raises InputError for an unknown rung."""
+    """The parts of the network with `config`; raises InputError for an unknown rung."""
     if config.rung not in CELLS:
         raise unknown_name("rung", config.rung, CELLS)
     layers = tuple(_layer(config, k) for k in range(config.layers))
@@ -84,7 +84,7 @@ def anatomy(config: ModelConfig) -> Anatomy:
 def _layer(config: ModelConfig, k: int) -> Layer:
     inputs = config.embedding if k == 0 else config.hidden
     mark = f" {k + 1}" if config.layers > 1 else ""
-    return _RUNGS.get(config.rung, _undescribed)(config, inputs, mark, f"layers.{k}")
+    return _RUNGS.get(config.rung, _generic)(config, inputs, mark, f"layers.{k}")
 
 
 def _batch(n: int | str) -> str:
@@ -155,8 +155,8 @@ def _mingru(config: ModelConfig, inputs: int, mark: str, name: str) -> Layer:
     )
 
 
-def _undescribed(config: ModelConfig, inputs: int, mark: str, name: str) -> Layer:
-    """A rung without words of its own here: its matrices in the order of its `shapes`, the input's first."""
+def _generic(config: ModelConfig, inputs: int, mark: str, name: str) -> Layer:
+    """The layer of a rung without an entry in `_RUNGS`: its matrices in the order of `Cell.shapes`."""
     cell, n = CELLS[config.rung], config.hidden
     sizes = {key: shape for key, shape in cell.shapes(inputs, n).items() if len(shape) == 2}
     matrices = tuple(

@@ -1,7 +1,7 @@
-"""The inside of one circle: how a cell makes the new hidden state from the old one and its input, gates and all.
+"""The inside of a cell: how the new hidden state is computed from the old one and the input, with all gates.
 
-Each rung is a small map of nodes on a grid and wires between them, drawn by the same few lines. A coloured wire is a
-matrix product (its colour is that of the matrix in the other diagrams), a dark one carries numbers as they are.
+Each rung is a `CellDiagram`: nodes on a grid and wires between them. A coloured wire is a matrix product, in the colour
+that the matrix has in the other diagrams; a dark wire passes numbers on unchanged.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from unrolled.look.diagram.anatomy import Anatomy, anatomy
 from unrolled.look.diagram.shapes import Circle, Drawing, Item, Point, Text, arrow, lines, rectangle
 from unrolled.model.folder import ModelConfig
 
-Kind = Literal["state", "input", "gate", "operation"]
-_X, _Y = 74.0, 58.0  # points from one place of the grid to the next
-_REACH: dict[Kind, Point] = {"state": (25, 25), "input": (22, 18), "gate": (32, 19), "operation": (14, 14)}
+NodeKind = Literal["state", "input", "gate", "operation"]
+_X, _Y = 74.0, 58.0  # points from one grid point to the next
+_REACH: dict[NodeKind, Point] = {"state": (25, 25), "input": (22, 18), "gate": (32, 19), "operation": (14, 14)}
 
 
 @dataclass(frozen=True)
 class Node:
-    """Something in a cell at a place of the grid (column, row downwards), with one or two lines of text."""
+    """A node at a grid point (column, row downwards), with one or two lines of text."""
 
-    kind: Kind
+    kind: NodeKind
     at: Point
     text: str
     second: str = ""
@@ -32,19 +32,19 @@ class Node:
 
 @dataclass(frozen=True)
 class Wire:
-    """From a node to a node, by way of `via`; `matrix` is "input" or "memory" where it is a matrix product."""
+    """From one node to another, through the grid points `via`; `matrix` is "input" or "memory" for a matrix product."""
 
     start: str
     end: str
     matrix: Literal["input", "memory"] | None = None
     via: tuple[Point, ...] = ()
     leave: Point | None = None
-    """Where the wire branches off another one, instead of at the border of its first node."""
+    """The grid point where the wire branches off another wire, instead of at the border of its first node."""
 
 
 @dataclass(frozen=True)
-class Cell:
-    """The map of one rung: nodes by name, wires, places of the matrices' labels, and the equations."""
+class CellDiagram:
+    """The diagram of one rung: nodes by name, wires, positions of the matrix labels, and the equations."""
 
     nodes: Mapping[str, Node]
     wires: tuple[Wire, ...]
@@ -54,9 +54,9 @@ class Cell:
 
 
 def cell(config: ModelConfig) -> Drawing:
-    """The inside of the first layer's cell, with its equations."""
+    """The inside of the cell of the first layer, with its equations."""
     parts = anatomy(config)
-    plan = _CELLS.get(config.rung, _UNDESCRIBED)
+    plan = _CELLS.get(config.rung, _GENERIC)
     items: list[Item] = []
     for wire in plan.wires:
         items += _wire(plan, wire, _stroke(parts, wire))
@@ -74,12 +74,12 @@ def cell(config: ModelConfig) -> Drawing:
 
 
 def equations(config: ModelConfig) -> list[str]:
-    """The equations of a cell, one a line."""
-    said = "      ".join(_CELLS.get(config.rung, _UNDESCRIBED).equations).replace("ƒ", config.nonlinearity or "tanh")
+    """The equations of the cell, one per line."""
+    said = "      ".join(_CELLS.get(config.rung, _GENERIC).equations).replace("ƒ", config.nonlinearity or "tanh")
     return said.split("      ")
 
 
-def _wire(plan: Cell, wire: Wire, stroke: str) -> list[Item]:
+def _wire(plan: CellDiagram, wire: Wire, stroke: str) -> list[Item]:
     start, end = plan.nodes[wire.start], plan.nodes[wire.end]
     places = [wire.leave or start.at, *(place for place in wire.via if place != start.at), end.at]
     points = [(x * _X, y * _Y) for x, y in places]
@@ -93,7 +93,7 @@ def _wire(plan: Cell, wire: Wire, stroke: str) -> list[Item]:
 
 
 def _border(node: Node, other: Point) -> Point:
-    """Where the border of `node` is met by a wire from `other`, which comes straight along a row or a column."""
+    """Where a wire from `other`, straight along a row or column, meets the border of `node`."""
     (x, y), (w, h) = (node.at[0] * _X, node.at[1] * _Y), _REACH[node.kind]
     if abs(other[1] - y) < 1:
         return x + (w if other[0] > x else -w), y
@@ -140,12 +140,12 @@ def _states(after: Point, before: Point = (0, 0.3), name: str = "h") -> dict[str
 
 
 def _gated(gate: str, x: float, memory: bool = True, height: float = 4.2) -> tuple[Wire, ...]:
-    """The wires of a gate at column `x`: from the old hidden state and from the input, which run along below."""
+    """The wires of a gate at column `x`, from the old hidden state and from the input, which run below."""
     of_input = Wire("x", gate, "input", ((x + 0.2, height + 1),) if memory else ((x, height),))
     return (Wire("h0", gate, "memory", ((0, height), (x - 0.2, height))), of_input) if memory else (of_input,)
 
 
-_ADDITIVE = Cell(
+_ADDITIVE = CellDiagram(
     {
         **_states((7.6, 0.3)),
         "add": Node("operation", (2.6, 0.3), "+"),
@@ -165,7 +165,7 @@ _ADDITIVE = Cell(
     "the character is added to what is remembered, and both go through W_h",
 )
 
-_CONCAT = Cell(
+_CONCAT = CellDiagram(
     {
         **_states((8.8, 0.3)),
         "join": Node("gate", (1.9, 0.3), "[h; x]", "side by side"),
@@ -185,7 +185,7 @@ _CONCAT = Cell(
     "the character is put beside what is remembered; the rest is as in 'loop'",
 )
 
-_ELMAN = Cell(
+_ELMAN = CellDiagram(
     {
         **_states((7, 0.3)),
         "add": Node("operation", (3.8, 0.3), "+"),
@@ -198,7 +198,7 @@ _ELMAN = Cell(
     "one matrix for the character, one for what is remembered",
 )
 
-_GRU = Cell(
+_GRU = CellDiagram(
     {
         **_states((9.5, 0.3)),
         "keep": Node("operation", (2, 0.3), "×"),
@@ -235,7 +235,7 @@ _GRU = Cell(
     "z says how much is kept, r how much of the old state the new one may see",
 )
 
-_LSTM = Cell(
+_LSTM = CellDiagram(
     {
         **_states((10, 0.3), (0, 0.3), "c"),
         **_states((10, 1.9), (0, 4.2)),
@@ -276,7 +276,7 @@ _LSTM = Cell(
     "no matrix stands in the way of c: what f lets through is remembered as it was",
 )
 
-_MINGRU = Cell(
+_MINGRU = CellDiagram(
     {
         **_states((8.3, 0.3)),
         "keep": Node("operation", (2.4, 0.3), "×"),
@@ -307,7 +307,7 @@ _MINGRU = Cell(
     "no wire from h to a gate: the gates of a whole text are known before the first step",
 )
 
-_UNDESCRIBED = Cell(
+_GENERIC = CellDiagram(
     {
         **_states((5.2, 0.3)),
         "step": Node("gate", (2.6, 0.3), "step"),

@@ -1,8 +1,8 @@
-"""The network in the lesson's notation, unrolled over a text and rolled up into its loop.
+"""Diagrams of a whole network in the lesson's notation: unrolled over a text, and rolled up with its loop.
 
-Rectangles are inputs, circles hidden states, triangles outputs. One colour is one weight matrix, so that shared weights
-are seen to be shared; every arrow says its operation and shapes. Left out: numbers (they are passed in), the inside of
-a cell (`diagram_cell`), the form for the terminal (`diagram_text`).
+Rectangles are inputs, circles hidden states, triangles outputs. Each weight matrix has one colour, so that shared
+weights are visible; every arrow is labelled with its operation and shapes. Left out: probabilities (they are passed
+in), the inside of a cell (`cell`), the form for the terminal (`terminal`).
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _FILLS = {"input": "#eef3fa", "hidden": "#fdf3e7", "output": "#eaf5ee"}
 
 
 class _Rows:
-    """Heights of the rows, from the character (0) upwards, so far apart that no label meets another."""
+    """The y coordinates of the rows, from the character (0) upwards, far enough apart that no labels overlap."""
 
     def __init__(self, parts: Anatomy) -> None:
         self.vector = -_SHAPE - _HALF_VECTOR - 2 * _AIR - _height(parts.lookup)
@@ -58,7 +58,7 @@ class _Rows:
 
 
 def whole(config: ModelConfig, text: str, predictions: Predictions | None = None) -> Drawing:
-    """Everything on one sheet: rolled up, unrolled over `text`, the inside of a cell, the weight matrices."""
+    """All views on one sheet: unrolled over `text`, rolled up, the inside of the cell, the weight matrices."""
     top = unrolled(config, text, predictions)
     details = [cell(config), legend(config)]
     if config.rung != "three-char":
@@ -67,9 +67,9 @@ def whole(config: ModelConfig, text: str, predictions: Predictions | None = None
 
 
 def unrolled(config: ModelConfig, text: str, predictions: Predictions | None = None) -> Drawing:
-    """The network drawn once for every character of `text`, with the most likely next characters where they are known.
+    """The network drawn once for every character of `text`, with the most likely next characters if they are given.
 
-    `three-char` is drawn over the last three characters, with its one output. Raises InputError for a text that is
+    `three-char` is drawn over the last three characters, with its single output. Raises InputError for a text that is
     empty or longer than 16 characters.
     """
     parts = anatomy(config)
@@ -91,7 +91,7 @@ def unrolled(config: ModelConfig, text: str, predictions: Predictions | None = N
 
 
 def rolled(config: ModelConfig) -> Drawing:
-    """The network drawn once, its memory as a loop; raises InputError for `three-char`, which has none."""
+    """The network drawn once, its recurrence as a loop; raises InputError for `three-char`, which has none."""
     if config.rung == "three-char":
         raise InputError("three-char has no loop to draw rolled up: draw it unrolled, or draw the rung 'loop'")
     parts = anatomy(config)
@@ -105,7 +105,7 @@ def rolled(config: ModelConfig) -> Drawing:
 
 
 def legend(config: ModelConfig) -> Drawing:
-    """Every weight matrix with its colour, name in the file, shape and number of weights; and the notation."""
+    """Every weight matrix with its colour, tensor name, shape and number of weights; and the notation."""
     parts = anatomy(config)
     colours = matrix_colours(parts)
     items: list[Item] = []
@@ -131,9 +131,9 @@ def matrix_colours(parts: Anatomy) -> dict[str, str]:
 def steps(
     config: ModelConfig, text: str, predictions: Predictions | None = None
 ) -> list[tuple[str, Sequence[tuple[str, float]], str | None]]:
-    """What is drawn, one for each column: the character, what is expected after it, the character that does follow.
+    """The columns to draw: the character, the predictions after it, and the character that follows.
 
-    Raises InputError for a text that is too short or too long, or with other than one prediction for each character.
+    Raises InputError for a text that is too short or too long, or if there is not one prediction for each character.
     """
     needed = 3 if config.rung == "three-char" else 1
     if len(text) < needed:
@@ -150,7 +150,7 @@ def steps(
 
 
 def _pitch(parts: Anatomy) -> float:
-    """From column to column: no label is wider than the space between two circles."""
+    """The distance between columns: no label is wider than the space between two circles."""
     arrows = [parts.lookup, parts.head, *(a for layer in parts.layers for a in (layer.input, *layer.memory))]
     widest = max(text_width(line, _SMALL) for a in arrows for line in a.label())
     return widest + 2 * _RADIUS + 24
@@ -202,7 +202,7 @@ def _state_name(layer: Layer, mark: str) -> str:
 
 
 def _rise(step: Arrow, colours: Mapping[str, str], start: Point, y: float, free: float | None = None) -> list[Item]:
-    """An arrow up from `start` to height `y`, its label on its right, above the height `free`."""
+    """An arrow up from `start` to height `y`, with its label to the right, above the height `free`."""
     texts = step.label()
     last = (start[1] if free is None else free) - _AIR - 0.24 * _SMALL
     shaft = arrow((start, (start[0], y)), _colour(step, colours), 2.4)
@@ -215,7 +215,7 @@ def _height(step: Arrow) -> float:
 
 
 def _memories(memory: tuple[Arrow, ...], colours: Mapping[str, str], start: Point, end: Point) -> list[Item]:
-    """The arrows from one step to the next: one in the middle, or two, one above and one below it."""
+    """The arrows from one step to the next: one in the middle, or two, above and below the middle."""
     items: list[Item] = []
     middle, y = (start[0] + end[0]) / 2, start[1]
     for step, offset in zip(memory, (0.0,) if len(memory) == 1 else (-_APART, _APART), strict=True):
@@ -229,7 +229,7 @@ def _memories(memory: tuple[Arrow, ...], colours: Mapping[str, str], start: Poin
 
 
 def _memory_labels(memory: tuple[Arrow, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The lines above and under the arrows: operation and shapes of one arrow, or each arrow's label on its side."""
+    """The label lines above and below the arrows: operation and shapes of one arrow, or one label on each side."""
     if len(memory) == 2:
         return memory[0].label(), memory[1].label()
     texts = memory[0].label()
@@ -241,14 +241,14 @@ def _under(memory: tuple[Arrow, ...]) -> float:
 
 
 def _memory_extent(memory: tuple[Arrow, ...]) -> tuple[float, float]:
-    """How far the labels of a memory reach above and below the middle of the circles."""
+    """How far the labels of recurrent arrows extend above and below the middle of the circles."""
     over, under = _memory_labels(memory)
     high = 7 + 0.24 * _SMALL + _LEADING * len(over) + (_APART if len(memory) == 2 else 0.0)
     return high, _under(memory) + _LEADING * (len(under) - 1) + 0.24 * _SMALL
 
 
 def _loop(at: Point, step: Arrow, stroke: str, side: int) -> list[Item]:
-    """The memory as an arrow from a circle back to itself, on its right (1) or left (-1)."""
+    """The recurrence as an arrow from a circle back to itself, on its right (1) or left (-1)."""
     x, y = at
     edge, reach, rise = x + side * 0.86 * _RADIUS, x + side * 122, 0.5 * _RADIUS
     points = ((edge, y - rise), (reach, y - 74), (reach, y + 74), (edge, y + rise))
@@ -265,7 +265,7 @@ def _start(rows: _Rows, layer: int, x: float) -> list[Item]:
 
 
 def _captions(rows: _Rows, x: float, live: bool) -> list[Item]:
-    """The name of each row, at its left."""
+    """The name of each row, to its left."""
     said = [
         ("input:", "the character", 0.0),
         ("its vector", "", rows.vector),
@@ -285,7 +285,7 @@ def _captions(rows: _Rows, x: float, live: bool) -> list[Item]:
 
 
 def _expected(expected: Sequence[tuple[str, float]], follows: str | None, at: Point) -> list[Item]:
-    """The most likely next characters as bars over the output; the one that does follow is dark."""
+    """The most likely next characters as bars above the output; the one that follows is dark."""
     items: list[Item] = []
     for i, (character, chance) in enumerate(expected[:_LISTED]):
         y, length = at[1] - 14.0 * (_LISTED - 1 - i), 62 * chance

@@ -1,7 +1,7 @@
-"""A drawing as data: boxes, circles, triangles, arrows and text at places in a plane, and files made of it.
+"""A drawing as data: polygons, circles, lines and text at coordinates, and the SVG and PNG files made from it.
 
-SVG is written here in plain text and needs no library; PNG goes through matplotlib from the very same shapes, in the
-font that matplotlib brings along. Units are points, y runs downwards. Left out: what is drawn where.
+SVG is written as text and needs no library; PNG is drawn from the same shapes by matplotlib, in the font it comes with.
+Units are points, y points downwards. Left out: what is drawn where.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _HEAD = 8.0
 
 @dataclass(frozen=True)
 class Text:
-    """One line of text; `at` is the end, middle or start of its base line."""
+    """One line of text; `at` is the start, middle or end of its baseline."""
 
     text: str
     at: Point
@@ -34,7 +34,7 @@ class Text:
     colour: str = style.INK
 
     def box(self) -> tuple[float, float, float, float]:
-        """The rectangle that the text stays inside: left, top, right, bottom."""
+        """A rectangle that contains the text: left, top, right, bottom."""
         width = text_width(self.text, self.size, self.bold)
         left = self.at[0] - {"start": 0.0, "middle": width / 2, "end": width}[self.anchor]
         return left, self.at[1] - 0.78 * self.size, left + width, self.at[1] + 0.24 * self.size
@@ -63,7 +63,7 @@ class Circle:
 
 @dataclass(frozen=True)
 class Line:
-    """A line through `points`: straight pieces, or with `curved` one cubic Bezier arc through exactly four of them."""
+    """A polyline through `points`, or with `curved` one cubic Bézier curve with exactly four control points."""
 
     points: tuple[Point, ...]
     stroke: str = style.INK
@@ -76,7 +76,7 @@ Item = Text | Polygon | Circle | Line
 
 @dataclass(frozen=True)
 class Drawing:
-    """Shapes in the order in which they are painted."""
+    """Shapes in drawing order."""
 
     items: tuple[Item, ...]
 
@@ -110,11 +110,11 @@ class Drawing:
         )
 
     def _repr_svg_(self) -> str:
-        """What a notebook shows of the drawing."""
+        """The representation in a notebook."""
         return self.to_svg()
 
     def save(self, path: str | Path) -> None:
-        """Write the drawing as .svg or .png (this one needs matplotlib)."""
+        """Write the drawing as .svg or .png (.png needs matplotlib)."""
         path = Path(path)
         if style.check_type(path, style.STILL) == ".svg":
             style.write_picture(path, self.to_svg().encode())
@@ -123,12 +123,12 @@ class Drawing:
 
 
 def beside(*drawings: Drawing, gap: float = 60) -> Drawing:
-    """Drawings from left to right, their upper edges in one line."""
+    """Drawings from left to right, aligned at the top."""
     return _arranged(drawings, 0, gap)
 
 
 def below(*drawings: Drawing, gap: float = 40) -> Drawing:
-    """Drawings from top to bottom, their left edges in one line."""
+    """Drawings from top to bottom, aligned at the left."""
     return _arranged(drawings, 1, gap)
 
 
@@ -144,24 +144,24 @@ def arrow(points: tuple[Point, ...], stroke: str = style.INK, width: float = 1.6
 
 
 def rectangle(at: Point, width: float, height: float, fill: str = style.PAPER, dashed: bool = False) -> Polygon:
-    """A rectangle around its middle `at`."""
+    """A rectangle centred at `at`."""
     x, y, w, h = *at, width / 2, height / 2
     return Polygon(((x - w, y - h), (x + w, y - h), (x + w, y + h), (x - w, y + h)), fill, dashed=dashed)
 
 
 def triangle(at: Point, width: float, height: float, fill: str = style.PAPER) -> Polygon:
-    """A triangle that points up, around the middle `at` of its height."""
+    """A triangle that points up, with `at` at the middle of its height."""
     x, y, w, h = *at, width / 2, height / 2
     return Polygon(((x - w, y + h), (x + w, y + h), (x, y - h)), fill)
 
 
 def lines(texts: Iterable[str], at: Point, size: float = 10, anchor: Anchor = "start", bold: int = 0) -> list[Item]:
-    """Lines of text under each other, the first `bold` of them bold; `at` is the first base line."""
+    """Lines of text one below the other, the first `bold` of them bold; `at` is the first baseline."""
     return [Text(t, (at[0], at[1] + 1.3 * size * i), size, anchor, i < bold) for i, t in enumerate(texts)]
 
 
 def text_width(text: str, size: float, bold: bool = False) -> float:
-    """A width that `text` does not exceed in DejaVu Sans, which is wider than most fonts of its kind."""
+    """An upper bound of the width of `text` in DejaVu Sans, which is wider than most sans-serif fonts."""
     return size * sum(map(_em, text)) * (1.12 if bold else 1.0)
 
 

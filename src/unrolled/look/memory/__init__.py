@@ -1,1 +1,1 @@
-"""How far back the predictions of a network depend on its text."""
+"""Memory: how many characters back the predictions of a network depend on its text."""

@@ -1,8 +1,8 @@
-"""What the characters of a text do to a network's predictions: three measures, each (site, distance).
+"""How the characters of a text affect a network's later predictions: measures at each (probe, distance).
 
-`connectivity` asks the gradient, `influence` exchanges a character or withholds all before it. Everything is computed
-in batches of sites, forward from each, so that one pass serves all distances. Left out: what the numbers say about the
-memory of the network (`memory`).
+`influence` replaces a character, or hides all characters before it; `connectivity` takes gradients. Probes are
+computed in batches, reading forward from each, so that one pass gives all distances. Left out: what the numbers say
+about the network's memory (`measure`).
 """
 
 from __future__ import annotations
@@ -16,57 +16,58 @@ from torch import Tensor
 from torch.func import functional_call
 
 from unrolled.learn.networks.network import CharNetwork
-from unrolled.look.memory.sites import Sites
+from unrolled.look.memory.probes import Probes
 
 BATCH = 128
 
 
 @dataclass(frozen=True)
 class Influence:
-    """What was found at each site, all (site, distance) in nats; column k - 1 is distance k."""
+    """Measurements in nats, all (probe, distance); column k - 1 is distance k."""
 
     divergence: NDArray[np.float64]
-    """KL(prediction || prediction after the exchange), over all next characters."""
+    """KL(prediction || prediction after the replacement), over all next characters."""
     cost: NDArray[np.float64]
-    """By how much the exchange makes the real next character less expected. Below zero, it was more expected."""
+    """How much the replacement raises the loss of the true next character; negative where it lowers it."""
     missing: NDArray[np.float64]
-    """By how much it is less expected when the network starts at the site and sees k characters only."""
+    """How much the loss rises when the network starts at the probe and sees only k characters."""
     loss: NDArray[np.float64]
-    """Of the real next character with everything in place."""
+    """Loss of the true next character with the text unchanged."""
 
 
 @torch.no_grad()
-def influence(network: CharNetwork, ids: NDArray[np.integer], sites: Sites) -> Influence:
-    """Read on from every site thrice: as it is, with its character exchanged, and without what stands before it."""
-    windows, others = sites.windows(ids), ids[sites.others].astype(np.int64)
+def influence(network: CharNetwork, ids: NDArray[np.integer], probes: Probes) -> Influence:
+    """Read on from every probe three times: unchanged, with its character replaced, and from the zero state."""
+    windows, replacements = probes.windows(ids), ids[probes.replacements].astype(np.int64)
     parts = [
-        _of_batch(network, windows[i : i + BATCH], others[i : i + BATCH], sites) for i in range(0, len(sites), BATCH)
+        _of_batch(network, windows[i : i + BATCH], replacements[i : i + BATCH], probes)
+        for i in range(0, len(probes), BATCH)
     ]
     divergence, cost, missing, loss = (np.concatenate(column) for column in zip(*parts, strict=True))
     return Influence(divergence, cost, missing, loss)
 
 
-def connectivity(network: CharNetwork, ids: NDArray[np.integer], sites: Sites) -> NDArray[np.float64]:
-    """The norm of the gradient of a logit for each input vector before it, (site, distance).
+def connectivity(network: CharNetwork, ids: NDArray[np.integer], probes: Probes) -> NDArray[np.float64]:
+    """The norm of the gradient of a logit with respect to each earlier input vector, (probe, distance).
 
-    The logit is that of the real character `distance` behind each site; column k - 1 belongs to the input vector k
-    characters before it. Works in evaluation mode, on the CPU and on cuDNN.
+    The logit is that of the true character `distance` past each probe; column k - 1 is the input vector k characters
+    before it. Works in evaluation mode, on the CPU and on cuDNN.
     """
-    windows = sites.windows(ids)
-    parts = [_gradients(network, windows[i : i + BATCH], sites.warm_up) for i in range(0, len(sites), BATCH)]
+    windows = probes.windows(ids)
+    parts = [_gradients(network, windows[i : i + BATCH], probes.warm_up) for i in range(0, len(probes), BATCH)]
     return np.concatenate(parts)
 
 
 def _of_batch(
-    network: CharNetwork, windows: NDArray[np.int64], others: NDArray[np.int64], sites: Sites
+    network: CharNetwork, windows: NDArray[np.int64], replacements: NDArray[np.int64], probes: Probes
 ) -> tuple[NDArray[np.float64], ...]:
     text = _on_device(network, windows)
-    before, inside, after = text[:, : sites.warm_up], text[:, sites.warm_up : -1], text[:, sites.warm_up + 1 :]
-    exchanged = torch.cat([_on_device(network, others[:, None]), inside[:, 1:]], dim=1)
+    before, inside, after = text[:, : probes.warm_up], text[:, probes.warm_up : -1], text[:, probes.warm_up + 1 :]
+    replaced = torch.cat([_on_device(network, replacements[:, None]), inside[:, 1:]], dim=1)
     nothing = network.initial_state(len(text))
     _, state = network(before, nothing)
     whole = _log_probabilities(network, inside, state)
-    changed = _log_probabilities(network, exchanged, state)
+    changed = _log_probabilities(network, replaced, state)
     fresh = _log_probabilities(network, inside, nothing)
     divergence = (whole.exp() * (whole - changed)).sum(2)
     real, without, short = (p.gather(2, after[:, :, None])[:, :, 0] for p in (whole, changed, fresh))
@@ -88,7 +89,7 @@ def _gradients(network: CharNetwork, windows: NDArray[np.int64], warm_up: int) -
     rows = torch.arange(len(vectors), device=text.device).view_as(inside)
     weights = {name: value.detach() for name, value in network.named_parameters()}
     logits, _ = functional_call(network, weights | {"embedding.weight": vectors}, (rows, state))
-    chosen = logits[:, -1].gather(1, target[:, None]).sum()  # windows do not meet, so the sum's gradient is each one's
+    chosen = logits[:, -1].gather(1, target[:, None]).sum()  # windows are independent, so one sum serves all
     (gradient,) = torch.autograd.grad(chosen, vectors)
     return _as_numpy(gradient.view(*inside.shape, -1).norm(dim=2).flip(1))
 

@@ -1,7 +1,7 @@
-"""The memory ruler: how many characters back the predictions of a network still depend on its text.
+"""How many characters back the predictions of a network still depend on its text.
 
-Three measures side by side (`influence`), as curves over distance for the whole text and by kind of place, and one
-number with a stated definition (`MEANING`). Left out: drawing.
+Several measures (`influence`) as curves over distance, for the whole text and by kind of position, and one number with
+a stated definition (`MEANING`). Left out: drawing (`picture`).
 """
 
 from __future__ import annotations
@@ -16,30 +16,31 @@ from unrolled.errors import FolderError
 from unrolled.learn.networks.network import CharNetwork
 from unrolled.look.intervals import Numbers, beyond_chance, binned, bins, mean_with_interval
 from unrolled.look.memory.influence import connectivity, influence
-from unrolled.look.memory.sites import Sites, choose_sites, kinds_after
+from unrolled.look.memory.probes import Probes, choose_probes, position_kinds
 from unrolled.model.state import generator_of
 
 FALSE_ALARM = 0.01
-GRADIENT_SITES = 256
-LEAST_IN_BIN = 10
+GRADIENT_PROBES = 256
+MIN_IN_BIN = 10
 WHOLE = "the whole text"
 MEANING = (
-    "the farthest distance at which exchanging a character for another one of the text makes the real next character "
-    "less expected, by more than chance explains: the probability of a memory being reported where all characters are "
-    f"independent is {FALSE_ALARM:.0%}"
+    "the largest distance at which replacing one character by another from the text raises the loss of the true next "
+    "character by more than chance explains: on a text of independent characters, a memory is reported with "
+    f"probability {FALSE_ALARM:.0%}"
 )
 MEASURES = {
-    "causal": "divergence of the predictions, in nats, when the character is exchanged",
-    "cost": "nats by which the real next character is less expected when the character is exchanged",
-    "connectivity": "norm of the gradient of the next character's logit for the input vector",
-    "context": "nats lost when no more than so many characters may be seen",
+    "causal": "divergence of the predictions in nats when the character is replaced",
+    "cost": "increase in the loss of the true next character, in nats, when the character is replaced",
+    "connectivity": "norm of the gradient of the next character's logit with respect to the input vector",
+    "context": "increase in loss, in nats, when only so many characters are visible",
 }
-"""The curves by name, and what they show. `causal` is what the network believes, `cost` what the text confirms."""
+"""The curves by name, and what they show. `causal` is any change of prediction, `cost` only what the true text
+confirms."""
 
 
 @dataclass(frozen=True)
 class DistanceCurve:
-    """A mean over places for each bin of distances, all (bin,); NaN where fewer than 10 places were found."""
+    """A mean over positions for each bin of distances, all (bin,); NaN where there were fewer than 10 positions."""
 
     near: NDArray[np.int64]
     """The smallest distance in the bin."""
@@ -47,47 +48,47 @@ class DistanceCurve:
     """The largest."""
     mean: Numbers
     low: Numbers
-    """Lower end of the 95 % bootstrap interval over places."""
+    """Lower end of the 95 % bootstrap interval over positions."""
     high: Numbers
 
     @property
     def middle(self) -> Numbers:
-        """Where to draw each bin on a logarithmic axis."""
+        """The geometric middle of each bin, where it is drawn on a logarithmic axis."""
         result: Numbers = np.sqrt(self.near * self.far)
         return result
 
     def rows(self) -> list[tuple[int, int, float, float, float]]:
-        """(near, far, mean, low, high) of each bin that is known."""
+        """(near, far, mean, low, high) of each bin that is not NaN."""
         columns = (self.near, self.far, self.mean, self.low, self.high)
         rows = zip(*(column.tolist() for column in columns), strict=True)
         return [row for row in rows if np.isfinite(row[2])]
 
     def to_json(self) -> dict[str, list[float | None]]:
-        """Lists of equal length; what is not known is null."""
+        """Lists of equal length; NaN becomes null."""
         columns = {"near": self.near, "far": self.far, "mean": self.mean, "low": self.low, "high": self.high}
         return {name: [x if np.isfinite(x) else None for x in column.tolist()] for name, column in columns.items()}
 
 
 @dataclass(frozen=True)
 class Memory:
-    """What was measured of one network on one text."""
+    """The measurements of one network on one text."""
 
     name: str
     characters: int | None
-    """The memory; None if no dependence was found. See `MEANING`."""
+    """The memory in characters, as `MEANING` defines it; None if no dependence was found."""
     distance: int
-    """How far back was measured. A memory of this size may be longer in truth."""
-    sites: int
+    """The largest distance measured. A memory equal to it may in truth be longer."""
+    probes: int
     loss: float
-    """Nats per character at the measured places."""
+    """Nats per character at the measured positions."""
     curves: dict[str, dict[str, DistanceCurve]]
-    """By measure (`MEASURES`), then by kind of place; `WHOLE` is one of these."""
+    """By measure (`MEASURES`), then by kind of position; `WHOLE` is one of these."""
 
     def to_json(self) -> dict[str, Any]:
         """Everything, as JSON takes it."""
         curves = {m: {k: curve.to_json() for k, curve in kinds.items()} for m, kinds in self.curves.items()}
         facts = {"name": self.name, "memory": self.characters, "meaning": MEANING, "distance": self.distance}
-        return facts | {"sites": self.sites, "loss_nats": self.loss, "curves": curves}
+        return facts | {"sites": self.probes, "loss_nats": self.loss, "curves": curves}
 
 
 def measure_memory(
@@ -102,28 +103,29 @@ def measure_memory(
 ) -> Memory:
     """Measure how far back `network` depends on `text`, whose ids (characters,) are `ids`.
 
-    `distance` is how far back to look, `places` the number of sites; more of them see a weaker dependence. Raises
-    InputError for a text too short, FolderError for a network whose gradients or predictions are not finite.
+    `distance` is the largest distance in characters, `places` the number of positions probed: more of them detect a
+    weaker dependence. `text` and `ids` should be held out from training. Raises InputError for a text that is too
+    short, FolderError for a network whose gradients or predictions are not finite.
     """
     rng = generator_of(seed)
-    sites = choose_sites(text, places, distance, rng)
-    found, few = influence(network, ids, sites), sites.first(GRADIENT_SITES)
+    probes = choose_probes(text, places, distance, rng)
+    found, few = influence(network, ids, probes), probes.first(GRADIENT_PROBES)
     values = {"causal": found.divergence, "cost": found.cost, "context": found.missing}
     gradients = connectivity(network, ids, few)
     if not all(np.isfinite(value).all() for value in (*values.values(), gradients)):
         raise FolderError(f"the network {name} predicts numbers that are not finite, so nothing can be measured")
-    edges, kinds = bins(distance), kinds_after(text)
-    curves = {measure: _curves(value, _kinds_ahead(kinds, sites), edges, rng) for measure, value in values.items()}
+    edges, kinds = bins(distance), position_kinds(text)
+    curves = {measure: _curves(value, _kinds_ahead(kinds, probes), edges, rng) for measure, value in values.items()}
     curves["connectivity"] = _curves(gradients, _kinds_at_end(kinds, few), edges, rng)
-    memory = reach(found.cost, edges, rng)
-    return Memory(name, memory, distance, len(sites), float(found.loss.mean()), curves)
+    memory = memory_length(found.cost, edges, rng)
+    return Memory(name, memory, distance, len(probes), float(found.loss.mean()), curves)
 
 
-def reach(cost: Numbers, edges: NDArray[np.int64], rng: np.random.Generator) -> int | None:
-    """The farthest distance at which `cost` (site, distance) is above zero beyond chance, or None.
+def memory_length(cost: Numbers, edges: NDArray[np.int64], rng: np.random.Generator) -> int | None:
+    """The largest distance at which the mean of `cost` (probe, distance) is significantly above zero, or None.
 
-    Single distances and bins of them are tested together: a dependence at one distance shows in its own column, one
-    that is spread thin shows in its bin, which counts with its nearest distance.
+    Single distances and bins of distances are tested together: a dependence at one distance shows in its own column,
+    and one that is spread over many shows in its bin, which counts as the bin's smallest distance.
     """
     width = np.diff(edges)
     wide = width > 1
@@ -136,7 +138,7 @@ def reach(cost: Numbers, edges: NDArray[np.int64], rng: np.random.Generator) -> 
 def _curves(
     values: Numbers, kinds: dict[str, NDArray[np.bool_]], edges: NDArray[np.int64], rng: np.random.Generator
 ) -> dict[str, DistanceCurve]:
-    """The curve of (site, distance) for the whole text and for each kind, whose masks have the same shape."""
+    """The curve of `values` (probe, distance) for the whole text and for each kind, given as masks of that shape."""
     masks = {WHOLE: np.ones(values.shape, bool)} | kinds
     return {kind: _curve(values * mask, mask, edges, rng) for kind, mask in masks.items()}
 
@@ -145,19 +147,19 @@ def _curve(
     values: Numbers, mask: NDArray[np.bool_], edges: NDArray[np.int64], rng: np.random.Generator
 ) -> DistanceCurve:
     counts = binned(mask.astype(np.float64), edges)
-    unknown = counts.sum(0) < LEAST_IN_BIN
+    unknown = counts.sum(0) < MIN_IN_BIN
     numbers = mean_with_interval(binned(values, edges), counts, rng)
     mean, low, high = (np.where(unknown, np.nan, column) for column in numbers)
     return DistanceCurve(edges[:-1], edges[1:] - 1, mean, low, high)
 
 
-def _kinds_ahead(kinds: dict[str, NDArray[np.bool_]], sites: Sites) -> dict[str, NDArray[np.bool_]]:
-    """Masks (site, distance) of the kind of place that lies each distance behind a site."""
-    last = sites.places[:, None] + np.arange(sites.distance)  # at distance k the last character read is k - 1 behind
+def _kinds_ahead(kinds: dict[str, NDArray[np.bool_]], probes: Probes) -> dict[str, NDArray[np.bool_]]:
+    """Masks (probe, distance): whether the position at each distance past a probe is of each kind."""
+    last = probes.positions[:, None] + np.arange(probes.distance)  # the last character read is k - 1 past it
     return {kind: after[last] for kind, after in kinds.items()}
 
 
-def _kinds_at_end(kinds: dict[str, NDArray[np.bool_]], sites: Sites) -> dict[str, NDArray[np.bool_]]:
-    """The same for `connectivity`, where all distances of a site belong to the one place at its end."""
-    last = (sites.places + sites.distance - 1)[:, None]
-    return {kind: np.broadcast_to(after[last], (len(sites), sites.distance)) for kind, after in kinds.items()}
+def _kinds_at_end(kinds: dict[str, NDArray[np.bool_]], probes: Probes) -> dict[str, NDArray[np.bool_]]:
+    """The same for `connectivity`, where all distances of a probe belong to the one position at its end."""
+    last = (probes.positions + probes.distance - 1)[:, None]
+    return {kind: np.broadcast_to(after[last], (len(probes), probes.distance)) for kind, after in kinds.items()}

@@ -1,4 +1,4 @@
-"""The curves of the memory ruler as a picture: networks side by side, or the kinds of place of each."""
+"""Memory curves as a picture: one curve per network, or one panel per network with a curve per kind of position."""
 
 from __future__ import annotations
 
@@ -16,50 +16,51 @@ if TYPE_CHECKING:
 
 Y_LABELS = {
     "causal": "divergence of the predictions (nats)",
-    "cost": "cost for the real next character (nats)",
+    "cost": "increase in loss of the next character (nats)",
     "connectivity": "norm of the gradient",
-    "context": "nats lost with so much context",
+    "context": "increase in loss with so much context (nats)",
 }
-SMALLEST = {"causal": 1e-5, "cost": 1e-4, "connectivity": 1e-5, "context": 1e-3}
-"""Where the logarithmic axis ends; what is below is not drawn."""
+FLOOR = {"causal": 1e-5, "cost": 1e-4, "connectivity": 1e-5, "context": 1e-3}
+"""The lower end of the logarithmic axis; smaller values are not drawn."""
 
 
 def check_measure(measure: str) -> None:
-    """Raises InputError for a measure that is not known."""
+    """Raises InputError for an unknown measure."""
     if measure not in MEASURES:
         raise unknown_name("measure", measure, MEASURES)
 
 
 def draw_memories(memories: Sequence[Memory], measure: str = "cost", *, by_place: bool = False) -> Figure:
-    """All networks in one panel, by `measure`; or a panel for each network with its kinds of place.
+    """The curves of one `measure`: all networks in one panel, or with `by_place` one panel per network with its kinds
+    of position.
 
-    Both axes are logarithmic. Raises InputError for a measure that is not known.
+    Both axes are logarithmic. Raises InputError for an unknown measure.
     """
     check_measure(measure)
     title = "how far back predictions depend on the text"
     series: Mapping[str, Curve] | Mapping[str, Mapping[str, Curve]]
     if by_place:
-        series = {_named(m): _by_kind(m, measure) for m in memories}
+        series = {_label(m): _by_kind(m, measure) for m in memories}
     else:
-        series = {_named(m): _drawn(m.curves[measure][WHOLE], measure) for m in memories}
+        series = {_label(m): _curve(m.curves[measure][WHOLE], measure) for m in memories}
     return curves(
         series, x_label="characters back", y_label=Y_LABELS[measure], title=title, x_scale="log", y_scale="log"
     )
 
 
 def _by_kind(memory: Memory, measure: str) -> dict[str, Curve]:
-    """Kinds of place that were found often enough."""
-    lines = {kind: _drawn(curve, measure) for kind, curve in memory.curves[measure].items()}
+    """The kinds of position with enough of them to draw."""
+    lines = {kind: _curve(curve, measure) for kind, curve in memory.curves[measure].items()}
     return {kind: line for kind, line in lines.items() if len(line.x)}
 
 
-def _named(memory: Memory) -> str:
+def _label(memory: Memory) -> str:
     found = "none found" if memory.characters is None else f"{memory.characters}"
     return f"{memory.name} (memory {found})"
 
 
-def _drawn(curve: DistanceCurve, measure: str) -> Curve:
-    least = SMALLEST[measure]
+def _curve(curve: DistanceCurve, measure: str) -> Curve:
+    least = FLOOR[measure]
     shown = np.nan_to_num(curve.mean) >= least
     mean, low, high = (np.maximum(column[shown], least) for column in (curve.mean, curve.low, curve.high))
     return Curve(curve.middle[shown], mean, low, high)

@@ -1,1 +1,1 @@
-"""Hidden units and hidden states over a text."""
+"""Hidden units and hidden states over a text: recorded, tested, ablated and drawn."""

@@ -1,12 +1,12 @@
-"""Watching a network read: the hidden state of every layer at every character, and a unit switched off.
+"""The hidden state of every layer after every character of a text, with one unit ablated if asked.
 
-NumPy alone. States are computed for the text at hand and held in memory only; texts are meant to be some ten thousand
-characters long. Left out: what the states mean (`units`, `states`).
+NumPy only. States are held in memory: texts are meant to have some ten thousand characters. Left out: what the states
+mean (`scan`, `states`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +19,7 @@ from unrolled.model.char_model import CharModel
 
 @dataclass(frozen=True, order=True)
 class Unit:
-    """One number of the hidden state, both counted from 0."""
+    """One component of the hidden state; layer and number are counted from 0."""
 
     layer: int
     number: int
@@ -29,69 +29,44 @@ class Unit:
 
 
 @dataclass(frozen=True)
-class Reading:
-    """What was seen while a text was read."""
+class Activations:
+    """What a network computed while it read a text."""
 
     hidden: tuple[NDArray[np.float32], ...]
     """The output h of each layer after each character, (characters, hidden)."""
     nats: NDArray[np.float64]
-    """How unexpected each character was, (characters,); the first counts as 0, since nothing predicted it."""
+    """The loss of each character, (characters,); 0 for the first, which nothing predicted."""
 
     def of(self, unit: Unit) -> NDArray[np.float32]:
         """The activation of one unit after each character, (characters,)."""
         return self.hidden[unit.layer][:, unit.number]
 
 
-class Watched(Cell):
-    """Another cell, which works as ever while its h is kept; a `silent` unit of h is zero for all who read it.
+def record(model: CharModel, text: str, ablated: Unit | None = None) -> Activations:
+    """Read `text` from the zero state and record every layer; the output of an `ablated` unit is set to zero.
 
-    What an LSTM keeps in its cell c stays in there, but comes out no more.
-    """
+    The ablated unit is zero for the layer above and for the next step. The cell state c of an LSTM is left as it is.
 
-    def __init__(self, cell: Cell, silent: int | None = None) -> None:
-        self.cell, self.silent, self.seen = cell, silent, list[Array]()
-        self.parts = cell.parts  # type: ignore[misc]  # an instance stands for a class of its own here
-
-    @staticmethod
-    def shapes(inputs: int, hidden: int) -> dict[str, tuple[int, ...]]:
-        raise NotImplementedError("a watched cell is made from a cell, not from weights")
-
-    def project(self, x: Array) -> Array:
-        return self.cell.project(x)
-
-    def step(self, p: Array, state: State) -> tuple[Array, State]:
-        h, after = self.cell.step(p, state)
-        if self.silent is not None:
-            h = h.copy()
-            h[..., self.silent] = 0
-            after = tuple(h if name == "h" else part for name, part in zip(self.parts, after, strict=True))
-        self.seen.append(h)
-        return h, after
-
-
-def watch(model: CharModel, text: str, silent: Unit | None = None) -> Reading:
-    """Read `text` from the start, watching every layer, with one unit switched off if asked.
-
-    Raises InputError for a character the model does not know, an empty text, and a unit that is not there.
+    Raises InputError for a character the model does not know, an empty text, and a unit that does not exist.
     """
     ids = model.vocabulary.encode(text)
     if not len(ids):
         raise InputError("the text is empty: give at least one character to read")
-    return watch_network(model.network, ids, silent)
+    return record_network(model.network, ids, ablated)
 
 
-def watch_network(network: CellNetwork, ids: NDArray[np.integer], silent: Unit | None = None) -> Reading:
-    """The same for ids (characters,) and a network that need not belong to a model folder."""
-    if silent is not None:
-        check_unit(network, silent)
-    plain = network.cells
-    watched = [Watched(c, silent.number if silent and silent.layer == k else None) for k, c in enumerate(plain)]
-    network.cells = [*watched]
-    try:
-        nats = _read(network, ids)
-    finally:
-        network.cells = plain
-    return Reading(tuple(np.array(cell.seen, np.float32) for cell in watched), nats)
+def record_network(network: CellNetwork, ids: NDArray[np.integer], ablated: Unit | None = None) -> Activations:
+    """`record` for ids (characters,) and a network without a model folder."""
+    if ablated is not None:
+        check_unit(network, ablated)
+    outputs: list[list[Array]] = []
+    state, first = network.initial_state(), 0
+    for layer, cell in enumerate(network.cells):
+        projected = (cell.project(h) for h in outputs[-1]) if layer else (network.table[i] for i in ids)
+        number = ablated.number if ablated and ablated.layer == layer else None
+        outputs.append(_outputs(cell, projected, state[first : first + len(cell.parts)], number))
+        first += len(cell.parts)
+    return Activations(tuple(np.array(layer, np.float32) for layer in outputs), _nats(network, outputs[-1], ids))
 
 
 def check_unit(network: CellNetwork, unit: Unit) -> None:
@@ -103,11 +78,24 @@ def check_unit(network: CellNetwork, unit: Unit) -> None:
         )
 
 
-def _read(network: CellNetwork, ids: Sequence[int] | NDArray[np.integer]) -> NDArray[np.float64]:
-    nats, state = np.zeros(len(ids)), network.initial_state()
-    for t in range(len(ids)):
-        logits, state = network.step(ids[t], state)
-        if t + 1 < len(ids):
-            top = float(logits.max())
-            nats[t + 1] = top + np.log(np.exp(logits - top).sum()) - logits[ids[t + 1]]
+def _outputs(cell: Cell, projected: Iterable[Array], state: State, ablated: int | None) -> list[Array]:
+    """The outputs h of one layer over a text of projected inputs."""
+    outputs = []
+    for p in projected:
+        h, state = cell.step(p, state)
+        if ablated is not None:
+            h = h.copy()
+            h[..., ablated] = 0
+            state = tuple(h if name == "h" else part for name, part in zip(cell.parts, state, strict=True))
+        outputs.append(h)
+    return outputs
+
+
+def _nats(network: CellNetwork, outputs: list[Array], ids: NDArray[np.integer]) -> NDArray[np.float64]:
+    """The loss of each character after the first, from the last layer's outputs."""
+    nats = np.zeros(len(ids))
+    for t, h in enumerate(outputs[:-1]):
+        logits = h @ network.head + network.head_bias
+        top = float(logits.max())
+        nats[t + 1] = top + np.log(np.exp(logits - top).sum()) - logits[ids[t + 1]]
     return nats

@@ -1,7 +1,7 @@
-"""Plain questions about every place of a text: inside quotes? how deep in brackets? which letter came last?
+"""Yes-or-no questions about every position of a text: inside quotes? how deep in brackets? which letter came last?
 
-An answer at place t speaks of the text up to and with character t, which is what a network has read when its state is
-looked at. Each question is a boolean array over the text. Left out: anything that would need a grammar.
+The answer at position t concerns the text up to and including character t, which is what a network has read when its
+state is examined. Each question is a boolean array over the text. Left out: anything that would need a grammar.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ Answer = NDArray[np.bool_]
 OPENING, CLOSING = "([{", ")]}"
 DEPTHS = (1, 2, 3)
 COLUMNS = (20, 40, 60)
-LETTERS_ASKED = 30
+MOST_LETTERS = 30
 SENTENCE_END = ".!?"
 
 
 def predicates(text: str) -> dict[str, Answer]:
-    """Every question with its answers, each (characters,), by its plain name."""
+    """The answers to every question, each (characters,), by name."""
     return {name: answer for family in FAMILIES for name, answer in family(text).items()}
 
 
 CLOSED_BY = {'"': '"', "“": "”", "„": "“”", "«": "»", "»": "«"}
-"""Double quotation marks that open, and those that then close."""
+"""Opening double quotation marks, and the marks that close each."""
 
 
 def in_quotes(text: str) -> dict[str, Answer]:
-    """Between a pair of double quotation marks, straight, “curly”, „German“, «French» or »turned«; a blank line closes.
+    """Inside double quotation marks: straight, “curly”, „German“, «French» or »reversed«; a blank line ends them.
 
-    Apostrophes are left out: as quotation marks they cannot be told from those in "don't".
+    Single quotation marks are left out: they cannot be told from apostrophes, as in "don't".
     """
     answer, closing = np.zeros(len(text), bool), ""
     for place, c in enumerate(text):
@@ -49,13 +49,13 @@ def in_quotes(text: str) -> dict[str, Answer]:
 
 
 def in_brackets(text: str) -> dict[str, Answer]:
-    """Inside brackets of any kind, at least so many deep."""
+    """Inside brackets of any kind, at each least depth."""
     depth = bracket_depth(text)
     return {_bracket_name(least): depth >= least for least in DEPTHS}
 
 
 def bracket_depth(text: str) -> NDArray[np.int64]:
-    """The number of brackets open after each character; a closing one too many is ignored."""
+    """The number of brackets open after each character; a surplus closing bracket is ignored."""
     depth, now = np.zeros(len(text), np.int64), 0
     for place, c in enumerate(text):
         now = max(0, now + (c in OPENING) - (c in CLOSING))
@@ -64,13 +64,13 @@ def bracket_depth(text: str) -> NDArray[np.int64]:
 
 
 def in_line(text: str) -> dict[str, Answer]:
-    """How far in its line a place is; a line break is place 0 of the line after it."""
+    """The column of a position; a line break is column 0 of the line after it."""
     column = distance_since(text, lambda c: c == "\n")
     return {"start of a line": column < 5} | {f"past column {least} of a line": column > least for least in COLUMNS}
 
 
 def in_word(text: str) -> dict[str, Answer]:
-    """How far in its word a place is."""
+    """The position within a word."""
     length = distance_since(text, lambda c: not c.isalpha())
     return {
         "inside a word": length >= 1,
@@ -80,13 +80,13 @@ def in_word(text: str) -> dict[str, Answer]:
 
 
 def in_sentence(text: str) -> dict[str, Answer]:
-    """How far a place is from the last end of a sentence."""
+    """The distance from the last end of a sentence."""
     since = distance_since(text, lambda c: c in SENTENCE_END)
     return {"start of a sentence": since < 5, "past 60 characters of a sentence": since > 60}
 
 
 def by_kind(text: str) -> dict[str, Answer]:
-    """What kind of character came last."""
+    """The kind of the last character."""
     kinds: dict[str, Callable[[str], bool]] = {
         "upper case": str.isupper,
         "after a digit": str.isdigit,
@@ -101,13 +101,13 @@ def by_kind(text: str) -> dict[str, Answer]:
 
 
 def after_letters(text: str) -> dict[str, Answer]:
-    """Which character came last, asked of the most frequent ones."""
-    common = [c for c, _ in Counter(text).most_common(LETTERS_ASKED)]
+    """Whether the last character is a given one, for the most frequent characters."""
+    common = [c for c, _ in Counter(text).most_common(MOST_LETTERS)]
     return {f"after {visible(c)!r}": _each(text, c.__eq__) for c in sorted(common)}
 
 
 def distance_since(text: str, test: Callable[[str], bool]) -> NDArray[np.int64]:
-    """Characters since `test` was last true, 0 where it is true; counted from the text's start before the first."""
+    """Characters since `test` was last true, 0 where it is; before the first, counted from the start of the text."""
     places = np.arange(len(text))
     last = np.maximum.accumulate(np.where(_each(text, test), places, -1)) if text else places
     distance: NDArray[np.int64] = places - last

@@ -1,6 +1,6 @@
-"""The hidden state over time: a heat map with like units beside each other, and the path through its main plane.
+"""The hidden state over time: a heat map with similar units adjacent, and the path in the plane of two components.
 
-Left out: what single units mean (`units`).
+Left out: what single units mean (`scan`).
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 
 from unrolled.embedding import visible
 from unrolled.errors import InputError
-from unrolled.look.units.activations import watch
+from unrolled.look.units.activations import record
 from unrolled.model.char_model import CharModel
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LONGEST = 400
-"""Characters that a picture can show."""
+"""The most characters that a picture can show."""
 
 
 @dataclass(frozen=True)
@@ -33,15 +33,15 @@ class StatePath:
     hidden: NDArray[np.float32]
     """(characters, hidden)"""
     order: NDArray[np.int64]
-    """The units, like ones beside each other, (hidden,)."""
+    """The unit numbers in an order that puts similar units next to each other, (hidden,)."""
     path: NDArray[np.float64]
-    """The states in the plane of their two main components, (characters, 2)."""
+    """The states in the plane of their two main principal components, (characters, 2)."""
     explained: NDArray[np.float64]
-    """Share of the variance along each of the two."""
+    """Fraction of the variance along each of the two."""
 
     @property
     def moves(self) -> NDArray[np.float64]:
-        """How far the whole state moved at each character, (characters,), from zero at first."""
+        """The distance the state moved at each character, (characters,); the first is measured from zero."""
         steps: NDArray[np.float64] = np.linalg.norm(np.diff(self.hidden, axis=0, prepend=0), axis=1).astype(np.float64)
         return steps
 
@@ -52,31 +52,31 @@ class StatePath:
 
 
 def state_path(model: CharModel, text: str, layer: int | None = None) -> StatePath:
-    """Read `text` and look at the states of `layer`, the last one if not said.
+    """Read `text` and return the states of `layer`, by default the last one.
 
-    Raises InputError for a text that is shorter than 3 or longer than 400 characters, or has characters that the model
-    does not know, and for a layer that is not there.
+    Raises InputError for a text of fewer than 3 or more than 400 characters, for characters the model does not know,
+    and for a layer that does not exist.
     """
     if not 3 <= len(text) <= LONGEST:
         raise InputError(f"the text has {len(text):,} characters, but a picture of states shows 3 to {LONGEST}")
-    reading = watch(model, text)
-    last = len(reading.hidden) - 1
+    activations = record(model, text)
+    last = len(activations.hidden) - 1
     layer = last if layer is None else layer
     if not 0 <= layer <= last:
         raise InputError(f"there is no layer {layer}: layers are counted from 0 to {last}")
-    hidden = reading.hidden[layer]
+    hidden = activations.hidden[layer]
     path, explained = main_plane(hidden)
-    return StatePath(text, layer, hidden, order_by_likeness(hidden), path, explained)
+    return StatePath(text, layer, hidden, order_by_similarity(hidden), path, explained)
 
 
 def main_plane(states: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """States (time, hidden) in the plane of their two main components, and the share of variance along each.
+    """States (time, hidden) in the plane of their two main principal components, and the variance fraction of each.
 
-    Signs are such that the largest loading of a component is positive.
+    Signs are chosen so that the largest loading of each component is positive.
     """
     centred = states.astype(np.float64) - states.mean(0, dtype=np.float64)
     _, sizes, axes = np.linalg.svd(centred, full_matrices=False)
-    axes = np.vstack([axes, np.zeros((2, axes.shape[1]))])[:2]  # a state of one number has one component only
+    axes = np.vstack([axes, np.zeros((2, axes.shape[1]))])[:2]  # a state of one unit has only one component
     largest = np.abs(axes).argmax(1)
     signs = np.sign(axes[[0, 1], largest])
     variance = np.append(sizes**2, [0.0, 0.0])
@@ -84,16 +84,16 @@ def main_plane(states: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArr
     return path, variance[:2] / (variance.sum() or 1.0)
 
 
-def order_by_likeness(states: NDArray[np.floating]) -> NDArray[np.int64]:
-    """Units (hidden,) in an order in which neighbours rise and fall together.
+def order_by_similarity(states: NDArray[np.floating]) -> NDArray[np.int64]:
+    """The unit numbers (hidden,) in an order in which neighbours rise and fall together.
 
-    Each unit's course is scaled to the same size; in the plane of the two main components of the courses, units lie
-    around a circle, and are taken by their angle from its widest gap on.
+    The time series of each unit is centred and scaled to length 1. In the plane of the two main components of these
+    series the units lie around a circle; they are ordered by angle, starting after the widest gap.
     """
     centred = states.astype(np.float64) - states.mean(0, dtype=np.float64)
     size = np.linalg.norm(centred, axis=0)
-    courses = np.divide(centred, size, out=np.zeros_like(centred), where=size > 0).T
-    u, s, _ = np.linalg.svd(courses, full_matrices=False)
+    series = np.divide(centred, size, out=np.zeros_like(centred), where=size > 0).T
+    u, s, _ = np.linalg.svd(series, full_matrices=False)
     plane = np.pad(u * s, ((0, 0), (0, 2)))[:, :2]
     angle = np.arctan2(plane[:, 1], plane[:, 0])
     order = np.argsort(angle, kind="stable")
@@ -102,7 +102,7 @@ def order_by_likeness(states: NDArray[np.floating]) -> NDArray[np.int64]:
 
 
 def draw_map(states: StatePath, title: str = "") -> Figure:
-    """The heat map: a row for each unit, a column for each character."""
+    """The heat map: one row per unit, one column per character."""
     from unrolled.look.curves import heatmap
 
     wide = float(np.clip(0.125 * len(states.text) + 1.5, 9, 40))
@@ -139,7 +139,7 @@ def draw_path(states: StatePath, title: str = "") -> Figure:
     first, second = (f"component {i + 1} ({share:.0%} of the variance)" for i, share in enumerate(states.explained))
     axis.set_xlabel("\n".join(filter(None, [first, said, note])), color=style.INK)
     axis.set_ylabel(second, color=style.INK)
-    style.entitle(picture, title)
+    style.add_title(picture, title)
     return picture
 
 

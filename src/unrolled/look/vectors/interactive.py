@@ -1,6 +1,6 @@
-"""Pictures of vectors as a page that turns and zooms: plotly, its script inlined, so that the page works offline.
+"""Vectors as an interactive HTML page that rotates and zooms: plotly with its script inlined, so it works offline.
 
-What is shown of each name is in `points`; pictures for paper are in `plots`.
+What is shown of each name is in `plot_data`; pictures for paper are in `static`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import numpy as np
 
 from unrolled import plotting as style
 from unrolled.errors import import_extra
-from unrolled.look.vectors.points import COLOURS, MARKS, Points
+from unrolled.html import html_page
+from unrolled.look.vectors.plot_data import COLOURS, MARKS, PlotData
 
 _SYMBOLS = {"o": "circle", "D": "diamond", "X": "x", "s": "square"}
 _BESIDE = {"category": "top center", "(unknown)": "middle left", "(missing)": "bottom center", "(rare)": "middle right"}
@@ -21,15 +22,15 @@ _LABELLED = 12
 _EYE = {"x": 1.3, "y": 1.3, "z": 0.8}
 
 
-def page_of(points: Points, title: str | None) -> str:
-    """One self-contained page with the points, in as many dimensions as they have."""
+def interactive_page(data: PlotData, title: str | None) -> str:
+    """One self-contained page with the points of `data`, in two or three dimensions."""
     graph = import_extra("plotly.graph_objects", "plot")
-    figure = graph.Figure(_traces(points, graph), layout=_layout(points, title))
+    figure = graph.Figure(_traces(data, graph), layout=_layout(data, title))
     return _page(figure, title)
 
 
-def player_of(frames: Sequence[Points], title: str | None) -> str:
-    """One self-contained page that plays `frames` one after the other, with a slider."""
+def animated_page(frames: Sequence[PlotData], title: str | None) -> str:
+    """One self-contained page that plays `frames` in order, with a slider."""
     graph = import_extra("plotly.graph_objects", "plot")
     figure = graph.Figure(_traces(frames[-1], graph), layout=_layout(frames[-1], title))
     figure.frames = [graph.Frame(data=_traces(frame, graph), name=f"{k}") for k, frame in enumerate(frames)]
@@ -56,43 +57,42 @@ def _page(figure: Any, title: str | None) -> str:
         include_plotlyjs=True, include_mathjax=False, full_html=False, default_width="100%", default_height="100vh",
         auto_play=False, config={"displaylogo": False, "scrollZoom": True, "responsive": True},
     )  # fmt: skip
-    head = f'<meta charset="utf-8"><title>{escape(title or "Vectors")}</title><style>body {{ margin: 0 }}</style>'
-    return f'<!doctype html>\n<html lang="en">\n<head>{head}</head>\n<body>{picture}</body>\n</html>\n'
+    return html_page(title or "Vectors", picture, "body { margin: 0 }")
 
 
-def _traces(points: Points, graph: Any) -> list[Any]:
-    """One trace for each group, so that the legend switches groups on and off."""
-    groups = COLOURS if points.are_characters else MARKS
-    present = [group for group in groups if group in points.groups]
-    return [_trace(points, group, graph) for group in present]
+def _traces(data: PlotData, graph: Any) -> list[Any]:
+    """One trace per group, so that the legend switches groups on and off."""
+    groups = COLOURS if data.are_characters else MARKS
+    present = [group for group in groups if group in data.groups]
+    return [_trace(data, group, graph) for group in present]
 
 
-def _trace(points: Points, group: str, graph: Any) -> Any:
-    rows = np.array([i for i, own in enumerate(points.groups) if own == group])
-    at = points.coordinates[rows]
+def _trace(data: PlotData, group: str, graph: Any) -> Any:
+    rows = np.array([i for i, own in enumerate(data.groups) if own == group])
+    at = data.coordinates[rows]
     made = graph.Scatter3d if at.shape[1] == 3 else graph.Scatter
     places = dict(zip("xyz", at.T.tolist(), strict=False))
-    hover = {"hovertext": [points.hover[i] for i in rows], "hoverinfo": "text", "name": group}
-    look = _letters(points, group, rows) if points.are_characters else _dots(points, group, rows)
+    hover = {"hovertext": [data.hover[i] for i in rows], "hoverinfo": "text", "name": group}
+    look = _letters(data, group, rows) if data.are_characters else _dots(data, group, rows)
     return made(**places, **hover, **look)
 
 
-def _letters(points: Points, group: str, rows: np.ndarray[Any, Any]) -> dict[str, Any]:
-    sizes = (11 + 21 * points.sizes[rows]).tolist()
-    written = _written(points, rows)
+def _letters(data: PlotData, group: str, rows: np.ndarray[Any, Any]) -> dict[str, Any]:
+    sizes = (11 + 21 * data.sizes[rows]).tolist()
+    written = _written(data, rows)
     font = {"size": sizes, "color": COLOURS[group], "family": f"{style.FONT}, Verdana, sans-serif"}
     return {"mode": "text", "text": written, "textfont": font, "textposition": "middle center"}
 
 
-def _dots(points: Points, group: str, rows: np.ndarray[Any, Any]) -> dict[str, Any]:
-    largest = set(np.argsort(-points.sizes, kind="stable")[:_LABELLED].tolist())
+def _dots(data: PlotData, group: str, rows: np.ndarray[Any, Any]) -> dict[str, Any]:
+    largest = set(np.argsort(-data.sizes, kind="stable")[:_LABELLED].tolist())
     named = [i in largest or group != "category" for i in rows]
-    written = [text if here else "" for text, here in zip(_written(points, rows), named, strict=True)]
-    values = points.values if points.values is not None else np.full(len(points.labels), np.nan)
+    written = [text if here else "" for text, here in zip(_written(data, rows), named, strict=True)]
+    values = data.values if data.values is not None else np.full(len(data.labels), np.nan)
     known = values[np.isfinite(values)]
     colours = [None if np.isnan(v) else float(v) for v in values[rows]]
     marker: dict[str, Any] = {
-        "size": (5 + 17 * points.sizes[rows]).tolist(),
+        "size": (5 + 17 * data.sizes[rows]).tolist(),
         "symbol": _SYMBOLS[MARKS[group]],
         "line": {"color": style.INK, "width": 1 if group == "category" else 2},
     }
@@ -105,14 +105,14 @@ def _dots(points: Points, group: str, rows: np.ndarray[Any, Any]) -> dict[str, A
     return {"mode": "markers+text", "text": written, "textfont": font, "textposition": _BESIDE[group], "marker": marker}
 
 
-def _written(points: Points, rows: np.ndarray[Any, Any]) -> list[str]:
-    """Labels as plotly reads them: in two dimensions as HTML, in three as they are."""
-    flat = points.coordinates.shape[1] == 2
-    return [points.labels[i].replace("<", "&lt;") if flat else points.labels[i] for i in rows]
+def _written(data: PlotData, rows: np.ndarray[Any, Any]) -> list[str]:
+    """Labels as plotly expects them: HTML in two dimensions, plain text in three."""
+    flat = data.coordinates.shape[1] == 2
+    return [data.labels[i].replace("<", "&lt;") if flat else data.labels[i] for i in rows]
 
 
-def _layout(points: Points, title: str | None) -> dict[str, Any]:
-    labels = [points.axis_label(c) for c in range(points.coordinates.shape[1])]
+def _layout(data: PlotData, title: str | None) -> dict[str, Any]:
+    labels = [data.axis_label(c) for c in range(data.coordinates.shape[1])]
     line = {"gridcolor": style.GRID, "zerolinecolor": "#bbbbbb", "color": style.INK}
     axes = [{**line, "title": {"text": label, "font": {"size": 11}}} for label in labels]
     layout: dict[str, Any] = {
@@ -132,7 +132,7 @@ def _layout(points: Points, title: str | None) -> dict[str, Any]:
 
 
 def _fix_ranges(figure: Any, everything: np.ndarray[Any, Any]) -> None:
-    """Keep the axes still while the frames play."""
+    """Keep the axes fixed while the frames play."""
     low, high = everything.min(axis=0), everything.max(axis=0)
     pad = 0.05 * float((high - low).max() or 1.0)
     ranges = [[float(a - pad), float(b + pad)] for a, b in zip(low, high, strict=True)]

@@ -1,4 +1,4 @@
-"""The embedding of a run as it was in the course of training, read from `embeddings.safetensors` in its folder."""
+"""The embedding of a run at each measurement in training, read from `embeddings.safetensors` in its folder."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from unrolled.model.folder import SNAPSHOTS
 def read_snapshots(run: str | Path, last: EmbeddingTable) -> list[EmbeddingTable]:
     """The vectors of the names in `last` at each evaluation of `run`, in order.
 
-    The file holds one array (id, dimension) a snapshot, named by its number; `last` leaves out the reserved id 0 unless
-    rare characters share it. Raises FolderError for a run without such a file, or with one of another network.
+    The file holds one array (id, dimension) per snapshot, named by its number; `last` has no row for the reserved id 0
+    unless rare characters share it. Raises FolderError if the file is missing, damaged or of another network.
     """
     path = Path(run) / SNAPSHOTS
     if not path.is_file():
-        raise FolderError(f"{path} does not exist: snapshots of the vectors are there once a training run has ended")
+        raise FolderError(f"{path} does not exist: it is written when a training run has ended")
     try:
         arrays = safetensors.numpy.load(path.read_bytes())
     except (SafetensorError, ValueError) as error:

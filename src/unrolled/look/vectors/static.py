@@ -1,6 +1,6 @@
-"""Points of an embedding drawn on paper by matplotlib: letters or dots, labels that never overlap, a legend.
+"""Vectors as an image drawn by matplotlib: letters or dots, labels that never overlap, and a legend.
 
-What is shown of each name is in `points`, where labels find room in `labels`.
+What is shown of each name is in `plot_data`, where labels are put in `label_placement`.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from unrolled import plotting as style
 from unrolled.errors import import_extra
-from unrolled.look.vectors.labels import place_labels
-from unrolled.look.vectors.points import COLOURS, MARKS, Points
+from unrolled.look.vectors.label_placement import place_labels
+from unrolled.look.vectors.plot_data import COLOURS, MARKS, PlotData
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,47 +27,46 @@ _ALL_RINGS, _FEW_RINGS = 60, 20
 _PANEL = 7.6  # inches
 
 
-def panels_of(
-    panels: Sequence[tuple[Points, tuple[int, int], str]],
+def draw_panels(
+    panels: Sequence[tuple[PlotData, tuple[int, int], str]],
     title: str | None,
-    ways: NDArray[np.float64] | None = None,
+    paths: NDArray[np.float64] | None = None,
 ) -> Figure:
-    """Panels of points on a plane each, over one legend; `ways` (snapshot, row, component) are lines behind them."""
+    """One panel per (data, plane, heading), one legend; `paths` (snapshot, row, component) are drawn as lines."""
     figure, axes = style.figure(_PANEL * len(panels), _PANEL, columns=len(panels))
     canvas = import_extra("matplotlib.backends.backend_agg", "plot").FigureCanvasAgg(figure)
-    for axis, (points, plane, heading) in zip(axes, panels, strict=True):
-        at = points.coordinates[:, plane]
-        axis.set(xlabel=points.axis_label(plane[0]), ylabel=points.axis_label(plane[1]))
+    for axis, (data, plane, heading) in zip(axes, panels, strict=True):
+        at = data.coordinates[:, plane]
+        axis.set(xlabel=data.axis_label(plane[0]), ylabel=data.axis_label(plane[1]))
         axis.set_title(heading, loc="left", fontsize=11, parse_math=False)
         axis.scatter(at[:, 0], at[:, 1], s=0)
-        if ways is not None:
-            _draw_ways(axis, ways[:, :, plane], points)
-        if not points.are_characters:
-            _draw_dots(axis, points, at, last=axis is axes[-1])
+        if paths is not None:
+            _draw_paths(axis, paths[:, :, plane], data)
+        if not data.are_characters:
+            _draw_dots(axis, data, at, last=axis is axes[-1])
         axis.margins(0.08)
         axis.set_aspect("equal", adjustable="datalim")
-    points = panels[0][0]
-    _legend(figure, points, title)
-    said = [*_said(points, walked=ways is not None), style.drawable(points.labels)[1]]
-    caption = figure.supxlabel("\n".join([*filter(None, said), " "]), x=0.01, ha="left", fontsize=8, color=style.FAINT)
+    data = panels[0][0]
+    _legend(figure, data, title)
+    notes = [*_caption(data, with_paths=paths is not None), style.drawable(data.labels)[1]]
+    caption = figure.supxlabel("\n".join([*filter(None, notes), " "]), x=0.01, ha="left", fontsize=8, color=style.FAINT)
     figure.draw_without_rendering()  # settles the layout, which places depend on
     figure.set_layout_engine("none")
     left_out = [
-        _draw_labels(axis, points, points.coordinates[:, plane], canvas.get_renderer())
-        for axis, (points, plane, _) in zip(axes, panels, strict=True)
+        _draw_labels(axis, data, data.coordinates[:, plane], canvas.get_renderer())
+        for axis, (data, plane, _) in zip(axes, panels, strict=True)
     ]
     if any(left_out):
-        dots = "its dot stands" if max(left_out) == 1 else "their dots stand"
-        unnamed = f"{max(left_out):,} of {len(points.labels):,} names found no room: {dots} alone"
+        unnamed = f"{max(left_out):,} of {len(data.labels):,} labels did not fit and are left out"
         caption.set_text(caption.get_text().rstrip() + "\n" + unnamed)
     return figure
 
 
-def _draw_dots(axis: Axes, points: Points, at: NDArray[np.float64], last: bool) -> None:
-    values = points.values if points.values is not None else np.full(len(at), np.nan)
-    known, areas = np.isfinite(values), _areas(points)
+def _draw_dots(axis: Axes, data: PlotData, at: NDArray[np.float64], last: bool) -> None:
+    values = data.values if data.values is not None else np.full(len(at), np.nan)
+    known, areas = np.isfinite(values), _areas(data)
     for mark, shape in MARKS.items():
-        own = np.array([group == mark for group in points.groups])
+        own = np.array([group == mark for group in data.groups])
         look: dict[str, Any] = {"edgecolors": style.INK, "linewidths": 0.5 if mark == "category" else 1.8}
         if (grey := own & ~known).any():
             axis.scatter(at[grey, 0], at[grey, 1], s=areas[grey], color=GREY, marker=shape, zorder=3, **look)
@@ -81,68 +80,68 @@ def _draw_dots(axis: Axes, points: Points, at: NDArray[np.float64], last: bool) 
         bar.outline.set_visible(False)
 
 
-def _areas(points: Points) -> NDArray[np.float64]:
-    """Areas of dots in square points: smaller ones where there are many."""
-    largest = float(np.clip(24000 / len(points.labels), 60, 420))
-    return 14 + largest * points.sizes**2
+def _areas(data: PlotData) -> NDArray[np.float64]:
+    """Areas of the dots in square points, smaller if there are many."""
+    largest = float(np.clip(24000 / len(data.labels), 60, 420))
+    return 14 + largest * data.sizes**2
 
 
-def _draw_ways(axis: Axes, ways: NDArray[np.float64], points: Points) -> None:
-    for i in range(ways.shape[1]):
-        shade = COLOURS.get(points.groups[i], style.FAINT)
-        for k in range(len(ways) - 1):
-            strength = 0.15 + 0.55 * (k + 1) / (len(ways) - 1)
-            x, y = ways[k : k + 2, i].T
+def _draw_paths(axis: Axes, paths: NDArray[np.float64], data: PlotData) -> None:
+    for i in range(paths.shape[1]):
+        shade = COLOURS.get(data.groups[i], style.FAINT)
+        for k in range(len(paths) - 1):
+            strength = 0.15 + 0.55 * (k + 1) / (len(paths) - 1)
+            x, y = paths[k : k + 2, i].T
             axis.plot(x, y, color=shade, alpha=strength, linewidth=0.8, zorder=1)
-        axis.plot(ways[0, i, 0], ways[0, i, 1], ".", color=shade, markersize=3, alpha=0.5, zorder=1)
+        axis.plot(paths[0, i, 0], paths[0, i, 1], ".", color=shade, markersize=3, alpha=0.5, zorder=1)
 
 
-def _draw_labels(axis: Axes, points: Points, at: NDArray[np.float64], renderer: Any) -> int:
-    """Write the labels where there is room, the most frequent first; returns how many found none."""
+def _draw_labels(axis: Axes, data: PlotData, at: NDArray[np.float64], renderer: Any) -> int:
+    """Write the labels that fit, the most frequent first; returns how many do not."""
     per_point = axis.figure.dpi / 72
-    shown, _ = style.drawable(points.labels)
-    looks = [_look(points, i, shown[i]) for i in range(len(shown))]
+    shown, _ = style.drawable(data.labels)
+    looks = [_look(data, i, shown[i]) for i in range(len(shown))]
     sizes = np.array([_extent(axis, text, look, renderer) for text, look in zip(shown, looks, strict=True)])
     pixels = axis.transData.transform(at)
-    radii = None if points.are_characters else np.sqrt(_areas(points) / np.pi) * per_point
+    radii = None if data.are_characters else np.sqrt(_areas(data) / np.pi) * per_point
     box = axis.get_window_extent(renderer)
-    most = None if points.are_characters else MOST_LABELS
-    reach = 1.25 if points.are_characters else 1.0
-    places = place_labels(pixels, sizes, _order(points), tuple(box.extents), radii=radii, reach=reach, most=most)  # type: ignore[arg-type]
+    most = None if data.are_characters else MOST_LABELS
+    reach = 1.25 if data.are_characters else 1.0
+    places = place_labels(pixels, sizes, _order(data), tuple(box.extents), radii=radii, reach=reach, most=most)  # type: ignore[arg-type]
     back = axis.transData.inverted()
     for i, place in places.items():
         x, y = back.transform(place)
         if _needs_leader(place, pixels[i], sizes[i], None if radii is None else float(radii[i])):
             axis.plot([at[i, 0], x], [at[i, 1], y], color=style.FAINT, linewidth=0.6, zorder=2)
         axis.text(x, y, shown[i], **looks[i], zorder=4)
-    if points.are_characters:
+    if data.are_characters:
         moved = [i for i in range(len(shown)) if i not in places or math.dist(places[i], pixels[i]) > 1]
         look: dict[str, Any] = {"s": 5, "alpha": 0.9 if len(moved) < 300 else 0.4, "linewidths": 0, "zorder": 2}
-        axis.scatter(at[moved, 0], at[moved, 1], color=[COLOURS[points.groups[i]] for i in moved], **look)
-        small = np.array([[*back.transform(places[i])] for i in places if points.groups[i] == "punctuation"])
+        axis.scatter(at[moved, 0], at[moved, 1], color=[COLOURS[data.groups[i]] for i in moved], **look)
+        small = np.array([[*back.transform(places[i])] for i in places if data.groups[i] == "punctuation"])
         if len(small):  # a full stop alone would be taken for a dot, or for dirt
             axis.scatter(small[:, 0], small[:, 1], s=110, color=PALE, linewidths=0, zorder=1)
-    elif points.rings is not None:
-        _draw_rings(axis, points, at)
+    elif data.rings is not None:
+        _draw_rings(axis, data, at)
     return len(shown) - len(places)
 
 
-def _order(points: Points) -> list[int]:
-    special = np.array([group in MARKS and group != "category" for group in points.groups])
-    return [int(i) for i in np.lexsort((-points.sizes, ~special))]
+def _order(data: PlotData) -> list[int]:
+    special = np.array([group in MARKS and group != "category" for group in data.groups])
+    return [int(i) for i in np.lexsort((-data.sizes, ~special))]
 
 
-def _look(points: Points, i: int, text: str) -> dict[str, Any]:
-    """How a label is written: characters as large as they are frequent, vowels bold so that grey shows them too."""
-    if not points.are_characters:
-        special = points.groups[i] != "category"
+def _look(data: PlotData, i: int, text: str) -> dict[str, Any]:
+    """The style of a label: size of a character by frequency, vowels in bold so that they show in grey too."""
+    if not data.are_characters:
+        special = data.groups[i] != "category"
         plain = style.font(8, bold=special, text=text)
         return {"fontproperties": plain, "color": style.INK, "ha": "center", "va": "center", "parse_math": False}
-    bold = points.groups[i] == "vowel"
-    own = style.font(8.5 + 15 * float(points.sizes[i]), bold=bold, text=text)
+    bold = data.groups[i] == "vowel"
+    own = style.font(8.5 + 15 * float(data.sizes[i]), bold=bold, text=text)
     return {
         "fontproperties": own,
-        "color": COLOURS[points.groups[i]],
+        "color": COLOURS[data.groups[i]],
         "ha": "center",
         "va": "center",
         "parse_math": False,
@@ -159,27 +158,27 @@ def _extent(axis: Axes, text: str, look: dict[str, Any], renderer: Any) -> tuple
 def _needs_leader(
     place: tuple[float, float], point: NDArray[np.float64], size: NDArray[np.float64], radius: float | None
 ) -> bool:
-    """Whether a label stands so far from its point that a line should join them."""
+    """Whether a label is so far from its point that a line should connect them."""
     if radius is None:
         return math.dist(place, point) > 1
     return bool((np.abs(np.array(place) - point) - size / 2 - radius > 4).any())
 
 
-def _draw_rings(axis: Axes, points: Points, at: NDArray[np.float64]) -> None:
-    assert points.rings is not None
+def _draw_rings(axis: Axes, data: PlotData, at: NDArray[np.float64]) -> None:
+    assert data.rings is not None
     patches = import_extra("matplotlib.patches", "plot")
     axis.set_autoscale_on(False)
-    for i in _order(points)[: len(at) if len(at) <= _ALL_RINGS else _FEW_RINGS]:
+    for i in _order(data)[: len(at) if len(at) <= _ALL_RINGS else _FEW_RINGS]:
         look = {"fill": False, "edgecolor": style.FAINT, "linewidth": 0.7, "alpha": 0.7, "zorder": 1}
-        axis.add_patch(patches.Circle(at[i], points.rings[i], **look))
+        axis.add_patch(patches.Circle(at[i], data.rings[i], **look))
 
 
-def _legend(figure: Figure, points: Points, title: str | None) -> None:
-    """The title, and under it what colours and marks say, above all panels."""
+def _legend(figure: Figure, data: PlotData, title: str | None) -> None:
+    """The title and the legend of colours and marks, above all panels."""
     line = import_extra("matplotlib.lines", "plot").Line2D
     handles = []
-    for group in (group for group in (*COLOURS, *MARKS) if group in points.groups):
-        mark, shade, edge = ("o", COLOURS[group], None) if points.are_characters else (MARKS[group], GREY, style.INK)
+    for group in (group for group in (*COLOURS, *MARKS) if group in data.groups):
+        mark, shade, edge = ("o", COLOURS[group], None) if data.are_characters else (MARKS[group], GREY, style.INK)
         look = {"marker": mark, "color": shade, "markeredgecolor": edge, "markersize": 7}
         handles.append(line([], [], linestyle="none", label=group, **look))
     made = figure.legend(
@@ -189,12 +188,12 @@ def _legend(figure: Figure, points: Points, title: str | None) -> None:
     made.get_title().set_parse_math(False)
 
 
-def _said(points: Points, walked: bool) -> list[str]:
-    """What size, rings and lines say."""
-    said = ["the larger, the more frequent" if points.are_characters else "the larger, the more rows"]
-    if points.rings is not None:
-        whose = "" if len(points.labels) <= _ALL_RINGS else f" (the {_FEW_RINGS} largest)"
-        said.append(f"ring{whose}: how far the networks disagree, in the units of the axes")
-    if walked:
-        said.append("line: the way through training, darker towards its end")
-    return ["; ".join(said)]
+def _caption(data: PlotData, with_paths: bool) -> list[str]:
+    """What size, rings and lines mean."""
+    notes = ["the larger, the more frequent" if data.are_characters else "the larger, the more rows"]
+    if data.rings is not None:
+        whose = "" if len(data.labels) <= _ALL_RINGS else f" (the {_FEW_RINGS} largest)"
+        notes.append(f"ring{whose}: how far the networks disagree, in the units of the axes")
+    if with_paths:
+        notes.append("line: the way through training, darker towards its end")
+    return ["; ".join(notes)]

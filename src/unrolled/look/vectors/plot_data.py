@@ -1,7 +1,7 @@
-"""What a picture of vectors shows of each name: its place, size, colour, mark and words. Data, drawn elsewhere.
+"""What a picture of vectors shows of each name: position, size, group, value, label and tooltip.
 
-Characters are drawn as themselves and coloured by kind; categories as dots coloured by their mean target. Left out: how
-either looks on paper (`plots`) or on a page that turns (`plots_page`).
+Characters are letters grouped by kind; categories are dots with their mean target as value. Left out: how
+they are drawn as an image (`static`) or as a page (`interactive`).
 """
 
 from __future__ import annotations
@@ -26,58 +26,58 @@ COLOURS = {
     "blank": style.INK,
     "other": "#5c5c5c",
 }
-"""Of the kinds of characters, all dark enough for letters on white."""
+"""Colours of the kinds of characters, all dark enough for letters on white."""
 MARKS = {"category": "o", "(unknown)": "D", "(missing)": "X", "(rare)": "s"}
-"""The marks of categories: dots, and one for each row that is no category of its own."""
+"""Marks of categories: a dot, and another mark for each reserved row."""
 
 NEIGHBOURS_UP_TO = 2000  # rows of a table for which all neighbours are looked up
 
 
 @dataclass(frozen=True)
-class Points:
-    """Everything that is drawn of a table's rows, in the order of its names."""
+class PlotData:
+    """What is drawn of a table's rows, in the order of its names."""
 
     coordinates: NDArray[np.float64]
     """(row, component), in units of the embedding."""
     explained: NDArray[np.float64]
     labels: tuple[str, ...]
     sizes: NDArray[np.float64]
-    """How often each name occurs: the square root of its count as a share of the largest, from 0 to 1."""
+    """The square root of each name's count relative to the largest count, from 0 to 1."""
     groups: tuple[str, ...]
-    """The kind of each character, or which mark each category has."""
+    """The kind of each character, or the key of each category in `MARKS`."""
     values: NDArray[np.float64] | None
-    """The mean target of each category, NaN where there is none; None for characters."""
+    """The mean target of each category, NaN if unknown; None for characters."""
     rings: NDArray[np.float64] | None
-    """How far the networks disagree about each category, in units of the embedding; None where it is not known."""
+    """How far the networks disagree about each category, in units of the embedding; None if unknown."""
     hover: tuple[str, ...]
 
     @property
     def are_characters(self) -> bool:
-        """Whether each row is drawn as its own letter."""
+        """Whether the rows are characters, drawn as letters."""
         return self.groups[0] in COLOURS
 
     def axis_label(self, component: int) -> str:
-        """The name of an axis with the variance it explains."""
+        """The label of an axis, with the fraction of variance it explains."""
         return f"component {component + 1} ({self.explained[component]:.0%} of the variance)"
 
 
-def points_of(table: EmbeddingTable, components: int = 2) -> Points:
-    """The rows of `table` on its main components; raises InputError for an empty table or other than 2 or 3 of them.
+def plot_data(table: EmbeddingTable, components: int = 2) -> PlotData:
+    """The rows of `table` on its 2 or 3 main components; raises InputError for another number or an empty table.
 
-    Where the vectors span fewer dimensions than asked, the rest is zero.
+    Components beyond the dimension of the vectors are zero.
     """
     if components not in (2, 3):
-        raise InputError(f"{components} components were asked, but a picture has 2 or 3")
+        raise InputError(f"components is {components}, but a picture has 2 or 3")
     if not len(table):
         raise InputError("this embedding table is empty: there is nothing to draw")
-    return described(table, table.pca(min(components, *table.vectors.shape)), components)
+    return plot_data_at(table, table.pca(min(components, *table.vectors.shape)), components)
 
 
-def described(table: EmbeddingTable, projection: Projection, components: int) -> Points:
-    """The rows of `table` at the places of `projection`, which is filled up to `components` with zeros."""
+def plot_data_at(table: EmbeddingTable, projection: Projection, components: int) -> PlotData:
+    """The rows of `table` at the coordinates of `projection`, padded with zeros to `components`."""
     missing = max(0, components - projection.coordinates.shape[1])
     characters = is_of_characters(table)
-    return Points(
+    return PlotData(
         np.pad(projection.coordinates, ((0, 0), (0, missing))),
         np.pad(projection.explained, (0, missing)),
         tuple(visible(name) if characters or name != name.strip() else _spaced(name) for name in table.names),
@@ -90,10 +90,10 @@ def described(table: EmbeddingTable, projection: Projection, components: int) ->
 
 
 def shared_projections(tables: Sequence[EmbeddingTable], components: int) -> list[Projection]:
-    """Each table on the main components of the last one, after turning it onto the last (Procrustes).
+    """Each table on the main components of the last one, after aligning it to the last one (Procrustes).
 
-    What is explained is the share of each table's own variance. The last projection is the one of its own `pca`. Raises
-    InputError where dimensions differ or nothing is shared.
+    `explained` is the fraction of each table's own variance. The last projection is that of its own `pca`. Raises
+    InputError if dimensions differ or two tables share no name.
     """
     last = tables[-1]
     projection = last.pca(min(components, *last.vectors.shape))
@@ -108,7 +108,7 @@ def shared_projections(tables: Sequence[EmbeddingTable], components: int) -> lis
 
 
 def _explained(vectors: NDArray[np.float32], axes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The share of the variance of (row, dimension) that lies along each of the orthogonal `axes` (dimension, axis)."""
+    """The fraction of the variance of `vectors` (row, dimension) along orthogonal `axes` (dimension, axis)."""
     centred = vectors.astype(np.float64) - vectors.mean(axis=0, dtype=np.float64)
     total = float((centred**2).sum()) or 1.0
     shares: NDArray[np.float64] = ((centred @ axes) ** 2).sum(axis=0) / total
@@ -121,12 +121,12 @@ def is_of_characters(table: EmbeddingTable) -> bool:
 
 
 def known_targets(table: EmbeddingTable) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-    """Which rows are categories with a mean target, and the means; raises InputError for fewer than three of them."""
+    """Which rows are categories with a known mean target, and the means; raises InputError for fewer than three."""
     means = _means(table)
     special = np.array([special for _, special in _with_special(table)])
     known: NDArray[np.bool_] = np.isfinite(means) & ~special
     if known.sum() < 3:
-        raise InputError(f"{int(known.sum())} of these names have a mean target, but to compare them 3 or more must")
+        raise InputError(f"{int(known.sum())} of these names have a mean target, but at least 3 are needed")
     return known, means
 
 
@@ -151,7 +151,7 @@ def _means(table: EmbeddingTable) -> NDArray[np.float64]:
 
 
 def _rings(table: EmbeddingTable) -> NDArray[np.float64] | None:
-    """`spread` is a share of the root mean square distance from the centre: here it becomes a length again."""
+    """`spread` as a length: it is stored relative to the root mean square distance from the centre."""
     shares = table.facts.get("spread")
     if shares is None or not np.isfinite(np.asarray(shares, np.float64)).any():
         return None
@@ -169,7 +169,7 @@ def _hover(table: EmbeddingTable, i: int) -> str:
 
 
 def _spaced(name: str) -> str:
-    """A category with the spaces between its words as they are."""
+    """A category in which single spaces between words stay spaces."""
     return " ".join(map(visible, name.split(" "))) if name else visible(name)
 
 

@@ -1,4 +1,4 @@
-"""The curves of the memory lab as a picture: a panel for each length, the baseline drawn in."""
+"""Pictures of the experiments in `unrolled.learn.experiments`: the memory tasks of `unrolled lab`."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 def draw_lab(result: LabResult) -> Figure:
-    """Loss over steps, a panel for each length, a curve for each rung.
+    """Loss over training steps: a panel for each length, a curve for each rung, the baseline as a dotted line.
 
-    Of several trainings the curve is their mean, with the least and the largest around it.
+    With several repeats the curve is their mean, and the band spans the lowest and the highest.
     """
     panels = {
         f"length {length}": {label: _curve(found) for label in result.labels if (found := result.at(label, length))}
@@ -33,7 +33,7 @@ def draw_lab(result: LabResult) -> Figure:
 
 
 def _curve(found: Sequence[LabCurve]) -> Curve:
-    """One curve for all trainings of a rung at a length; one that ended early counts on with its last loss."""
+    """One curve for all repeats of a rung at a length; a repeat that stopped early keeps its last loss."""
     if len(found) == 1:
         return Curve(found[0].steps, found[0].losses)
     steps = max((curve.steps for curve in found), key=len)

@@ -1,7 +1,7 @@
-"""The network unrolled over a text in letters, for the terminal: the same rows as the drawing, then its legend.
+"""The network unrolled over a text as characters, for the terminal: the rows of the drawing, then its legend.
 
-As many columns stand side by side as the width allows; the rest follows below. `plain` keeps to ASCII, for terminals
-that can show no more.
+As many columns as fit the width are side by side; the rest follow below. `plain` keeps to ASCII, for terminals without
+Unicode.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _Step = tuple[str, Sequence[tuple[str, float]], str | None]
 def diagram_text(
     config: ModelConfig, text: str, predictions: Predictions | None = None, *, width: int = 80, plain: bool = False
 ) -> str:
-    """Lines of at most `width` letters: the network over `text`, its matrices and operations, its equations."""
+    """Lines of at most `width` characters: the network over `text`, its matrices and operations, its equations."""
     parts, columns = anatomy(config), steps(config, text, predictions)
     shown = "".join(visible(character) for character, *_ in columns)
     out = textwrap.wrap(f"{config.rung} over the text “{shown}”: rectangles [ ] are inputs, circles ○ hidden "
@@ -45,7 +45,7 @@ def diagram_text(
 
 
 def _places(parts: Anatomy, columns: Sequence[_Step]) -> tuple[int, int]:
-    """Letters in a column before its centre, and from there on."""
+    """Characters of a column before its centre, and from its centre on."""
     before = max(len(_names(layer.memory)) for layer in parts.layers) + 5
     cells = [_up(arrow) for arrow in _rising(parts)]
     cells += [_chance(expected, i) for _, expected, _ in columns for i in range(_LISTED)]
@@ -53,7 +53,7 @@ def _places(parts: Anatomy, columns: Sequence[_Step]) -> tuple[int, int]:
 
 
 def _block(parts: Anatomy, columns: Sequence[_Step], shown: range, places: tuple[int, int]) -> list[str]:
-    """The rows of the columns `shown`, top row first."""
+    """The rows of the columns in `shown`, top row first."""
 
     def row(caption: str, cells: Sequence[str], move: int = 0) -> str:
         left = " " * (places[0] + move)
@@ -108,7 +108,7 @@ def _legend(parts: Anatomy) -> list[str]:
 
 
 def _ascii(text: str, single: bool = False) -> str:
-    """`text` in ASCII; with `single`, a letter stays one letter, so that columns stay columns."""
+    """`text` in ASCII; with `single`, each character becomes one character, so that columns stay aligned."""
     for character, plain in _ASCII.items():
         text = text.replace(character, plain[0] if single else plain)
     return "".join(c if c.isascii() else "?" for c in text) if single else text

@@ -1,6 +1,6 @@
-"""Places for labels such that none covers another: the most important first, each as near to its point as it can be.
+"""Label placement without overlap: greedy, the most important label first, each as near to its point as possible.
 
-Plain rectangles in any unit; what is written in them, and how, is the caller's business.
+Labels are rectangles in any unit. Left out: their text, and drawing it.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ def place_labels(
     reach: float = 3.0,
     most: int | None = None,
 ) -> dict[int, tuple[float, float]]:
-    """Middles for the labels of `points` (n, 2), by number of the point; one that finds no place is left out.
+    """Centres for the labels of `points` (n, 2), by index of the point; labels that do not fit are left out.
 
-    `sizes` (n, 2) are the widths and heights of the labels, `order` says whose turn it is, `bounds` is the rectangle
-    (left, low, right, high) in which labels stay. A label is put on its point, or moved at most `reach` times its own
-    height away. With `radii` (n,) the points are dots that labels stand beside, and cover none of. At most `most`
-    labels are placed.
+    `sizes` (n, 2) are the widths and heights of the labels, `order` the indices in order of priority, `bounds` the
+    rectangle (left, low, right, high) that contains all labels. A label is centred on its point, or moved by at most
+    `reach` times its height. With `radii` (n,) the points are discs: labels are placed beside them and cover none. At
+    most `most` labels are placed.
     """
     taken = np.empty((0, 4))
     if radii is not None:
@@ -37,9 +37,9 @@ def place_labels(
     for i in order:
         if most is not None and len(placed) >= most:
             break
-        tried = points[i] + _moves(sizes[i], None if radii is None else float(radii[i]), reach)
+        tried = points[i] + _offsets(sizes[i], None if radii is None else float(radii[i]), reach)
         boxes = np.concatenate([tried - sizes[i] / 2, tried + sizes[i] / 2], axis=1)
-        free = _inside(boxes, bounds) & ~_meets(boxes, taken)
+        free = _inside(boxes, bounds) & ~_overlaps(boxes, taken)
         if free.any():
             first = int(free.argmax())
             placed[i] = (float(tried[first, 0]), float(tried[first, 1]))
@@ -47,8 +47,8 @@ def place_labels(
     return placed
 
 
-def _moves(size: NDArray[np.float64], radius: float | None, reach: float) -> NDArray[np.float64]:
-    """Ways to move a label of `size` off its point, the best first."""
+def _offsets(size: NDArray[np.float64], radius: float | None, reach: float) -> NDArray[np.float64]:
+    """Candidate offsets of a label of `size` from its point, the best first."""
     width, height = size
     if radius is None:
         away = [np.zeros((1, 2))]
@@ -66,8 +66,8 @@ def _inside(boxes: NDArray[np.float64], bounds: Box) -> NDArray[np.bool_]:
     return inside
 
 
-def _meets(boxes: NDArray[np.float64], taken: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Whether each of `boxes` has a point in common with any of `taken`."""
+def _overlaps(boxes: NDArray[np.float64], taken: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Whether each of `boxes` overlaps any of `taken`."""
     a, b = boxes[:, None], taken[None]
     apart = np.any((a[..., :2] >= b[..., 2:]) | (a[..., 2:] <= b[..., :2]), axis=2)
     met: NDArray[np.bool_] = ~np.all(apart, axis=1)
