@@ -6,13 +6,13 @@ Left out: any fitting.
 from __future__ import annotations
 
 import base64
-import io
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from unrolled import plotting as style
 from unrolled.errors import MissingExtraError, import_extra
 from unrolled.files import to_json, write_file
 from unrolled.html import cell as html_cell
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 ENDINGS = (".html", ".md", ".json", ".png")
 TITLES = dict(zip(ENCODINGS, ("raw codes", "one-hot", "target encoding", "embeddings", "native"), strict=True))
-WITHOUT_COLOUR, WITH_COLOUR = "#9aa7b4", "#2563a8"
+WITHOUT_COLOUR, WITH_COLOUR = "#b9c3d3", style.colour(0)
 
 
 def save_comparison(comparison: Comparison, path: Path) -> None:
@@ -183,12 +183,11 @@ def _html_row(comparison: Comparison, model: str) -> str:
 
 def figure(comparison: Comparison) -> Figure:
     """The paper's figure: per model, the best without embeddings beside the one with, with spreads over seeds."""
-    matplotlib: Any = import_extra("matplotlib.figure", "plot")
     pairs = [
         (e, comparison.cell(e.model, e.other), comparison.cell(e.model, WITH_EMBEDDINGS)) for e in comparison.effects()
     ]
-    drawn: Figure = matplotlib.Figure(figsize=(1.6 + 1.35 * max(len(pairs), 2), 4.2), layout="constrained")
-    axes = drawn.subplots()
+    drawn, (axes,) = style.figure(1.6 + 1.35 * max(len(pairs), 2), 4.2)
+    axes.grid(visible=False, axis="x")
     for place, (effect, without, with_them) in enumerate(pairs):
         assert without is not None
         assert with_them is not None
@@ -204,7 +203,6 @@ def figure(comparison: Comparison) -> Figure:
     handles = [_patch(colour) for colour in (WITHOUT_COLOUR, WITH_COLOUR)]
     axes.legend(handles, ["best without embeddings", "with embeddings"], frameon=False, loc="upper left",
                 bbox_to_anchor=(0, 1.12), ncols=2)  # fmt: skip
-    axes.spines[["top", "right"]].set_visible(False)
     return drawn
 
 
@@ -232,6 +230,4 @@ def _bar(axes: Any, place: float, cell: Cell, colour: str) -> None:
 
 def figure_png(comparison: Comparison) -> bytes:
     """The figure as the bytes of a PNG file."""
-    stream = io.BytesIO()
-    figure(comparison).savefig(stream, format="png", dpi=150, metadata={"Software": None})
-    return stream.getvalue()
+    return style.rendered(figure(comparison), ".png")
