@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from unrolled.learn.recipe import Machine, Recipe
     from unrolled.learn.train import Trained, train
     from unrolled.model.char_model import CharModel
+    from unrolled.model.sampling import Sampling
     from unrolled.model.state import State
     from unrolled.tables.encoder.estimator import EntityEncoder
 
@@ -26,6 +27,7 @@ _HOMES = {
     "EntityEncoder": "unrolled.tables.encoder.estimator",
     "Machine": "unrolled.learn.recipe",
     "Recipe": "unrolled.learn.recipe",
+    "Sampling": "unrolled.model.sampling",
     "State": "unrolled.model.state",
     "Trained": "unrolled.learn.train",
     "UnrolledError": "unrolled.errors",
@@ -41,6 +43,7 @@ __all__ = [
     "EntityEncoder",
     "Machine",
     "Recipe",
+    "Sampling",
     "State",
     "Trained",
     "UnrolledError",

@@ -10,6 +10,7 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 from unrolled.errors import InputError
+from unrolled.model.probabilities import softmax
 from unrolled.model.sampling import (
     LONGEST_REPEAT,
     RECENT,
@@ -21,7 +22,6 @@ from unrolled.model.sampling import (
     keep_top_p,
     penalize_repeats,
     repeat_lengths,
-    softmax,
     until_stop,
     without_reserved,
 )

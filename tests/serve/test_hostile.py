@@ -10,7 +10,7 @@ import pytest
 
 from serve.conftest import MODEL
 from serve.running import Running
-from unrolled.serve.middleware import LARGEST_BODY, Gate
+from unrolled.serve.middleware import LARGEST_BODY, RequestGuard
 from unrolled.serve.schemas import FARTHEST_BACK, LONGEST_TEXT, LONGEST_WRITING
 
 JSON = {"Content-Type": "application/json"}
@@ -118,7 +118,7 @@ def test_bodies_that_a_foreign_page_could_send_are_refused(client: httpx.Client,
 
 @pytest.mark.parametrize("name", ["example.org", "example.org:80", "127.0.0.1.example.org", "", "[::2]:80"])
 def test_a_foreign_name_for_this_machine_is_refused(client: httpx.Client, name: str) -> None:
-    refused(client.get("/api/model", headers={"Host": name}), 421, "not called")
+    refused(client.get("/api/model", headers={"Host": name}), 421, "does not answer to")
 
 
 def test_its_own_names_are_answered(client: httpx.Client, server: Running) -> None:
@@ -135,7 +135,7 @@ def test_there_is_nothing_but_the_page_and_the_questions(server: Running, path: 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "GET", "OPTIONS"])
 def test_other_methods_are_refused(client: httpx.Client, method: str) -> None:
-    refused(client.request(method, "/api/next"), 405, "does not answer")
+    refused(client.request(method, "/api/next"), 405, "does not accept")
 
 
 def raw(server: Running, request: bytes) -> tuple[bytes, bytes]:
@@ -168,7 +168,7 @@ def test_the_gate_hands_on_what_is_no_request() -> None:
     async def app(scope, receive, send):
         seen.append(scope["type"])
 
-    coroutine = Gate(app, None)({"type": "lifespan"}, None, None)
+    coroutine = RequestGuard(app, None)({"type": "lifespan"}, None, None)
     with pytest.raises(StopIteration):
         coroutine.send(None)
     assert seen == ["lifespan"]

@@ -21,8 +21,8 @@ from serve.conftest import MODEL
 from serve.running import command, running
 from unrolled.serve import server as serving
 from unrolled.serve.app import PAGE, app_for, in_pieces
-from unrolled.serve.schemas import GenerateAsked, NextAsked
-from unrolled.serve.service import Answers
+from unrolled.serve.schemas import GenerateRequest, NextRequest
+from unrolled.serve.service import Service
 
 
 def fails(*arguments: object, without: str = "torch") -> str:
@@ -59,30 +59,30 @@ def test_ctrl_c_does_not_wait_for_a_client_that_says_no_more(run: Path, tmp_path
         assert started.said.read_text() == ""
 
 
-def asked_of(answers: Answers, method: str, address: str, **body: Any) -> httpx.Response:
-    """The answer of an application without a server around it."""
+def response_of(service: Service, method: str, address: str, **body: Any) -> httpx.Response:
+    """The response of an application without a server around it."""
 
-    async def asked() -> httpx.Response:
-        transport = httpx.ASGITransport(app_for(answers), raise_app_exceptions=False)
+    async def response() -> httpx.Response:
+        transport = httpx.ASGITransport(app_for(service), raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             return await client.request(method, address, **body)
 
-    return asyncio.run(asked())
+    return asyncio.run(response())
 
 
 def test_the_map_says_which_library_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sklearn.decomposition", None)
-    answer = asked_of(Answers(MODEL, "run"), "GET", "/api/characters")
+    answer = response_of(Service(MODEL, "run"), "GET", "/api/characters")
     assert answer.status_code == 501
     assert "needs sklearn" in answer.json()["error"]
 
 
 def test_a_fault_of_ours_is_a_sentence_for_the_client_and_printed_once(capsys: pytest.CaptureFixture[str]) -> None:
-    class Faulty(Answers):
-        def next(self, asked: NextAsked) -> dict[str, Any]:
+    class Faulty(Service):
+        def next(self, request: NextRequest) -> dict[str, Any]:
             return {"next": 1 // 0}
 
-    answer = asked_of(Faulty(MODEL, "faulty"), "POST", "/api/next", json={})
+    answer = response_of(Faulty(MODEL, "faulty"), "POST", "/api/next", json={})
     assert answer.status_code == 500
     assert answer.json()["error"].startswith("the server failed")
     assert capsys.readouterr().err.count("ZeroDivisionError") == 1
@@ -143,7 +143,7 @@ def test_only_addresses_of_this_machine_are_local() -> None:
 def test_a_client_that_goes_away_stops_its_writing() -> None:
     written = itertools.count()
     answers = Endless(written)
-    config = uvicorn.Config(app_for(answers), log_level="error", ws="none", lifespan="on")
+    config = uvicorn.Config(app_for(service), log_level="error", ws="none", lifespan="on")
     server = uvicorn.Server(config)
     with serving.listen("127.0.0.1", 0) as listening:
         thread = threading.Thread(target=server.run, args=([listening],))
@@ -158,14 +158,14 @@ def test_a_client_that_goes_away_stops_its_writing() -> None:
         assert not thread.is_alive()
 
 
-class Endless(Answers):
+class Endless(Service):
     """Writes for ever, and counts."""
 
     def __init__(self, written: Iterator[int]) -> None:
         super().__init__(MODEL, "endless")
         self.count = written
 
-    def written(self, asked: GenerateAsked) -> Iterator[str]:
+    def generate(self, request: GenerateRequest) -> Iterator[str]:
         for _ in self.count:
             time.sleep(0.001)
             yield "a"

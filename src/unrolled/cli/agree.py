@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 from unrolled.cli.output import print_json
-from unrolled.cli.parameters import Flag, Words
-from unrolled.cli.showing import Unknown, check_known, model_in, print_table, text_for
+from unrolled.cli.options import Characters, Json, Run, Seed, TextFlags, TextOptions, Words
+from unrolled.cli.showing import check_known, model_in, print_table, text_for
 from unrolled.embedding import visible
 from unrolled.errors import InputError
 
@@ -18,25 +18,22 @@ if TYPE_CHECKING:
 
 
 def agree(
-    run: Path,
+    run: Run,
     *lines: Words,
     file: Path | None = None,
     text: Words | None = None,
     cue: list[str] | None = None,
     choice: str = "he|she",
     places: int = 300,
-    characters: int = 100_000,
-    seed: int = 0,
-    encoding: str = "utf-8",
-    unknown: Unknown = "error",
-    json: Annotated[bool, Flag] = False,
+    characters: Characters = 100_000,
+    seed: Seed = 0,
+    reading: TextFlags = TextOptions(),  # noqa: B008 - frozen
+    json: Json = False,
 ) -> None:
     """Which of several continuations a network expects, and how far back a cue word decides it.
 
     Parameters
     ----------
-    run
-        The run folder.
     lines
         Lines with a choice in brackets, and optionally a cue in braces: "The {man|woman} said that [he|she|it]".
     file
@@ -50,16 +47,6 @@ def agree(
         The words of the text that agree with the cues, in the same order.
     places
         The largest number of positions taken from the text.
-    characters
-        How many characters at the end of the text to use; training holds out the end of its text.
-    seed
-        Random seed for the choice of positions.
-    encoding
-        Encoding of the text.
-    unknown
-        What to do with characters the network does not know: error stops, skip removes them from the text.
-    json
-        Print one JSON object.
     """
     from unrolled.look.agreement.cues import by_distance, cue_effects, pairs_from_text
     from unrolled.look.agreement.pairs import agreement, read_pairs
@@ -71,7 +58,7 @@ def agree(
         raise InputError('--text takes lines from a text: give it with --cue "man|woman", and without lines or --file')
     else:
         words = [_words(group, "--cue") for group in cue]
-        read = text_for(model, text, characters, encoding, unknown)
+        read = text_for(model, text, characters, reading)
         pairs = pairs_from_text(read, words, _words(choice, "--choice"), places, seed)
     for pair in pairs:
         check_known(model, "".join([pair.context, *pair.choices, pair.rest]))

@@ -14,8 +14,8 @@ from typing import NamedTuple
 from cyclopts import App, CycloptsError
 
 import unrolled
+from unrolled.cli.options import MistypedOption
 from unrolled.cli.output import fail, prepare_streams
-from unrolled.cli.parameters import MistypedOption
 from unrolled.errors import UnrolledError, unknown_name
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from statistics import median_low
 from typing import TYPE_CHECKING, Annotated
 
+from unrolled.cli.options import Flag, Json, Picture, Seed
 from unrolled.cli.output import messages, print_json
-from unrolled.cli.parameters import Flag
 from unrolled.cli.showing import check_picture, print_table, save_picture
 from unrolled.errors import InputError
 
@@ -26,11 +25,11 @@ def lab(
     batch: int = 64,
     learning_rate: float = 3e-3,
     clip: float = 1.0,
-    seed: int = 0,
+    seed: Seed = 0,
     repeats: int = 1,
     until_failure: Annotated[bool, Flag] = False,
-    out: Path | None = None,
-    json: Annotated[bool, Flag] = False,
+    out: Picture = None,
+    json: Json = False,
 ) -> None:
     """Tasks that a forgetful network cannot win.
 
@@ -52,16 +51,10 @@ def lab(
         Of Adam.
     clip
         Largest norm of a gradient.
-    seed
-        Decides the first weights and the sequences.
     repeats
         How often each rung is trained at each length, every time from another seed.
     until_failure
         Try a rung at no length beyond the first that it fails at.
-    out
-        A picture of the curves, .png or .svg.
-    json
-        Print one JSON object.
     """
     from unrolled.learn.experiments.memory_tasks import LabSettings, run_lab
     from unrolled.look.experiments import draw_lab

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
+from unrolled.cli.options import Encoding, Flag, Json, Seed, Texts
 from unrolled.cli.output import messages, print_json, results
-from unrolled.cli.parameters import Flag, Words
 from unrolled.errors import InputError
 from unrolled.learn.recipe import Machine
 
@@ -17,23 +17,21 @@ if TYPE_CHECKING:
 
 
 def ladder(
-    *texts: Words,
+    *texts: Texts,
     protocol: Literal["honest", "lesson"] = "honest",
     rung: str | None = None,
     epochs: Annotated[float, Parameter(validator=Number(gt=0))] | None = None,
     hidden: Annotated[int, Parameter(validator=Number(gte=1))] | None = None,
-    seed: int = 0,
+    seed: Seed = 0,
     machine: Annotated[Machine, Parameter(name="*", group="Machine")] = Machine(),  # noqa: B008 - frozen
     full: Annotated[bool, Flag] = False,
-    encoding: str = "utf-8",
-    json: Annotated[bool, Flag] = False,
+    encoding: Encoding = "utf-8",
+    json: Json = False,
 ) -> None:
     """Train every rung on one text.
 
     Parameters
     ----------
-    texts
-        Files, folders, '-' for standard input, or nietzsche, tinyshakespeare, python-docs.
     protocol
         honest: the same contiguous split, recipe and characters seen for all. lesson: the published experiments at
         their own settings, with what their splits do to the figures.
@@ -43,14 +41,8 @@ def ladder(
         How often each rung reads the text (honest protocol).
     hidden
         Hidden units (honest protocol).
-    seed
-        Decides the first weights.
     full
         Also the lesson's longest experiment, of an hour or two.
-    encoding
-        Of the text files.
-    json
-        Print one JSON object.
     """
     from dataclasses import replace
 

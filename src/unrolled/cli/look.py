@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from unrolled.cli.output import fail, messages, print_json, results, say
-from unrolled.cli.parameters import Flag, Words
-from unrolled.cli.showing import Unknown, check_known, check_picture, model_in, print_table, save_picture, text_for
+from unrolled.cli.options import Characters, Flag, Json, Picture, Run, Seed, Source, TextFlags, TextOptions, Words
+from unrolled.cli.showing import check_known, check_picture, model_in, print_table, save_picture, text_for
 from unrolled.embedding import visible
 from unrolled.errors import InputError
 from unrolled.files import write_file
@@ -29,14 +29,13 @@ def memory(
     *runs_and_text: Words,
     distance: int = 256,
     places: int = 1000,
-    characters: int = 50_000,
+    characters: Characters = 50_000,
     measure: str = "cost",
     by_place: Annotated[bool, Flag] = False,
-    seed: int = 0,
-    encoding: str = "utf-8",
-    unknown: Unknown = "error",
-    out: Path | None = None,
-    json: Annotated[bool, Flag] = False,
+    seed: Seed = 0,
+    reading: TextFlags = TextOptions(),  # noqa: B008 - frozen
+    out: Picture = None,
+    json: Json = False,
 ) -> None:
     """How far back the predictions of networks depend on their text.
 
@@ -48,22 +47,10 @@ def memory(
         The largest distance to measure, in characters.
     places
         Number of positions to probe; more of them detect a weaker dependence.
-    characters
-        How many characters at the end of the text to use; training holds out the end of its text.
     measure
         The curve to show: cost, causal, connectivity or context.
     by_place
         Also show the curves inside a word, after a space, after a quotation mark and after a newline.
-    seed
-        Random seed for the choice of positions.
-    encoding
-        Encoding of the text file.
-    unknown
-        What to do with characters the network does not know: error stops, skip removes them from the text.
-    out
-        Write a picture of the curves, .png or .svg.
-    json
-        Print one JSON object with all curves.
     """
     from unrolled.look.memory.measure import MEANING, MEASURES, WHOLE
     from unrolled.look.memory.picture import check_measure, draw_memories
@@ -74,7 +61,7 @@ def memory(
     check_picture(out)
     *runs, source = runs_and_text
     names = _names(runs)
-    found = [_memory_of(run, names[run], source, characters, encoding, unknown, distance, places, seed) for run in runs]
+    found = [_memory_of(run, names[run], source, characters, reading, distance, places, seed) for run in runs]
     if out:
         save_picture(draw_memories(found, measure, by_place=by_place), out)
     if json:
@@ -90,42 +77,27 @@ def memory(
 
 
 def units(
-    run: Path,
-    text: Words,
+    run: Run,
+    text: Source,
     *,
     unit: int | None = None,
     layer: int | None = None,
-    characters: int = 20_000,
-    seed: int = 0,
-    encoding: str = "utf-8",
-    unknown: Unknown = "error",
+    characters: Characters = 20_000,
+    seed: Seed = 0,
+    reading: TextFlags = TextOptions(),  # noqa: B008 - frozen
     out: Path | None = None,
-    json: Annotated[bool, Flag] = False,
+    json: Json = False,
 ) -> None:
     """What single hidden units respond to, and how much the loss rises when one is set to zero (ablation).
 
     Parameters
     ----------
-    run
-        The run folder.
-    text
-        A file, a folder, '-', or nietzsche, tinyshakespeare, python-docs; preferably not the training text.
     unit
         Paint the text by this unit and ablate it, instead of the unit with the best finding.
     layer
         The layer of --unit, counted from 0; by default the last.
-    characters
-        How many characters at the end of the text to use; training holds out the end of its text.
-    seed
-        Random seed of the untrained networks that findings are compared with.
-    encoding
-        Encoding of the text file.
-    unknown
-        What to do with characters the network does not know: error stops, skip removes them from the text.
     out
         Write the text painted by the unit as an HTML page.
-    json
-        Print one JSON object.
     """
     from unrolled.look.units.activations import Unit, check_unit
     from unrolled.look.units.scan import ablate, scan_units
@@ -134,7 +106,7 @@ def units(
     if out:
         check_type(out, (".html",))
     model = model_in(run)
-    read = text_for(model, text, characters, encoding, unknown)
+    read = text_for(model, text, characters, reading)
     chosen = Unit(model.config.layers - 1 if layer is None else layer, unit) if unit is not None else None
     if chosen:
         check_unit(model.network, chosen)
@@ -156,20 +128,18 @@ def units(
 
 
 def state(
-    run: Path,
+    run: Run,
     text: Words,
     *,
     layer: int | None = None,
-    out: Path | None = None,
-    path: Path | None = None,
-    json: Annotated[bool, Flag] = False,
+    out: Picture = None,
+    path: Picture = None,
+    json: Json = False,
 ) -> None:
     """The hidden state over time: a heat map, and its path in the plane of two principal components.
 
     Parameters
     ----------
-    run
-        The run folder.
     text
         The text itself, up to 400 characters.
     layer
@@ -178,8 +148,6 @@ def state(
         Write the heat map, .png or .svg.
     path
         Write the path of the state, .png or .svg.
-    json
-        Print one JSON object.
     """
     from unrolled.look.units.states import draw_map, draw_path, state_path
 
@@ -215,8 +183,7 @@ def _memory_of(
     name: str,
     source: str,
     characters: int,
-    encoding: str,
-    unknown: Unknown,
+    reading: TextOptions,
     distance: int,
     places: int,
     seed: int,
@@ -224,7 +191,7 @@ def _memory_of(
     from unrolled.look.memory.measure import measure_memory
 
     model = model_in(run)
-    text = text_for(model, source, characters, encoding, unknown)
+    text = text_for(model, source, characters, reading)
     ids = model.vocabulary.encode(text)
     from unrolled.learn.loading import network_of
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from unrolled.cli.output import fail, print_json, say
-from unrolled.cli.parameters import Flag, Words
+from unrolled.cli.options import Flag, Json, Picture, Words
 from unrolled.cli.showing import check_known
 from unrolled.errors import FolderError, InputError, unknown_name
 
@@ -33,7 +33,7 @@ def plot(
     beside: Path | None = None,
     distances: Annotated[bool, Flag] = False,
     title: str | None = None,
-    json: Annotated[bool, Flag] = False,
+    json: Json = False,
 ) -> None:
     """Draw the vectors of a run's characters, or of a column's categories, on their main components.
 
@@ -55,8 +55,6 @@ def plot(
         Draw whether categories with similar targets have similar vectors, instead of the vectors.
     title
         Title of the picture.
-    json
-        Print one JSON object.
     """
     from unrolled.look.vectors import plot as plots
 
@@ -80,7 +78,7 @@ def plot(
 def diagram(
     source: str,
     *,
-    out: Path | None = None,
+    out: Picture = None,
     text: Words | None = None,
     view: View = "whole",
     vocabulary: int = 85,
@@ -97,8 +95,6 @@ def diagram(
     ----------
     source
         A run folder, drawn with its predictions after each character, or the name of a rung.
-    out
-        The picture, .svg or .png.
     text
         The text to draw the network over, up to 16 characters.
     view

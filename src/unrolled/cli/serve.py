@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
+from unrolled.cli.options import Flag, Run
 from unrolled.cli.output import fail, print_json
-from unrolled.cli.parameters import Flag
 from unrolled.errors import import_extra
 from unrolled.model.char_model import CharModel
 
 
 def serve(
-    run: Path,
+    run: Run,
     *,
     host: str = "127.0.0.1",
     port: int = 8000,
@@ -22,10 +21,8 @@ def serve(
 
     Parameters
     ----------
-    run
-        The run folder, finished or not.
     host
-        The address to listen on. By default only this computer reaches it; 0.0.0.0 lets in everyone who reaches it.
+        The address to listen on. By default only this computer can reach it; 0.0.0.0 accepts every computer that can.
     port
         The port to listen on; 0 takes any that is free.
     json
@@ -34,15 +31,15 @@ def serve(
     for library in ("fastapi", "uvicorn"):
         import_extra(library, "serve")
     from unrolled.serve import server
-    from unrolled.serve.service import Answers
+    from unrolled.serve.service import Service
 
-    answers = Answers(CharModel.from_pretrained(run, warn=fail), run.resolve().name)
+    service = Service(CharModel.from_pretrained(run, warn=fail), run.resolve().name)
     with server.listen(host, port) as listening:
         address = server.address_of(listening)
         if not server.is_local(listening):
-            fail("everyone who reaches this address can use the network, and nothing asks who they are")
+            fail("everyone who can reach this address can use the network: there is no password")
         if json:
             print_json({"run": f"{run}", "address": address}, flush=True)
         else:
             print(f"{run} is served at {address} (Ctrl-C ends it)", flush=True)
-        server.serve(answers, listening)
+        server.serve(service, listening)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
+from unrolled.cli.options import TextOptions
 from unrolled.cli.output import fail, say
 from unrolled.embedding import visible
 from unrolled.errors import InputError
@@ -14,10 +15,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from unrolled.model.char_model import CharModel
-
-
-Unknown = Literal["error", "skip"]
-"""What to do with characters of a text that the network never saw: refuse the text, or leave them out."""
 
 
 def check_picture(out: Path | None) -> None:
@@ -52,15 +49,15 @@ def model_in(run: str | Path) -> CharModel:
     return CharModel.from_pretrained(run, warn=fail)
 
 
-def text_for(model: CharModel, source: str, characters: int, encoding: str, unknown: Unknown) -> str:
+def text_for(model: CharModel, source: str, characters: int, reading: TextOptions) -> str:
     """The last `characters` of the text, in lower case if the model learned it so, and all of them known to it."""
     from unrolled.text.corpus import open_corpus
 
     if characters < 1:
         raise InputError(f"--characters is {characters}, but at least 1 must be read")
     lower = model.training.get("recipe", {}).get("lower") is True
-    text = open_corpus([source], encoding=encoding, lower=lower).read()[-characters:]
-    if unknown == "error":
+    text = open_corpus([source], encoding=reading.encoding, lower=lower).read()[-characters:]
+    if reading.unknown == "error":
         check_known(model, text, "or leave such characters out with --unknown skip")
         return text
     seen = set(model.vocabulary.characters)

@@ -6,12 +6,22 @@ import math
 import warnings
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import Parameter
-
+from unrolled.cli.options import (
+    Flag,
+    Json,
+    MaxRows,
+    Names,
+    RowFlags,
+    RowOptions,
+    Seed,
+    SplitFlags,
+    SplitOptions,
+    Table,
+    Target,
+)
 from unrolled.cli.output import messages, print_json, say
-from unrolled.cli.parameters import Flag
 from unrolled.cli.progress import progress_bar
 from unrolled.cli.showing import print_table
 from unrolled.errors import InputError, import_extra
@@ -21,39 +31,27 @@ if TYPE_CHECKING:
     from unrolled.tables.comparison.compare import Comparison
     from unrolled.tables.report.columns import ColumnReport
 
-Names = Annotated[tuple[str, ...], Parameter(negative="", consume_multiple=True)]
-Kind = Literal["continuous", "binary", "multiclass"]
-Order = Literal["random", "time", "group"]
-MissingTarget = Literal["error", "drop"]
 DEMO = "demo"
 
 
 def columns(
-    table: Path,
+    table: Table,
     *,
-    target: str,
+    target: Target,
     out: Path | None = None,
     budget: float = 120.0,
     folds: int = 5,
     seeds: int = 2,
-    split: Order = "random",
-    by: str | None = None,
-    categories: Names = (),
-    ignore: Names = (),
-    target_type: Kind | None = None,
-    missing_target: MissingTarget = "error",
-    max_rows: int = 20_000,
-    seed: int = 0,
-    json: Annotated[bool, Flag] = False,
+    split: SplitFlags = SplitOptions(),  # noqa: B008 - frozen
+    rows: RowFlags = RowOptions(),  # noqa: B008 - frozen
+    max_rows: MaxRows = 20_000,
+    seed: Seed = 0,
+    json: Json = False,
 ) -> None:
     """Look at every column before you drop one: what each is worth, what it costs to drop it, and a verdict.
 
     Parameters
     ----------
-    table
-        A CSV or Parquet file.
-    target
-        The column to predict.
     out
         Where to write the report: a file ending in .html, .md, .json or .csv.
     budget
@@ -62,34 +60,16 @@ def columns(
         Folds of the rows; each is kept back once.
     seeds
         How often the folds are drawn anew.
-    split
-        How rows are kept back: random, time (later ones, in the order of --by) or group (all rows of a value of --by).
-    by
-        The column that --split time or group goes by.
-    categories
-        Columns of whole numbers that are names of things.
-    ignore
-        Columns to leave out.
-    target_type
-        What the target is; by itself a number is continuous unless it is just two values, everything else classes.
-    missing_target
-        What becomes of rows that have no target: error refuses the table, drop leaves them out and says how many.
-    max_rows
-        Rows to use at most, drawn at random.
-    seed
-        Of the draws.
-    json
-        Print one JSON object.
     """
     from unrolled.tables.report.columns import examine_columns
     from unrolled.tables.report.render import check_ending
 
     check_ending(out)
-    frame = _opened(table, target, target_type, missing_target)
+    frame = _opened(table, target, rows)
     with progress_bar() as progress:
         report = examine_columns(
-            frame, target, progress=progress, budget=budget, seeds=seeds, categories=categories, ignore=ignore,
-            target_type=target_type, max_rows=max_rows, seed=seed, **_splitting(split, by, folds),
+            frame, target, progress=progress, budget=budget, seeds=seeds, categories=rows.categories,
+            ignore=rows.ignore, target_type=rows.target_type, max_rows=max_rows, seed=seed, **_splitting(split, folds),
         )  # fmt: skip
     if out:
         report.save(out)
@@ -98,49 +78,30 @@ def columns(
 
 
 def embed(
-    table: Path,
+    table: Table,
     *,
-    target: str,
+    target: Target,
     out: Path,
-    categories: Names = (),
-    ignore: Names = (),
+    rows: RowFlags = RowOptions(),  # noqa: B008 - frozen
     networks: int | None = None,
     min_frequency: int | None = None,
-    target_type: Kind | None = None,
-    missing_target: MissingTarget = "error",
     parquet: Annotated[bool, Flag] = False,
-    seed: int = 0,
-    json: Annotated[bool, Flag] = False,
+    seed: Seed = 0,
+    json: Json = False,
 ) -> None:
     """Learn a vector per category, and write the encoder and its vectors.
 
     Parameters
     ----------
-    table
-        A CSV or Parquet file.
-    target
-        The column to predict.
     out
         The folder to write; it must not exist yet. It holds the encoder, ready for EntityEncoder.from_pretrained and
         for the command plot, and in its folder vectors one file per column.
-    categories
-        Columns of whole numbers that are names of things, beside those that the rule finds.
-    ignore
-        Columns to leave out.
     networks
         Networks to align and average.
     min_frequency
         Categories with fewer rows share one vector.
-    target_type
-        What the target is; by itself a number is continuous unless it is just two values, everything else classes.
-    missing_target
-        What becomes of rows that have no target: error refuses the table, drop leaves them out and says how many.
     parquet
         Write the vectors as Parquet instead of CSV.
-    seed
-        Of the networks.
-    json
-        Print one JSON object.
     """
     from unrolled.tables.data.files import check_chosen, split_target
     from unrolled.tables.data.splits import check_seed
@@ -149,13 +110,13 @@ def embed(
     check_seed(seed)
     if out.exists():
         raise InputError(f"{out} exists already: choose another --out, or remove it")
-    frame = _opened(table, target, target_type, missing_target)
-    check_chosen(frame, target, categories, ignore)
-    features, outcome = split_target(frame.drop(columns=list(ignore)), target, target_type)
+    frame = _opened(table, target, rows)
+    check_chosen(frame, target, rows.categories, rows.ignore)
+    features, outcome = split_target(frame.drop(columns=list(rows.ignore)), target, rows.target_type)
     for name in [name for name in features.columns if features[name].isna().all()]:
         say(f"{name!r} holds no value at all and is left out")
         features = features.drop(columns=[name])
-    for name in features.columns.intersection(categories):
+    for name in features.columns.intersection(rows.categories):
         features[name] = features[name].astype("category")
     labels = outcome.values if outcome.type == "continuous" else frame[target].to_numpy()
     encoder = EntityEncoder(
@@ -179,22 +140,18 @@ def embed(
 def compare(
     table: str,
     *,
-    target: str | None = None,
+    target: Target | None = None,
     out: Path | None = None,
     metric: str | None = None,
     folds: int = 3,
     seeds: int = 3,
-    split: Order = "random",
-    by: str | None = None,
+    split: SplitFlags = SplitOptions(),  # noqa: B008 - frozen
     models: Names = (),
-    categories: Names = (),
-    ignore: Names = (),
+    rows: RowFlags = RowOptions(),  # noqa: B008 - frozen
     networks: int | None = None,
-    target_type: Kind | None = None,
-    missing_target: MissingTarget = "error",
-    max_rows: int = 10_000,
-    seed: int = 0,
-    json: Annotated[bool, Flag] = False,
+    max_rows: MaxRows = 10_000,
+    seed: Seed = 0,
+    json: Json = False,
 ) -> None:
     """Did embeddings help? Every encoding of the categories under many models, on the same folds.
 
@@ -212,39 +169,21 @@ def compare(
         Folds of the rows; each is kept back once.
     seeds
         How often everything is done anew.
-    split
-        How rows are kept back: random, time (later ones, in the order of --by) or group (all rows of a value of --by).
-    by
-        The column that --split time or group goes by.
     models
         Models to use, such as linear or "random forest"; all that are installed unless named.
-    categories
-        Columns of whole numbers that are names of things, beside those that the rule finds.
-    ignore
-        Columns to leave out.
     networks
         Networks of the encoder to align and average.
-    target_type
-        What the target is; by itself a number is continuous unless it is just two values, everything else classes.
-    missing_target
-        What becomes of rows that have no target: error refuses the table, drop leaves them out and says how many.
-    max_rows
-        Rows to use at most, drawn at random.
-    seed
-        The first of the seeds.
-    json
-        Print one JSON object.
     """
     from unrolled.tables.comparison.compare import compare_encodings
     from unrolled.tables.comparison.render import check_ending
 
     check_ending(out)
-    frame, target = _table_or_demo(table, target, seed, target_type, missing_target)
+    frame, target = _table_or_demo(table, target, seed, rows)
     with progress_bar() as progress:
         comparison = compare_encodings(
-            frame, target, progress=progress, metric=metric, seeds=seeds, models=models or None, categories=categories,
-            ignore=ignore, networks=networks, target_type=target_type, max_rows=max_rows, seed=seed,
-            **_splitting(split, by, folds),
+            frame, target, progress=progress, metric=metric, seeds=seeds, models=models or None,
+            categories=rows.categories, ignore=rows.ignore, networks=networks, target_type=rows.target_type,
+            max_rows=max_rows, seed=seed, **_splitting(split, folds),
         )  # fmt: skip
     if out:
         comparison.save(out)
@@ -252,26 +191,24 @@ def compare(
     print_json(comparison.to_dict()) if json else _print_comparison(comparison)
 
 
-def _table_or_demo(
-    table: str, target: str | None, seed: int, target_type: Kind | None, missing: MissingTarget
-) -> tuple[Any, str]:
+def _table_or_demo(table: str, target: str | None, seed: int, rows: RowOptions) -> tuple[Any, str]:
     if table == DEMO and not Path(table).exists():
         from unrolled.tables.data.demo import TARGET, demo_table
 
         return demo_table(seed).frame, target or TARGET
     if target is None:
         raise InputError("name the column to predict with --target")
-    return _opened(Path(table), target, target_type, missing), target
+    return _opened(Path(table), target, rows), target
 
 
-def _opened(table: Path, target: str, target_type: Kind | None, missing: MissingTarget) -> Any:
+def _opened(table: Path, target: str, rows: RowOptions) -> Any:
     """The table, without its rows that have no target where that is asked for; what its target may be is told."""
     from unrolled.tables.data.files import check_columns, few_whole_numbers, open_table
 
     frame = open_table(table)
     check_columns(frame, [target])
-    frame = _with_target(frame, target, missing)
-    few = few_whole_numbers(frame[target]) if target_type is None else 0
+    frame = _with_target(frame, target, rows.missing_target)
+    few = few_whole_numbers(frame[target]) if rows.target_type is None else 0
     if few:
         messages().print(
             f"{target!r} holds whole numbers with {few} values and is taken as a number; if they are codes of classes, "
@@ -280,7 +217,7 @@ def _opened(table: Path, target: str, target_type: Kind | None, missing: Missing
     return frame
 
 
-def _with_target(frame: Any, target: str, missing: MissingTarget) -> Any:
+def _with_target(frame: Any, target: str, missing: str) -> Any:
     gaps = frame[target].isna().to_numpy()
     if not gaps.any() or gaps.all():
         return frame
@@ -293,17 +230,17 @@ def _with_target(frame: Any, target: str, missing: MissingTarget) -> Any:
     return frame[~gaps].reset_index(drop=True)
 
 
-def _splitting(split: Order, by: str | None, folds: int) -> dict[str, Any]:
+def _splitting(split: SplitOptions, folds: int) -> dict[str, Any]:
     if folds < 2:
         raise InputError(f"--folds is {folds}, but at least 2 are needed: one to learn from, one to judge by")
-    if split == "random":
-        return {"cv": folds, "order": by}
-    if by is None:
-        raise InputError(f"--split {split} needs the column to go by: add --by COLUMN")
-    if split == "group":
-        return {"cv": folds, "groups": by}
+    if split.split == "random":
+        return {"cv": folds, "order": split.by}
+    if split.by is None:
+        raise InputError(f"--split {split.split} needs the column to go by: add --by COLUMN")
+    if split.split == "group":
+        return {"cv": folds, "groups": split.by}
     selection = import_extra("sklearn.model_selection", "tables")
-    return {"cv": selection.TimeSeriesSplit(folds), "order": by}
+    return {"cv": selection.TimeSeriesSplit(folds), "order": split.by}
 
 
 def _write_vectors(tables: dict[str, EmbeddingTable], folder: Path, parquet: bool) -> dict[str, str]:

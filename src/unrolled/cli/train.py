@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from unrolled.cli.options import Flag, Json, Texts
 from unrolled.cli.output import messages, print_json, results, say
-from unrolled.cli.parameters import Flag, Words
 from unrolled.learn.recipe import Machine, Recipe
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ Where = Annotated[Machine, Parameter(name="*", group="Machine")]
 
 
 def train(
-    *texts: Words,
+    *texts: Texts,
     out: Path,
     recipe: Settings = Recipe(),  # noqa: B008 - frozen
     machine: Where = Machine(),  # noqa: B008 - frozen
@@ -37,14 +37,12 @@ def train(
     start_from: Annotated[Path | None, Parameter(name="--from")] = None,
     encoding: str | None = None,
     save_seconds: float = 300.0,
-    json: Annotated[bool, Flag] = False,
+    json: Json = False,
 ) -> int:
     """Train a network on texts.
 
     Parameters
     ----------
-    texts
-        Files, folders, '-' for standard input, or nietzsche, tinyshakespeare, python-docs.
     out
         The run folder to make.
     resume
@@ -55,8 +53,6 @@ def train(
         Of the text files; UTF-8 if not given.
     save_seconds
         Seconds between checkpoints, beside those at every measurement.
-    json
-        Print one JSON object at the end.
     """
     from unrolled.learn.distributed import world
     from unrolled.learn.train import prepare
@@ -83,7 +79,7 @@ def train(
     return 0
 
 
-def demo(*, out: Path | None = None, minutes: float = 1.0, seed: int = 0, json: Annotated[bool, Flag] = False) -> int:
+def demo(*, out: Path | None = None, minutes: float = 1.0, seed: int = 0, json: Json = False) -> int:
     """Train the default network on Python's own reference manual for about a minute, then let it show what it learned.
 
     Parameters
@@ -94,8 +90,6 @@ def demo(*, out: Path | None = None, minutes: float = 1.0, seed: int = 0, json: 
         Time to train.
     seed
         Decides the first weights and what is written.
-    json
-        Print one JSON object at the end.
     """
     from unrolled.learn.train import prepare
     from unrolled.model.char_model import CharModel

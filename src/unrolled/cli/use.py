@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from unrolled.cli.options import Encoding, Flag, Json, Run, SamplingFlags, Seed, Texts, Unknown, Words
 from unrolled.cli.output import fail, messages, print_json, results
-from unrolled.cli.parameters import Flag, Words
 from unrolled.embedding import visible
 from unrolled.errors import InputError
 from unrolled.model.char_model import CharModel
+from unrolled.model.sampling import UNFILTERED
 from unrolled.text.vocabulary import OnUnknown
 
 if TYPE_CHECKING:
@@ -26,27 +26,21 @@ SURPRISE = ((1.0, ""), (3.0, "black on #fff3bf"), (6.0, "black on #ffc078"), (fl
 
 
 def next_character(
-    run: Path,
+    run: Run,
     prompt: Words,
     *,
     top: int = 10,
-    unknown: OnUnknown = "error",
-    json: Annotated[bool, Flag] = False,
+    unknown: Unknown = "error",
+    json: Json = False,
 ) -> None:
     """Show the distribution of the next character.
 
     Parameters
     ----------
-    run
-        The run folder, finished or not.
     prompt
         The text before the character. After an empty one, the frequencies in the training text are shown.
     top
         Characters to show.
-    unknown
-        What to do with a character that the model does not know: error, skip, or replace it by the unknown character.
-    json
-        Print one JSON object with every character.
     """
     if top < 1:
         raise InputError(f"--top is {top}, but at least 1 character must be shown")
@@ -62,62 +56,29 @@ def next_character(
 
 
 def generate(
-    run: Path,
+    run: Run,
     *,
     prompt: Words = "",
     length: int = 400,
-    temperature: float = 1.0,
-    top_k: int | None = None,
-    top_p: float | None = None,
-    min_p: float | None = None,
-    repetition: float | None = None,
+    sampling: SamplingFlags = UNFILTERED,
     stop: Annotated[tuple[Words, ...], Flag] = (),
-    seed: int = 0,
-    unknown: OnUnknown = "error",
-    json: Annotated[bool, Flag] = False,
+    seed: Seed = 0,
+    unknown: Unknown = "error",
+    json: Json = False,
 ) -> None:
     """Let a network write, character by character, after the prompt.
 
     Parameters
     ----------
-    run
-        The run folder, finished or not.
     prompt
         The text to go on from.
     length
         Characters to write at most.
-    temperature
-        Below 1 the likely characters become more likely, above 1 less; at 0 the likeliest one is taken, without chance.
-    top_k
-        Choose among the k likeliest characters only.
-    top_p
-        Choose among the likeliest characters that together reach this probability.
-    min_p
-        Choose among characters at least this many times as probable as the likeliest one.
-    repetition
-        Divide a character's probability by this for every character of the repeat that it would prolong (try 1.1).
     stop
         End before this string; can be given several times.
-    seed
-        Another seed writes another text.
-    unknown
-        What to do with a character that the model does not know: error, skip, or replace it by the unknown character.
-    json
-        Print one JSON object at the end.
     """
     model = CharModel.from_pretrained(run, warn=fail)
-    characters = model.stream(
-        prompt,
-        length,
-        temperature=temperature,
-        top_k=top_k,
-        top_p=top_p,
-        min_p=min_p,
-        repetition=repetition,
-        stop=stop,
-        seed=seed,
-        unknown=unknown,
-    )
+    characters = model.stream(prompt, length, sampling, stop=stop, seed=seed, unknown=unknown)
     if json:
         print_json({"prompt": prompt, "text": "".join(characters), "seed": seed})
     else:
@@ -125,32 +86,22 @@ def generate(
 
 
 def score(
-    run: Path,
-    *texts: Words,
+    run: Run,
+    *texts: Texts,
     color: Annotated[bool, Flag] = False,
     exact: Annotated[bool, Flag] = False,
-    encoding: str = "utf-8",
-    unknown: OnUnknown = "error",
-    json: Annotated[bool, Flag] = False,
+    encoding: Encoding = "utf-8",
+    unknown: Unknown = "error",
+    json: Json = False,
 ) -> None:
     """Measure the bits per character of a text, beside those of gzip and xz.
 
     Parameters
     ----------
-    run
-        The run folder, finished or not.
-    texts
-        Files, folders, '-' for standard input, or nietzsche, tinyshakespeare, python-docs.
     color
         Paint each character by its surprise.
     exact
         Read a long text in one go too, which takes much longer. Texts up to 65,536 characters always are.
-    encoding
-        Of the text files.
-    unknown
-        What to do with a character that the model does not know: error, skip, or replace it by the unknown character.
-    json
-        Print one JSON object.
     """
     model = CharModel.from_pretrained(run, warn=fail)
     encoded = _encoded(model, texts, encoding, unknown)

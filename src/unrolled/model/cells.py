@@ -1,15 +1,15 @@
 """One step of every recurrence, in the papers' symbols: the page to read first.
 
-A cell takes one layer's state past one character. Its input x comes in two moves: `project` does all that concerns the
-input alone, and `step` the rest, so that for the first layer the projections of all characters are made once, a row
-each. Leading axes are batch axes, and may be missing: one stream of text has state of shape (hidden,). The same
-equations for whole windows, with gradients, are in `unrolled.learn.networks`, under the same names.
+A cell advances one layer by one character in two stages: `project` computes what depends on the input x alone, and
+`step` the rest. So the first layer's projections of all characters are computed once, one row each. Leading axes are
+batch axes and may be absent: one stream of text has state of shape (hidden,). The same equations for whole windows,
+with gradients, are in `unrolled.learn.networks`, under the same names.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 import numpy as np
@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from unrolled.errors import unknown_name
 
 Array = NDArray[np.floating]
-State = tuple[Array, ...]
+CellState = tuple[Array, ...]
+"""What a cell or a network of cells carries from one character to the next: arrays (..., hidden)."""
 Shapes = dict[str, tuple[int, ...]]
 
 
@@ -61,15 +62,15 @@ class Cell(ABC):
 
     @abstractmethod
     def project(self, x: Array) -> Array:
-        """What the input x (..., inputs) brings to the step; rows for all characters when x is an embedding matrix."""
+        """The part of the step that depends on x (..., inputs) alone; for an embedding matrix, a row per character."""
 
     @abstractmethod
-    def step(self, p: Array, state: State) -> tuple[Array, State]:
-        """From p = `project(x)` and the state before x to h (..., hidden) and the state after x; both stay as given."""
+    def step(self, p: Array, state: CellState) -> tuple[Array, CellState]:
+        """h (..., hidden) and the state after x, from p = `project(x)` and the state before; both are not changed."""
 
 
 class ThreeChar(Cell):
-    """The lesson's network of three characters, each added to the hidden state: three moves from zero, no loop."""
+    """The lesson's network of three characters, each added to the hidden state: three steps from zero, no loop."""
 
     parts = ("u_before_last", "u_last")
 
@@ -89,7 +90,7 @@ class ThreeChar(Cell):
     def project(self, x: Array) -> Array:
         return relu(x @ self.W_in + self.b_in)
 
-    def step(self, p: Array, state: State) -> tuple[Array, State]:
+    def step(self, p: Array, state: CellState) -> tuple[Array, CellState]:
         u1, u2, u3 = *state, p
         h = tanh(u1 @ self.W_h + self.b_h)
         h = tanh((h + u2) @ self.W_h + self.b_h)
@@ -116,7 +117,7 @@ class Loop(Cell):
     def project(self, x: Array) -> Array:
         return relu(x @ self.W_in + self.b_in)
 
-    def step(self, p: Array, state: State) -> tuple[Array, State]:
+    def step(self, p: Array, state: CellState) -> tuple[Array, CellState]:
         (h,) = state
         h = tanh((h + p) @ self.W_h + self.b_h)
         return h, (h,)
@@ -143,7 +144,7 @@ class Concat(Cell):
     def project(self, x: Array) -> Array:
         return x @ self.W_inx + self.b_in
 
-    def step(self, p: Array, state: State) -> tuple[Array, State]:
+    def step(self, p: Array, state: CellState) -> tuple[Array, CellState]:
         (h,) = state
         r = relu(h @ self.W_inh + p)
         h = tanh(r @ self.W_h + self.b_h)
@@ -165,7 +166,7 @@ class Elman(Cell):
     def project(self, x: Array) -> Array:
         return x @ self.W + self.b
 
-    def step(self, p: Array, state: State) -> tuple[Array, State]:
+    def step(self, p: Array, state: CellState) -> tuple[Array, CellState]:
         (h,) = state
         a = h @ self.U
         a += p
@@ -174,7 +175,7 @@ class Elman(Cell):
 
 
 class Irnn(Elman):
-    """Le, Jaitly, Hinton 2015: f may be relu too. The start at the identity matters to training alone."""
+    """Le, Jaitly, Hinton 2015: f may also be relu. Starting U at the identity concerns training alone."""
 
     nonlinearities = ("tanh", "relu")
 
@@ -196,7 +197,7 @@ class Gru(Cell):
     def project(self, x: Array) -> Array:
         return x @ self.W + self.b
 
-    def step(self, p: Array, state: State) -> tuple[Array, State]:
+    def step(self, p: Array, state: CellState) -> tuple[Array, CellState]:
         (h,) = state
         p_r, p_z, p_n = thirds(p)
         u_r, u_z, u_n = thirds(h @ self.U + self.b_u)
@@ -230,7 +231,7 @@ class Lstm(Cell):
     def project(self, x: Array) -> Array:
         return x @ self.W + self.b
 
-    def step(self, p: Array, state: State) -> tuple[Array, State]:
+    def step(self, p: Array, state: CellState) -> tuple[Array, CellState]:
         h, c = state
         a = h @ self.U
         a += p
@@ -243,8 +244,8 @@ class Lstm(Cell):
 class MinGru(Cell):
     """Feng et al. 2024: gates from the input alone, h' = (1 - z) ⊙ h + z ⊙ c, c being v + 1/2 for v ≥ 0, else σ(v).
 
-    `project` gives (z, c), so that a step is no more than a weighted mean. Rows of the weights: z's, then the
-    candidate's.
+    `project` returns (z, c), so that a step is just a weighted mean. Rows of the weights: those of z, then those of the
+    candidate c.
     """
 
     def __init__(self, weights: Mapping[str, Array], nonlinearity: str | None = None) -> None:
@@ -258,7 +259,7 @@ class MinGru(Cell):
         z, v = halves(x @ self.W + self.b)
         return np.concatenate([sigmoid(z), np.where(v >= 0, v + 0.5, sigmoid(v))], axis=-1)
 
-    def step(self, p: Array, state: State) -> tuple[Array, State]:
+    def step(self, p: Array, state: CellState) -> tuple[Array, CellState]:
         (h,) = state
         z, c = halves(p)
         h = h + z * (c - h)
@@ -275,7 +276,10 @@ CELLS: dict[str, type[Cell]] = {
     "lstm": Lstm,
     "mingru": MinGru,
 }
-"""The steps by the name of their rung, each to be found under the same name in `unrolled.learn.networks.RUNGS`."""
+"""The cell of each rung; `unrolled.learn.networks.RUNGS` has the recurrences under the same names."""
+
+LayerHook = Callable[[int, Array], Array]
+"""Called with the number of a layer and its output h (..., hidden); returns h, or what is to replace it."""
 
 
 class CellNetwork:
@@ -293,26 +297,45 @@ class CellNetwork:
         """The first layer's projection of every character, (vocabulary, ...)."""
         self.head, self.head_bias = columns(weights["head.weight"]), weights["head.bias"]
 
-    def initial_state(self, *batch: int) -> State:
+    def initial_state(self, *batch: int) -> CellState:
         """The state before the first character: zeros of shape (*batch, hidden), layer by layer."""
         shape = (*batch, len(self.head))
         return tuple(np.zeros(shape, self.head.dtype) for cell in self.cells for _ in cell.parts)
 
-    def step(self, ids: int | NDArray[np.integer], state: State) -> tuple[Array, State]:
+    def step(
+        self, ids: int | NDArray[np.integer], state: CellState, hook: LayerHook | None = None
+    ) -> tuple[Array, CellState]:
         """Read one character of each stream: ids (...) -> logits of the next one (..., vocabulary), and the new state.
 
-        The given state stays as it is.
+        The given state is not changed. `hook` sees every layer's h, and may replace it for all that read it.
         """
-        h, state = self.advance(ids, state)
+        h, state = self._layers(ids, state, hook)
         return h @ self.head + self.head_bias, state
 
-    def advance(self, ids: int | NDArray[np.integer], state: State) -> tuple[Array, State]:
-        """`step` without the head: the last layer's h (..., hidden), and the new state."""
+    def advance(self, ids: int | NDArray[np.integer], state: CellState) -> CellState:
+        """The state of `step`, without the logits."""
+        return self._layers(ids, state)[1]
+
+    def read(self, ids: NDArray[np.integer], state: CellState) -> tuple[Array, CellState]:
+        """`step` for ids (time, ...): all logits (time, ..., vocabulary), and the last state."""
+        outputs = []
+        for now in ids.tolist() if ids.ndim == 1 else ids:
+            h, state = self._layers(now, state)
+            outputs.append(h)
+        return np.stack(outputs) @ self.head + self.head_bias, state
+
+    def _layers(
+        self, ids: int | NDArray[np.integer], state: CellState, hook: LayerHook | None = None
+    ) -> tuple[Array, CellState]:
+        """The last layer's h (..., hidden), and the new state."""
         h: Array = self.table[ids]
         after: list[Array] = []
         for k, cell in enumerate(self.cells):
             p = h if k == 0 else cell.project(h)
             h, parts = cell.step(p, state[len(after) : len(after) + len(cell.parts)])
+            if hook is not None:
+                h = hook(k, h)
+                parts = tuple(h if name == "h" else part for name, part in zip(cell.parts, parts, strict=True))
             after.extend(parts)
         return h, tuple(after)
 

@@ -1,7 +1,7 @@
-"""CharModel: a trained model in use. Ask it for the next character, let it write, score a text, read on from a place.
+"""CharModel: a trained model in use. Ask it for the next character, let it write, score a text.
 
-NumPy alone. Left out: what a place in a text is (`state`), how a character is chosen (`sampling`), how a whole text is
-measured (`score`), files (`folder`).
+NumPy alone. Left out: what a position in a text holds (`state`), how a character is chosen (`sampling`), how a whole
+text is measured (`scoring`), files (`folder`).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,9 @@ from unrolled.embedding import EmbeddingTable
 from unrolled.files import write_folder
 from unrolled.model.cells import CellNetwork
 from unrolled.model.folder import ModelConfig, ModelParts, read_model
-from unrolled.model.state import State, generator_of
+from unrolled.model.predictor import Predictor
+from unrolled.model.sampling import UNFILTERED, Sampling, SamplingSettings
+from unrolled.model.state import State
 from unrolled.text.kinds import kind
 from unrolled.text.vocabulary import UNKNOWN_CHARACTER, OnUnknown, Vocabulary
 
@@ -29,7 +31,14 @@ if TYPE_CHECKING:
 
 
 class CharModel:
-    """A trained network with its vocabulary. Made by `from_pretrained`, or from its parts."""
+    """A trained network with its vocabulary. Made by `from_pretrained`, or from its parts.
+
+    Example::
+
+        model = CharModel.from_pretrained("run")
+        model.next("part of ")  # [("t", 0.61), ("h", 0.08), ...]
+        model.generate("This is ", 400, temperature=0.8, seed=1)
+    """
 
     def __init__(self, parts: ModelParts) -> None:
         self.parts = parts
@@ -49,6 +58,11 @@ class CharModel:
         return f"CharModel({config.rung}, {config.layers} x {config.hidden}, {config.vocabulary} ids)"
 
     @property
+    def predictor(self) -> Predictor:
+        """What predicts the next id: the network."""
+        return self.network
+
+    @property
     def config(self) -> ModelConfig:
         """The sizes of the network."""
         return self.parts.config
@@ -64,8 +78,13 @@ class CharModel:
         return self.parts.training
 
     @property
+    def fingerprint(self) -> str:
+        """SHA-256 over all that decides the predictions: sizes, vocabulary, weights."""
+        return self.parts.fingerprint
+
+    @property
     def embedding(self) -> EmbeddingTable:
-        """The vector of each character, with how often it stands in the training text and what kind it is.
+        """The vector of each character, with its count in the training text and its kind.
 
         The unknown character (U+FFFD) is among them if rare characters of the training text were merged into it.
         """
@@ -79,25 +98,22 @@ class CharModel:
 
     @cached_property
     def start_logits(self) -> NDArray[np.float32]:
-        """Logits before the first character, (vocabulary,): how often each stands in the training text.
+        """Logits of the first character, (vocabulary,): its frequency in the training text.
 
-        A network trained on streams never predicts a first character. One is added to every count, so that none is
-        impossible.
+        A network trained on streams never predicts a first character. One is added to every count, so that no
+        character has probability 0.
         """
         counts = np.array([self.vocabulary.merged_count, *self.vocabulary.counts], np.float64) + 1
         logits: NDArray[np.float32] = np.log(counts / counts.sum()).astype(np.float32)
         return logits
 
     def read(self, text: str, state: State | None = None, *, unknown: OnUnknown = "error") -> State:
-        """The place after `text`, read from the start or on from `state`, which stays as it is.
+        """The state after `text`, read from the start, or on from `state`, which is not changed.
 
         A character that is not in the vocabulary is an InputError that names it and its position, or is left out
-        (`unknown="skip"`), or is read as the unknown character ("replace"). After an empty text the place is the start.
+        (`unknown="skip"`), or is read as the unknown character ("replace"). An empty text gives the state at the start.
         """
-        ids = self.vocabulary.encode(text, unknown)
-        place = State.start(self) if state is None else state.fork()
-        place.feed(ids)
-        return place
+        return (State.start(self) if state is None else state).read(text, unknown=unknown)
 
     def next(self, prompt: str, *, unknown: OnUnknown = "error") -> list[tuple[str, float]]:
         """Every character with its probability of coming after `prompt`, the most likely first.
@@ -110,36 +126,35 @@ class CharModel:
         self,
         prompt: str = "",
         length: int = 400,
+        sampling: Sampling = UNFILTERED,
         *,
-        temperature: float = 1.0,
-        top_k: int | None = None,
-        top_p: float | None = None,
-        min_p: float | None = None,
-        repetition: float | None = None,
         stop: str | Sequence[str] = (),
         seed: int = 0,
         unknown: OnUnknown = "error",
+        **settings: Unpack[SamplingSettings],
     ) -> Iterator[str]:
         """Write up to `length` characters after `prompt`, one at a time as they come; the prompt is not repeated.
 
-        Ends before the first of the `stop` strings. Equal seeds write equal texts. The filters are those of
-        `unrolled.model.sampling.Sampling`; raises InputError for a setting out of its bounds.
+        How they are chosen is said by `sampling`, or by its fields as keywords: `stream("x", temperature=0.8)`. Ends
+        before the first of the `stop` strings. Equal seeds write equal texts. Raises InputError for a value out of its
+        bounds.
         """
         place = self.read(prompt, unknown=unknown)
-        place.generator = generator_of(seed)
-        return place.stream(
-            length,
-            temperature=temperature,
-            top_k=top_k,
-            top_p=top_p,
-            min_p=min_p,
-            repetition=repetition,
-            stop=stop,
-        )
+        return place.stream(length, sampling, stop=stop, seed=seed, **settings)
 
-    def generate(self, prompt: str = "", length: int = 400, **options: Any) -> str:
-        """What `stream` writes, as one string, with the same options."""
-        return "".join(self.stream(prompt, length, **options))
+    def generate(
+        self,
+        prompt: str = "",
+        length: int = 400,
+        sampling: Sampling = UNFILTERED,
+        *,
+        stop: str | Sequence[str] = (),
+        seed: int = 0,
+        unknown: OnUnknown = "error",
+        **settings: Unpack[SamplingSettings],
+    ) -> str:
+        """What `stream` writes, as one string, with the same arguments."""
+        return "".join(self.stream(prompt, length, sampling, stop=stop, seed=seed, unknown=unknown, **settings))
 
     def score(
         self,

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
+from typing import TypedDict, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unrolled.errors import InputError
+from unrolled.model.probabilities import softmax
 
 Logits = NDArray[np.float64]
 
@@ -25,20 +27,31 @@ LONGEST_REPEAT = 32
 """Characters of a repeat beyond which the repetition filter counts no further."""
 
 
+class SamplingSettings(TypedDict, total=False):
+    """The fields of `Sampling` as keyword arguments, which editors complete."""
+
+    temperature: float
+    top_k: int | None
+    top_p: float | None
+    min_p: float | None
+    repetition: float | None
+
+
 @dataclass(frozen=True)
 class Sampling:
     """Which filters are on; None is off. Raises InputError for a value out of its bounds."""
 
     temperature: float = 1.0
-    """Logits are divided by it; 0 takes the likeliest character, whatever the seed."""
+    """Below 1 likely characters become more likely, above 1 less; 0 always takes the likeliest, whatever the seed."""
     top_k: int | None = None
-    """Keep the k likeliest characters."""
+    """Choose among the k likeliest characters only."""
     top_p: float | None = None
-    """Keep the likeliest characters that together reach this probability."""
+    """Choose among the likeliest characters that together reach this probability."""
     min_p: float | None = None
-    """Keep characters at least this many times as probable as the likeliest one."""
+    """Choose among characters at least this many times as probable as the likeliest one."""
     repetition: float | None = None
-    """Divide a character's probability by this once for every character of the repeat that it would prolong."""
+    """Divide a character's probability by this once for every character of the repeat that it would prolong (try
+    1.1)."""
 
     def __post_init__(self) -> None:
         _check("temperature", self.temperature, lambda t: 0 <= t < math.inf, "0 (the likeliest character) or above")
@@ -46,6 +59,10 @@ class Sampling:
         _check("top_p", self.top_p, lambda p: 0 < p <= 1, "above 0 and at most 1")
         _check("min_p", self.min_p, lambda p: 0 < p <= 1, "above 0 and at most 1")
         _check("repetition", self.repetition, lambda r: 1 <= r < math.inf, "at least 1")
+
+    def updated(self, **settings: Unpack[SamplingSettings]) -> Sampling:
+        """A copy with other values for the fields that are named."""
+        return replace(self, **settings) if settings else self
 
     def filtered(self, logits: NDArray[np.floating], recent: NDArray[np.integer] | None = None) -> Logits:
         """The logits of (..., vocabulary) after every filter that is on, float64; `recent` are the ids read so far."""
@@ -130,13 +147,6 @@ def keep_min_p(logits: Logits, p: float) -> Logits:
     return np.where(logits >= logits.max(axis=-1, keepdims=True) + math.log(p), logits, -np.inf)
 
 
-def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Probabilities over the last axis, float64."""
-    powers: Logits = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
-    powers /= powers.sum(axis=-1, keepdims=True)
-    return powers
-
-
 def checked_stops(stop: str | Sequence[str]) -> tuple[str, ...]:
     """The stop strings as a tuple; raises InputError for an empty one."""
     stops = (stop,) if isinstance(stop, str) else tuple(stop)
@@ -181,3 +191,7 @@ def _keep_likeliest(logits: Logits, keep: Callable[[Logits], NDArray[np.bool_]])
 def _check(name: str, value: float | None, holds: Callable[[float], bool], bounds: str) -> None:
     if value is not None and not holds(value):
         raise InputError(f"{name} is {value}, but must be {bounds}")
+
+
+UNFILTERED = Sampling()
+"""The distribution as the model gives it."""

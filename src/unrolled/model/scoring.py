@@ -3,7 +3,7 @@
 Rule: a text of up to 65,536 characters is read in one go, the state carried from its first character to its last, so
 that the figure is exact. A longer one is cut into 64 stretches that are read side by side; each is warmed up on the 256
 characters before it, and every character is predicted once. The result says which was done. Memory does not grow with
-the text. Left out: choosing anything by the result.
+the text.
 """
 
 from __future__ import annotations
@@ -11,19 +11,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unrolled.errors import InputError
+from unrolled.model.predictor import LanguageModel, Predictor, PredictorState
+from unrolled.model.probabilities import log_softmax
 from unrolled.text.baselines.compressors import gzip_bits, xz_bits
 from unrolled.text.encoded import EncodedText
 from unrolled.text.vocabulary import UNKNOWN, Ids, OnUnknown
-
-if TYPE_CHECKING:
-    from unrolled.model.cells import Array, CellNetwork
-    from unrolled.model.char_model import CharModel
 
 EXACT_UP_TO = 1 << 16
 STRETCHES, WARM_UP = 64, 256
@@ -72,7 +69,7 @@ class Score:
 
 
 def score(
-    model: CharModel,
+    model: LanguageModel,
     text: str | EncodedText,
     *,
     unknown: OnUnknown = "error",
@@ -104,7 +101,7 @@ def score(
     return Score(len(ids), total / len(ids), gzip, xz, missing, count, WARM_UP if count > 1 else 0, kept)
 
 
-def _ids(model: CharModel, text: str | EncodedText, unknown: OnUnknown) -> Ids:
+def _ids(model: LanguageModel, text: str | EncodedText, unknown: OnUnknown) -> Ids:
     if isinstance(text, EncodedText):
         if text.vocabulary.characters != model.vocabulary.characters:
             raise InputError("this text was encoded with another vocabulary: encode it with the one of the model")
@@ -122,63 +119,47 @@ def _stretches(length: int, asked: int | None) -> int:
     return min(asked or (STRETCHES if length > EXACT_UP_TO else 1), length)
 
 
-def _nats(model: CharModel, ids: Ids, stretches: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+def _nats(model: LanguageModel, ids: Ids, stretches: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
     """Every position of the text once, with the nats of its character, in parts that are flat arrays."""
-    yield np.zeros(1, np.int64), -_log_softmax(model.start_logits)[ids[:1]]
+    yield np.zeros(1, np.int64), -log_softmax(model.start_logits)[ids[:1]]
     if len(ids) > 1:
-        yield from _later_nats(model.network, ids, stretches)
+        yield from _later_nats(model.predictor, ids, stretches, len(model.vocabulary))
 
 
 def _later_nats(
-    network: CellNetwork, ids: Ids, stretches: int
+    predictor: Predictor, ids: Ids, stretches: int, vocabulary: int
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
     borders = 1 + np.arange(stretches + 1, dtype=np.int64) * (len(ids) - 1) // stretches
     starts, ends = borders[:-1], borders[1:]
-    state = _warmed_up(network, ids, starts)
-    steps = max(1, min(STEPS, LOGITS // (stretches * len(network.head_bias))))
+    state = _warmed_up(predictor, ids, starts)
+    steps = max(1, min(STEPS, LOGITS // (stretches * vocabulary)))
     longest = int((ends - starts).max())
     for offset in range(0, longest, steps):
         positions = starts + np.arange(offset, min(offset + steps, longest))[:, None]  # (time, stretch)
         counted = positions < ends
         positions = np.minimum(positions, len(ids) - 1)  # a stretch that has ended reads on uncounted
-        h, state = _read(network, ids[positions - 1], state)
-        nats = -_log_softmax(h @ network.head + network.head_bias)
+        inputs = ids[positions - 1]
+        logits, state = predictor.read(inputs[:, 0] if stretches == 1 else inputs, state)
+        nats = -log_softmax(logits).astype(np.float32, copy=False)
         targets = ids[positions].reshape(nats.shape[:-1])
         chosen = np.take_along_axis(nats, targets[..., None].astype(np.int64), axis=-1).reshape(positions.shape)
         yield positions[counted], chosen[counted]
 
 
-def _warmed_up(network: CellNetwork, ids: Ids, starts: NDArray[np.int64]) -> tuple[Array, ...]:
+def _warmed_up(predictor: Predictor, ids: Ids, starts: NDArray[np.int64]) -> PredictorState:
     """The states before the first input of each stretch; at the beginning of the text that is the start."""
     if len(starts) == 1:
-        return network.initial_state()
-    state = network.initial_state(len(starts))
+        return predictor.initial_state()
+    state = predictor.initial_state(len(starts))
     for back in range(WARM_UP, 0, -1):
         positions = starts - 1 - back
-        _, after = network.advance(ids[np.maximum(positions, 0)], state)
+        after = predictor.advance(ids[np.maximum(positions, 0)], state)
         began = (positions >= 0)[:, None]
         state = tuple(np.where(began, new, old) for new, old in zip(after, state, strict=True))
     return state
 
 
-def _read(network: CellNetwork, inputs: Ids, state: tuple[Array, ...]) -> tuple[Array, tuple[Array, ...]]:
-    """The last layer's h for inputs (time, stretch), of shape (time, stretch, hidden), without that axis for one."""
-    rows = inputs[:, 0].tolist() if inputs.shape[1] == 1 else inputs
-    outputs = []
-    for row in rows:
-        h, state = network.advance(row, state)
-        outputs.append(h)
-    return np.stack(outputs), state
-
-
-def _log_softmax(logits: NDArray[np.floating]) -> NDArray[np.float32]:
-    shifted = logits - logits.max(axis=-1, keepdims=True)
-    shifted -= np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
-    result: NDArray[np.float32] = shifted.astype(np.float32, copy=False)
-    return result
-
-
-def _pieces(model: CharModel, ids: Ids, release: Callable[[], None]) -> Iterator[str]:
+def _pieces(model: LanguageModel, ids: Ids, release: Callable[[], None]) -> Iterator[str]:
     """What was scored as a text again, so that the compressors are given the same."""
     for start in range(0, len(ids), PIECE):
         yield model.vocabulary.decode(ids[start : start + PIECE])

@@ -1,8 +1,8 @@
-"""State: where a model stands in a text. Ask it what comes next, let it write, fork it, keep it on disk, go on.
+"""State: a model's position in a text. Ask it what comes next, let it write, fork it, save it, read on from it.
 
-It holds everything that decides what follows: hidden state, logits, the last ids read, the random generator. So going
-on from a stored one gives, bit for bit, what would have come without the stop. Left out: the filters (`sampling`) and
-the network (`cells`).
+It holds everything that decides what follows: hidden state, logits, the last ids read, the random generator. So
+continuing from a stored state gives, bit for bit, what would have come without the interruption. Left out: the filters
+(`sampling`) and the network (`cells`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Unpack
 
 import numpy as np
 import safetensors
@@ -20,16 +20,22 @@ from numpy.typing import NDArray
 
 from unrolled.errors import FolderError, InputError
 from unrolled.files import from_json, sha256, to_json, write_file
-from unrolled.model.sampling import RECENT, Sampling, checked_stops, softmax, until_stop, without_reserved
-
-if TYPE_CHECKING:
-    from unrolled.model.cells import Array
-    from unrolled.model.char_model import CharModel
-    from unrolled.text.vocabulary import OnUnknown
+from unrolled.model.predictor import LanguageModel, Logits, PredictorState
+from unrolled.model.probabilities import softmax
+from unrolled.model.sampling import (
+    RECENT,
+    UNFILTERED,
+    Sampling,
+    SamplingSettings,
+    checked_stops,
+    until_stop,
+    without_reserved,
+)
+from unrolled.text.vocabulary import OnUnknown
 
 FORMAT = 1
 MAX_BYTES = 1 << 28
-"""The largest state file that is read: far above 2 parts x 256 layers x 65,536 units."""
+"""The largest state file that is read: far above 2 arrays x 256 layers x 65,536 units."""
 
 
 def generator_of(seed: int) -> np.random.Generator:
@@ -41,12 +47,19 @@ def generator_of(seed: int) -> np.random.Generator:
 
 @dataclass(eq=False)
 class State:
-    """A place in a text, made by `CharModel.read`. Writing moves it on; `fork` first to keep the place."""
+    """A position in a text, made by `CharModel.read`. Writing moves it on; `fork` first to keep the position.
 
-    model: CharModel = field(repr=False)
-    hidden: tuple[Array, ...] = field(repr=False)
+    Example::
+
+        state = model.read("early on there was a man, and later ")
+        state.next()  # [("t", 0.18), ("h", 0.11), ...]
+        state.fork().generate(40, temperature=0.8, seed=1)
+    """
+
+    model: LanguageModel = field(repr=False)
+    hidden: PredictorState = field(repr=False)
     """The hidden state, layer by layer, each (hidden,)."""
-    logits: Array = field(repr=False)
+    logits: Logits = field(repr=False)
     """Logits of the next character, (vocabulary,)."""
     recent: deque[int] = field(repr=False)
     """The last ids read or written, at most RECENT of them."""
@@ -55,14 +68,14 @@ class State:
     """Characters read and written so far."""
 
     @classmethod
-    def start(cls, model: CharModel) -> State:
-        """The place before the first character, where the next one follows its frequency in the training text."""
-        return cls(model, model.network.initial_state(), model.start_logits, deque(maxlen=RECENT), generator_of(0))
+    def start(cls, model: LanguageModel) -> State:
+        """The position before the first character, which is predicted by its frequency in the training text."""
+        return cls(model, model.predictor.initial_state(), model.start_logits, deque(maxlen=RECENT), generator_of(0))
 
     def next(self) -> list[tuple[str, float]]:
         """Every character with its probability of coming next, the most likely first.
 
-        The unknown character is left out, as nothing writes it: the probabilities of the others sum to 1.
+        The unknown character is left out, as it is never written: the probabilities of the others sum to 1.
         """
         probabilities = softmax(without_reserved(self.logits))
         order = np.argsort(-probabilities, kind="stable")
@@ -70,21 +83,28 @@ class State:
         return [(characters[i - 1], float(probabilities[i])) for i in order if i > 0]
 
     def read(self, text: str, *, unknown: OnUnknown = "error") -> State:
-        """The place after `text`, read on from here; this one stays. See `CharModel.read`."""
-        return self.model.read(text, self, unknown=unknown)
+        """The state after `text`, read on from here; this one is not changed.
+
+        A character that is not in the vocabulary is an InputError that names it and its position, or is left out
+        (`unknown="skip"`), or is read as the unknown character ("replace").
+        """
+        ids = self.model.vocabulary.encode(text, unknown)
+        after = self.fork()
+        after.feed(ids)
+        return after
 
     def feed(self, ids: Sequence[int] | NDArray[np.integer]) -> None:
         """Move on past `ids`."""
-        network = self.model.network
+        predictor = self.model.predictor
         for i in ids[:-1]:
-            _, self.hidden = network.advance(int(i), self.hidden)
+            self.hidden = predictor.advance(int(i), self.hidden)
         for i in ids[-1:]:
-            self.logits, self.hidden = network.step(int(i), self.hidden)
+            self.logits, self.hidden = predictor.step(int(i), self.hidden)
         self.recent.extend(map(int, ids[-RECENT:]))
         self.position += len(ids)
 
     def fork(self) -> State:
-        """A copy that goes its own way, random generator included."""
+        """An independent copy, random generator included."""
         generator = generator_of(0)
         generator.bit_generator.state = self.generator.bit_generator.state
         return replace(self, recent=self.recent.copy(), generator=generator)  # arrays are never written over
@@ -92,52 +112,57 @@ class State:
     def stream(
         self,
         length: int,
+        sampling: Sampling = UNFILTERED,
         *,
-        temperature: float = 1.0,
-        top_k: int | None = None,
-        top_p: float | None = None,
-        min_p: float | None = None,
-        repetition: float | None = None,
         stop: str | Sequence[str] = (),
         seed: int | None = None,
+        **settings: Unpack[SamplingSettings],
     ) -> Iterator[str]:
         """Write up to `length` characters, one at a time as they come, moving this state on.
 
-        Ends before the first of the `stop` strings; those are looked for in what this call writes. `seed` starts the
-        random generator anew; without it the generator goes on. For the filters see `Sampling`, whose errors apply.
+        How they are chosen is said by `sampling`, or by its fields as keywords: `stream(400, temperature=0.8)`. Ends
+        before the first of the `stop` strings, which are searched for in what this call writes. `seed` restarts the
+        random generator; without it the generator continues. Raises InputError for a value out of its bounds.
         """
-        sampling = Sampling(temperature, top_k, top_p, min_p, repetition)
-        stops = checked_stops(stop)
+        sampling, stops = sampling.updated(**settings), checked_stops(stop)
         if length < 1:
             raise InputError(f"length is {length}, but at least 1 character must be asked for")
         if seed is not None:
             self.generator = generator_of(seed)
         return until_stop(self._written(length, sampling), stops)
 
-    def generate(self, length: int, **options: Any) -> str:
-        """What `stream` writes, as one string, with the same options."""
-        return "".join(self.stream(length, **options))
+    def generate(
+        self,
+        length: int,
+        sampling: Sampling = UNFILTERED,
+        *,
+        stop: str | Sequence[str] = (),
+        seed: int | None = None,
+        **settings: Unpack[SamplingSettings],
+    ) -> str:
+        """What `stream` writes, as one string, with the same arguments."""
+        return "".join(self.stream(length, sampling, stop=stop, seed=seed, **settings))
 
     def _written(self, length: int, sampling: Sampling) -> Iterator[str]:
-        characters, network = self.model.vocabulary.characters, self.model.network
+        characters, predictor = self.model.vocabulary.characters, self.model.predictor
         for _ in range(length):
             recent = np.array(self.recent, np.int64) if sampling.repetition is not None else None
             i = sampling.draw(self.logits, self.generator, recent)
-            self.logits, self.hidden = network.step(i, self.hidden)
+            self.logits, self.hidden = predictor.step(i, self.hidden)
             self.recent.append(i)
             self.position += 1
             yield characters[i - 1]
 
     def save(self, path: str | Path) -> None:
-        """Write this state to the file `path`, a few KB, so that `State.load` goes on from here."""
+        """Write this state to the file `path`, a few kilobytes, for `State.load`."""
         write_file(Path(path), self.to_bytes())
 
     def to_bytes(self) -> bytes:
-        """What `save` writes, for those who keep states elsewhere than in files; `from_bytes` goes on from it."""
+        """The content of the file that `save` writes, for `from_bytes`."""
         return _pack(self._facts(), self._tensors())
 
     @classmethod
-    def load(cls, path: str | Path, model: CharModel) -> State:
+    def load(cls, path: str | Path, model: LanguageModel) -> State:
         """The state in the file `path`, saved from the same `model`.
 
         Raises FolderError if the file is missing, damaged or of a newer format, or belongs to another model.
@@ -145,12 +170,12 @@ class State:
         return cls.from_bytes(_read(Path(path)), model, f"{path}")
 
     @classmethod
-    def from_bytes(cls, data: bytes, model: CharModel, name: str = "this") -> State:
+    def from_bytes(cls, data: bytes, model: LanguageModel, name: str = "this") -> State:
         """The state in `data`, made by `to_bytes`; raises FolderError like `load`, calling the data `name`."""
         facts, tensors = _unpack(data, name)
-        if facts.get("model") != model.parts.fingerprint:
+        if facts.get("model") != model.fingerprint:
             raise FolderError(
-                f"{name} is the state of another model: a state goes on only with the weights it came from"
+                f"{name} is the state of another model: a state can only be used with the weights it came from"
             )
         state = cls.start(model)
         try:
@@ -161,7 +186,7 @@ class State:
 
     def _facts(self) -> dict[str, Any]:
         generator = self.generator.bit_generator.state
-        return {"model": self.model.parts.fingerprint, "position": self.position, "generator": generator}
+        return {"model": self.model.fingerprint, "position": self.position, "generator": generator}
 
     def _tensors(self) -> dict[str, NDArray[Any]]:
         hidden = {f"hidden.{i}": part for i, part in enumerate(self.hidden)}

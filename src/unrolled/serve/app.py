@@ -1,7 +1,7 @@
-"""The server's addresses: three files of the page, and the questions under /api, each put to `Answers` in a thread.
+"""The routes of the server: the three files of the page, and the endpoints under /api, which run in threads.
 
-Every error is one sentence in JSON, the same that the command line prints. Left out: who is let in (`gate`), and the
-process that listens (`server`).
+Every error is one sentence in JSON, the same that the command line prints. Left out: checks of the request as such
+(`middleware`), and the process that listens (`server`).
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from starlette.exceptions import HTTPException
 
 from unrolled.errors import MissingExtraError, UnrolledError, unknown_name
 from unrolled.serve.middleware import error
-from unrolled.serve.schemas import ExchangeAsked, GenerateAsked, NextAsked, ReadAsked, ScoreAsked
-from unrolled.serve.service import Answers
+from unrolled.serve.schemas import ExchangeRequest, GenerateRequest, NextRequest, ReadRequest, ScoreRequest
+from unrolled.serve.service import Service
 
 PAGE = {
     "/": ("index.html", "text/html; charset=utf-8"),
@@ -31,56 +31,56 @@ PAGE = {
     "/page.js": ("page.js", "text/javascript; charset=utf-8"),
 }
 MAPPED = 1000
-"""Characters on one map at most."""
+"""Largest number of characters in one map."""
 THREADS = 4
-"""Requests that compute at the same time; others wait for their turn."""
+"""Requests that are computed at the same time; others wait."""
 PIECE_SECONDS = 0.02
-"""How long characters are collected before they are sent: a message for each would cost more than to write it."""
+"""How long characters are collected before they are sent: a message each would cost more than the characters."""
 
 
-def app_for(answers: Answers, closing: Callable[[], bool] = lambda: False) -> FastAPI:
+def app_for(service: Service, closing: Callable[[], bool] = lambda: False) -> FastAPI:
     """The application; what it streams ends when `closing` says so."""
     app = FastAPI(title="unrolled", docs_url=None, redoc_url=None, openapi_url=None, lifespan=_lifespan)
     for path in PAGE:
         app.get(path)(_page(path))
-    _add_questions(app, answers, closing)
-    app.exception_handler(UnrolledError)(_explained)
-    app.exception_handler(RequestValidationError)(_wrongly_asked)
-    app.exception_handler(HTTPException)(_no_such_address)
-    app.exception_handler(Exception)(_broken)
+    _add_endpoints(app, service, closing)
+    app.exception_handler(UnrolledError)(_user_error)
+    app.exception_handler(RequestValidationError)(_invalid_body)
+    app.exception_handler(HTTPException)(_http_error)
+    app.exception_handler(Exception)(_internal_error)
     return app
 
 
-def _add_questions(app: FastAPI, answers: Answers, closing: Callable[[], bool]) -> None:
-    """Plain functions, which the framework runs in threads."""
+def _add_endpoints(app: FastAPI, service: Service, closing: Callable[[], bool]) -> None:
+    """One plain function an endpoint, which the framework runs in a thread."""
 
     @app.get("/api/model")
     def model() -> dict[str, Any]:
-        return answers.facts
+        return service.facts
 
     @app.get("/api/characters")
     def characters(most: Annotated[int, Query(ge=1, le=MAPPED)] = 72) -> dict[str, Any]:
-        return answers.characters(most)
+        return service.characters(most)
 
     @app.post("/api/next")
-    def next_character(asked: NextAsked) -> dict[str, Any]:
-        return answers.next(asked)
+    def next_character(body: NextRequest) -> dict[str, Any]:
+        return service.next(body)
 
     @app.post("/api/generate")
-    def generate(asked: GenerateAsked) -> Response:
-        return StreamingResponse(in_pieces(answers.written(asked), closing), media_type="text/plain; charset=utf-8")
+    def generate(body: GenerateRequest) -> Response:
+        return StreamingResponse(in_pieces(service.generate(body), closing), media_type="text/plain; charset=utf-8")
 
     @app.post("/api/score")
-    def score(asked: ScoreAsked) -> dict[str, Any]:
-        return answers.score(asked)
+    def score(body: ScoreRequest) -> dict[str, Any]:
+        return service.score(body)
 
     @app.post("/api/exchange")
-    def exchange(asked: ExchangeAsked) -> dict[str, Any]:
-        return answers.exchange(asked)
+    def exchange(body: ExchangeRequest) -> dict[str, Any]:
+        return service.exchange(body)
 
     @app.post("/api/read")
-    def read(asked: ReadAsked) -> dict[str, Any]:
-        return answers.read(asked)
+    def read(body: ReadRequest) -> dict[str, Any]:
+        return service.read(body)
 
 
 def in_pieces(characters: Iterator[str], closing: Callable[[], bool]) -> Iterator[str]:
@@ -109,21 +109,21 @@ def _page(path: str) -> Callable[[], Response]:
     return lambda: Response(content, media_type=media_type)
 
 
-def _explained(request: Request, raised: Exception) -> Response:
+def _user_error(request: Request, raised: Exception) -> Response:
     return error(501 if isinstance(raised, MissingExtraError) else 400, f"{raised}")
 
 
-def _no_such_address(request: Request, raised: Exception) -> Response:
+def _http_error(request: Request, raised: Exception) -> Response:
     assert isinstance(raised, HTTPException)
     if raised.status_code == 404:
         return error(404, f"there is nothing at {request.url.path}: the page is at /, and docs/serve.md lists the rest")
     if raised.status_code == 405:
-        return error(405, f"{request.url.path} does not answer {request.method}: questions with a text are POST")
+        return error(405, f"{request.url.path} does not accept {request.method}: requests with a body are POST")
     return error(raised.status_code, "the body is not JSON in UTF-8")
 
 
-def _wrongly_asked(request: Request, raised: Exception) -> Response:
-    """The first thing that is wrong with a body, in one sentence."""
+def _invalid_body(request: Request, raised: Exception) -> Response:
+    """The first error in a body, in one sentence."""
     assert isinstance(raised, RequestValidationError)
     first = raised.errors()[0]
     if first["type"] == "json_invalid":
@@ -137,11 +137,11 @@ def _wrongly_asked(request: Request, raised: Exception) -> Response:
 
 
 def _fields(request: Request) -> list[str]:
-    """The names that a body for the address of `request` may hold."""
-    return list(get_type_hints(request.scope["endpoint"])["asked"].model_fields)
+    """The names of the fields in a body for the endpoint of `request`."""
+    return list(get_type_hints(request.scope["endpoint"])["body"].model_fields)
 
 
-def _broken(request: Request, raised: Exception) -> Response:
-    """A fault of ours: the client gets a sentence, the terminal where it happened."""
+def _internal_error(request: Request, raised: Exception) -> Response:
+    """A bug: the client gets one sentence, the terminal the traceback."""
     traceback.print_exception(raised, file=sys.stderr)
-    return error(500, "the server failed at this request, and its terminal says where")
+    return error(500, "the server failed at this request; its terminal shows where")

@@ -1,8 +1,8 @@
-"""The gate every request passes: whose name the server is called by, how large a body is, and what a page may do.
+"""Checks of every request before its route: the host name it was sent to, and the size of its body.
 
-A page from elsewhere cannot use a server on this machine: its requests carry another name in `Host` (a name that was
-bent to point here), or a body that is no JSON, which browsers let pass unasked. Written against plain ASGI, so that a
-stream still learns of it when its client has gone. Left out: what is asked.
+A page of another site cannot use a server on this machine: its requests carry another name in `Host` (DNS rebinding),
+or a body that is not declared as JSON, which browsers send without asking the server first. Written against plain ASGI,
+so that a streaming response still notices when its client has disconnected. Left out: the content of the body.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LARGEST_BODY = 1 << 20
-"""Bytes: a text of the longest kind, with every character written as an escape."""
+"""Bytes: enough for the longest text with every character escaped."""
 SECONDS = 20.0
-"""Time for a body to arrive."""
+"""Seconds for a body to arrive."""
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -29,22 +29,22 @@ HEADERS = {
 
 
 class Refused(Exception):
-    """A request that is not let in: its status and one sentence."""
+    """A request that is refused, with its status and one sentence."""
 
     def __init__(self, status: int, sentence: str) -> None:
         super().__init__(sentence)
         self.status = status
 
 
-class Gate:
-    """`app` behind the gate. `names` are those the server answers to, None is any."""
+class RequestGuard:
+    """ASGI middleware around `app`. `names` are the host names that are accepted; None accepts any."""
 
     def __init__(self, app: ASGIApp, names: Collection[str] | None) -> None:
         self.app = app
         self.names = names
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request, or hand on what is none (the start and the end of the server)."""
+        """Handle one request, or pass on what is none (the start and the end of the server)."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -62,11 +62,11 @@ class Gate:
     def _check_name(self, headers: Headers) -> None:
         name = _without_port(headers.get("host", ""))
         if self.names is not None and name not in self.names:
-            raise Refused(421, f"this server is not called {name!r}: open it by the address that it printed")
+            raise Refused(421, f"this server does not answer to {name!r}: use the address that it printed")
 
 
 def error(status: int, sentence: str) -> JSONResponse:
-    """An error as clients get it: one sentence."""
+    """An error response: one sentence in JSON."""
     return JSONResponse({"error": sentence}, status)
 
 
@@ -85,7 +85,7 @@ def _with_headers(send: Send) -> Send:
 
 
 async def _with_whole_body(headers: Headers, receive: Receive) -> Receive:
-    """`receive` as it is after the body was read and found good; gives the body first."""
+    """Read and check the body; returns a `receive` that gives it again."""
     if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise Refused(415, "the body must be JSON: send it with the header Content-Type: application/json")
     length = headers.get("content-length", "0")
@@ -109,7 +109,7 @@ async def _read(receive: Receive) -> bytes:
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise Refused(400, "the body ended before it was whole")
+            raise Refused(400, "the body ended before it was complete")
         parts.append(message.get("body", b""))
         size += len(parts[-1])
         more = message.get("more_body", False)

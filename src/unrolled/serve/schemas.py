@@ -1,31 +1,33 @@
-"""What can be asked of the server, field by field, with the bounds that keep one request from using up the machine.
+"""The bodies of requests, field by field, with bounds that keep one request from exhausting the machine.
 
-Settings of sampling have no bounds here: those are checked, and worded, in `unrolled.model.sampling`. Left out: the
-answers (`answers`), the size of a body as a whole (`gate`).
+The fields of `Sampling` are added from that class, which checks their bounds. Left out: the responses (`service`), and
+the size of a body as a whole (`middleware`).
 """
 
 from __future__ import annotations
 
-from typing import Annotated
+from dataclasses import asdict
+from typing import Annotated, Any, TypeVar, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from unrolled.model.attribution import ALTERNATIVES, BACK
+from unrolled.model.sampling import UNFILTERED, Sampling
 from unrolled.text.vocabulary import OnUnknown
 
 LONGEST_TEXT = 1 << 16
-"""Characters of a prompt or a text: as many as are scored in one go."""
+"""Characters of a prompt or a text: as many as are scored without being cut."""
 LONGEST_WRITING = 20_000
-"""Characters that one request may let the network write."""
+"""Characters that one request may generate."""
 FARTHEST_BACK = 200
-"""Characters that one request may exchange: it takes time in the square of them."""
+"""Characters that one request may exchange: the time grows with their square."""
 
 Text = Annotated[str, Field(max_length=LONGEST_TEXT)]
 Stop = Annotated[str, Field(max_length=200)]
 
 
-class Asked(BaseModel):
-    """A JSON object with these fields and no others, each of just this type."""
+class Request(BaseModel):
+    """A JSON object with these fields and no others, each of exactly this type."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
@@ -33,47 +35,58 @@ class Asked(BaseModel):
     """What to do with a character that the model does not know."""
 
 
-class ReadAsked(Asked):
-    """Read a text, from the start or on from a state, and keep the place."""
+class ReadRequest(Request):
+    """Read a text, from the start or on from a state."""
 
     text: Text
     state: str | None = None
-    """What an earlier `read` answered; None is the start."""
+    """The `state` of an earlier response; None is the start."""
 
 
-class NextAsked(Asked):
+class NextRequest(Request):
     """The distribution of the character after a prompt."""
 
     prompt: Text = ""
     state: str | None = None
     top: Annotated[int, Field(ge=1)] | None = None
-    """How many characters to tell; None is all."""
+    """How many characters to return; None is all."""
 
 
-class GenerateAsked(Asked):
-    """Write on after a prompt; the settings are those of `CharModel.stream`."""
+R = TypeVar("R", bound=Request)
+
+
+def with_sampling(request: type[R]) -> type[R]:
+    """`request` with a field for each one of `Sampling`."""
+    hints = get_type_hints(Sampling)
+    settings: dict[str, Any] = {name: (hints[name], default) for name, default in asdict(UNFILTERED).items()}
+    return create_model(request.__name__, __base__=request, **settings)
+
+
+@with_sampling
+class GenerateRequest(Request):
+    """Continue a prompt; the fields are those of `CharModel.stream`."""
 
     prompt: Text = ""
     state: str | None = None
     length: Annotated[int, Field(ge=1, le=LONGEST_WRITING)] = 400
-    temperature: float = 1.0
-    top_k: int | None = None
-    top_p: float | None = None
-    min_p: float | None = None
-    repetition: float | None = None
     stop: Stop | Annotated[list[Stop], Field(max_length=16)] = []
     seed: Annotated[int, Field(ge=0, lt=1 << 64)] | None = None
-    """None is 0, or after a `state` goes on with that state's random generator."""
+    """None is 0, or after a `state` continues that state's random generator."""
+
+    @property
+    def sampling(self) -> Sampling:
+        """The fields of `Sampling`. Raises InputError for a value out of its bounds."""
+        return Sampling(**self.model_dump(include=set(asdict(UNFILTERED))))
 
 
-class ScoreAsked(Asked):
+class ScoreRequest(Request):
     """Bits per character of a text, and of each of its characters."""
 
     text: Text
 
 
-class ExchangeAsked(Asked):
-    """What the prediction after a text owes to each of its last characters."""
+class ExchangeRequest(Request):
+    """How much the prediction after a text depends on each of its last characters."""
 
     text: Text
     back: Annotated[int, Field(ge=1, le=FARTHEST_BACK)] = BACK

@@ -1,6 +1,6 @@
-"""The process that listens: a socket that is taken before anything is promised, and uvicorn on it until it is stopped.
+"""The process that listens: a socket, bound before the address is printed, and uvicorn on it until it is stopped.
 
-Left out: what is answered (`app`).
+Left out: the routes (`app`).
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ import uvicorn
 
 from unrolled.errors import InputError
 from unrolled.serve.app import app_for
-from unrolled.serve.middleware import Gate
-from unrolled.serve.service import Answers
+from unrolled.serve.middleware import RequestGuard
+from unrolled.serve.service import Service
 
 LOCAL = ("127.0.0.1", "localhost", "[::1]")
-"""The names of a server that only this machine reaches."""
+"""Names of a server that only this machine can reach."""
 CONNECTIONS = 100
-"""Open at the same time; more are turned away."""
+"""Open at the same time; further ones are refused."""
 SECONDS = 1
-"""Time for requests to end after Ctrl-C, before they are given up."""
+"""Time for requests to end after Ctrl-C before they are cancelled."""
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket on `host` and `port` (0 is any that is free); raises InputError where it cannot be had."""
+    """A socket bound to `host` and `port` (0 is any free one); raises InputError where that is not possible."""
     if not 0 <= port <= 65535:
         raise InputError(f"--port is {port}, but must be from 0 (any that is free) to 65,535")
     try:
@@ -38,23 +38,23 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def address_of(listening: socket.socket) -> str:
-    """Where a browser finds the server."""
+    """The URL of the server."""
     host, port = listening.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def is_local(listening: socket.socket) -> bool:
-    """Whether only this machine reaches it."""
+    """Whether only this machine can reach it."""
     return ipaddress.ip_address(listening.getsockname()[0]).is_loopback
 
 
-def serve(answers: Answers, listening: socket.socket) -> None:
-    """Answer until SIGINT, which raises KeyboardInterrupt at the end, or SIGTERM."""
-    app = app_for(answers, lambda: server.should_exit)
+def serve(service: Service, listening: socket.socket) -> None:
+    """Serve until SIGINT, which raises KeyboardInterrupt at the end, or SIGTERM."""
+    app = app_for(service, lambda: server.should_exit)
     names = {*LOCAL, listening.getsockname()[0]} if is_local(listening) else None
     config = uvicorn.Config(
-        Gate(app, names),
-        log_level="critical",  # faults of ours are printed by `app`; the rest are clients that went away
+        RequestGuard(app, names),
+        log_level="critical",  # bugs are printed by `app`; the rest are clients that disconnected
         access_log=False,
         proxy_headers=False,
         server_header=False,
@@ -70,7 +70,7 @@ def serve(answers: Answers, listening: socket.socket) -> None:
 
 
 def _listening(family: socket.AddressFamily, address: tuple[Any, ...]) -> socket.socket:
-    """A socket that says it is TCP: asyncio sends small answers at once only on those, on others up to 40 ms late."""
+    """A socket that is declared as TCP: on others, asyncio sends small responses up to 40 ms late."""
     listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         if os.name == "posix":  # else a port could not be used again for a minute after Ctrl-C
@@ -85,10 +85,10 @@ def _listening(family: socket.AddressFamily, address: tuple[Any, ...]) -> socket
 
 def _reason(host: str, port: int, error: Exception) -> str:
     if isinstance(error, socket.gaierror | UnicodeError):
-        return f"--host is {host!r}, which is no name or address of this machine"
+        return f"--host is {host!r}, which is not a name or address of this machine"
     if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
         return f"port {port} of {host} is in use: stop what uses it, or choose another with --port (0 is any free one)"
     if isinstance(error, OSError) and error.errno == errno.EADDRNOTAVAIL:
-        return f"--host is {host!r}, which is no name or address of this machine"
+        return f"--host is {host!r}, which is not a name or address of this machine"
     reason = error.strerror if isinstance(error, OSError) else error
     return f"port {port} of {host} cannot be used: {reason}"

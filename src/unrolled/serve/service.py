@@ -1,7 +1,7 @@
-"""What the server answers: each request put to the model, and the result as plain values for JSON.
+"""What the server computes: one method an endpoint, from a request to plain values for JSON.
 
-Nothing is kept between two requests, so that any number of them can be answered at once. A state travels to the client
-and back as text. Left out: HTTP (`app`).
+Nothing is kept between two requests, so any number of them can be answered at once. A state is sent to the client and
+back as text. Left out: HTTP (`app`).
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from unrolled.serve.schemas import (
     FARTHEST_BACK,
     LONGEST_TEXT,
     LONGEST_WRITING,
-    ExchangeAsked,
-    GenerateAsked,
-    NextAsked,
-    ReadAsked,
-    ScoreAsked,
+    ExchangeRequest,
+    GenerateRequest,
+    NextRequest,
+    ReadRequest,
+    ScoreRequest,
 )
 
 NEAREST = 5
 """How many neighbours of a character are named."""
 
 
-class Answers:
-    """The answers of one model, which is called `name` on the page."""
+class Service:
+    """The endpoints of one model, which is called `name` on the page."""
 
     def __init__(self, model: CharModel, name: str) -> None:
         self.model = model
@@ -45,7 +45,7 @@ class Answers:
 
     @cached_property
     def facts(self) -> dict[str, Any]:
-        """Name, sizes, vocabulary, training and validation figures of the model, and the limits of the server."""
+        """Name, sizes, vocabulary, training and validation figures of the model, and the limits of requests."""
         model, training = self.model, self.model.training
         return {
             "name": self.name,
@@ -64,7 +64,7 @@ class Answers:
     def characters(self, most: int) -> dict[str, Any]:
         """The `most` frequent characters as vectors, in the plane of their two main components.
 
-        Rare ones are left out because their vectors are hardly trained, and would be near to anything.
+        Rare ones are left out because their vectors are hardly trained, so their neighbours mean nothing.
         """
         whole = self.model.embedding
         rows = np.argsort(-whole.facts["count"].astype(np.int64), kind="stable")[:most]
@@ -76,54 +76,45 @@ class Answers:
         points = [_point(table, i, x, y) for i, (x, y) in enumerate(places)]
         return {"points": points, "explained": [*projection.explained.tolist(), *[0.0] * missing], "of": len(whole)}
 
-    def next(self, asked: NextAsked) -> dict[str, Any]:
+    def next(self, request: NextRequest) -> dict[str, Any]:
         """Every character with its probability of coming next, the most likely first."""
-        place = self._read(asked.prompt, asked)
-        rows = [{"character": character, "probability": p} for character, p in place.next()[: asked.top]]
-        return {"prompt": asked.prompt, "next": rows}
+        place = self._read(request.prompt, request)
+        rows = [{"character": character, "probability": p} for character, p in place.next()[: request.top]]
+        return {"prompt": request.prompt, "next": rows}
 
-    def read(self, asked: ReadAsked) -> dict[str, Any]:
-        """The place after the text as `state`, base64, to be sent with the next request."""
-        place = self._read(asked.text, asked)
+    def read(self, request: ReadRequest) -> dict[str, Any]:
+        """The state after the text as `state`, base64, to be sent with the next request."""
+        place = self._read(request.text, request)
         return {"position": place.position, "state": base64.b64encode(place.to_bytes()).decode()}
 
-    def written(self, asked: GenerateAsked) -> Iterator[str]:
-        """The characters that the network writes; errors are raised at once, before the first."""
-        place = self._read(asked.prompt, asked)
-        seed = 0 if asked.seed is None and asked.state is None else asked.seed
-        return place.stream(
-            asked.length,
-            temperature=asked.temperature,
-            top_k=asked.top_k,
-            top_p=asked.top_p,
-            min_p=asked.min_p,
-            repetition=asked.repetition,
-            stop=asked.stop,
-            seed=seed,
-        )
+    def generate(self, request: GenerateRequest) -> Iterator[str]:
+        """The characters that the network writes. Errors are raised at once, before the first."""
+        place = self._read(request.prompt, request)
+        seed = 0 if request.seed is None and request.state is None else request.seed
+        return place.stream(request.length, request.sampling, stop=request.stop, seed=seed)
 
-    def score(self, asked: ScoreAsked) -> dict[str, Any]:
+    def score(self, request: ScoreRequest) -> dict[str, Any]:
         """The figures of `unrolled score --json`, the text as it was read, and the bits of each character of it."""
-        measured = self.model.score(asked.text, unknown=asked.unknown, stretches=1)
+        measured = self.model.score(request.text, unknown=request.unknown, stretches=1)
         assert measured.each is not None  # texts are short here
-        read = self.model.vocabulary.decode(self.model.vocabulary.encode(asked.text, asked.unknown))
+        read = self.model.vocabulary.decode(self.model.vocabulary.encode(request.text, request.unknown))
         each = (measured.each.astype(np.float64) / math.log(2)).round(4)
         return measured.to_json() | {"text": read, "each": each.tolist()}
 
-    def exchange(self, asked: ExchangeAsked) -> dict[str, Any]:
-        """How much each of the last characters decides what comes next."""
-        found = exchange(self.model, asked.text, asked.back, alternatives=asked.alternatives, unknown=asked.unknown)
-        return found.to_json()
+    def exchange(self, request: ExchangeRequest) -> dict[str, Any]:
+        """How much each of the last characters affects what comes next."""
+        back, others = request.back, request.alternatives
+        return exchange(self.model, request.text, back, alternatives=others, unknown=request.unknown).to_json()
 
-    def _read(self, text: str, asked: NextAsked | ReadAsked | GenerateAsked) -> State:
-        state = None if asked.state is None else self._state(asked.state)
-        return self.model.read(text, state, unknown=asked.unknown)
+    def _read(self, text: str, request: NextRequest | ReadRequest | GenerateRequest) -> State:
+        state = None if request.state is None else self._state(request.state)
+        return self.model.read(text, state, unknown=request.unknown)
 
     def _state(self, text: str) -> State:
         try:
             data = base64.b64decode(text, validate=True)
         except (binascii.Error, ValueError):
-            raise InputError("the state is not base64: send what `read` answered, as it was") from None
+            raise InputError("the state is not base64: send the state of an earlier response unchanged") from None
         return State.from_bytes(data, self.model, "the state")
 
 

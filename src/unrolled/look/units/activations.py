@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unrolled.errors import InputError
-from unrolled.model.cells import Array, Cell, CellNetwork, State
+from unrolled.model.cells import Array, Cell, CellNetwork, CellState
 from unrolled.model.char_model import CharModel
 
 
@@ -78,7 +78,7 @@ def check_unit(network: CellNetwork, unit: Unit) -> None:
         )
 
 
-def _outputs(cell: Cell, projected: Iterable[Array], state: State, ablated: int | None) -> list[Array]:
+def _outputs(cell: Cell, projected: Iterable[Array], state: CellState, ablated: int | None) -> list[Array]:
     """The outputs h of one layer over a text of projected inputs."""
     outputs = []
     for p in projected:

@@ -1,0 +1,108 @@
+"""The options that several commands share: each has its type, its default and its help text here, once.
+
+Single options are annotated types. Options that always come together are dataclasses, whose fields become flags. Left
+out: options of one command, and the settings of training and sampling, which are flags made from their own classes.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from unrolled.model.sampling import Sampling
+from unrolled.text.vocabulary import OnUnknown
+
+Flag = Parameter(negative="")
+"""A boolean without its opposite: no --no-json, no --empty-stop."""
+
+
+class MistypedOption(Exception):
+    """A word that can only be meant as an option, where a text or a prompt was expected."""
+
+
+def _no_option(kind: Any, value: Any) -> None:
+    """Raises MistypedOption, which cyclopts lets pass, for what would else be taken for a text called --epcohs."""
+    for word in value if isinstance(value, list | tuple) else [value]:
+        if isinstance(word, str) and re.fullmatch(r"--[A-Za-z][\w-]*(=.*)?", word):
+            raise MistypedOption(word.split("=")[0])
+
+
+_WORDS = Parameter(allow_leading_hyphen=True, validator=_no_option)
+SOURCES = "files, folders, '-' for standard input, or nietzsche, tinyshakespeare, python-docs"
+
+Words = Annotated[str, _WORDS]
+"""A text, a prompt, or the name of one; may begin with a hyphen, and '-' is standard input."""
+Texts = Annotated[Words, Parameter(help=f"{SOURCES[0].upper()}{SOURCES[1:]}.")]
+Source = Annotated[
+    Words,
+    Parameter(
+        help="A file, a folder, '-', or nietzsche, tinyshakespeare, python-docs; preferably not the training text."
+    ),
+]
+Run = Annotated[Path, Parameter(help="The run folder, finished or not.")]
+Json = Annotated[bool, Parameter(negative="", help="Print one JSON object.")]
+Seed = Annotated[int, Parameter(help="Random seed.")]
+Encoding = Annotated[str, Parameter(help="Encoding of the text files.")]
+Unknown = Annotated[
+    OnUnknown,
+    Parameter(
+        help="What to do with a character that the model does not know: error, skip, or replace it by the unknown "
+        "character."
+    ),
+]
+Characters = Annotated[int, Parameter(help="Characters to use, at the end of the text, which training holds out.")]
+Picture = Annotated[Path | None, Parameter(help="Where to write the picture, .png or .svg.")]
+SamplingFlags = Annotated[Sampling, Parameter(name="*", group="Sampling")]
+
+
+@dataclass(frozen=True)
+class TextOptions:
+    """How the text that a command looks at is read."""
+
+    encoding: str = "utf-8"
+    """Encoding of the text files."""
+    unknown: Literal["error", "skip"] = "error"
+    """Characters that the network does not know: error stops, skip removes them from the text."""
+
+
+TextFlags = Annotated[TextOptions, Parameter(name="*")]
+
+Names = Annotated[tuple[str, ...], Parameter(negative="", consume_multiple=True)]
+Table = Annotated[Path, Parameter(help="A CSV or Parquet file.")]
+Target = Annotated[str, Parameter(help="The column to predict.")]
+MaxRows = Annotated[int, Parameter(help="Rows to use at most, drawn at random.")]
+
+
+@dataclass(frozen=True)
+class RowOptions:
+    """Which rows and columns of a table are used, and as what."""
+
+    categories: Names = ()
+    """Integer columns to treat as categorical, beside those that the rule finds."""
+    ignore: Names = ()
+    """Columns to leave out."""
+    target_type: Literal["continuous", "binary", "multiclass"] | None = None
+    """Type of the target. By default numbers are continuous unless they have just two values, all else is classes."""
+    missing_target: Literal["error", "drop"] = "error"
+    """Rows without a target: error refuses the table, drop leaves them out and reports how many."""
+
+
+RowFlags = Annotated[RowOptions, Parameter(name="*")]
+
+
+@dataclass(frozen=True)
+class SplitOptions:
+    """How rows are held out."""
+
+    split: Literal["random", "time", "group"] = "random"
+    """How rows are held out: random, time (later ones, in the order of --by) or group (all rows with one value of
+    --by)."""
+    by: str | None = None
+    """The column that --split time or group goes by."""
+
+
+SplitFlags = Annotated[SplitOptions, Parameter(name="*")]

@@ -1,0 +1,58 @@
+"""What the uses of a model ask of it: a predictor of the next character, and the vocabulary of its ids.
+
+States, scores and attributions are written against these two protocols, so that whatever predicts characters can take
+the place of a network. Left out: how anything is predicted (`cells`).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unrolled.text.vocabulary import Vocabulary
+
+Logits = NDArray[np.floating]
+PredictorState = tuple[NDArray[Any], ...]
+"""Arrays of shape (*batch, n), each with its own n and dtype. They are never written over: a copy of the tuple is a
+copy of the state."""
+
+
+class Predictor(Protocol):
+    """The distribution of the next character, for one text (no batch axes) or many side by side.
+
+    Logits are defined up to a constant: log-probabilities are logits too.
+    """
+
+    def initial_state(self, *batch: int) -> PredictorState:
+        """The state before the first character of every text of the batch."""
+
+    def advance(self, ids: int | NDArray[np.integer], state: PredictorState) -> PredictorState:
+        """The state after one more character of each text, ids (*batch), where no prediction is needed."""
+
+    def step(self, ids: int | NDArray[np.integer], state: PredictorState) -> tuple[Logits, PredictorState]:
+        """`advance`, and the logits (*batch, vocabulary) of the character after it."""
+
+    def read(self, ids: NDArray[np.integer], state: PredictorState) -> tuple[Logits, PredictorState]:
+        """`step` for ids (time, *batch): the logits (time, *batch, vocabulary) after each, and the last state."""
+
+
+class LanguageModel(Protocol):
+    """A predictor together with the characters that its ids stand for."""
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The characters and their ids."""
+
+    @property
+    def predictor(self) -> Predictor:
+        """What predicts the next id."""
+
+    @property
+    def start_logits(self) -> Logits:
+        """Logits of the first character of a text, (vocabulary,)."""
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of all that decides the predictions; a stored state belongs to one fingerprint."""
