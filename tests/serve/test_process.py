@@ -112,8 +112,8 @@ def test_a_port_in_use(run: Path) -> None:
     [
         (["--port", "65536"], "--port is 65536"),
         (["--port", "-1"], "--port is -1"),
-        (["--host", "no.such.name.invalid"], "no name or address of this machine"),
-        (["--host", "203.0.113.7"], "no name or address of this machine"),
+        (["--host", "no.such.name.invalid"], "not a name or address of this machine"),
+        (["--host", "203.0.113.7"], "not a name or address of this machine"),
     ],
 )
 def test_an_address_that_cannot_be_had(run: Path, options: list[str], part: str) -> None:
@@ -142,7 +142,7 @@ def test_only_addresses_of_this_machine_are_local() -> None:
 
 def test_a_client_that_goes_away_stops_its_writing() -> None:
     written = itertools.count()
-    answers = Endless(written)
+    service = Endless(written)
     config = uvicorn.Config(app_for(service), log_level="error", ws="none", lifespan="on")
     server = uvicorn.Server(config)
     with serving.listen("127.0.0.1", 0) as listening:
