@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from unrolled.cli.output import print_json
 from unrolled.cli.options import Characters, Json, Run, Seed, TextFlags, TextOptions, Words
+from unrolled.cli.output import print_json
 from unrolled.cli.showing import check_known, model_in, print_table, text_for
 from unrolled.embedding import visible
 from unrolled.errors import InputError

@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from unrolled.cli.output import fail, messages, print_json, results, say
 from unrolled.cli.options import Characters, Flag, Json, Picture, Run, Seed, Source, TextFlags, TextOptions, Words
+from unrolled.cli.output import fail, messages, print_json, results, say
 from unrolled.cli.showing import check_known, check_picture, model_in, print_table, save_picture, text_for
 from unrolled.embedding import visible
 from unrolled.errors import InputError

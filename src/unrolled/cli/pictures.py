@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from unrolled.cli.output import fail, print_json, say
 from unrolled.cli.options import Flag, Json, Picture, Words
+from unrolled.cli.output import fail, print_json, say
 from unrolled.cli.showing import check_known
 from unrolled.errors import FolderError, InputError, unknown_name
 

@@ -6,15 +6,15 @@ mean (`scan`, `states`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unrolled.errors import InputError
-from unrolled.model.cells import Array, Cell, CellNetwork, CellState
+from unrolled.model.cells import Array, CellNetwork
 from unrolled.model.char_model import CharModel
+from unrolled.model.probabilities import log_softmax
 
 
 @dataclass(frozen=True, order=True)
@@ -59,14 +59,21 @@ def record_network(network: CellNetwork, ids: NDArray[np.integer], ablated: Unit
     """`record` for ids (characters,) and a network without a model folder."""
     if ablated is not None:
         check_unit(network, ablated)
-    outputs: list[list[Array]] = []
-    state, first = network.initial_state(), 0
-    for layer, cell in enumerate(network.cells):
-        projected = (cell.project(h) for h in outputs[-1]) if layer else (network.table[i] for i in ids)
-        number = ablated.number if ablated and ablated.layer == layer else None
-        outputs.append(_outputs(cell, projected, state[first : first + len(cell.parts)], number))
-        first += len(cell.parts)
-    return Activations(tuple(np.array(layer, np.float32) for layer in outputs), _nats(network, outputs[-1], ids))
+    outputs: list[list[Array]] = [[] for _ in network.cells]
+
+    def observe(layer: int, h: Array) -> Array:
+        if ablated is not None and ablated.layer == layer:
+            h = h.copy()
+            h[..., ablated.number] = 0
+        outputs[layer].append(h)
+        return h
+
+    nats, state = np.zeros(len(ids)), network.initial_state()
+    for t, i in enumerate(ids):
+        logits, state = network.step(i, state, observe)
+        if t + 1 < len(ids):
+            nats[t + 1] = -log_softmax(logits)[ids[t + 1]]
+    return Activations(tuple(np.array(layer, np.float32) for layer in outputs), nats)
 
 
 def check_unit(network: CellNetwork, unit: Unit) -> None:
@@ -76,26 +83,3 @@ def check_unit(network: CellNetwork, unit: Unit) -> None:
         raise InputError(
             f"there is no {unit}: layers are counted from 0 to {layers - 1}, their units from 0 to {hidden - 1}"
         )
-
-
-def _outputs(cell: Cell, projected: Iterable[Array], state: CellState, ablated: int | None) -> list[Array]:
-    """The outputs h of one layer over a text of projected inputs."""
-    outputs = []
-    for p in projected:
-        h, state = cell.step(p, state)
-        if ablated is not None:
-            h = h.copy()
-            h[..., ablated] = 0
-            state = tuple(h if name == "h" else part for name, part in zip(cell.parts, state, strict=True))
-        outputs.append(h)
-    return outputs
-
-
-def _nats(network: CellNetwork, outputs: list[Array], ids: NDArray[np.integer]) -> NDArray[np.float64]:
-    """The loss of each character after the first, from the last layer's outputs."""
-    nats = np.zeros(len(ids))
-    for t, h in enumerate(outputs[:-1]):
-        logits = h @ network.head + network.head_bias
-        top = float(logits.max())
-        nats[t + 1] = top + np.log(np.exp(logits - top).sum()) - logits[ids[t + 1]]
-    return nats
