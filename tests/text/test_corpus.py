@@ -121,7 +121,7 @@ def test_nothing_was_piped_in(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_standard_input_twice() -> None:
-    assert "'-' stands twice" in refusal("-", "-")
+    assert "duplicate '-'" in refusal("-", "-")
 
 
 def test_another_encoding(tmp_path: Path) -> None:
@@ -155,7 +155,7 @@ def test_a_binary_file(tmp_path: Path, data: bytes, reason: str) -> None:
 
 @pytest.mark.parametrize("data", [b"", b"\xef\xbb\xbf", gzip.compress(b"", mtime=0)])
 def test_an_empty_text(tmp_path: Path, data: bytes) -> None:
-    assert "a.txt holds no text: it is empty" in refusal(write(tmp_path / "a.txt", data))
+    assert "a.txt is empty: it has no text" in refusal(write(tmp_path / "a.txt", data))
 
 
 def test_a_missing_file(tmp_path: Path) -> None:
@@ -228,7 +228,7 @@ def test_lower_case_is_that_of_python_but_for_the_final_sigma() -> None:
 
 
 def test_half_of_a_surrogate_pair_is_refused() -> None:
-    with pytest.raises(InputError, match=r"half of a surrogate pair \(U\+DCE9\) at position 3"):
+    with pytest.raises(InputError, match=r"a lone surrogate \(U\+DCE9\) at position 3"):
         text_corpus("caf\udce9").read()
 
 

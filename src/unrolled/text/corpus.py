@@ -1,7 +1,7 @@
 """A corpus: text in pieces, however large, from files, folders, standard input and named data sets.
 
-Text reaches everything else through here: decoded, without byte order marks, with one kind of newline. Left out: what
-is done with it (`vocabulary`, `encoded`).
+All text is read here: decoded, without byte order marks, with one kind of newline. Left out: what is done with it
+(`vocabulary`, `encoded`).
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ STANDARD_INPUT = "-"
 
 @dataclass(frozen=True)
 class Corpus:
-    """Texts one after the other, read anew at each pass. Made by `open_corpus` or `text_corpus`.
+    """A sequence of texts that is read again at each pass. Made by `open_corpus` or `text_corpus`.
 
-    A newline is put between two texts if the first does not end in one.
+    A newline is inserted between two texts if the first does not end in one.
     """
 
     sources: tuple[Source, ...]
@@ -33,7 +33,7 @@ class Corpus:
 
     @property
     def name(self) -> str:
-        """What a person calls it: its first source, and how many more there are."""
+        """A name for messages: the first source, and how many more there are."""
         more = len(self.sources) - 1
         return self.sources[0].name + (f" and {more:,} more" if more else "")
 
@@ -43,14 +43,14 @@ class Corpus:
         return sum(source.size for source in self.sources)
 
     def stamp(self) -> tuple[tuple[int, ...], ...]:
-        """Equal as long as nobody has written to any of its files."""
+        """A value that changes when any of the files is written to."""
         return tuple(source.stamp() for source in self.sources)
 
     def pieces(self, on_read: Callable[[int], None] | None = None) -> Iterator[str]:
         """The text in pieces of 100 KB or so, none of them empty, with "\\n" for every newline.
 
-        `on_read` is told the bytes read so far, of `bytes_total`. Where one piece ends and the next begins means
-        nothing. Raises InputError for what cannot be read or decoded and for a corpus without any character.
+        `on_read` is called with the bytes read so far, of `bytes_total`. The boundaries between pieces have no meaning.
+        Raises InputError for a source that cannot be read or decoded and for an empty corpus.
         """
         done, last = 0, ""
         for source in self.sources:
@@ -61,7 +61,7 @@ class Corpus:
                 separator, last = "", text[-1]
             done += source.size
         if not last:
-            raise InputError(f"{self.name} holds no text: it is empty, so there is nothing to learn from or to score")
+            raise InputError(f"{self.name} is empty: it has no text to learn from or to score")
 
     def _decoded(self, source: Source, done: int, on_read: Callable[[int], None] | None) -> Iterator[str]:
         def again() -> Iterator[bytes]:
@@ -78,14 +78,14 @@ class Corpus:
 def open_corpus(sources: Sequence[str | Path], *, encoding: str = "utf-8", lower: bool = False) -> Corpus:
     """The corpus of the files, folders, "-" (standard input) and named data sets in `sources`, in that order.
 
-    A string that is the name of a data set means the data set ("./nietzsche" and Path("nietzsche") mean the file).
-    In folders, every file below counts as text that is not hidden and not binary. UTF-8 may have a byte order mark.
-    Raises InputError for anything that is missing, binary, unreadable, or not a text.
+    A string that names a data set is the data set ("./nietzsche" and Path("nietzsche") are the file). A folder stands
+    for all files below it that are neither hidden nor binary. UTF-8 may have a byte order mark. Raises InputError for
+    anything that is missing, binary, unreadable or not text.
     """
     if not sources:
         raise InputError("no text was given: name a file, a folder, '-' or a data set such as 'python-docs'")
     if [str(source) for source in sources].count(STANDARD_INPUT) > 1:
-        raise InputError("'-' stands twice, but standard input can be read only once")
+        raise InputError("duplicate '-': standard input can be read only once")
     encoding = known_encoding(encoding)
     found = [source for given in sources for source in _open(given, encoding)]
     return Corpus(tuple(found), encoding, lower)
@@ -115,5 +115,5 @@ def _reported(source: Source, done: int, on_read: Callable[[int], None] | None) 
 
 
 def _lower(piece: str) -> str:
-    """Lower case, each character by itself: Python's rule for a final sigma would depend on where a piece ends."""
+    """Lower case, character by character: Python's rule for a final sigma would depend on the piece boundaries."""
     return piece.replace("Σ", "σ").lower()

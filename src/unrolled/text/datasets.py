@@ -1,7 +1,7 @@
-"""Texts that have a name: `nietzsche` and `tinyshakespeare` are fetched once, `python-docs` is always there.
+"""Named texts: `nietzsche` and `tinyshakespeare` are downloaded once, `python-docs` comes with Python.
 
-Files are kept in the cache folder and checked against their SHA-256 at each use. Where they are fetched from is data:
-set UNROLLED_MIRROR to a base URL that serves `nietzsche.txt` and `tinyshakespeare.txt` to fetch them from there.
+Files are kept in the cache folder and checked against their SHA-256 at each use. Set UNROLLED_MIRROR to a base URL that
+serves `nietzsche.txt` and `tinyshakespeare.txt` to download them from there.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ TIMEOUT_SECONDS = 30
 
 @dataclass(frozen=True)
 class Download:
-    """A text on the web: where it is published, and what it must be."""
+    """A text on the web: its URL and its SHA-256."""
 
     url: str
     sha256: str
@@ -45,7 +45,7 @@ NAMES = (*DOWNLOADS, PYTHON_DOCS)
 
 
 def cache_folder() -> Path:
-    """The folder of everything that can be fetched or computed again: UNROLLED_CACHE, else the system's usual place."""
+    """The folder for everything that can be downloaded or computed again: UNROLLED_CACHE, or the system's default."""
     given = os.environ.get(CACHE_VARIABLE)
     if given:
         return Path(given)
@@ -64,8 +64,8 @@ def named_source(name: str, *, mirror: str | None = None, cache: Path | None = N
 def python_docs() -> str:
     """The language reference that comes with Python, its topics in the order of their names.
 
-    The text is that of the Python it runs in: it is the same on every machine with that version, and differs a little
-    between versions, so figures on it name the version.
+    The text is the same on every machine with the same Python version, and differs slightly between versions, so
+    figures measured on it should name the version.
     """
     from pydoc_data.topics import topics
 
@@ -73,10 +73,10 @@ def python_docs() -> str:
 
 
 def fetch(name: str, *, mirror: str | None = None, cache: Path | None = None) -> Path:
-    """The path of a downloaded text, fetched into `cache` if it is not there or not whole.
+    """The path of a downloaded text, which is downloaded into `cache` if it is missing or damaged.
 
-    `mirror` is a base URL to use instead of UNROLLED_MIRROR or the published address. Raises InputError when it cannot
-    be fetched or is not the text it should be.
+    `mirror` is a base URL to use instead of UNROLLED_MIRROR or the published URL. Raises InputError if the download
+    fails or its SHA-256 differs.
     """
     from http.client import HTTPException
 
@@ -90,17 +90,18 @@ def fetch(name: str, *, mirror: str | None = None, cache: Path | None = None) ->
         given = {"fname": f"{name}.txt", "path": folder, "downloader": _download}
         return Path(pooch.retrieve(url, f"sha256:{download.sha256}", **given))
     except ValueError as error:  # pooch: the hash does not match; the file it had is left as it was
-        raise InputError(f"what {url} gives is not the text {name!r}: {error}") from None
+        raise InputError(f"{url} is not the text {name!r}: {error}") from None
     except (OSError, HTTPException) as error:
         raise InputError(
-            f"{name!r} could not be fetched from {url} ({_reason(error)}): check the connection, set {MIRROR_VARIABLE} "
-            f"to another base URL, put the file at {folder / f'{name}.txt'}, or use {PYTHON_DOCS!r}, which needs none"
+            f"{name!r} could not be downloaded from {url} ({_reason(error)}): check the connection, set "
+            f"{MIRROR_VARIABLE} to another base URL, put the file at {folder / f'{name}.txt'}, "
+            f"or use {PYTHON_DOCS!r}, which needs none"
         ) from None
 
 
 def _download(url: str, output: str, _: Any) -> None:
-    """What pooch calls to fetch a file; its own way leaves connections open after an error."""
-    from urllib.error import HTTPError  # here, as it takes a tenth of a second that most commands need not spend
+    """The downloader for pooch; its own leaves connections open after an error."""
+    from urllib.error import HTTPError  # imported here, since it takes a tenth of a second
     from urllib.request import urlopen
 
     try:

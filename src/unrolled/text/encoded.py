@@ -1,7 +1,7 @@
 """A corpus as ids: two passes over the text, one that counts characters and hashes, one that writes ids.
 
-Small texts are kept in memory, larger ones in a file of the cache folder that is mapped into memory, so a text larger
-than memory is no special case. The file is named by what is in it. Left out: what the ids are used for (`windows`).
+Small texts are kept in memory, larger ones in a memory-mapped file in the cache folder, so a text may be larger than
+memory. The file is named by a hash of its content. Left out: what the ids are used for (`windows`).
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from unrolled.text.corpus import Corpus
 from unrolled.text.datasets import CACHE_VARIABLE, cache_folder
 from unrolled.text.vocabulary import UNKNOWN, Ids, OnUnknown, Tally, Vocabulary, unknown_character
 
-IN_MEMORY_BYTES = 64 << 20  # ids of more bytes than this are mapped from a file
+IN_MEMORY_BYTES = 64 << 20  # more bytes of ids than this are mapped from a file
 FORMAT = 1
 Progress = Callable[[str, int, int], None]
-"""Told ("counting" or "encoding", bytes of the text read, bytes to read)."""
+"""Called with ("counting" or "encoding", bytes read, bytes to read)."""
 
 
 @dataclass(frozen=True, eq=False)
 class EncodedText:
     """The ids of a text.
 
-    `ids` is (character,), read-only where it is mapped from a file, in the smallest unsigned type. `sha256` is that of
-    the decoded text with its newlines as "\\n" (and in lower case if that was asked for), written as UTF-8.
+    `ids` is (character,), in the smallest unsigned type, read-only if it is mapped from a file. `sha256` is that of
+    the decoded text with its newlines as "\\n" (and in lower case if requested), encoded as UTF-8.
     """
 
     ids: Ids
@@ -48,13 +48,13 @@ class EncodedText:
 
     @property
     def is_mapped(self) -> bool:
-        """Whether the ids lie in a file, not in memory."""
+        """Whether the ids are in a file, not in memory."""
         return self._mapping is not None
 
     def release(self) -> None:
-        """Give back the memory of the parts of a mapped file that were read; they are read anew when needed.
+        """Release the memory of the parts of a mapped file that were read; they are read again when needed.
 
-        The system would do so by itself when memory is short; until then they count as used by this process.
+        The system does this when memory is short; until then they count as used by this process.
         """
         if self._mapping is not None and hasattr(mmap, "MADV_DONTNEED"):  # not on Windows
             self._mapping.madvise(mmap.MADV_DONTNEED)
@@ -80,17 +80,17 @@ def encode_corpus(
     progress: Progress | None = None,
     in_memory_bytes: int = IN_MEMORY_BYTES,
 ) -> EncodedText:
-    """Encode `corpus` with `vocabulary`, or with its own, in which characters under `min_count` times are unknown.
+    """Encode `corpus` with `vocabulary`, or with its own, where characters under `min_count` occurrences are unknown.
 
-    With `extend`, the given vocabulary keeps its ids, is counted anew, and gets the characters of the text that it
-    lacks, those under `min_count` times excepted. Otherwise `unknown` says what a given vocabulary does with a
-    character it lacks, as in `Vocabulary.encode`; rare characters of the text's own vocabulary become the unknown id
-    always.
+    With `extend`, the given vocabulary keeps its ids, is counted again, and is extended by the characters of the text
+    that it lacks, except those seen fewer than `min_count` times. Otherwise `unknown` decides what happens to a
+    character that a given vocabulary lacks, as in `Vocabulary.encode`; rare characters of the text's own vocabulary
+    always become the unknown id.
 
-    Ids of more than `in_memory_bytes` are mapped from a file in `cache` (the usual cache folder if None), which is used
-    again for the same text and vocabulary; where a killed process left a part of it, that part is kept. Raises
-    InputError for a text that is empty, consists of one character over and over, or changes while it is read, and
-    FolderError when the cache cannot be written.
+    Ids of more than `in_memory_bytes` are mapped from a file in `cache` (the usual cache folder if None), which is
+    reused for the same text and vocabulary; a part written by a killed process is kept. Raises InputError for a text
+    that is empty, repeats a single character, or changes while it is read, and FolderError if the cache cannot be
+    written.
     """
     stamp = corpus.stamp()
     count = _count(corpus, progress)
@@ -107,9 +107,9 @@ def encode_corpus(
             parts, vocabulary, count, _CacheFile(cache or cache_folder(), _key(count, vocabulary, unknown))
         )
     if not len(encoded):
-        raise InputError(f"no character of {corpus.name} is in the vocabulary: nothing is left of it")
+        raise InputError(f"no character of {corpus.name} is in the vocabulary, so no text remains")
     if corpus.stamp() != stamp or (unknown != "skip" and len(encoded) != count.characters):
-        raise InputError(f"{corpus.name} was written to while it was read: try again when nothing writes to it")
+        raise InputError(f"{corpus.name} changed while it was read: try again when nothing writes to it")
     return encoded
 
 
@@ -127,7 +127,7 @@ def _own_vocabulary(count: _Count, name: str, min_count: int, known: Sequence[st
     present = [c for c, times in zip(vocabulary.characters, vocabulary.counts, strict=True) if times]
     if len(present) == 1 and not vocabulary.merged:
         raise InputError(
-            f"{name} is {present[0]!r} {count.characters:,} times over: with one single character there "
+            f"{name} is {present[0]!r} {count.characters:,} times over: with a single character there "
             "is nothing to predict, so give a text with more"
         )
     return vocabulary
@@ -145,7 +145,7 @@ def _mapped(parts: Iterator[Ids], vocabulary: Vocabulary, count: _Count, file: _
 def _parts(
     corpus: Corpus, vocabulary: Vocabulary, unknown: OnUnknown, on_read: Callable[[int], None] | None
 ) -> Iterator[Ids]:
-    """The ids piece by piece; an unknown character is named with its place in the whole text."""
+    """The ids piece by piece; an error about an unknown character gives its position in the whole text."""
     before = 0
     for piece in corpus.pieces(on_read):
         ids = vocabulary.encode(piece, "replace" if unknown == "error" else unknown)
@@ -157,7 +157,7 @@ def _parts(
 
 
 def _line(corpus: Corpus, position: int) -> int:
-    """The line, counted from 1, of a position in the text: counting all along would take most of the time."""
+    """The line, counted from 1, of a position in the text; counted only for errors, since counting is slow."""
     line = 1
     for piece in corpus.pieces():
         line += piece.count("\n", 0, position)
@@ -207,7 +207,7 @@ class _CacheFile:
         return self.folder / f"{self.key}.json"
 
     def is_whole(self) -> bool:
-        """Whether the file was finished and holds what was written. A damaged one is as good as an unfinished one."""
+        """Whether the file is complete and intact; a damaged file is treated as unfinished."""
         try:
             facts = from_json(self.facts_path.read_bytes(), f"{self.facts_path}")
             return facts.get("bytes") == self.ids_path.stat().st_size and facts == self._facts()
@@ -215,10 +215,10 @@ class _CacheFile:
             return False
 
     def write(self, parts: Iterator[Ids]) -> None:
-        """Write the ids, keeping what is there already and right.
+        """Write the ids, keeping the correct part that is already there.
 
-        Comparing costs no more than skipping, as the text has to be decoded anyway; and since equal keys mean equal
-        bytes, several processes can do this at once. Raises FolderError when the disk is full or not writable.
+        Comparing costs no more than skipping, since the text has to be decoded anyway. Equal keys mean equal bytes, so
+        several processes can do this at once. Raises FolderError if the disk is full or not writable.
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -235,7 +235,7 @@ class _CacheFile:
             ) from None
 
     def mapped(self) -> mmap.mmap:
-        """The file in memory, read as it is needed."""
+        """The memory-mapped file."""
         with open(self.ids_path, "rb") as file:
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 

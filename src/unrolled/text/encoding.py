@@ -1,7 +1,7 @@
-"""Bytes become characters, and bytes that do not are explained: where, on which line, and what they probably are.
+"""Decoding bytes into characters, with errors that say where, on which line, and which encoding is likely.
 
-`decode` streams; `likely_encoding` guesses for the error message and for nothing else: no text is ever read in an
-encoding that was not asked for.
+`decode` works on a stream. `likely_encoding` is used for error messages only: a text is always read in the encoding
+that was given.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from dataclasses import dataclass
 
 from unrolled.errors import InputError
 
-SAMPLE_BYTES = 1 << 16  # what the guess and the test for binary files look at
-MAX_CONTROL_SHARE = 0.02  # more control characters than this are no text, as in the Unix tool `file`
+SAMPLE_BYTES = 1 << 16  # bytes used for the guess and for the test for binary files
+MAX_CONTROL_SHARE = 0.02  # with a larger fraction of control characters it is not text, as in the Unix tool `file`
 
 _BOMS = {codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32", codecs.BOM_UTF16_LE: "utf-16",
          codecs.BOM_UTF16_BE: "utf-16"}  # fmt: skip
@@ -26,15 +26,15 @@ _CONTROL = re.compile("[\x01-\x07\x0e-\x19\x1c-\x1f\x7f]")  # without blanks, ba
 
 @dataclass(frozen=True)
 class _Candidate:
-    """An encoding, and which of the characters it yields are ordinary in the texts that are stored in it."""
+    """An encoding, and the non-ASCII characters that are common in texts stored in it."""
 
     name: str
     ordinary: re.Pattern[str]
 
 
-# Latin letters with accents stand alone or in pairs; those of the other scripts stand in runs, without plain letters
-# beside them. Capitals are rarer than small letters, which tells cp1251 from koi8_r. Kana tell Japanese from Chinese.
-# The order decides between equals.
+# Accented Latin letters occur alone or in pairs; letters of other scripts occur in runs, without plain letters next to
+# them. Capitals are rarer than lower case, which separates cp1251 from koi8_r. Kana separate Japanese from Chinese. The
+# order decides ties.
 _LATIN = re.compile(r"(?<![À-ɏ])[À-ÖØ-öø-ɏ]{1,2}(?![À-ɏ])|[€‚„…†‡‰‹›‘’“”•–—™¡¢£§©ª«®°²³µ·º»½¿\u00a0]")
 _CYRILLIC = re.compile(r"(?<![A-Za-z])(?:[а-яё]|(?<![А-Яа-яё])[А-ЯЁ])(?![A-Za-z])|[№«»—–„“…]")
 _KANA = re.compile(r"[\u3001\u3002\u3040-\u30ff\uff01-\uff5e]|(?<=[\u3040-\u30ff])[\u4e00-\u9fff]|[\u4e00-\u9fff](?=[\u3040-\u30ff])")  # fmt: skip # noqa: E501
@@ -58,7 +58,7 @@ _FREQUENT_LEADS = {"gb18030": range(0xB0, 0xD8), "big5": range(0xA4, 0xC7)}
 
 
 def known_encoding(name: str) -> str:
-    """Python's name of an encoding of texts; raises InputError, suggesting the nearest, for any other name."""
+    """Python's name of a text encoding; raises InputError with the closest name for any other."""
     try:
         info = codecs.lookup(name)
     except (LookupError, ValueError):
@@ -73,15 +73,15 @@ def known_encoding(name: str) -> str:
 
 
 def _is_of_texts(info: codecs.CodecInfo) -> bool:
-    """Not zlib, rot13 and the like, which are codecs too, nor those of host names."""
+    """Whether a codec is a text encoding: not zlib, rot13 and the like, nor those of host names."""
     return info._is_text_encoding and info.name not in ("idna", "punycode", "undefined")
 
 
 def decode(blocks: Iterable[bytes], encoding: str, name: str, again: Callable[[], Iterable[bytes]]) -> Iterator[str]:
     """The text of the file `name`, block by block: no byte order mark, and every newline as one "\\n".
 
-    Raises InputError with the byte offset, the line and the likely encoding where the bytes are not `encoding`; `again`
-    gives the same blocks once more, to find the line (counting lines all along would take most of the time).
+    Raises InputError with the byte offset, the line and the likely encoding if the bytes are not `encoding`. `again`
+    returns the same blocks from the start, to find the line of an error (counting all lines would be slow).
     """
     decoder = codecs.getincrementaldecoder(encoding)()
     newlines = io.IncrementalNewlineDecoder(decoder, translate=True)
@@ -103,21 +103,21 @@ def decode(blocks: Iterable[bytes], encoding: str, name: str, again: Callable[[]
 
 
 def looks_binary(head: bytes, encoding: str) -> bool:
-    """Whether the first bytes of a file are no text: a NUL or many control characters, once decoded.
+    """Whether the first bytes of a file are not text: a NUL or many control characters after decoding.
 
-    A byte order mark of another encoding is a text, to be refused with a better reason.
+    A byte order mark of another encoding counts as text, which is refused later with a better reason.
     """
     if head.startswith(tuple(_BOMS)):
         return False
     try:
         text = codecs.getincrementaldecoder(encoding)("replace").decode(head[:SAMPLE_BYTES])
-    except UnicodeError:  # a byte order mark is missing, which `decode` will say
+    except UnicodeError:  # a byte order mark is missing, which `decode` reports
         return False
     return "\0" in text or len(_CONTROL.findall(text)) > MAX_CONTROL_SHARE * len(text)
 
 
 def likely_encoding(sample: bytes) -> str | None:
-    """The encoding in which `sample`, which is not UTF-8, reads most like a text, or None where none does."""
+    """The encoding in which `sample`, which is not UTF-8, is most likely text, or None if there is none."""
     for mark, name in _BOMS.items():  # UTF-32 first: its mark begins with that of UTF-16
         if sample.startswith(mark):
             return name
@@ -180,7 +180,7 @@ def _mostly_utf8(sample: bytes) -> bool:
 
 
 def _wide_encoding(sample: bytes) -> str | None:
-    """UTF-16 without a byte order mark: the high bytes of most characters of an alphabet are 0."""
+    """UTF-16 without a byte order mark: in alphabetic scripts most high bytes are 0."""
     half = len(sample) // 2
     even, odd = sample[: 2 * half : 2].count(0), sample[1 : 2 * half : 2].count(0)
     if max(even, odd) < 0.4 * half or min(even, odd) > 0.1 * half or not half:
@@ -189,7 +189,7 @@ def _wide_encoding(sample: bytes) -> str | None:
 
 
 def _score(sample: bytes, candidate: _Candidate) -> float:
-    """Share of the characters beyond ASCII that are ordinary; 0 where a byte cannot be decoded at all."""
+    """The fraction of non-ASCII characters that are common ones; 0 if a byte cannot be decoded."""
     try:
         text = codecs.getincrementaldecoder(candidate.name)().decode(sample)
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""What kind of character a character is: the groups in which vectors are coloured and tables list them.
+"""The kind of a character: the groups by which vectors are coloured and lists are sorted.
 
 Left out: words and their kinds.
 """

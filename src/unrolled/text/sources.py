@@ -1,7 +1,7 @@
-"""Where the bytes of a corpus come from: files, folders, pipes and standard input, each readable again and again.
+"""Where the bytes of a corpus come from: files, folders, pipes and standard input, each readable more than once.
 
-Gzip is recognised by its first bytes, whatever the name. What comes through a pipe is kept in a temporary file, so that
-a text can be read twice. Left out: what the bytes mean (`encoding`).
+Gzip is recognised by its first bytes, not by the file name. Input from a pipe is kept in a temporary file, so that it
+can be read twice. Left out: what the bytes mean (`encoding`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import BinaryIO, Protocol
 from unrolled.errors import InputError
 from unrolled.text.encoding import SAMPLE_BYTES, likely_encoding, looks_binary
 
-BLOCK_BYTES = 1 << 17  # larger blocks leave the processor's cache, smaller ones cost a loop of Python
+BLOCK_BYTES = 1 << 17  # larger blocks exceed the processor's cache, smaller ones cost more Python loops
 GZIP_MAGIC = b"\x1f\x8b"
 TEXT_FILES = (
     "in a folder and the folders below it, every file counts as text whose name does not begin with a dot "
@@ -37,21 +37,21 @@ class Source(Protocol):
 
     @property
     def name(self) -> str:
-        """What errors call it."""
+        """The name used in errors."""
 
     @property
     def size(self) -> int:
-        """Bytes to read, as they lie on the disk (compressed, for gzip)."""
+        """Bytes to read from disk (compressed, for gzip)."""
 
     @property
     def encoding(self) -> str | None:
-        """Its encoding where that is certain, whatever a person says about the other texts."""
+        """Its encoding if it is known, independently of the encoding given for other texts."""
 
     def stamp(self) -> tuple[int, ...]:
-        """Equal as long as nobody has written to it."""
+        """A value that changes when the source is written to."""
 
     def blocks(self) -> Iterator[tuple[bytes, int]]:
-        """The bytes block by block from the start, and how many of `size` have been read."""
+        """The bytes in blocks from the start, each with the number of bytes of `size` read so far."""
 
 
 @dataclass(frozen=True)
@@ -65,21 +65,21 @@ class TextSource:
     @property
     def size(self) -> int:
         """Bytes of the text in UTF-8."""
-        return len(self.text.encode("utf-8", "surrogatepass"))  # half of a pair is refused when it is read
+        return len(self.text.encode("utf-8", "surrogatepass"))  # a lone surrogate is refused when it is read
 
     def stamp(self) -> tuple[int, ...]:
-        """It never changes."""
+        """Empty: a text in memory never changes."""
         return ()
 
     def blocks(self) -> Iterator[tuple[bytes, int]]:
-        """One block. Raises InputError for half of a surrogate pair, which UTF-8 cannot hold."""
+        """One block. Raises InputError for a lone surrogate, which UTF-8 cannot encode."""
         try:
             data = self.text.encode("utf-8")
         except UnicodeEncodeError as error:
             half = ord(self.text[error.start])
             raise InputError(
-                f"{self.name} has half of a surrogate pair (U+{half:04X}) at position {error.start:,}, "
-                "which is no character: remove it"
+                f"{self.name} has a lone surrogate (U+{half:04X}) at position {error.start:,}, "
+                "which is not a character: remove it"
             ) from None
         yield data, len(data)
 
@@ -108,7 +108,7 @@ class FileSource:
         return status.st_size, status.st_mtime_ns
 
     def blocks(self) -> Iterator[tuple[bytes, int]]:
-        """The bytes, unpacked where they are gzip. Raises InputError for a file that cannot be read."""
+        """The bytes, decompressed if they are gzip. Raises InputError for a file that cannot be read."""
         try:
             with open(self.path, "rb", buffering=0) as file:
                 packed = file.read(len(GZIP_MAGIC)) == GZIP_MAGIC
@@ -117,12 +117,12 @@ class FileSource:
                 while block := stream.read(BLOCK_BYTES):
                     yield block, file.tell()
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise InputError(f"{self.name} is a damaged gzip file: {error}. Fetch or pack it again") from None
+            raise InputError(f"{self.name} is a damaged gzip file: {error}. Download or compress it again") from None
         except OSError as error:
             raise InputError(f"{self.name} cannot be read: {error.strerror}") from None
 
     def head(self) -> bytes:
-        """The first bytes, enough to tell a text from a binary file."""
+        """The first bytes, enough to distinguish text from binary files."""
         data = b""
         for block, _ in self.blocks():
             data += block
@@ -153,7 +153,7 @@ def find_sources(path: Path, encoding: str) -> list[FileSource]:
 
 
 def standard_input() -> FileSource:
-    """Everything on standard input, again and again. Raises InputError where a person would have to type it."""
+    """All of standard input, readable more than once. Raises InputError if standard input is a terminal."""
     if sys.stdin is None or sys.stdin.isatty():
         raise InputError("'-' reads a text from standard input, but nothing was piped into it: cat book.txt | unrolled")
     return _kept(sys.stdin.buffer)
@@ -161,7 +161,7 @@ def standard_input() -> FileSource:
 
 @functools.lru_cache(maxsize=1)
 def _kept(stream: BinaryIO) -> FileSource:
-    """Where several networks are trained or asked on one text, each of them opens it."""
+    """Cached, since several networks may read the same standard input."""
     return spooled(stream, "standard input")
 
 
@@ -204,7 +204,7 @@ def _visible_files(folder: Path) -> list[Path]:
     for parent, folders, names in os.walk(folder, onerror=_unreadable):
         folders[:] = [name for name in folders if not name.startswith(".")]
         paths += [Path(parent, name) for name in names if not name.startswith(".")]
-    # Sorted by parts, not by the whole string, in which "a.txt" would stand before "a/b.txt" or after it by accident.
+    # Sorted by path components: as strings, the order of "a.txt" and "a/b.txt" would depend on the separator.
     return sorted((path for path in paths if path.is_file()), key=lambda path: path.relative_to(folder).parts)
 
 

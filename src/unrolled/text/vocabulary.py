@@ -1,7 +1,7 @@
 """Characters and their ids. Id 0 is reserved: the unknown character of a model, the padding of the lesson.
 
-All work on texts is done on arrays of code points, a megabyte in a few milliseconds. Left out: texts larger than
-memory (`encoded`).
+Texts are processed as arrays of code points, at a few milliseconds per megabyte. Left out: texts larger than memory
+(`encoded`).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ ON_UNKNOWN = ("error", "replace", "skip")
 
 
 def code_points(text: str) -> Ids:
-    """The code point of each character, in the narrowest of 8, 16 and 32 bits that is quick to get."""
+    """The code point of each character, as 8, 16 or 32 bit integers, whichever is fast to obtain."""
     with contextlib.suppress(UnicodeEncodeError):
         return np.frombuffer(text.encode("latin-1"), np.uint8)
     narrow = text.encode("utf-16-le", "surrogatepass")
@@ -57,19 +57,19 @@ class Tally:
             self._counts[: len(counts)] += counts
 
     def vocabulary(self, min_count: int = 1, known: Sequence[str] = ()) -> Vocabulary:
-        """The vocabulary of what was counted, without characters seen fewer than `min_count` times.
+        """The vocabulary of the counted characters, without those seen fewer than `min_count` times.
 
-        Those `known` from another text come first, in their order, and stay however rare they are here.
+        Characters `known` from another text come first, in their order, and are kept however rare they are here.
         """
         if min_count < 1:
-            raise InputError(f"min_count is {min_count}, but a character has to be seen at least 1 time")
+            raise InputError(f"min_count is {min_count}, but it must be at least 1")
         first = np.array([ord(character) for character in known], np.int64)
         every = self._totals(1 + int(first.max(initial=0)))
         seen = np.flatnonzero(every)
         kept = np.concatenate([first, np.setdiff1d(np.flatnonzero(every >= min_count), first)])
         if not len(kept):
             raise InputError(
-                f"every character stands fewer than {min_count} times in the text: lower min_count"
+                f"every character occurs fewer than {min_count} times in the text: lower min_count"
                 if len(seen)
                 else "the text is empty, so there is no character to learn"
             )
@@ -82,7 +82,7 @@ class Tally:
         )
 
     def _totals(self, length: int) -> NDArray[np.int64]:
-        """By code point, at least `length` of them."""
+        """Counts by code point, at least `length` of them."""
         totals, pairs = np.zeros(max(length, len(self._counts)), np.int64), self._pairs.reshape(256, 256)
         totals[: len(self._counts)] = self._counts
         totals[:256] += pairs.sum(0) + pairs.sum(1)
@@ -91,11 +91,15 @@ class Tally:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The characters a model knows. The character at place i of `characters` has id i + 1.
+    """The characters a model knows. The character at index i of `characters` has id i + 1.
 
-    `counts` is how often each stands in the training text. `merged` is how many different characters of that text
-    were too rare to be kept, `merged_count` how often they stand in it. Raises InputError for lists that disagree,
-    a character that stands twice and half of a surrogate pair.
+    `counts` is how often each occurs in the training text. `merged` is the number of different characters of that text
+    that were too rare to keep, `merged_count` how often they occur. Raises InputError for lists of different lengths, a
+    duplicate character and a lone surrogate.
+
+    >>> vocabulary = Vocabulary.of("banana")
+    >>> vocabulary.characters, vocabulary.encode("ban").tolist()
+    (('a', 'b', 'n'), [2, 1, 3])
     """
 
     characters: tuple[str, ...]
@@ -107,13 +111,13 @@ class Vocabulary:
         if len(self.counts) != len(self.characters):
             raise InputError(f"{len(self.characters)} characters need as many counts, not {len(self.counts)}")
         if len(set(self.characters)) != len(self.characters):
-            raise InputError("a character stands twice in this vocabulary")
+            raise InputError("duplicate character in this vocabulary")
         for character in self.characters:
             if len(character) != 1 or "\ud800" <= character <= "\udfff":
                 raise InputError(f"{character!r} in this vocabulary is not one character")
 
     def __len__(self) -> int:
-        """The number of ids, the reserved one counted."""
+        """The number of ids, including the reserved one."""
         return len(self.characters) + 1
 
     @classmethod
@@ -133,8 +137,8 @@ class Vocabulary:
     def encode(self, text: str, unknown: OnUnknown = "error") -> Ids:
         """The ids of `text`, (character,), in `self.dtype`.
 
-        A character that is not in the vocabulary is an InputError that names it and its place, or becomes id 0
-        (`unknown="replace"`), or is left out ("skip").
+        For a character that is not in the vocabulary, raises InputError with its position, or uses id 0
+        (`unknown="replace"`), or leaves it out ("skip").
         """
         if unknown not in ON_UNKNOWN:
             raise unknown_name("way to meet an unknown character", unknown, ON_UNKNOWN)

@@ -1,7 +1,7 @@
-"""Cutting ids into windows, carried streams and splits. Everything is a view: nothing is copied, widened or shuffled.
+"""Cutting ids into windows, streams and splits. All results are views: nothing is copied, widened or shuffled.
 
-A window starts from a state of zeros, a stream carries its state from one cut to the next. Left out: the order in which
-batches are taken (`unrolled.learn`).
+A window starts from the zero state; a stream carries its state from one segment to the next. Left out: the order of
+batches (`unrolled.learn`).
 """
 
 from __future__ import annotations
@@ -16,10 +16,9 @@ from unrolled.text.vocabulary import Ids
 
 @dataclass(frozen=True)
 class Windowing:
-    """A way of cutting: characters read, characters from one window to the next, characters predicted.
+    """The geometry of windows: characters read, stride, characters predicted.
 
-    `left_out` windows at the end are not used. The lesson's notebook loses a few in that way, and its figures are
-    counted without them.
+    `left_out` windows at the end are not used: the lesson's notebook loses a few, and its figures are without them.
     """
 
     size: int
@@ -41,7 +40,7 @@ EIGHT_TO_EIGHT = Windowing(8, 8, 8)
 
 @dataclass(frozen=True)
 class Split:
-    """Three contiguous parts of a text, views in reading order. A part that was not asked for is empty."""
+    """Three contiguous parts of a text, as views in reading order. A part with a share of 0 is empty."""
 
     train: Ids
     validation: Ids
@@ -52,8 +51,8 @@ def windows(ids: Ids, size: int, stride: int, targets: int) -> tuple[Ids, Ids]:
     """Inputs (window, size) and targets (window, targets), all that fit into `ids`, (character,), as views.
 
     Window i reads `size` characters from i * stride on; its targets are the `targets` characters that end one after
-    it: 1 is the next character alone, `size` the next character at each place. Raises InputError for sizes below 1
-    and for a text shorter than one window.
+    the window: 1 is only the character after it, `size` the next character at every position. Raises InputError for
+    sizes below 1 and for a text shorter than one window.
     """
     for name, value in (("size", size), ("stride", stride), ("targets", targets)):
         if value < 1:
@@ -70,14 +69,14 @@ def windows(ids: Ids, size: int, stride: int, targets: int) -> tuple[Ids, Ids]:
 
 
 def streams(ids: Ids, count: int) -> Ids:
-    """`count` places of the text to read side by side, (stream, character), a read-only view.
+    """`count` streams to read the text in parallel, (stream, character), a read-only view.
 
-    Starts are evenly spaced, (n - 1) // count apart in a text of n characters. A stream reaches into the next by at
-    least one character and at most `count`, so that every character but the first is the target of some stream.
+    Starts are evenly spaced, (n - 1) // count apart in a text of n characters. A stream overlaps the next by at least
+    one character and at most `count`, so that every character except the first is a target of some stream.
     Raises InputError for a text too short to give each stream one character and a target.
     """
     if count < 1:
-        raise InputError(f"{count} streams were asked for, but it must be at least 1")
+        raise InputError(f"streams is {count}, but it must be at least 1")
     step = (len(ids) - 1) // count
     if step < 1:
         raise InputError(
@@ -89,16 +88,16 @@ def streams(ids: Ids, count: int) -> Ids:
 
 
 def split(ids: Ids, validation: float, test: float = 0.0) -> Split:
-    """The text cut in three: the last share `test`, before it the share `validation`, and all before as train.
+    """The text in three parts: `test` is the fraction at the end, `validation` the fraction before it, train the rest.
 
-    Raises InputError for shares that are negative or leave nothing to train on, and for a text so short that a part
-    that was asked for would be empty.
+    Raises InputError for fractions that are negative or leave nothing to train on, and for a text so short that a
+    requested part would be empty.
     """
     if not (validation >= 0 and test >= 0 and validation + test < 1):
         raise InputError(
             f"validation is {validation} and test {test}: shares of at least 0 that leave some to train on"
         )
-    # Rounded first: 1 - 0.1 - 0.1 is a hair under 0.8, which would move the cut by one character.
+    # Rounded first: 1 - 0.1 - 0.1 is slightly below 0.8, which would move the boundary by one character.
     first, second = (int(round(len(ids) * (1 - share), 6)) for share in (validation + test, test))
     parts = Split(ids[:first], ids[first:second], ids[second:])
     asked = {"train": 1.0, "validation": validation, "test": test}

@@ -1,1 +1,1 @@
-"""Figures without a network, beside which a network's are shown."""
+"""Baselines without a network, to compare a network's figures with."""

@@ -1,7 +1,7 @@
-"""What gzip and xz need for a text, in bits per character: the figures that a model's are shown beside.
+"""The size of a text under gzip and xz in bits per character, as baselines for the figures of a model.
 
-Both read the text as UTF-8, piece by piece, at the settings `gzip -9` and `xz -6`. Headers and check sums are counted:
-they are part of what lies on the disk.
+Both read the text as UTF-8, piece by piece, with the settings of `gzip -9` and `xz -6`. Headers and check sums count,
+as they do on disk.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def gzip_bits(text: str | Iterable[str]) -> float:
 def xz_bits(text: str | Iterable[str]) -> float:
     """Bits per character of the text, or of its pieces, after `xz -6`. Raises InputError for an empty text.
 
-    Takes about a second a megabyte and 100 MB of memory.
+    Takes about one second per megabyte and 100 MB of memory.
     """
     return _bits(text, lzma.LZMACompressor(preset=6))
 

@@ -1,1 +1,1 @@
-"""What to know about a text before hours are spent on it."""
+"""What to know about a text before training on it."""

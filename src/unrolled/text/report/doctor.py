@@ -1,7 +1,7 @@
-"""The corpus doctor: what to know about a text before hours are spent on it, in figures and in short sentences.
+"""The corpus doctor: what to know about a text before training on it, as figures and short sentences.
 
-It reads ids block by block, so it takes a text of any size. Left out: how long training takes, which only a trial on
-the machine can tell.
+It reads ids block by block, so texts may be of any size. Left out: how long training takes, which a trial on the
+machine measures.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from unrolled.text.report.repeated_lines import LONG_LINE, RepeatedLines
 from unrolled.text.vocabulary import UNKNOWN, Ids
 
 RARE = 10  # a symbol seen fewer times than this is rare: a vector cannot be learned from a handful of examples
-DRIFT_BITS = 0.2  # a character; more is a change of alphabet, layout or language, not of subject
+DRIFT_BITS = 0.2  # bits per character; more is a change of alphabet, layout or language, not of subject
 REPEATED_SHARE = 0.1
 FITTING_HIDDEN = (32, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048)
 FITTING_EMBEDDING = 64
@@ -29,36 +29,36 @@ _RELEASE = 1 << 23
 
 @dataclass(frozen=True)
 class CorpusReport:
-    """What `examine` found. `sentences` says it to a person."""
+    """The findings of `examine`; `sentences` puts them in words."""
 
     characters: int
     symbols: int
-    """Different characters, without the unknown one."""
+    """Number of different characters, without the unknown one."""
     rare_symbols: int
-    """Symbols that stand fewer than `RARE` times in the text."""
+    """Number of symbols that occur fewer than `RARE` times."""
     rare_characters: int
-    """How often all rare symbols together stand in it."""
+    """How often all rare symbols together occur."""
     merged_symbols: int
     """Symbols of the training text that were merged into the unknown character."""
     unknown_characters: int
-    """How often the unknown character stands in the text."""
+    """How often the unknown character occurs in the text."""
     lines: int
     long_lines: int
     """Lines of at least `LONG_LINE` characters."""
     repeated_lines: int
-    """Long lines that are the same as an earlier one (estimated from a sample in texts of many million lines)."""
+    """Long lines that repeat an earlier one (estimated from a sample in texts of many million lines)."""
     drift_bits: float
-    """Bits a character that the last tenth costs more, coded with the frequencies of the rest, than with its own."""
+    """Extra bits per character to code the last tenth with the frequencies of the rest instead of its own."""
     drift_noise: float
-    """What `drift_bits` would be about, were the last tenth drawn from the rest by chance."""
+    """The expected `drift_bits` if the last tenth were a random sample."""
     new_symbols: int
-    """Symbols that stand in the last tenth alone."""
+    """Symbols that occur only in the last tenth."""
     fitting_hidden: int
     """Hidden units of one LSTM layer that has about as many parameters as the text has characters."""
     fitting_parameters: int
 
     def sentences(self) -> list[str]:
-        """The findings in the order of reading, one sentence each; warnings say what to do."""
+        """The findings, one sentence each; warnings say what to do."""
         return [*_size(self), *_rarity(self), *_repetition(self), *_drift(self), *_fit(self)]
 
     def to_json(self) -> dict[str, Any]:
@@ -67,7 +67,7 @@ class CorpusReport:
 
 
 def examine(encoded: EncodedText) -> CorpusReport:
-    """Examine a text: one pass, a few nanoseconds a character, memory that does not grow with it."""
+    """Examine a text in one pass, at a few nanoseconds per character and constant memory."""
     first, last, lines = _counts(encoded)
     counts = first + last
     known = np.delete(counts, UNKNOWN)
@@ -94,7 +94,8 @@ def examine(encoded: EncodedText) -> CorpusReport:
 
 
 def drift_bits(first: NDArray[np.int64], last: NDArray[np.int64]) -> tuple[float, float]:
-    """How far the symbol counts `last` are from `first`, both (id,), in bits per character, and what chance would give.
+    """The divergence of the symbol counts `last` from `first`, both (id,), in bits per character, and its expectation
+    under chance.
 
     The Kullback-Leibler divergence of the frequencies of `last` from those of `first`, half an occurrence added to
     each symbol of the latter; by chance it is about (symbols - 1) / 2 * (1/n_first + 1/n_last) nats.
@@ -111,9 +112,9 @@ def drift_bits(first: NDArray[np.int64], last: NDArray[np.int64]) -> tuple[float
 
 
 def fitting_network(characters: int, symbols: int) -> tuple[int, int]:
-    """Hidden units and parameters of the LSTM that fits a text: as many parameters as characters, nearest by ratio.
+    """Hidden units and parameters of the LSTM that fits a text: as many parameters as characters, closest in ratio.
 
-    The rule is char-rnn's: both numbers should be of one order of magnitude. Counted are an embedding of
+    The rule is char-rnn's: both numbers should have the same order of magnitude. Counted are an embedding of
     `FITTING_EMBEDDING`, one layer as `torch.nn.LSTM` has it, and the head.
     """
     sizes = {hidden: _parameters(hidden, symbols + 1) for hidden in FITTING_HIDDEN}
@@ -180,21 +181,21 @@ def _repetition(report: CorpusReport) -> Iterator[str]:
     if share < REPEATED_SHARE:
         yield f"{found}."
     else:
-        yield f"{found}: copies in the validation part flatter its figure; if it matters, clean the text first."
+        yield f"{found}: copies in the validation part make its loss look better; remove them first if that matters."
 
 
 def _drift(report: CorpusReport) -> Iterator[str]:
-    cost = f"{report.drift_bits:.3f} bits a character"
+    cost = f"{report.drift_bits:.3f} bits per character"
     if report.drift_bits <= DRIFT_BITS + 3 * report.drift_noise:
-        yield f"The last tenth is like the rest: its symbols are distributed alike (drift {cost})."
+        yield f"The last tenth has the same distribution of symbols as the rest (drift {cost})."
     else:
         yield (
-            f"The last tenth is unlike the rest (drift {cost}): a validation figure on it says more about that change "
-            "than about the network; look at the end of the text, or mix its parts."
+            f"The last tenth differs from the rest (drift {cost}): the validation loss there says more about that "
+            "change than about the network; check the end of the text, or shuffle its parts."
         )
     if report.new_symbols:
         new = _count(report.new_symbols, "symbol")
-        yield f"{new} in the last tenth alone: a network trained on the rest never sees them."
+        yield f"{new} only in the last tenth: a network trained on the rest never sees them."
 
 
 def _fit(report: CorpusReport) -> Iterator[str]:

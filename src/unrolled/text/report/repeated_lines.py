@@ -1,8 +1,8 @@
-"""Counting lines that stand in a text more than once, in memory that does not grow with it.
+"""Counting repeated lines of a text in constant memory.
 
-Each line becomes a 64-bit hash, a sum of one mixed number for each character and its place, so that lines may cross the
-blocks in which a text comes. What is counted are the different hashes. Beyond some million of them only the smallest
-are kept, a known share of all numbers that a hash can be and so, nearly, of all different lines.
+Each line becomes a 64-bit hash, a sum of one mixed number per character and position, so that lines may cross block
+boundaries. The different hashes are counted. Beyond a few million only the smallest are kept: a known fraction of the
+hash range, and so approximately of all different lines.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from unrolled.text.vocabulary import Ids
 
-LONG_LINE = 20  # shorter lines repeat in every text: names of speakers, headings, brackets
+LONG_LINE = 20  # shorter lines repeat in every text: speaker names, headings, brackets
 MAX_KEPT = 1 << 22
 _SEED = 20  # fixed: the hashes never leave the process, and equal texts should give equal reports
 _STEP = np.uint64(0x9E3779B97F4A7C15)  # odd, so that places up to 2**64 differ (the golden ratio, as in splitmix64)
 
 
 class RepeatedLines:
-    """Counts the lines of ids given to `add`; `newline` is the id that ends a line, None where there is none."""
+    """Counts the lines of ids given to `add`; `newline` is the id that ends a line, or None."""
 
     def __init__(self, vocabulary: int, newline: int | None, max_kept: int = MAX_KEPT) -> None:
         self.lines = 0
@@ -31,7 +31,7 @@ class RepeatedLines:
         self._waiting, self._max_kept, self._limit = 0, max_kept, (1 << 64) - 1
 
     def add(self, ids: Ids) -> None:
-        """Take in the next block of the text, (character,)."""
+        """Add the next block of the text, (character,)."""
         ends = np.flatnonzero(ids == self._newline) if self._newline is not None else np.empty(0, np.intp)
         starts = np.concatenate(([0], ends + 1))
         lengths = np.diff(np.append(starts, len(ids) + 1)) - 1
@@ -44,14 +44,14 @@ class RepeatedLines:
         self._keep(hashes[:-1], lengths[:-1])
 
     def end(self) -> None:
-        """Take the last line, if the text did not end in a newline."""
+        """Add the last line, if the text does not end in a newline."""
         if self._length:
             self._keep(self._hash, np.array([self._length]))
 
     def repeated(self) -> int:
-        """How many long lines are the same as an earlier one.
+        """The number of long lines that repeat an earlier one.
 
-        Where only a sample was kept it is an estimate, and 0 where that may be chance.
+        If only a sample was kept this is an estimate, and 0 if it may be due to chance.
         """
         self._compact(self._max_kept)
         kept, share = len(self._different[0]), (self._limit + 1) / (1 << 64)
