@@ -25,10 +25,10 @@ from sklearn.pipeline import make_pipeline
 from tables.shops import shops
 from unrolled.errors import InputError, MissingExtraError
 from unrolled.tables.encoder import fitting
-from unrolled.tables.encoder.config import RECIPES, Recipe
+from unrolled.tables.encoder.config import PRESETS, EncoderConfig
 from unrolled.tables.encoder.estimator import EntityEncoder
 
-TINY = Recipe(networks=2, hidden=(8,), epochs=2, least_steps=20)
+TINY = EncoderConfig(networks=2, hidden=(8,), epochs=2, min_steps=20)
 
 
 def tiny(**settings):
@@ -108,7 +108,7 @@ def test_unknown_missing_and_rare_have_vectors_of_their_own(table):
     X.loc[X.index[:2], "shop"] = "seldom"
     encoder = tiny(min_frequency=3).fit(X, y)
     rows = pd.DataFrame({"shop": ["s01", None, "seldom", "never seen"], "weekday": 1, "size": 0.0})
-    vectors = encoder.transform(rows)[:, : encoder.dimensions_[0]]
+    vectors = encoder.transform(rows)[:, : encoder.schema_.dimensions[0]]
     assert np.isfinite(vectors).all()
     assert len(np.unique(vectors, axis=0)) == 4
     with pytest.raises(InputError, match="'shop', row 3: the category 'never seen'"):
@@ -149,7 +149,7 @@ def test_classes_and_several_targets(table):
     assert both.network_prediction(X).shape == (len(y), 2)
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("recipe", PRESETS)
 @pytest.mark.parametrize("kind", ["continuous", "binary", "multiclass"])
 def test_every_recipe_predicts_the_whole_range_of_every_target(table, recipe, kind):
     """A letter decides the target: the chance of a class comes near 0 and 1, a number near its smallest and largest."""
@@ -157,8 +157,8 @@ def test_every_recipe_predicts_the_whole_range_of_every_target(table, recipe, ki
     X = X.assign(letter=np.array(["a", "b", "c"])[np.arange(len(X)) % 3])[["letter"]]
     y = {"a": 1.0, "b": 2.0, "c": 2.0 if kind == "binary" else 3.0}
     target = X.letter.map(y).to_numpy()
-    settings = {"hidden": (64,), "least_steps": 300, "batch": 32, "networks": 1}
-    encoder = tiny(recipe=replace(RECIPES[recipe], **settings), target_type=kind, log_target=False).fit(X, target)
+    settings = {"hidden": (64,), "min_steps": 300, "batch": 32, "networks": 1}
+    encoder = tiny(recipe=replace(PRESETS[recipe], **settings), target_type=kind, log_target=False).fit(X, target)
     predicted = encoder.network_prediction(X)
     if kind == "continuous":
         assert np.abs(predicted - target).max() < 0.5
@@ -195,7 +195,7 @@ def test_out_of_fold_vectors_do_not_know_their_own_target():
     rng = np.random.default_rng(0)
     X = pd.DataFrame({"id": [f"i{i}" for i in range(60)], "other": rng.choice(["a", "b"], 60)})
     out = tiny(cv=3).fit_transform(X, rng.normal(size=60))
-    width = tiny().fit(X, rng.normal(size=60)).dimensions_[0]
+    width = tiny().fit(X, rng.normal(size=60)).schema_.dimensions[0]
     assert len(np.unique(out[:, :width], axis=0)) == 3
 
 
@@ -222,9 +222,10 @@ def test_scarce_categories_are_out_of_fold_by_default(table):
 def test_held_out_groups_stay_together(table, monkeypatch):
     X, y = table
     seen = []
-    whole = np.ones(len(y), bool)
-    monkeypatch.setattr(fitting.Job, "out_of_fold", lambda job, splits, *_: seen.extend(splits) or (whole, False))
+    splits = fitting.Fit.splits
+    monkeypatch.setattr(fitting.Fit, "splits", lambda *given: seen.extend(splits(*given)) or [])
     tiny(cv=3).fit_transform(X, y, groups=X.shop)
+    assert len(seen) == 3
     for train, held in seen:
         assert not set(X.shop.iloc[train]) & set(X.shop.iloc[held])
 
@@ -286,13 +287,13 @@ def test_interrupted_training_keeps_what_it_has(table, monkeypatch):
 
 def test_interrupted_in_a_fold_keeps_the_folds_before_it(table, monkeypatch):
     X, y = table
-    train = fitting.Job.train
+    train = fitting.Fit.train
 
-    def interrupt_the_second_fold(job, rows, validation, seed, label="fit"):
-        trained, _ = train(job, rows, validation, seed, label)
+    def interrupt_the_second_fold(fit, rows, validation, seed, label="fit"):
+        trained, _ = train(fit, rows, validation, seed, label)
         return trained, label == "fold 2 of 3"
 
-    monkeypatch.setattr(fitting.Job, "train", interrupt_the_second_fold)
+    monkeypatch.setattr(fitting.Fit, "train", interrupt_the_second_fold)
     encoder = tiny(cv=3)
     encoder.fit_transform(X, y)
     assert encoder.interrupted_
@@ -355,7 +356,7 @@ def test_odd_tables_give_finite_vectors(data):
     X = pd.DataFrame({"word": np.array([s or None for s in strings], dtype=object), "real": reals})
     if X.word.isna().all():
         return
-    smallest = Recipe(networks=1, hidden=(4,), epochs=1, least_steps=2)
+    smallest = EncoderConfig(networks=1, hidden=(4,), epochs=1, min_steps=2)
     encoder = EntityEncoder(recipe=smallest, random_state=0, cv=None)
     out = encoder.fit_transform(X, y)
     assert np.isfinite(out).all()

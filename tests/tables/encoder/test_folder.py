@@ -11,11 +11,11 @@ from safetensors.numpy import save as save_arrays
 from tables.shops import shops
 from unrolled.errors import FolderError
 from unrolled.files import write_folder
-from unrolled.tables.encoder.config import Recipe
+from unrolled.tables.encoder.config import EncoderConfig
 from unrolled.tables.encoder.estimator import EntityEncoder
 from unrolled.tables.encoder.folder import ARRAYS, CONFIG
 
-TINY = Recipe(networks=2, hidden=(8,), least_steps=20)
+TINY = EncoderConfig(networks=2, hidden=(8,), min_steps=20)
 
 
 def odd_table():
@@ -33,7 +33,7 @@ def test_nothing_is_lost(tmp_path, target):
     X, y = odd_table()
     classes = np.array(["a", "b", "c"])[np.arange(120) % 3]
     y = {"classes": classes, "truth": y > 100, "several": np.stack([y, -y], 1)}.get(target, y)
-    paper = Recipe(networks=1, hidden=(4,), least_steps=5, output="sigmoid", skip=False)
+    paper = EncoderConfig(networks=1, hidden=(4,), min_steps=5, output="sigmoid", skip=False)
     recipe = paper if target == "sigmoid" else TINY
     encoder = EntityEncoder(recipe=recipe, random_state=0, min_frequency=2, categorical_features=["kind"],
                             log_target=target == "sigmoid").fit(X, y)  # fmt: skip

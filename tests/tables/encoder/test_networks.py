@@ -8,13 +8,13 @@ import torch
 
 from unrolled.errors import TrainingError
 from unrolled.tables.encoder.coding import UNKNOWN
-from unrolled.tables.encoder.config import RECIPES, Recipe
+from unrolled.tables.encoder.config import PRESETS, EncoderConfig
 from unrolled.tables.encoder.networks import Batch, Networks, Shape, losses
 from unrolled.tables.encoder.schema import Encoded
-from unrolled.tables.encoder.training import RowsInMemory, Training, batch_size, with_strangers
+from unrolled.tables.encoder.training import RowsInMemory, Training, batch_size, with_masked
 
 SHAPE = Shape(rows=(7, 5), dimensions=(3, 2), numbers=2, outputs=1)
-QUICK = dataclasses.replace(RECIPES["quick"], hidden=(8, 4))
+QUICK = dataclasses.replace(PRESETS["quick"], hidden=(8, 4))
 
 
 def rows_of(count, seed=0, kind="continuous"):
@@ -44,7 +44,7 @@ def test_numpy_reads_the_networks_as_pytorch_does(sigmoid):
     networks = Networks(shape, recipe, 3, torch.Generator().manual_seed(0))
     codes, numbers = (torch.from_numpy(a).expand(3, *a.shape) for a in (table.codes, table.numbers))
     expected = networks(codes, numbers).detach().numpy()
-    assert np.allclose(networks.trained().outputs(table, chunk=7), expected, atol=1e-5)
+    assert np.allclose(networks.to_numpy().outputs(table, chunk=7), expected, atol=1e-5)
     assert not np.allclose(expected[0], expected[1])
 
 
@@ -77,7 +77,7 @@ def test_sensitivity_is_the_gradient_of_finite_differences(outputs):
 
 @pytest.mark.parametrize("kind", ["continuous", "binary", "multiclass"])
 def test_a_small_table_is_learned_by_heart(kind):
-    recipe = dataclasses.replace(QUICK, least_steps=400, hidden=(64,), dropout=0.0)
+    recipe = dataclasses.replace(QUICK, min_steps=400, hidden=(64,), unknown_fraction=0.0)
     training = training_of(24, kind, recipe)
     records = list(training.records())
     assert records[-1].smoothed < 0.35 * records[0].loss
@@ -88,7 +88,7 @@ def test_same_seed_same_bits_and_another_seed_others():
     first, again, other = (training_of(seed=seed) for seed in (3, 3, 4))
     for training in (first, again, other):
         list(training.records())
-    bits = [t.network.trained().tables[0].tobytes() for t in (first, again, other)]
+    bits = [t.network.to_numpy().tables[0].tobytes() for t in (first, again, other)]
     assert bits[0] == bits[1] != bits[2]
 
 
@@ -103,7 +103,7 @@ def test_rows_of_weight_zero_teach_nothing():
 
 
 def test_the_unknown_row_is_trained():
-    recipe = dataclasses.replace(QUICK, dropout=0.3)
+    recipe = dataclasses.replace(QUICK, unknown_fraction=0.3)
     table, target = rows_of(64)
     codes = np.maximum(table.codes, 1)  # no row of the table is unknown
     generator = torch.Generator().manual_seed(0)
@@ -114,12 +114,12 @@ def test_the_unknown_row_is_trained():
     assert not torch.allclose(before, networks.embeddings[0][UNKNOWN], atol=1e-3)
 
 
-def test_strangers_are_rows_met_again_with_one_category_unknown_mostly_of_the_largest_column():
+def test_masked_rows_repeat_a_row_with_one_category_unknown_mostly_of_the_largest_column():
     generator = torch.Generator().manual_seed(0)
     codes = torch.full((2, 400, 3), 7, dtype=torch.int32)
     rows = torch.arange(400.0).expand(2, -1)
     batch = Batch(codes, rows[..., None], rows[..., None], rows + 1)
-    both = with_strangers(batch, 0.25, (1000, 20, 30), generator)
+    both = with_masked(batch, 0.25, (1000, 20, 30), generator)
     assert torch.equal(both.codes[:, :400], codes)
     again = both.codes[:, 400:] == UNKNOWN
     assert again.shape == (2, 100, 3)
@@ -127,10 +127,10 @@ def test_strangers_are_rows_met_again_with_one_category_unknown_mostly_of_the_la
     assert again[..., 0].float().mean() > 0.85
     for name in ("numbers", "target", "weight"):
         assert torch.equal(getattr(both, name)[:, 400:], getattr(batch, name)[:, :100])
-    assert with_strangers(batch, 0.0, (1000, 20, 30), generator) is batch
+    assert with_masked(batch, 0.0, (1000, 20, 30), generator) is batch
 
 
-def test_strangers_teach_the_layers_what_a_state_says_of_a_shop_never_seen():
+def test_masked_rows_teach_the_layers_what_a_state_says_of_a_shop_never_seen():
     """Shops lie in states; where shops are known the state is not needed, and where one is not it is all there is."""
     rng = np.random.default_rng(0)
     shop = rng.integers(0, 60, 4000)
@@ -138,13 +138,13 @@ def test_strangers_teach_the_layers_what_a_state_says_of_a_shop_never_seen():
     codes = np.stack([shop + 3, shop % 3 + 3], axis=1).astype(np.int32)
     numbers, target = np.zeros((4000, 0), np.float32), (state + own).astype(np.float32)[:, None]
     errors = []
-    for strangers in (0.0, 0.25):
-        recipe = dataclasses.replace(QUICK, least_steps=400, strangers=strangers)
+    for fraction in (0.0, 0.25):
+        recipe = dataclasses.replace(QUICK, min_steps=400, masked_fraction=fraction)
         networks = Networks(Shape((63, 6), (6, 2), 0, 1), recipe, 2, torch.Generator().manual_seed(0))
         source = RowsInMemory(Encoded(codes, numbers), target, np.ones(4000, np.float32))
         list(Training(networks, "continuous", recipe, source, torch.Generator().manual_seed(0)).records())
         unknown = Encoded(codes * np.array([0, 1], np.int32), numbers)
-        errors.append(float(np.abs(networks.trained().outputs(unknown).mean(0)[:, 0] - state).mean()))
+        errors.append(float(np.abs(networks.to_numpy().outputs(unknown).mean(0)[:, 0] - state).mean()))
     assert errors[1] < 0.5 * errors[0]
     assert errors[1] < 0.3
 
@@ -166,4 +166,4 @@ def test_a_loss_that_is_not_finite_stops_training():
 
 @pytest.mark.parametrize("rows", [1, 2, 31, 500, 5000, 10**6])
 def test_batches_fit_the_table(rows):
-    assert 1 <= batch_size(rows, Recipe()) <= min(rows, Recipe().batch)
+    assert 1 <= batch_size(rows, EncoderConfig()) <= min(rows, EncoderConfig().batch)

@@ -46,7 +46,9 @@ def test_codings_are_those_of_the_whole(whole, folder):
         assert one.counts.tolist() == other.counts.tolist()
     assert streamed.schema_.scalings[0].mean == pytest.approx(memory.schema_.scalings[0].mean)
     assert streamed.schema_.scalings[0].deviation == pytest.approx(memory.schema_.scalings[0].deviation)
-    for one, other in zip(streamed.target_means_, memory.target_means_, strict=True):
+    for one, other in zip(
+        streamed.fitted_.statistics.target_means, memory.fitted_.statistics.target_means, strict=True
+    ):
         assert np.allclose(one, other)
     assert list(streamed.get_feature_names_out()) == list(memory.get_feature_names_out())
     for encoder in (streamed, memory):
@@ -140,12 +142,12 @@ import re, sys
 from pathlib import Path
 import numpy as np, pandas as pd, pyarrow as pa, pyarrow.parquet as pq
 from unrolled.tables.encoder.estimator import EntityEncoder
-from unrolled.tables.encoder.config import Recipe
+from unrolled.tables.encoder.config import EncoderConfig
 
 def peak():
     return int(re.search(r"VmHWM:\\s*(\\d+) kB", Path("/proc/self/status").read_text())[1]) / 1024
 
-recipe = Recipe(networks=1, hidden=(8,), epochs=1, batch=8192)
+recipe = EncoderConfig(networks=1, hidden=(8,), epochs=1, batch=8192)
 encoder = EntityEncoder(recipe=recipe, validation=0.05, random_state=0)
 encoder.fit_parquet(sys.argv[1], "y", sample_weight="w", buffer=10_000)
 before = peak()

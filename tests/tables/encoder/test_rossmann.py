@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 
 from data import shared_data
-from unrolled.tables.encoder.config import Recipe
+from unrolled.tables.encoder.config import EncoderConfig
 from unrolled.tables.encoder.estimator import EntityEncoder
-from unrolled.tables.encoder.vectors import dimensions_of
+from unrolled.tables.encoder.schema import dimensions_of
 
-SMALL = Recipe(networks=2, hidden=(64, 32), epochs=6)
+SMALL = EncoderConfig(networks=2, hidden=(64, 32), epochs=6)
 
 
 @pytest.fixture(scope="module")
@@ -49,8 +49,8 @@ def log_error(encoder, X, y):
 
 def with_mean_row(encoder):
     """The encoder with the mean of the known shops in place of its unknown row."""
-    i = encoder.schema_.place("Store")
-    rows, counts = encoder.networks_.tables[i], encoder.schema_.codings[i].counts
+    i = encoder.schema_.position("Store")
+    rows, counts = encoder.fitted_.weights.tables[i], encoder.schema_.codings[i].counts
     rows[:, 0] = np.einsum("nrd,r->nd", rows, counts / counts.sum())
     return encoder
 
@@ -62,7 +62,7 @@ def test_shops_never_seen(sales):
     known ones. A mean over five draws of hidden shops: with a tenth of 1,115 shops, draws differ more than the ways do.
     """
     X, y = sales
-    usual = replace(SMALL, strangers=0.0)
+    usual = replace(SMALL, masked_fraction=0.0)
     errors = []
     for draw in range(5):
         hidden = np.isin(X["Store"], np.random.default_rng(draw).choice(np.arange(1, 1116), 111, replace=False))

@@ -7,8 +7,8 @@ import pytest
 from unrolled.errors import InputError
 from unrolled.tables.data.columns import read_table
 from unrolled.tables.data.dates import date_part
-from unrolled.tables.encoder.coding import Coding
-from unrolled.tables.encoder.schema import fit_schema, least_rows
+from unrolled.tables.encoder.coding import Coding, fit_coding
+from unrolled.tables.encoder.schema import auto_dimension, dimensions_of, fit_schema, least_rows
 
 
 def schema_of(table, **settings):
@@ -74,3 +74,14 @@ def test_min_frequency_is_a_count_or_a_share():
     for wrong in (0, -1, True):
         with pytest.raises(InputError, match="min_frequency"):
             least_rows(wrong, 50)
+
+
+def test_dimensions():
+    assert [auto_dimension(n) for n in (1, 2, 3, 7, 12, 1115, 10**6)] == [1, 1, 2, 5, 6, 17, 95]
+    codings = [fit_coding(read_table([[c] for c in "abcd"], [name])[0], np.zeros(4)) for name in ("one", "two")]
+    assert dimensions_of(codings, "auto") == (3, 3)
+    assert dimensions_of(codings, 5) == (5, 5)
+    assert dimensions_of(codings, {"two": 1}) == (3, 1)
+    for wrong in (0, 1.5, True):
+        with pytest.raises(InputError, match="dimension of column 'one'"):
+            dimensions_of(codings, wrong)

@@ -1,24 +1,20 @@
-"""Scales, leaning by count, rows without data, dimensions."""
+"""Scales, shrinkage by count, rows without data."""
 
 from dataclasses import replace
 
 import numpy as np
-import pytest
 
-from unrolled.errors import InputError
 from unrolled.tables.data.columns import read_table
 from unrolled.tables.encoder.coding import fit_coding
 from unrolled.tables.encoder.vectors import (
     Scales,
-    auto_dimension,
     combine,
     counts_of,
-    dimensions_of,
-    lean,
+    fill_untrained,
     means_of,
-    settle,
+    shrink,
 )
-from unrolled.tables.encoder.weights import Trained
+from unrolled.tables.encoder.weights import NetworkWeights
 
 RNG = np.random.default_rng(0)
 COUNTS = np.array([0, 0, 5, 1, 100, 10**6])
@@ -27,24 +23,24 @@ COUNTS = np.array([0, 0, 5, 1, 100, 10**6])
 def trained(networks=2):
     tables = [RNG.normal(size=(networks, 6, 3)).astype(np.float32)]
     empty = np.zeros((networks, 3, 1), np.float32)
-    return Trained(tables, [empty], [np.zeros((networks, 1, 1), np.float32)], None)
+    return NetworkWeights(tables, [empty], [np.zeros((networks, 1, 1), np.float32)], None)
 
 
 def test_vectors_with_few_rows_lie_near_the_unknown_one():
     vectors = RNG.normal(size=(6, 3))
-    leaned = lean(vectors, COUNTS, 10.0)
-    share = np.linalg.norm(leaned - vectors[0], axis=1)[2:] / np.linalg.norm(vectors - vectors[0], axis=1)[2:]
+    shrunk = shrink(vectors, COUNTS, 10.0)
+    share = np.linalg.norm(shrunk - vectors[0], axis=1)[2:] / np.linalg.norm(vectors - vectors[0], axis=1)[2:]
     assert np.allclose(share, COUNTS[2:] / (COUNTS[2:] + 10))
-    assert np.array_equal(leaned[1], vectors[0])
-    assert np.array_equal(lean(vectors, COUNTS, 0.0), vectors)
+    assert np.array_equal(shrunk[1], vectors[0])
+    assert np.array_equal(shrink(vectors, COUNTS, 0.0), vectors)
 
 
 def test_rows_without_data_become_the_unknown_one():
     own = trained()
-    settled = settle(own, [COUNTS], unknown_is_trained=True).tables[0]
-    assert np.array_equal(settled[:, 1], own.tables[0][:, 0])
-    assert np.array_equal(settled[:, 2:], own.tables[0][:, 2:])
-    mean = settle(own, [COUNTS], unknown_is_trained=False).tables[0][:, 0]
+    filled = fill_untrained(own, [COUNTS], unknown_is_trained=True).tables[0]
+    assert np.array_equal(filled[:, 1], own.tables[0][:, 0])
+    assert np.array_equal(filled[:, 2:], own.tables[0][:, 2:])
+    mean = fill_untrained(own, [COUNTS], unknown_is_trained=False).tables[0][:, 0]
     assert np.allclose(mean, (own.tables[0] * (COUNTS / COUNTS.sum())[:, None]).sum(axis=1), atol=1e-6)
 
 
@@ -93,17 +89,6 @@ def test_out_of_fold_vectors_take_the_scale_of_the_full_fit():
         replace(fold, tables=[full.tables[0][None].repeat(2, 0) / full.scales.fields[0]]), counts, 0.0, full
     )
     assert np.allclose(again.tables[0], full.tables[0], atol=1e-5)
-
-
-def test_dimensions():
-    assert [auto_dimension(n) for n in (1, 2, 3, 7, 12, 1115, 10**6)] == [1, 1, 2, 5, 6, 17, 95]
-    codings = [fit_coding(read_table([[c] for c in "abcd"], [name])[0], np.zeros(4)) for name in ("one", "two")]
-    assert dimensions_of(codings, "auto") == (3, 3)
-    assert dimensions_of(codings, 5) == (5, 5)
-    assert dimensions_of(codings, {"two": 1}) == (3, 1)
-    for wrong in (0, 1.5, True):
-        with pytest.raises(InputError, match="dimension of column 'one'"):
-            dimensions_of(codings, wrong)
 
 
 def test_counts_and_means():

@@ -196,7 +196,7 @@ def _infer(y: NDArray[Any]) -> TargetType:
         warnings.warn(
             f"the target holds whole numbers with {len(values)} values and is taken as a number; if these "
             "are class codes pass target_type='multiclass', else target_type='continuous'",
-            stacklevel=5,
+            stacklevel=6,
         )
     return kind
 

@@ -8,46 +8,47 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from unrolled.errors import InputError
+from unrolled.learn.loop import Plan, Progress, fit
+from unrolled.learn.optimizers import AdamW, Optimizers
 from unrolled.tables.data.columns import Column
-from unrolled.tables.data.target import Target, read_target
+from unrolled.tables.data.target import read_target
 from unrolled.tables.encoder.alignment import spread
 from unrolled.tables.encoder.coding import RARE, SPECIAL, UNKNOWN, Coding, one_value
-from unrolled.tables.encoder.config import Recipe, find_recipe
-from unrolled.tables.encoder.networks import Batch, losses
-from unrolled.tables.encoder.schema import Encoded, Schema
-from unrolled.tables.encoder.vectors import lean
-from unrolled.tables.encoder.weights import Trained
+from unrolled.tables.encoder.fitted import Fitted
+from unrolled.tables.encoder.networks import Batch, losses, mlp
+from unrolled.tables.encoder.schema import Encoded
+from unrolled.tables.encoder.vectors import shrink
 
-if TYPE_CHECKING:
-    from unrolled.tables.encoder.estimator import EntityEncoder
+T = TypeVar("T")
 
 STEPS = 300
-RATE = 0.05
-LEAST_APART = 0.05  # where no two known categories tell: what vectors of the default recipe show on a small table
+LEARNING_RATE = 0.05
+MIN_VARIANCE = 0.05  # where no two known categories tell: that of the default config's vectors on a small table
 
 
-def add_category(encoder: EntityEncoder, name: str, category: Any, columns: Sequence[Column], y: Any) -> None:
-    """Learn the vector and put it, with its coding, into `encoder`."""
-    place = encoder.schema_.place(name)
-    coding = encoder.schema_.codings[place]
+def add_category(fitted: Fitted, name: str, category: object, columns: Sequence[Column], y: object) -> Fitted:
+    """`fitted` with a vector for `category` in column `name`, learned from the table `columns` and its target `y`.
+
+    Raises InputError for a category that has a vector already, and one of another type than the column's.
+    """
+    position = fitted.schema.position(name)
+    coding = fitted.schema.codings[position]
     value = one_value(coding, category)
     if coding.encode(value)[0] not in (UNKNOWN, RARE):
         raise InputError(f"column {name!r} has a vector for {category!r} already")
     values, _ = read_target(y, len(columns[0]))
-    table = encoder.schema_.encode(_with_value(columns, coding, value))
-    weight = np.ones(len(values), dtype=np.float32)
-    recipe = find_recipe(encoder.recipe)
-    new = _learn(encoder.networks_, table, encoder.target_.encode(values), weight, place, encoder.target_, recipe)
+    table = fitted.encode(_with_value(columns, coding, value))
+    new = _NewVector(fitted, position, table, fitted.target.encode(values)).learn()
     grown = coding.with_category(value.values[0], len(values))
-    mean = float(encoder.target_.numeric(values).mean())
-    _put(encoder, place, coding, grown, new, mean, recipe.smooth)
+    return _extended(fitted, position, grown, new, float(fitted.target.numeric(values).mean()))
 
 
 def _with_value(columns: Sequence[Column], coding: Coding, value: Column) -> list[Column]:
@@ -56,68 +57,84 @@ def _with_value(columns: Sequence[Column], coding: Coding, value: Column) -> lis
     return [filled if column.name == coding.name else column for column in columns]
 
 
-def _learn(networks: Trained, table: Encoded, target: NDArray[Any], weight: NDArray[np.float32], place: int,
-           coding: Target, recipe: Recipe) -> NDArray[np.float32]:  # fmt: skip
-    """The new vector in each network's own coordinates, (network, dimension)."""
-    own = networks.tables[place]
-    start = torch.from_numpy(own[:, UNKNOWN].copy())
-    scale = torch.from_numpy(_apart(own))
-    vector = start.clone().requires_grad_()
-    batch = _batch(table, target, weight, networks.count)
-    fixed = [torch.from_numpy(t[:, table.codes[:, i]]) for i, t in enumerate(networks.tables)]
-    optimizer = torch.optim.Adam([vector], lr=RATE)
-    for _ in range(STEPS):
-        moved = vector[:, None].expand(-1, len(weight), -1)
-        inputs = torch.cat([*fixed[:place], moved, *fixed[place + 1 :], batch.numbers], dim=-1)
-        fit = losses(_layers(networks, inputs), batch, coding.kind, recipe) * len(weight)
-        pull = (vector - start).square().sum(1) / (2 * scale)
-        optimizer.zero_grad()
-        (fit + pull).sum().backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-    return vector.detach().numpy()
+class _NewVector:
+    """The vectors of one category, (network, dimension), under networks that stay as they are. Meets `loop.Task`."""
+
+    def __init__(self, fitted: Fitted, position: int, table: Encoded, target: NDArray[Any]) -> None:
+        self._fitted, self._position = fitted, position
+        own = fitted.weights.tables[position]
+        self._start, self._variance = torch.from_numpy(own[:, UNKNOWN].copy()), torch.from_numpy(_variance(own))
+        self.network = nn.ParameterList([nn.Parameter(self._start.clone())])
+        tables = fitted.weights.tables
+        self._fixed = [torch.from_numpy(own[:, table.codes[:, i]]) for i, own in enumerate(tables)]
+        arrays = (table.codes, table.numbers, target, np.ones(len(target), dtype=np.float32))
+        self._batch = Batch(*(torch.from_numpy(a).expand(fitted.weights.count, *a.shape) for a in arrays))
+
+    def learn(self) -> NDArray[np.float32]:
+        """The vector in each network's own coordinates, (network, dimension)."""
+        optimizer = AdamW(list(self.network), LEARNING_RATE, betas=(0.9, 0.999))
+        plan = Plan(STEPS, shape="constant")
+        for _ in fit(self, Optimizers(self.network, {"adam": optimizer}), plan, Progress()):
+            pass
+        vector: NDArray[np.float32] = self.network[0].detach().numpy()
+        return vector
+
+    def backward(self, step: int) -> float:
+        """Gradients of the loss of all rows and of the pull towards the unknown row."""
+        rows = self._batch.weight.shape[1]
+        error = losses(self._outputs(), self._batch, self._fitted.target.kind, self._fitted.config) * rows
+        pull = (self.network[0] - self._start).square().sum(1) / (2 * self._variance)
+        loss = (error + pull).sum()
+        loss.backward()
+        return float(loss.detach())
+
+    def evaluate(self) -> float:
+        """Nothing is held out of a few rows."""
+        return 0.0
+
+    def _outputs(self) -> Tensor:
+        vectors = list(self._fixed)
+        vectors[self._position] = self.network[0][:, None].expand_as(vectors[self._position])
+        own = self._fitted.weights
+        weights, biases = ([torch.from_numpy(a) for a in arrays] for arrays in (own.weights, own.biases))
+        skip = None if own.skip is None else torch.from_numpy(own.skip)
+        return mlp(torch.cat([*vectors, self._batch.numbers], dim=-1), weights, biases, skip, own.sigmoid)
 
 
-def _apart(own: NDArray[np.float32]) -> NDArray[np.float32]:
-    """How far the vectors of each network lie apart: their variance, (network,), by which the pull is measured.
+def _variance(own: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The variance of each network's vectors, (network,), in units of which the pull is measured.
 
-    One known category is apart from nothing: then the rows for unknown, missing and rare count too, which may be alike.
+    With a single known category there is none: then the rows for unknown, missing and rare count too, which may be
+    alike.
     """
     known = own[:, len(SPECIAL) :]
-    apart: NDArray[np.float32] = (known if known.shape[1] > 1 else own).var(axis=1).mean(axis=-1)
-    return apart + 1e-6 if known.shape[1] > 1 else np.maximum(apart, LEAST_APART)
+    variance: NDArray[np.float32] = (known if known.shape[1] > 1 else own).var(axis=1).mean(axis=-1)
+    return variance + 1e-6 if known.shape[1] > 1 else np.maximum(variance, MIN_VARIANCE)
 
 
-def _batch(table: Encoded, target: NDArray[Any], weight: NDArray[np.float32], count: int) -> Batch:
-    arrays = (table.codes, table.numbers, target, weight)
-    return Batch(*(torch.from_numpy(np.ascontiguousarray(a)).expand(count, *a.shape) for a in arrays))
+def _extended(fitted: Fitted, position: int, grown: Coding, new: NDArray[np.float32], mean: float) -> Fitted:
+    """`fitted` with the coding `grown` by one row, whose vectors in each network are `new`."""
+    weights, vectors, statistics = fitted.weights, fitted.vectors, fitted.statistics
+    own = np.concatenate([weights.tables[position], new[:, None]], axis=1)
+    aligned = vectors.alignments[position].apply(own)
+    last = shrink(aligned.mean(axis=0), grown.counts, fitted.config.smoothing)[-1:].astype(np.float32)
+    fields = (replace(f, coding=grown) if f.coding.name == grown.name else f for f in fitted.schema.fields)
+    means = np.append(statistics.target_means[position], mean)
+    return replace(
+        fitted,
+        statistics=replace(
+            statistics,
+            schema=replace(fitted.schema, fields=tuple(fields)),
+            target_means=_replaced(statistics.target_means, position, means),
+        ),
+        weights=replace(weights, tables=_replaced(weights.tables, position, own)),
+        vectors=replace(
+            vectors,
+            tables=_replaced(vectors.tables, position, np.concatenate([vectors.tables[position], last])),
+            spreads=_replaced(vectors.spreads, position, spread(aligned)),
+        ),
+    )
 
 
-def _layers(networks: Trained, inputs: torch.Tensor) -> torch.Tensor:
-    hidden = inputs
-    weights, biases = ([torch.from_numpy(a) for a in arrays] for arrays in (networks.weights, networks.biases))
-    for weight, bias in zip(weights[:-1], biases[:-1], strict=True):
-        hidden = torch.relu(torch.baddbmm(bias, hidden, weight))
-    output = torch.baddbmm(biases[-1], hidden, weights[-1])
-    if networks.skip is not None:
-        output = output + torch.bmm(inputs, torch.from_numpy(networks.skip))
-    return torch.sigmoid(output) if networks.sigmoid else output
-
-
-def _put(encoder: EntityEncoder, place: int, coding: Coding, grown: Coding, new: NDArray[np.float32], mean: float,
-         smooth: float) -> None:  # fmt: skip
-    fields = tuple(replace(f, coding=grown) if f.coding is coding else f for f in encoder.schema_.fields)
-    tables = list(encoder.networks_.tables)
-    tables[place] = np.concatenate([tables[place], new[:, None]], axis=1)
-    vectors = encoder.vectors_
-    aligned = vectors.alignments[place].apply(tables[place])
-    last = lean(aligned.mean(axis=0), grown.counts, smooth)[-1:].astype(np.float32)
-    encoder.schema_ = Schema(fields)
-    encoder.networks_ = replace(encoder.networks_, tables=tables)
-    longer = np.concatenate([vectors.tables[place], last])
-    encoder.vectors_ = replace(vectors, tables=_replaced(vectors.tables, place, longer),
-                               spreads=_replaced(vectors.spreads, place, spread(aligned)))  # fmt: skip
-    encoder.target_means_ = _replaced(encoder.target_means_, place, np.append(encoder.target_means_[place], mean))
-
-
-def _replaced(items: list[Any], place: int, item: Any) -> list[Any]:
-    return [item if i == place else old for i, old in enumerate(items)]
+def _replaced(items: list[T], position: int, item: T) -> list[T]:
+    return [item if i == position else old for i, old in enumerate(items)]

@@ -1,23 +1,24 @@
-"""Every setting of the network and its training once, as frozen presets.
+"""Settings: of the networks and their training, as frozen presets; and of one fit, checked.
 
-`default` is the one that was measured to be fast and accurate (docs/experiments.md), `quick` is for a first try, and
-`guo-berkhahn` is the recipe of the paper (arXiv 1604.06737). Left out: what belongs to the table, such as dimensions
-and validation rows.
+`default` was measured to be fast and accurate (docs/experiments.md), `quick` is for a first try, and `guo-berkhahn` is
+the recipe of the paper (arXiv 1604.06737).
 """
 
 from __future__ import annotations
 
+import numbers
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from unrolled.errors import InputError, unknown_name
 
 
 @dataclass(frozen=True)
-class Recipe:
+class EncoderConfig:
     """How the networks behind the vectors are built and trained.
 
-    Raises InputError for a number out of its range.
+    Raises InputError for a value out of its bounds.
     """
 
     networks: int = 5
@@ -27,59 +28,115 @@ class Recipe:
     epochs: int = 10
     """Passes over the rows."""
     batch: int = 512
-    """Rows a step; fewer where the table is so small that an epoch would be fewer than 16 steps."""
-    least_steps: int = 300
+    """Rows per step; fewer where the table is so small that an epoch would have fewer than 16 steps."""
+    min_steps: int = 300
     """Steps that even a small table gets."""
     learning_rate: float = 8e-3
     """Peak learning rate of the layers."""
     embedding_rate: float = 6.0
-    """Learning rate of the embeddings, as a multiple of that of the layers: each row is met seldom."""
+    """Learning rate of the embeddings as a multiple of that of the layers: each row is in few batches."""
     decay_to_zero: bool = True
-    """Whether the rate warms up over a twentieth of the steps and then falls to zero in a straight line."""
-    second_moment: float = 0.99
-    """Adam's beta2."""
-    embedding_spread: float = 0.03
-    """Standard deviation of the first vectors: small, so that a category without rows stays near the unknown one."""
+    """Whether the rate warms up over a twentieth of the steps and then falls linearly to zero."""
+    beta2: float = 0.99
+    """Adam's decay of the second moment."""
+    embedding_std: float = 0.03
+    """Standard deviation of the initial vectors: small, so that a category without rows stays near the unknown one."""
     weight_decay: float = 0.0
     """AdamW's decay of the layers, relative to the learning rate."""
-    dropout: float = 0.02
-    """Share of the categories replaced by the unknown row in training, which trains that row."""
-    strangers: float = 0.25
-    """Share of the rows of a batch that are met a second time with one category unknown, mostly of a large column."""
+    unknown_fraction: float = 0.02
+    """Fraction of the categories replaced by the unknown row in training, which trains that row."""
+    masked_fraction: float = 0.25
+    """Fraction of the rows of a batch repeated with one category masked as unknown, mostly of a large column."""
     skip: bool = True
     """Whether the inputs also reach the output through a linear layer of their own."""
     loss: Literal["absolute", "squared"] = "absolute"
     """Loss of a regression on its scaled target."""
     output: Literal["linear", "sigmoid"] = "linear"
     """`sigmoid` is the paper's for a number, which is divided by its maximum; classes have logits either way."""
-    measured: bool = True
-    """Whether vectors and numbers are scaled by how far they move the prediction: distances then count in its units."""
-    smooth: float = 1.0
-    """Rows of shrinkage: a vector with n rows becomes (n v + smooth u) / (n + smooth), u the unknown row."""
+    scale_by_sensitivity: bool = True
+    """Whether vectors and numbers are scaled by how far they move the prediction: distances are in its units."""
+    smoothing: float = 1.0
+    """Rows of shrinkage: a vector with n rows becomes (n v + smoothing u) / (n + smoothing), u the unknown row."""
 
     def __post_init__(self) -> None:
-        for name in ("networks", "epochs", "batch", "least_steps", "learning_rate", "embedding_rate"):
-            if not getattr(self, name) > 0:
-                raise InputError(f"{name} of a recipe is {getattr(self, name)}, but must be above 0")
-        if not 0 <= self.dropout < 1:
-            raise InputError(f"dropout of a recipe is {self.dropout}, but must be from 0 up to below 1")
+        for name, (bounds, is_within) in BOUNDS.items():
+            if not is_within(getattr(self, name)):
+                raise InputError(f"{name} of a recipe is {getattr(self, name)!r}, but must be {bounds}")
 
 
-RECIPES = {
-    "default": Recipe(),
-    "quick": Recipe(networks=2, hidden=(32,), epochs=5, least_steps=50),
-    "guo-berkhahn": Recipe(
-        networks=1, hidden=(1000, 500), epochs=10, batch=128, least_steps=1, learning_rate=1e-3, embedding_rate=1.0,
-        decay_to_zero=False, second_moment=0.999, embedding_spread=0.029, dropout=0.0, strangers=0.0, skip=False,
-        output="sigmoid", measured=False, smooth=0.0,
+Rule = tuple[str, Callable[[Any], bool]]
+
+COUNT: Rule = ("a whole number from 1 on", lambda value: _is_whole(value) and value >= 1)
+POSITIVE: Rule = ("a number above 0", lambda value: _is_number(value) and value > 0)
+NOT_NEGATIVE: Rule = ("a number from 0 on", lambda value: _is_number(value) and value >= 0)
+FRACTION: Rule = ("a number from 0 to 1", lambda value: _is_number(value) and 0 <= value <= 1)
+BELOW_ONE: Rule = ("a number from 0 up to below 1", lambda value: _is_number(value) and 0 <= value < 1)
+WIDTHS: Rule = ("whole numbers from 1 on", lambda value: all(COUNT[1](width) for width in value))
+BOUNDS = {
+    "networks": COUNT, "hidden": WIDTHS, "epochs": COUNT, "batch": COUNT, "min_steps": COUNT, "learning_rate": POSITIVE,
+    "embedding_rate": POSITIVE, "beta2": BELOW_ONE, "embedding_std": POSITIVE, "weight_decay": NOT_NEGATIVE,
+    "unknown_fraction": BELOW_ONE, "masked_fraction": FRACTION, "smoothing": NOT_NEGATIVE,
+    "loss": ("'absolute' or 'squared'", ("absolute", "squared").__contains__),
+    "output": ("'linear' or 'sigmoid'", ("linear", "sigmoid").__contains__),
+}  # fmt: skip
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
+PRESETS = {
+    "default": EncoderConfig(),
+    "quick": EncoderConfig(networks=2, hidden=(32,), epochs=5, min_steps=50),
+    "guo-berkhahn": EncoderConfig(
+        networks=1, hidden=(1000, 500), epochs=10, batch=128, min_steps=1, learning_rate=1e-3, embedding_rate=1.0,
+        decay_to_zero=False, beta2=0.999, embedding_std=0.029, unknown_fraction=0.0, masked_fraction=0.0, skip=False,
+        output="sigmoid", scale_by_sensitivity=False, smoothing=0.0,
     ),
 }  # fmt: skip
 
 
-def find_recipe(recipe: str | Recipe) -> Recipe:
-    """The preset of that name, or the recipe itself. Raises InputError, suggesting the nearest, for another name."""
-    if isinstance(recipe, Recipe):
+def find_config(recipe: str | EncoderConfig) -> EncoderConfig:
+    """The preset of that name, or the config itself. Raises InputError, suggesting the nearest, for another name."""
+    if isinstance(recipe, EncoderConfig):
         return recipe
-    if not isinstance(recipe, str) or recipe not in RECIPES:
-        raise unknown_name("recipe", str(recipe), RECIPES)
-    return RECIPES[recipe]
+    if not isinstance(recipe, str) or recipe not in PRESETS:
+        raise unknown_name("recipe", str(recipe), PRESETS)
+    return PRESETS[recipe]
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """The parameters of one fit of an `EntityEncoder`, under its names; `seed` was drawn from its `random_state`.
+
+    Raises InputError for a value out of its bounds, except for those of a table's columns and rows (dimensions,
+    categorical_features, validation, cv), which are checked against the table.
+    """
+
+    config: EncoderConfig
+    seed: int
+    dimensions: str | int | Mapping[str, int] = "auto"
+    categorical_features: Any = "auto"
+    min_frequency: float | None = None
+    target_type: str = "auto"
+    log_target: bool | str = "auto"
+    n_networks: int | None = None
+    validation: Any = None
+    cv: Any = "auto"
+    n_jobs: int | None = None
+    verbose: int = 0
+
+    def __post_init__(self) -> None:
+        if self.n_networks is not None and not COUNT[1](self.n_networks):
+            raise InputError(f"n_networks is {self.n_networks!r}, but must be None or {COUNT[0]}")
+        if self.n_jobs is not None and not (COUNT[1](self.n_jobs) or self.n_jobs == -1):
+            raise InputError(f"n_jobs is {self.n_jobs!r}, but must be None, -1 for every core, or {COUNT[0]}")
+
+    @property
+    def networks(self) -> int:
+        """Networks to train."""
+        return self.n_networks or self.config.networks

@@ -1,11 +1,14 @@
 """EntityEncoder: a scikit-learn transformer that learns a vector per category from the target.
 
-Fitting trains small networks (PyTorch, see `network`); everything after that is NumPy. Left out: pictures of vectors
-(`unrolled.look`), whether they help another model (`comparison`), and what a column is worth (`columns`).
+scikit-learn's conventions only: parameters, checks, and calls that make and use a `Fitted`. Fitting trains small
+networks (PyTorch); everything after that is NumPy. Left out: pictures of vectors (`unrolled.look`), whether they help
+another model (`comparison`), and what a column is worth (`report`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -18,23 +21,23 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, v
 from unrolled.embedding import EmbeddingTable
 from unrolled.errors import InputError, import_extra
 from unrolled.tables.data.columns import Column, is_frame, read_table
-from unrolled.tables.data.splits import check_seed, folds, validation_rows
-from unrolled.tables.data.target import fit_target, read_target
-from unrolled.tables.encoder.alignment import DistanceCheck, distance_check, neighbours_kept
-from unrolled.tables.encoder.coding import SPECIAL, Coding, Scaling
-from unrolled.tables.encoder.config import Recipe, find_recipe
-from unrolled.tables.encoder.schema import Encoded, Schema, auto_folds, fit_schema
-from unrolled.tables.encoder.vectors import Counts, dimensions_of, means_of
-from unrolled.tables.encoder.weights import Trained
+from unrolled.tables.data.splits import check_seed, validation_rows
+from unrolled.tables.data.target import Target, TargetType
+from unrolled.tables.encoder.alignment import DistanceCheck
+from unrolled.tables.encoder.config import EncoderConfig, FitSettings, find_config
+from unrolled.tables.encoder.fitted import Fitted
+from unrolled.tables.encoder.folder import load, save
+from unrolled.tables.encoder.schema import Encoded, Schema
+from unrolled.tables.encoder.vectors import Vectors
 
 if TYPE_CHECKING:
-    from unrolled.tables.encoder.fitting import Job, Trainer
+    from unrolled.tables.encoder.fitting import Fit
 
 
 class EntityEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """Learn a vector for each category of a table by predicting the target, and put the vectors in its place.
 
-    Categories (strings, truth values, declared categories, whole numbers whose values recur 10 times or more, parts of
+    Categories (strings, booleans, declared categories, whole numbers whose values recur 10 times or more, parts of
     dates) become `dimensions` columns each; other numbers are centred. All are scaled by how far they move the
     prediction, so that distances between rows mean something. Unknown, missing and rare categories have rows of their
     own. The output is float32 (row, column), rows in the order given, never NaN.
@@ -50,54 +53,54 @@ class EntityEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # s
     handle_unknown : "embed" or "error"
         What `transform` does with a category never seen: give it the unknown row's vector, or raise.
     target_type : "auto", "continuous", "binary" or "multiclass"
-        "auto": strings, categories and truth values are classes, two values are two classes, all else is a number;
-        whole numbers with at most 20 values draw a warning. Several columns of targets are always numbers.
+        "auto": strings, categories and booleans are classes, two values are two classes, all else is a number; whole
+        numbers with at most 20 values draw a warning. Several columns of targets are always numbers.
     log_target : "auto", True or False
-        Whether to learn log(y); "auto" if all y > 0 and the logarithm takes away more than half of a skew above 1.
-    recipe : "default", "quick", "guo-berkhahn" or a `Recipe`
+        Whether to learn log(y); "auto" if all y > 0 and the logarithm removes more than half of a skew above 1.
+    recipe : "default", "quick", "guo-berkhahn" or an `EncoderConfig`
         The networks and their training.
     n_networks : None or int
         Networks aligned and averaged; None is the recipe's number.
     validation : None, float, splitter, or rows (positions or a mask)
-        Rows kept out of training for early stopping: a share at random, the last split of a splitter such as
+        Rows held out of training for early stopping: a fraction at random, the last split of a splitter such as
         TimeSeriesSplit or GroupKFold, or the rows given.
     cv : "auto", None, int, splitter, or pairs of train and test rows
         With it `fit_transform` returns out-of-fold vectors, in the coordinates of the full fit. A row that no fold
-        leaves out (as the first ones of TimeSeriesSplit) gets its vector from the full fit; `out_of_fold_` tells which.
-        "auto" is 5 folds where some column has fewer than 10 rows a category on average, and None else.
+        holds out (such as the first ones of TimeSeriesSplit) gets its vector from the full fit; `out_of_fold_` marks
+        the others. "auto" is 5 folds where some column has fewer than 10 rows per category on average, else None.
     random_state : None, int or RandomState
         Same seed, same rows, same bits on the same machine and number of threads.
     n_jobs : None or int
         Threads of PyTorch while fitting; None leaves its setting alone, -1 takes every core.
     verbose : int
-        1 tells on stderr how each column is taken, an estimate of the time, and progress.
+        1 prints on stderr how each column is coded, an estimate of the time, and progress.
 
     Attributes
     ----------
+    fitted_ : everything learned, a frozen `Fitted`; the next two lines are parts of it
     schema_, target_, vectors_ : the codings of the columns, of the target, and the vectors
     target_type_, log_target_, classes_ : what the target was taken for
     interrupted_ : whether Ctrl-C ended the training early; the best so far was kept, and folds not begun were left out
+    out_of_fold_ : bool (row,), after `fit_transform`: whose vectors are of networks not trained on that row
     n_features_in_, feature_names_in_ : as in scikit-learn
 
     Errors are `InputError` (a ValueError) that name column and value. Source: Guo and Berkhahn, arXiv 1604.06737.
     """
 
-    interrupted_: bool
-
     def __init__(
         self,
         *,
-        dimensions: Any = "auto",
+        dimensions: str | int | Mapping[str, int] = "auto",
         categorical_features: Any = "auto",
         min_frequency: float | None = None,
         handle_unknown: str = "embed",
         target_type: str = "auto",
         log_target: bool | str = "auto",
-        recipe: str | Recipe = "default",
+        recipe: str | EncoderConfig = "default",
         n_networks: int | None = None,
         validation: Any = None,
         cv: Any = "auto",
-        random_state: Any = None,
+        random_state: int | np.random.RandomState | None = None,
         n_jobs: int | None = None,
         verbose: int = 0,
     ):
@@ -115,28 +118,24 @@ class EntityEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # s
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Self:
+    def fit(self, X: object, y: object, sample_weight: object = None, groups: object = None) -> Self:
         """Learn the vectors from the table `X` and its target `y`.
 
         `sample_weight` (row,) weighs the loss; `groups` (row,) goes to a splitter given as `validation`.
         """
-        job, _ = self._prepare(X, y, sample_weight)
-        self._learn(job, validation_rows(self.validation, y, groups, job.trainer.seed))
+        fit = self._prepare(X, y, sample_weight)
+        self.fitted_ = fit.run(validation_rows(self.validation, y, groups, fit.trainer.settings.seed))
         return self
 
-    def fit_transform(self, X: Any, y: Any = None, sample_weight: Any = None, groups: Any = None) -> Any:
+    def fit_transform(self, X: object, y: object = None, sample_weight: object = None, groups: object = None) -> Any:
         """`fit`, and the vectors of the rows: out-of-fold ones where `cv` is set, else those of `transform`."""
-        job, table = self._prepare(X, y, sample_weight)
-        validation = validation_rows(self.validation, y, groups, job.trainer.seed)
-        classes = self.target_.kind != "continuous"
-        cv = auto_folds(table.codes, self.schema_) if isinstance(self.cv, str) and self.cv == "auto" else self.cv
-        splits = None if cv is None else folds(cv, y, groups, classes, job.trainer.seed)
-        self._learn(job, validation)
-        tables = [vectors[table.codes[:, i]] for i, vectors in enumerate(self.vectors_.tables)]
-        self.out_of_fold_ = np.zeros(len(table.codes), dtype=bool)
-        if splits is not None and not self.interrupted_:
-            self.out_of_fold_, self.interrupted_ = job.out_of_fold(splits, self.vectors_, tables)
-        return self._columns_out(tables, table)
+        fit = self._prepare(X, y, sample_weight)
+        validation = validation_rows(self.validation, y, groups, fit.trainer.settings.seed)
+        splits = fit.splits(y, groups)
+        fitted = fit.run(validation)
+        out, self.out_of_fold_, interrupted = fit.out_of_fold(splits, fitted)
+        self.fitted_ = replace(fitted, interrupted=interrupted)
+        return out
 
     def fit_parquet(
         self, path: str | Path, target: str, sample_weight: str | None = None, buffer: int = 1 << 18
@@ -149,75 +148,50 @@ class EntityEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # s
         them; `cv` does not apply. How often whole numbers recur is judged on one buffer. Raises InputError for a path
         or column that is not there.
         """
-        self._forget()
-        self._check_settings()
-        import_extra("torch", "train")
-        from unrolled.tables.encoder.parquet import ParquetTable, StreamedRows, fit_statistics  # imports PyTorch
+        settings = self._settings()
+        from unrolled.tables.encoder.parquet import ParquetTable, fit_parquet  # imports PyTorch
 
-        table = ParquetTable(path, target, buffer, sample_weight)
-        y, weight = fit_statistics(self, table), _weights(table.weights(), table.rows)
-        self._settle_shapes()
-        trainer = self._trainer()
-        held = np.zeros(table.rows, dtype=bool)
-        chosen = validation_rows(self.validation, y, None, trainer.seed)
-        held[[] if chosen is None else chosen] = True
-        trainer.tell(*self._sentences())
-        rows = StreamedRows(table, self.schema_, self.target_, weight, held)
-        batch = rows.validation(trainer.networks, np.random.default_rng(trainer.seed))
-        self._keep(trainer, *trainer.train(rows, batch, trainer.seed), rows.counts())
+        self._set(fit_parquet(ParquetTable(path, target, buffer, sample_weight), settings))
         return self
 
-    def transform(self, X: Any) -> NDArray[np.float32]:
+    def transform(self, X: object) -> NDArray[np.float32]:
         """The table with vectors in place of categories, float32 (row, `get_feature_names_out()`)."""
         table = self._encode(X)
-        return self._columns_out([v[table.codes[:, i]] for i, v in enumerate(self.vectors_.tables)], table)
+        return self.fitted_.transform(table)
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
         """Names of the output columns: Store_0, Store_1, ... for vectors, the column's own name for a number."""
         check_is_fitted(self)
         _check_feature_names_in(self, input_features)
-        return np.array(_names_out(self.schema_, self.dimensions_), dtype=object)
+        return np.array(self.schema_.names_out(), dtype=object)
 
-    def network_prediction(self, X: Any) -> NDArray[np.float64]:
-        """What the networks themselves predict, averaged: (row,) or (row, output) numbers, or (row, class) chances."""
+    def network_prediction(self, X: object) -> NDArray[np.float64]:
+        """The networks' own mean prediction: (row,) or (row, output) numbers, or (row, class) probabilities."""
         table = self._encode(X)
-        mean: NDArray[np.float64] = self.target_.decode(self.networks_.outputs(table)).mean(axis=0)
-        return mean[:, 0] if self.target_.kind == "continuous" and self.target_.single else mean
+        return self.fitted_.predict(table)
 
     def table(self, column: str) -> EmbeddingTable:
         """The vectors of one column (for a part of a date: Date_month), with facts on each row.
 
         Facts: `count`; `target_mean` (for classes: the mean class number); `spread` and `neighbours_kept` between the
         networks (NaN for one network; the latter is measured on at most 2,000 rows and NaN on the others): a spread
-        near 1, or few kept neighbours, says that a place is luck; `special` of the rows for unknown, missing and rare.
+        near 1, or few kept neighbours, says that a position is luck; `special` of the rows for unknown, missing and
+        rare.
         """
         check_is_fitted(self)
-        i = self.schema_.place(column)
-        coding = self.schema_.codings[i]
-        aligned = self.vectors_.alignments[i].apply(self.networks_.tables[i])
-        special = np.arange(coding.rows) < len(SPECIAL)
-        facts = {"count": coding.counts, "target_mean": self.target_means_[i], "spread": self.vectors_.spreads[i],
-                 "neighbours_kept": neighbours_kept(aligned), "special": special}  # fmt: skip
-        return EmbeddingTable(coding.names, self.vectors_.tables[i], facts)
+        return self.fitted_.table(column)
 
     def distance_check(self, column: str) -> DistanceCheck:
         """Distances between the vectors of known categories against differences of their mean targets."""
         check_is_fitted(self)
-        i = self.schema_.place(column)
-        known = slice(len(SPECIAL), None)
-        return distance_check(self.vectors_.tables[i][known], self.target_means_[i][known])
+        return self.fitted_.distance_check(column)
 
     def describe(self) -> list[str]:
-        """One sentence a column on how it is taken and why, and one on the target."""
+        """One sentence per column on how it is coded and why, and one on the target."""
         check_is_fitted(self)
-        return self._sentences()
+        return self.fitted_.describe()
 
-    def _sentences(self) -> list[str]:
-        lines = [_described(field.coding, field.reason, self._dimension(field.coding)) for field in self.schema_.fields]
-        log = ", its logarithm learned" if self.log_target_ else ""
-        return [*lines, f"target: {self.target_type_}{log}"]
-
-    def add_category(self, column: str, category: Any, X: Any, y: Any) -> Self:
+    def add_category(self, column: str, category: object, X: object, y: object) -> Self:
         """Learn a vector for one new category from a few rows of it; everything else stays as it is.
 
         `X` holds the rows (their value in `column` is not read), `y` their target. Raises InputError for a category
@@ -227,119 +201,101 @@ class EntityEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # s
         import_extra("torch", "train")
         from unrolled.tables.encoder.add_category import add_category
 
-        add_category(self, column, category, self._read(X), y)
+        self.fitted_ = add_category(self.fitted_, column, category, self._read(X), y)
         return self
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the fitted encoder as a folder of JSON and safetensors that loads anywhere without PyTorch."""
         check_is_fitted(self)
-        from unrolled.tables.encoder.folder import save
-
-        save(self, Path(folder))
+        save(self.fitted_, self.get_params(deep=False), Path(folder))
 
     @classmethod
-    def from_pretrained(cls, folder: str | Path) -> EntityEncoder:
+    def from_pretrained(cls, folder: str | Path) -> Self:
         """The fitted encoder in a folder of `save_pretrained`. Raises FolderError for any other or damaged folder."""
-        from unrolled.tables.encoder.folder import load
+        fitted, parameters = load(Path(folder))
+        encoder = cls()
+        encoder.set_params(**parameters)
+        encoder._set(fitted)
+        return encoder
 
-        return load(Path(folder), cls())
+    @property
+    def schema_(self) -> Schema:
+        """The codings of the columns."""
+        return self.fitted_.schema
 
-    def _prepare(self, X: Any, y: Any, sample_weight: Any) -> tuple[Job, Encoded]:
+    @property
+    def target_(self) -> Target:
+        """The coding of the target."""
+        return self.fitted_.target
+
+    @property
+    def vectors_(self) -> Vectors:
+        """The vectors, their scales and alignments."""
+        return self.fitted_.vectors
+
+    @property
+    def target_type_(self) -> TargetType:
+        """What the target was taken for."""
+        return self.target_.kind
+
+    @property
+    def log_target_(self) -> bool:
+        """Whether the logarithm of the target was learned."""
+        return self.target_.log
+
+    @property
+    def classes_(self) -> NDArray[Any] | None:
+        """The classes in the order of `network_prediction`, None for a number."""
+        return self.target_.classes
+
+    @property
+    def interrupted_(self) -> bool:
+        """Whether Ctrl-C ended the training early."""
+        return self.fitted_.interrupted
+
+    def _prepare(self, X: object, y: object, sample_weight: object) -> Fit:
         """Everything about a fit but the training: the codings are learned, bad input is refused."""
-        self._forget()
-        self._check_settings()
-        import_extra("torch", "train")
+        settings = self._settings()
+        from unrolled.tables.encoder.fitting import prepare  # imports PyTorch
+
         columns = self._read(X, reset=True)
-        rows = len(columns[0])
-        values, single = read_target(y, rows)
-        if rows < 2:
-            raise InputError("the table has 1 sample, but at least 2 rows are needed to learn anything")
-        by_maximum = find_recipe(self.recipe).output == "sigmoid"
-        self.target_ = fit_target(values, single, self.target_type, self.log_target, by_maximum)
-        numeric = self.target_.numeric(values)
-        self.schema_ = fit_schema(columns, numeric, self.categorical_features, self.min_frequency)
-        self._settle_shapes()
-        table = self.schema_.encode(columns)
-        self.target_means_ = means_of(table.codes, self.schema_.codings, numeric)
-        from unrolled.tables.encoder.fitting import Job  # imports PyTorch
+        names = _known_names(self)
+        return prepare(columns, y, sample_weight, settings, None if names is None else tuple(names))
 
-        weight = _weights(sample_weight, rows)
-        return Job(self._trainer(), table, self.target_.encode(values), weight), table
-
-    def _trainer(self) -> Trainer:
-        from unrolled.tables.encoder.fitting import Trainer  # imports PyTorch
-
-        recipe = find_recipe(self.recipe)
-        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        return Trainer(self.schema_, self.target_, self.dimensions_, recipe, self.n_networks or recipe.networks, seed,
-                       self.n_jobs, self.verbose)  # fmt: skip
-
-    def _settle_shapes(self) -> None:
-        self.dimensions_ = dimensions_of(self.schema_.codings, self.dimensions)
-        self.target_type_, self.log_target_, self.classes_ = self.target_.kind, self.target_.log, self.target_.classes
-
-    def _learn(self, job: Job, validation: NDArray[np.int64] | None) -> None:
-        job.trainer.tell(*self._sentences())
-        rows = np.arange(len(job.target))
-        trained, interrupted = job.train(rows, validation, job.trainer.seed)
-        self._keep(job.trainer, trained, interrupted, job.counts(job.met(rows, validation)))
-
-    def _keep(self, trainer: Trainer, trained: Trained, interrupted: bool, counts: list[Counts]) -> None:
-        """Take over the networks; `counts` are those of the rows that training met."""
-        self.networks_, self.vectors_ = trainer.combine(trained, counts)
-        self.interrupted_ = interrupted
-
-    def _forget(self) -> None:
-        """Drop what an earlier fit left, so that a fit that fails leaves an unfitted encoder and not half of two."""
+    def _settings(self) -> FitSettings:
+        """The checked parameters of a new fit. What an earlier fit left is dropped: one that fails leaves nothing."""
         for name in [name for name in vars(self) if name.endswith("_") and not name.startswith("_")]:
             delattr(self, name)
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "vectors_")
-
-    def _check_settings(self) -> None:
         if self.handle_unknown not in ("embed", "error"):
             raise InputError(f"handle_unknown is {self.handle_unknown!r}, but must be 'embed' or 'error'")
-        if self.n_networks is not None and not (isinstance(self.n_networks, int | np.integer) and self.n_networks > 0):
-            raise InputError(f"n_networks is {self.n_networks!r}, but must be None or a whole number from 1 on")
-        jobs = self.n_jobs
-        if jobs is not None and not (isinstance(jobs, int | np.integer) and (jobs == -1 or jobs > 0)):
-            raise InputError(f"n_jobs is {jobs!r}, but must be None, -1 for every core, or a number from 1 on")
         if isinstance(self.random_state, int | np.integer):
             check_seed(int(self.random_state), "random_state")
+        import_extra("torch", "train")
+        names = [f.name for f in fields(FitSettings) if f.name not in ("config", "seed")]
+        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        return FitSettings(find_config(self.recipe), seed, **{name: getattr(self, name) for name in names})
+
+    def _set(self, fitted: Fitted) -> None:
+        """Take over a fit of no table in memory."""
+        self.fitted_, self.n_features_in_ = fitted, fitted.statistics.features
+        if fitted.statistics.feature_names is not None:
+            self.feature_names_in_ = np.array(fitted.statistics.feature_names, dtype=object)
 
     def _read(self, X: Any, reset: bool = False) -> list[Column]:
         """The columns of `X`, checked by scikit-learn's rules for their names and number."""
-        columns = read_table(X, _known_names(self, reset))
+        columns = read_table(X, None if reset else _known_names(self))
         try:
             validate_data(self, X if is_frame(X) else np.empty((1, len(columns))), reset=reset, skip_check_array=True)
         except (ValueError, TypeError) as error:
             raise InputError(str(error)) from None
         return columns
 
-    def _encode(self, X: Any) -> Encoded:
+    def _encode(self, X: object) -> Encoded:
         check_is_fitted(self)
-        return self.schema_.encode(self._read(X), self.handle_unknown == "error")
+        return self.fitted_.encode(self._read(X), self.handle_unknown == "error")
 
-    def _dimension(self, coding: Coding | Scaling) -> int:
-        return int(self.dimensions_[self.schema_.place(coding.name)]) if isinstance(coding, Coding) else 0
-
-    def _columns_out(self, tables: list[NDArray[np.float32]], table: Encoded) -> NDArray[np.float32]:
-        """Vectors and numbers side by side, in the order of the columns they come from."""
-        parts, start = [], 0
-        places = {coding.name: i for i, coding in enumerate(self.schema_.codings)}
-        starts, numbers = {}, table.numbers * self.vectors_.scales.numbers
-        for scaling in self.schema_.scalings:
-            starts[scaling.name] = start
-            start += scaling.width
-        for field in self.schema_.fields:
-            coding = field.coding
-            if isinstance(coding, Coding):
-                parts.append(tables[places[coding.name]])
-            else:
-                parts.append(numbers[:, starts[coding.name] : starts[coding.name] + coding.width])
-        out: NDArray[np.float32] = np.concatenate(parts, axis=1)
-        return out
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "fitted_")
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -351,42 +307,7 @@ class EntityEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # s
         return tags
 
 
-def _names_out(schema: Schema, dimensions: tuple[int, ...]) -> list[str]:
-    names: list[str] = []
-    for field in schema.fields:
-        coding = field.coding
-        if isinstance(coding, Coding):
-            names += [f"{coding.name}_{d}" for d in range(dimensions[schema.place(coding.name)])]
-        else:
-            names += coding.outputs
-    return names
-
-
-def _known_names(encoder: EntityEncoder, reset: bool) -> list[str] | None:
-    """Names for the columns of a bare array: those of the frame fitted on, if there was one."""
-    names = None if reset else getattr(encoder, "feature_names_in_", None)
+def _known_names(encoder: EntityEncoder) -> list[str] | None:
+    """The names of the columns fitted on, if it was a data frame; a bare array then has them too."""
+    names = getattr(encoder, "feature_names_in_", None)
     return None if names is None else list(names)
-
-
-def _described(coding: Coding | Scaling, reason: str, dimension: int) -> str:
-    if isinstance(coding, Scaling):
-        return f"{coding.name}: a number, scaled ({reason})"
-    categories = coding.rows - len(SPECIAL)
-    merged = f", {len(coding.merged):,} rare ones merged" if len(coding.merged) else ""
-    noun = "category" if categories == 1 else "categories"
-    return f"{coding.name}: {categories:,} {noun}{merged} -> vectors of {dimension} ({reason})"
-
-
-def _weights(sample_weight: Any, rows: int) -> NDArray[np.float32]:
-    """Weights with mean 1 over the rows. Raises InputError for negative, missing or all-zero ones."""
-    if sample_weight is None:
-        return np.ones(rows, dtype=np.float32)
-    weights = np.asarray(sample_weight, dtype=np.float64)
-    if weights.ndim == 0:
-        weights = np.full(rows, float(weights))
-    if weights.shape != (rows,):
-        raise InputError(f"sample_weight has shape {weights.shape}, but ({rows},) was expected")
-    if not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
-        raise InputError("sample_weight must be finite, not negative, and not zero everywhere")
-    scaled: NDArray[np.float32] = (weights / weights.mean()).astype(np.float32)
-    return scaled

@@ -1,15 +1,14 @@
-"""One fit of an encoder: its table, target and settings together, trained on all rows or on the rows of a fold.
+"""One fit: statistics of a table, then networks trained on all rows or on those of a fold.
 
-Imports PyTorch, so it is itself imported only while fitting. Left out: what a network is (`network`).
+Imports PyTorch, so it is itself imported only while fitting. Left out: what a network is (`networks`), how one is
+trained (`training`), and tables larger than memory (`parquet`).
 """
 
 from __future__ import annotations
 
-import os
 import sys
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,65 +17,78 @@ import torch
 from numpy.typing import NDArray
 
 from unrolled.errors import InputError
+from unrolled.learn.hardware import Choice, cores, running
 from unrolled.learn.loop import Record
-from unrolled.tables.data.splits import Rows
-from unrolled.tables.data.target import Target
-from unrolled.tables.encoder.config import Recipe
+from unrolled.tables.data.columns import Column
+from unrolled.tables.data.splits import Rows, folds
+from unrolled.tables.data.target import fit_target, read_target
+from unrolled.tables.encoder.coding import SPECIAL
+from unrolled.tables.encoder.config import FitSettings
+from unrolled.tables.encoder.fitted import Fitted, Statistics
 from unrolled.tables.encoder.networks import Batch, Networks, Shape
-from unrolled.tables.encoder.schema import Encoded, Schema
+from unrolled.tables.encoder.schema import Encoded, Schema, fit_schema
 from unrolled.tables.encoder.training import RowsInMemory, Source, Training
-from unrolled.tables.encoder.vectors import Counts, Vectors, combine, counts_of, settle
-from unrolled.tables.encoder.weights import Trained
+from unrolled.tables.encoder.vectors import Counts, Vectors, combine, counts_of, fill_untrained, means_of
+from unrolled.tables.encoder.weights import NetworkWeights
+
+FOLDS = 5
+MIN_ROWS_PER_CATEGORY = 10
 
 
 @dataclass
 class Trainer:
-    """The settings of one fit: trains networks on any source of rows, and says how it goes where `verbose`."""
+    """Trains the networks of one fit on any source of rows, and reports progress where `settings.verbose`."""
 
-    schema: Schema
-    target: Target
-    dimensions: tuple[int, ...]
-    recipe: Recipe
-    networks: int
-    seed: int
-    n_jobs: int | None = None
-    verbose: int = 0
-    _told: bool = field(default=False, init=False)
+    statistics: Statistics
+    settings: FitSettings
+    _estimated: bool = field(default=False, init=False)
 
-    def train(self, source: Source, held: Batch | None, seed: int, label: str = "fit") -> tuple[Trained, bool]:
+    def train(self, source: Source, held: Batch | None, seed: int, label: str = "fit") -> tuple[NetworkWeights, bool]:
         """The trained networks, and whether Ctrl-C ended it early (the best so far is kept then)."""
         if source.rows == 0:
-            raise InputError("no row is left to train on: all have weight 0 or are kept for validation")
-        with _threads(self.n_jobs):
+            raise InputError("no row is left to train on: all have weight 0 or are held out for validation")
+        config = self.settings.config
+        with running(self._hardware()):
             generator = torch.Generator().manual_seed(seed)
-            networks = Networks(self._shape(), self.recipe, self.networks, generator)
-            training = Training(networks, self.target.kind, self.recipe, source, generator, held)
+            networks = Networks(self._shape(), config, self.settings.networks, generator)
+            training = Training(networks, self.statistics.target.kind, config, source, generator, held)
             interrupted = self._run(training, label)
-            return networks.trained(training.sensitivity()), interrupted
+            return networks.to_numpy(training.sensitivity()), interrupted
 
-    def combine(
-        self, trained: Trained, counts: list[Counts], reference: Vectors | None = None
-    ) -> tuple[Trained, Vectors]:
-        """The networks with untrained rows settled, and their vectors, onto those of `reference` where given."""
-        settled = settle(trained, counts, self.recipe.dropout > 0)
-        return settled, combine(settled, counts, self.recipe.smooth, reference)
+    def fitted(self, trained: tuple[NetworkWeights, bool], counts: list[Counts]) -> Fitted:
+        """What `train` returned, with the vectors; `counts` are those of the rows trained on."""
+        weights, interrupted = trained
+        config = self.settings.config
+        filled = fill_untrained(weights, counts, config.unknown_fraction > 0)
+        return Fitted(self.statistics, config, filled, combine(filled, counts, config.smoothing), interrupted)
 
-    def tell(self, *lines: str) -> None:
-        """Say something on stderr, if anything is to be said."""
-        if self.verbose:
+    def vectors_onto(self, reference: Vectors, weights: NetworkWeights, counts: list[Counts]) -> Vectors:
+        """The vectors of other networks in the coordinates and scales of `reference`."""
+        config = self.settings.config
+        filled = fill_untrained(weights, counts, config.unknown_fraction > 0)
+        return combine(filled, counts, config.smoothing, reference)
+
+    def report(self, *lines: str) -> None:
+        """Print `lines` on stderr if verbose."""
+        if self.settings.verbose:
             print(*lines, sep="\n", file=sys.stderr, flush=True)
 
+    def _hardware(self) -> Choice:
+        threads = self.settings.n_jobs or torch.get_num_threads()
+        return Choice("cpu", "float32", threads if threads > 0 else cores())
+
     def _shape(self) -> Shape:
-        rows, numbers = tuple(c.rows for c in self.schema.codings), sum(s.width for s in self.schema.scalings)
+        schema, target = self.statistics.schema, self.statistics.target
+        rows, numbers = tuple(c.rows for c in schema.codings), sum(s.width for s in schema.scalings)
         # of classes the loss takes logits: a sigmoid here would be the second
-        sigmoid = self.recipe.output == "sigmoid" and self.target.kind == "continuous"
-        return Shape(rows, self.dimensions, numbers, self.target.outputs, sigmoid)
+        sigmoid = self.settings.config.output == "sigmoid" and target.kind == "continuous"
+        return Shape(rows, schema.dimensions, numbers, target.outputs, sigmoid)
 
     def _run(self, training: Training, label: str) -> bool:
         try:
             steps = training.plan.steps
             for record in training.records():
-                if self.verbose:
+                if self.settings.verbose:
                     self._show(record, steps, label)
         except KeyboardInterrupt:
             training.restore_best()
@@ -85,21 +97,21 @@ class Trainer:
         return False
 
     def _show(self, record: Record, steps: int, label: str) -> None:
-        """Once an estimate of the time, then about ten lines a training."""
+        """Once an estimate of the time, then about ten lines per training."""
         left = record.seconds / record.step * (steps - record.step)
-        if not self._told and record.step == max(steps // 50, 5):  # the first steps are slower than the rest
-            self._told = True
-            networks = f"{self.networks} network{'s' * (self.networks > 1)}"
-            self.tell(f"{label}: about {left:,.0f} s for {steps:,} steps of {networks}")
+        if not self._estimated and record.step == max(steps // 50, 5):  # the first steps are slower than the rest
+            self._estimated = True
+            count = self.settings.networks
+            self.report(f"{label}: about {left:,.0f} s for {steps:,} steps of {count} network{'s' * (count > 1)}")
         if record.validation is not None or record.step % max(steps // 10, 1) == 0 or record.step == steps:
             held = "" if not record.validation else f", validation {record.validation:.4f}"
-            self.tell(f"{label}: {record.step / steps:4.0%}, loss {record.smoothed:.4f}{held}, {left:,.0f} s left")
+            self.report(f"{label}: {record.step / steps:4.0%}, loss {record.smoothed:.4f}{held}, {left:,.0f} s left")
         if record.remark is not None:
-            self.tell(f"{label}: {record.remark}")
+            self.report(f"{label}: {record.remark}")
 
 
 @dataclass
-class Job:
+class Fit:
     """A fit of rows in memory: the encoded table, the encoded target, and weights (row,), with how to train on them."""
 
     trainer: Trainer
@@ -107,61 +119,111 @@ class Job:
     target: NDArray[Any]
     weight: NDArray[np.float32]
 
-    def train(self, rows: Rows, validation: Rows | None, seed: int, label: str = "fit") -> tuple[Trained, bool]:
-        """Train on the `met` ones of `rows`."""
-        rows = self.met(rows, validation)
+    def run(self, validation: Rows | None) -> Fitted:
+        """Train on all rows but those of `validation`, which stop the training early."""
+        self.trainer.report(*self.trainer.statistics.describe())
+        rows = np.arange(len(self.target))
+        trained = self.train(rows, validation, self.trainer.settings.seed)
+        return self.trainer.fitted(trained, self._counts(self._used(rows, validation)))
+
+    def splits(self, y: object, groups: object) -> list[tuple[Rows, Rows]]:
+        """Train and held-out rows of each fold of `settings.cv`; none if there is no cross-fitting."""
+        settings = self.trainer.settings
+        automatic = isinstance(settings.cv, str) and settings.cv == "auto"
+        cv = auto_folds(self.table.codes, self.trainer.statistics.schema) if automatic else settings.cv
+        classes = self.trainer.statistics.target.kind != "continuous"
+        return [] if cv is None else folds(cv, y, groups, classes, settings.seed)
+
+    def out_of_fold(
+        self, splits: list[tuple[Rows, Rows]], fitted: Fitted
+    ) -> tuple[NDArray[np.float32], NDArray[np.bool_], bool]:
+        """The output table with vectors of networks that were not trained on the row.
+
+        Rows that no split holds out, and those after Ctrl-C, have the vectors of `fitted`. Also returns which rows are
+        out-of-fold, (row,), and whether Ctrl-C ended it before the last fold. The vectors of each fold are aligned with
+        those of `fitted`, so that all rows share one coordinate system.
+        """
+        full = fitted.vectors
+        vectors = [table[self.table.codes[:, i]] for i, table in enumerate(full.tables)]
+        done = np.zeros(len(self.target), dtype=bool)
+        seeds = np.random.SeedSequence(self.trainer.settings.seed).generate_state(len(splits))
+        interrupted = fitted.interrupted
+        for number, ((train, held), seed) in enumerate(zip(splits, seeds, strict=True), 1):
+            if interrupted:
+                break
+            weights, interrupted = self.train(train, None, int(seed), f"fold {number} of {len(splits)}")
+            own = self.trainer.vectors_onto(full, weights, self._counts(self._used(train)))
+            for i, table in enumerate(own.tables):
+                vectors[i][held] = table[self.table.codes[held, i]]
+            done[held] = True
+        return fitted.assemble(vectors, self.table), done, interrupted
+
+    def train(self, rows: Rows, validation: Rows | None, seed: int, label: str = "fit") -> tuple[NetworkWeights, bool]:
+        """Train on those of `rows` that have a weight and are not held out for `validation`."""
+        rows = self._used(rows, validation)
         rows = rows[canonical_order(self.table.take(rows), self.target[rows], self.weight[rows])]
         held = None if validation is None else self._batch(validation)
         return self.trainer.train(self._source(rows), held, seed, label)
 
-    def met(self, rows: Rows, validation: Rows | None = None) -> Rows:
-        """Those of `rows` that training meets: they have a weight, and are not kept for validation."""
+    def _used(self, rows: Rows, validation: Rows | None = None) -> Rows:
         rows = rows[self.weight[rows] > 0]
         return rows if validation is None else np.setdiff1d(rows, validation)
 
-    def counts(self, met: Rows) -> list[Counts]:
-        """How many of the rows `met` each row of each embedding has."""
-        return counts_of(self.table.codes[met], self.trainer.schema.codings)
-
-    def out_of_fold(
-        self, splits: list[tuple[Rows, Rows]], full: Vectors, tables: list[NDArray[np.float32]]
-    ) -> tuple[NDArray[np.bool_], bool]:
-        """Overwrite `tables` (row, dimension) with vectors of networks that have not met the row.
-
-        Tells which rows, (row,), and whether Ctrl-C ended it before the last fold. Each fold is aligned onto the full
-        fit, so that all rows share one coordinate system.
-        """
-        done = np.zeros(len(self.target), dtype=bool)
-        seeds = np.random.SeedSequence(self.trainer.seed).generate_state(len(splits))
-        for number, ((train, held), seed) in enumerate(zip(splits, seeds, strict=True), 1):
-            trained, interrupted = self.train(train, None, int(seed), f"fold {number} of {len(splits)}")
-            _, vectors = self.trainer.combine(trained, self.counts(self.met(train)), full)
-            for i, own in enumerate(vectors.tables):
-                tables[i][held] = own[self.table.codes[held, i]]
-            done[held] = True
-            if interrupted:
-                return done, True
-        return done, False
+    def _counts(self, rows: Rows) -> list[Counts]:
+        """How many of `rows` each row of each embedding has."""
+        return counts_of(self.table.codes[rows], self.trainer.statistics.schema.codings)
 
     def _source(self, rows: Rows) -> RowsInMemory:
         return RowsInMemory(self.table.take(rows), self.target[rows], self.weight[rows])
 
     def _batch(self, rows: Rows) -> Batch:
-        return self._source(rows).batch(torch.arange(len(rows)).expand(self.trainer.networks, -1))
+        return self._source(rows).batch(torch.arange(len(rows)).expand(self.trainer.settings.networks, -1))
+
+
+def prepare(columns: Sequence[Column], y: object, weight: object, settings: FitSettings,
+            feature_names: tuple[str, ...] | None) -> Fit:  # fmt: skip
+    """Everything about a fit but the training: the codings are learned, bad input is refused with InputError."""
+    rows = len(columns[0])
+    values, single = read_target(y, rows)
+    if rows < 2:
+        raise InputError("the table has 1 sample, but at least 2 rows are needed to learn anything")
+    by_maximum = settings.config.output == "sigmoid"
+    target = fit_target(values, single, settings.target_type, settings.log_target, by_maximum)
+    numeric = target.numeric(values)
+    schema = fit_schema(columns, numeric, settings.categorical_features, settings.min_frequency, settings.dimensions)
+    table = schema.encode(columns)
+    means = means_of(table.codes, schema.codings, numeric)
+    statistics = Statistics(schema, target, means, len(columns), feature_names)
+    return Fit(Trainer(statistics, settings), table, target.encode(values), scaled_weights(weight, rows))
+
+
+def scaled_weights(sample_weight: object, rows: int) -> NDArray[np.float32]:
+    """Weights with mean 1 over the rows. Raises InputError for negative, missing or all-zero ones."""
+    if sample_weight is None:
+        return np.ones(rows, dtype=np.float32)
+    weights = np.asarray(sample_weight, dtype=np.float64)
+    if weights.ndim == 0:
+        weights = np.full(rows, float(weights))
+    if weights.shape != (rows,):
+        raise InputError(f"sample_weight has shape {weights.shape}, but ({rows},) was expected")
+    if not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
+        raise InputError("sample_weight must be finite, not negative, and not zero everywhere")
+    scaled: NDArray[np.float32] = (weights / weights.mean()).astype(np.float32)
+    return scaled
+
+
+def auto_folds(codes: NDArray[np.int32], schema: Schema) -> int | None:
+    """Folds of cv="auto": 5 where a column has fewer than 10 rows per category on average, else none.
+
+    Measured (docs/experiments.md): with 3 rows per category a vector remembers its own rows' targets, and a model that
+    is given such vectors trusts them far too much; out-of-fold vectors cure that. With fifty they cost five more fits
+    and gain nothing.
+    """
+    scarce = any(c.counts.sum() < MIN_ROWS_PER_CATEGORY * (c.rows - len(SPECIAL)) for c in schema.codings)
+    return min(FOLDS, len(codes)) if scarce and len(codes) > 3 else None
 
 
 def canonical_order(table: Encoded, target: NDArray[Any], weight: NDArray[np.float32]) -> NDArray[np.int64]:
     """An order of the rows that their content alone decides, so that shuffling a table changes nothing learned."""
     keys = [weight, *np.atleast_2d(target.T), *table.numbers.T, *table.codes.T]
     return np.lexsort(keys)
-
-
-@contextmanager
-def _threads(n_jobs: int | None) -> Iterator[None]:
-    before = torch.get_num_threads()
-    if n_jobs is not None:
-        torch.set_num_threads(n_jobs if n_jobs > 0 else os.cpu_count() or 1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -6,9 +6,10 @@ No pickle, no code: loading reads JSON and arrays, is strict about both, and nee
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,38 +23,44 @@ from unrolled.files import from_json, read_folder, to_json, write_folder
 from unrolled.tables.data.target import Target
 from unrolled.tables.encoder.alignment import Alignment
 from unrolled.tables.encoder.coding import Coding, Scaling
-from unrolled.tables.encoder.config import Recipe
+from unrolled.tables.encoder.config import EncoderConfig, find_config
+from unrolled.tables.encoder.fitted import Fitted, Statistics
 from unrolled.tables.encoder.schema import Field, Schema
 from unrolled.tables.encoder.vectors import Scales, Vectors
-from unrolled.tables.encoder.weights import Trained
-
-if TYPE_CHECKING:
-    from unrolled.tables.encoder.estimator import EntityEncoder
+from unrolled.tables.encoder.weights import NetworkWeights
 
 FORMAT = 2
 """1 had no sensitivity: vectors and numbers were handed on in the scale of the networks."""
 CONFIG, ARRAYS, CARD = "encoder.json", "vectors.safetensors", "README.md"
+RENAMED = {"least_steps": "min_steps", "second_moment": "beta2", "embedding_spread": "embedding_std",
+           "dropout": "unknown_fraction", "strangers": "masked_fraction", "measured": "scale_by_sensitivity",
+           "smooth": "smoothing"}  # fmt: skip
+"""Names that settings had in earlier versions, and those they have now."""
 DTYPES = {"string": object, "boolean": bool, "integer": np.int64, "number": np.float64}
 
 Arrays = dict[str, NDArray[Any]]
 
 
-def save(encoder: EntityEncoder, folder: Path) -> None:
-    """Write a fitted encoder. Raises FolderError if `folder` holds something already."""
+def save(fitted: Fitted, settings: Mapping[str, Any], folder: Path) -> None:
+    """Write a fitted encoder and the parameters it was made with. Raises FolderError if `folder` holds something."""
+    statistics = fitted.statistics
     config = {
-        "format": FORMAT, "kind": "EntityEncoder", "unrolled": __version__, "settings": _settings(encoder),
-        "n_features_in": encoder.n_features_in_,
-        "feature_names_in": _list(getattr(encoder, "feature_names_in_", None)),
-        "fields": [_field(field) for field in encoder.schema_.fields],
-        "dimensions": list(encoder.dimensions_), "target": _target(encoder.target_),
-        "interrupted": encoder.interrupted_, "sigmoid": encoder.networks_.sigmoid,
+        "format": FORMAT, "kind": "EntityEncoder", "unrolled": __version__, "settings": _plain_settings(settings),
+        "n_features_in": statistics.features,
+        "feature_names_in": None if statistics.feature_names is None else list(statistics.feature_names),
+        "fields": [_field(field) for field in fitted.schema.fields],
+        "dimensions": list(fitted.schema.dimensions), "target": _target(fitted.target),
+        "interrupted": fitted.interrupted, "sigmoid": fitted.weights.sigmoid,
     }  # fmt: skip
-    files = {CONFIG: to_json(config), ARRAYS: save_arrays(_arrays(encoder)), CARD: _card(encoder).encode()}
+    files = {CONFIG: to_json(config), ARRAYS: save_arrays(_arrays(fitted)), CARD: _card(fitted).encode()}
     write_folder(folder, files)
 
 
-def load(folder: Path, encoder: EntityEncoder) -> EntityEncoder:
-    """Fill `encoder` from a folder. Raises FolderError for one that is missing, damaged, newer or not an encoder."""
+def load(folder: Path) -> tuple[Fitted, dict[str, Any]]:
+    """The fitted encoder in a folder, and its parameters.
+
+    Raises FolderError for a folder that is missing, damaged, newer or not an encoder.
+    """
     files = read_folder(folder)
     if CONFIG not in files or ARRAYS not in files:
         raise FolderError(f"{folder} holds no encoder: {CONFIG} and {ARRAYS} were expected")
@@ -63,16 +70,23 @@ def load(folder: Path, encoder: EntityEncoder) -> EntityEncoder:
     if config["format"] > FORMAT:
         raise FolderError(f"{folder} has format {config['format']}, newer than the {FORMAT} known here")
     try:
-        return _fill(encoder, config, load_arrays(files[ARRAYS]))
+        settings = config["settings"]
+        if isinstance(settings.get("recipe"), dict):
+            settings["recipe"] = _read_config(settings["recipe"])
+        return _read_fitted(config, find_config(settings["recipe"]), load_arrays(files[ARRAYS])), settings
     except (KeyError, TypeError, ValueError, IndexError, SafetensorError) as error:
         raise FolderError(f"{folder} is not an encoder that can be read: {type(error).__name__} {error}") from None
 
 
-def _settings(encoder: EntityEncoder) -> dict[str, Any]:
-    settings = encoder.get_params(deep=False)
+def _plain_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     recipe = settings["recipe"]
-    settings["recipe"] = asdict(recipe) if isinstance(recipe, Recipe) else recipe
-    return {name: value for name, value in settings.items() if _is_plain(value)}
+    named = {**settings, "recipe": asdict(recipe) if isinstance(recipe, EncoderConfig) else recipe}
+    return {name: value for name, value in named.items() if _is_plain(value)}
+
+
+def _read_config(entry: dict[str, Any]) -> EncoderConfig:
+    values = {RENAMED.get(name, name): value for name, value in entry.items()}
+    return EncoderConfig(**(values | {"hidden": tuple(values["hidden"])}))
 
 
 def _is_plain(value: Any) -> bool:
@@ -119,67 +133,65 @@ def _read_target(entry: dict[str, Any]) -> Target:
     return Target(entry["kind"], entry["single"], classes, entry["log"], mean, deviation)
 
 
-def _arrays(encoder: EntityEncoder) -> Arrays:
+def _arrays(fitted: Fitted) -> Arrays:
     arrays: Arrays = {}
-    networks, vectors = encoder.networks_, encoder.vectors_
-    for i, coding in enumerate(encoder.schema_.codings):
+    weights, vectors = fitted.weights, fitted.vectors
+    for i, coding in enumerate(fitted.schema.codings):
         alignment = vectors.alignments[i]
         own: Arrays = {"vectors": vectors.tables[i], "spread": vectors.spreads[i], "centres": alignment.centres,
-               "rotations": alignment.rotations, "networks": networks.tables[i],
-               "target_mean": encoder.target_means_[i]}  # fmt: skip
+               "rotations": alignment.rotations, "networks": weights.tables[i],
+               "target_mean": fitted.statistics.target_means[i]}  # fmt: skip
         arrays |= {f"fields.{i}.{coding.name}.{name}": array for name, array in own.items()}
-    for i, (weight, bias) in enumerate(zip(networks.weights, networks.biases, strict=True)):
+    for i, (weight, bias) in enumerate(zip(weights.weights, weights.biases, strict=True)):
         arrays |= {f"layers.{i}.weight": weight, f"layers.{i}.bias": bias}
-    optional = {"skip.weight": networks.skip, "sensitivity": networks.sensitivity}
+    optional = {"skip.weight": weights.skip, "sensitivity": weights.sensitivity}
     arrays |= {name: array for name, array in optional.items() if array is not None}
     return {name: np.ascontiguousarray(array) for name, array in arrays.items()}
 
 
-def _fill(encoder: EntityEncoder, config: dict[str, Any], arrays: Arrays) -> EntityEncoder:
-    settings = config["settings"]
-    if isinstance(settings.get("recipe"), dict):
-        recipe = settings["recipe"]
-        settings["recipe"] = Recipe(**(recipe | {"hidden": tuple(recipe["hidden"])}))
-    encoder.set_params(**settings)
-    encoder.n_features_in_, encoder.interrupted_ = config["n_features_in"], config["interrupted"]
-    if config["feature_names_in"] is not None:
-        encoder.feature_names_in_ = np.array(config["feature_names_in"], dtype=object)
-    encoder.schema_ = Schema(tuple(map(_read_field, config["fields"])))
-    encoder.dimensions_, encoder.target_ = tuple(config["dimensions"]), _read_target(config["target"])
-    target = encoder.target_
-    encoder.target_type_, encoder.log_target_, encoder.classes_ = target.kind, target.log, target.classes
-    _fill_arrays(encoder, arrays, config["sigmoid"])
-    return encoder
+def _read_fitted(entry: dict[str, Any], config: EncoderConfig, arrays: Arrays) -> Fitted:
+    schema = Schema(tuple(map(_read_field, entry["fields"])), tuple(entry["dimensions"]))
+    own = [_take_field(arrays, i, coding, schema.dimensions[i]) for i, coding in enumerate(schema.codings)]
+    if len(own) != len(schema.dimensions):
+        raise ValueError(f"there are {len(own)} columns of categories, but {len(schema.dimensions)} dimensions")
+    weights = _take_weights(arrays, [arrays_of["networks"] for arrays_of in own], entry["sigmoid"])
+    if arrays:
+        raise ValueError(f"array {next(iter(arrays))} is not part of an encoder")
+    vectors = Vectors(
+        Scales.of(weights),
+        [arrays_of["vectors"] for arrays_of in own],
+        [Alignment(arrays_of["centres"], arrays_of["rotations"]) for arrays_of in own],
+        [arrays_of["spread"] for arrays_of in own],
+    )
+    names = entry["feature_names_in"]
+    means = [arrays_of["target_mean"] for arrays_of in own]
+    statistics = Statistics(schema, _read_target(entry["target"]), means, entry["n_features_in"],
+                            None if names is None else tuple(names))  # fmt: skip
+    return Fitted(statistics, config, weights, vectors, entry["interrupted"])
 
 
-def _fill_arrays(encoder: EntityEncoder, arrays: Arrays, sigmoid: bool) -> None:
-    tables, alignments, spreads, networks, means = [], [], [], [], []
-    for i, (coding, dimension) in enumerate(zip(encoder.schema_.codings, encoder.dimensions_, strict=True)):
-        own = {name: arrays.pop(f"fields.{i}.{coding.name}.{name}")
-               for name in ("vectors", "spread", "centres", "rotations", "networks", "target_mean")}  # fmt: skip
-        shape, given = (coding.rows, dimension), own["vectors"].shape
-        if given != shape or own["networks"].shape[1:] != shape:
-            raise ValueError(f"column {coding.name!r} needs vectors of shape {shape}, not {given}")
-        tables.append(own["vectors"])
-        alignments.append(Alignment(own["centres"], own["rotations"]))
-        spreads.append(own["spread"])
-        networks.append(own["networks"])
-        means.append(own["target_mean"])
+def _take_field(arrays: Arrays, i: int, coding: Coding, dimension: int) -> Arrays:
+    """The arrays of one category field, removed from `arrays`."""
+    own = {name: arrays.pop(f"fields.{i}.{coding.name}.{name}")
+           for name in ("vectors", "spread", "centres", "rotations", "networks", "target_mean")}  # fmt: skip
+    shape, given = (coding.rows, dimension), own["vectors"].shape
+    if given != shape or own["networks"].shape[1:] != shape:
+        raise ValueError(f"column {coding.name!r} needs vectors of shape {shape}, not {given}")
+    return own
+
+
+def _take_weights(arrays: Arrays, tables: list[NDArray[np.float32]], sigmoid: bool) -> NetworkWeights:
     skip, sensitivity = arrays.pop("skip.weight", None), arrays.pop("sensitivity", None)
     layers = range(len(arrays) // 2)
     weights, biases = ([arrays.pop(f"layers.{i}.{name}") for i in layers] for name in ("weight", "bias"))
-    if arrays:
-        raise ValueError(f"array {next(iter(arrays))} is not part of an encoder")
-    encoder.networks_ = Trained(networks, weights, biases, skip, sigmoid, sensitivity)
-    encoder.target_means_ = means
-    encoder.vectors_ = Vectors(Scales.of(encoder.networks_), tables, alignments, spreads)
+    return NetworkWeights(tables, weights, biases, skip, sigmoid, sensitivity)
 
 
-def _card(encoder: EntityEncoder) -> str:
-    lines = "\n".join(f"- {line}" for line in encoder.describe())
+def _card(fitted: Fitted) -> str:
+    lines = "\n".join(f"- {line}" for line in fitted.statistics.describe())
     return (
         "---\nlibrary_name: unrolled\ntags:\n- entity-embeddings\n- tabular\n---\n\n# Entity embeddings\n\n"
-        f"Vectors for categories, learned by {encoder.networks_.count} small networks that predict the target.\n\n"
+        f"Vectors for categories, learned by {fitted.weights.count} small networks that predict the target.\n\n"
         f"{lines}\n\n"
         "```python\nfrom unrolled.tables.encoder.estimator import EntityEncoder\n\n"
         'encoder = EntityEncoder.from_pretrained("this folder")\nencoder.transform(table)\n```\n'

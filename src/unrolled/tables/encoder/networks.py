@@ -7,6 +7,7 @@ tables (`schema`), aligning and using the vectors (`alignment`, `vectors`).
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -17,8 +18,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from unrolled.tables.data.target import TargetType
-from unrolled.tables.encoder.config import Recipe
-from unrolled.tables.encoder.weights import Trained
+from unrolled.tables.encoder.config import EncoderConfig
+from unrolled.tables.encoder.weights import NetworkWeights
 
 
 @dataclass(frozen=True)
@@ -47,24 +48,24 @@ class Networks(nn.Module):
     """`count` networks of one shape: embeddings side by side -> hidden layers with ReLU -> outputs.
 
     Parameters have the network as leading axis, except the embeddings, (network * row, dimension), which are looked up
-    flat. With `recipe.skip` the inputs reach the output through a linear layer too, as in wide-and-deep networks.
+    flat. With `config.skip` the inputs reach the output through a linear layer too, as in wide-and-deep networks.
     """
 
-    def __init__(self, shape: Shape, recipe: Recipe, count: int, generator: torch.Generator):
+    def __init__(self, shape: Shape, config: EncoderConfig, count: int, generator: torch.Generator):
         super().__init__()
         self.count, self.shape = count, shape
-        spread = recipe.embedding_spread
+        std = config.embedding_std
         self.embeddings = nn.ParameterList(
-            nn.Parameter(torch.randn(count * rows, dimension, generator=generator) * spread)
+            nn.Parameter(torch.randn(count * rows, dimension, generator=generator) * std)
             for rows, dimension in zip(shape.rows, shape.dimensions, strict=True)
         )
-        widths = [sum(shape.dimensions) + shape.numbers, *recipe.hidden, shape.outputs]
+        widths = [sum(shape.dimensions) + shape.numbers, *config.hidden, shape.outputs]
         self.weights = nn.ParameterList(
-            nn.Parameter(torch.randn(count, a, b, generator=generator) * _spread(i, a, recipe))
+            nn.Parameter(torch.randn(count, a, b, generator=generator) * _std(i, a, config))
             for i, (a, b) in enumerate(pairwise(widths))
         )
         self.biases = nn.ParameterList(nn.Parameter(torch.zeros(count, 1, b)) for b in widths[1:])
-        self.skip = nn.Parameter(torch.zeros(count, widths[0], shape.outputs)) if recipe.skip else None
+        self.skip = nn.Parameter(torch.zeros(count, widths[0], shape.outputs)) if config.skip else None
         starts = torch.arange(count, dtype=torch.int32)[:, None, None] * torch.tensor(shape.rows, dtype=torch.int32)
         self.starts: Tensor
         self.register_buffer("starts", starts, persistent=False)
@@ -81,13 +82,7 @@ class Networks(nn.Module):
 
     def layers(self, inputs: Tensor) -> Tensor:
         """Everything above the embeddings."""
-        hidden = inputs
-        for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
-            hidden = F.relu(torch.baddbmm(bias, hidden, weight))
-        output = torch.baddbmm(self.biases[-1], hidden, self.weights[-1])
-        if self.skip is not None:
-            output = output + torch.bmm(inputs, self.skip)
-        return torch.sigmoid(output) if self.shape.sigmoid else output
+        return mlp(inputs, self.weights, self.biases, self.skip, self.shape.sigmoid)
 
     def sensitivity(self, batch: Batch) -> Tensor:
         """How far the outputs move for a unit of each input, (column,): root mean square over rows and networks."""
@@ -98,9 +93,9 @@ class Networks(nn.Module):
             square += torch.autograd.grad(each.sum(), inputs, retain_graph=True)[0].square()
         return (square * batch.weight[..., None]).mean((0, 1)).sqrt()
 
-    def trained(self, sensitivity: Tensor | None = None) -> Trained:
+    def to_numpy(self, sensitivity: Tensor | None = None) -> NetworkWeights:
         """The parameters as NumPy arrays."""
-        return Trained(
+        return NetworkWeights(
             tables=[_array(table).reshape(self.count, -1, table.shape[1]) for table in self.embeddings],
             weights=[_array(w) for w in self.weights],
             biases=[_array(b) for b in self.biases],
@@ -110,18 +105,33 @@ class Networks(nn.Module):
         )
 
 
-def _spread(layer: int, inputs: int, recipe: Recipe) -> float:
-    if recipe.output == "sigmoid":
+def mlp(
+    inputs: Tensor, weights: Iterable[Tensor], biases: Iterable[Tensor], skip: Tensor | None, sigmoid: bool
+) -> Tensor:
+    """Hidden layers with ReLU and a linear output, (network, row, in) -> (network, row, out); see `weights.mlp`."""
+    *hidden_weights, last_weight = weights
+    *hidden_biases, last_bias = biases
+    hidden = inputs
+    for weight, bias in zip(hidden_weights, hidden_biases, strict=True):
+        hidden = F.relu(torch.baddbmm(bias, hidden, weight))
+    output = torch.baddbmm(last_bias, hidden, last_weight)
+    if skip is not None:
+        output = output + torch.bmm(inputs, skip)
+    return torch.sigmoid(output) if sigmoid else output
+
+
+def _std(layer: int, inputs: int, config: EncoderConfig) -> float:
+    if config.output == "sigmoid":
         return 0.029  # standard deviation of Keras' uniform initialiser, which the paper's code used throughout
-    last = layer == len(recipe.hidden)
+    last = layer == len(config.hidden)
     return (0.3 if last else math.sqrt(2)) / math.sqrt(max(inputs, 1))
 
 
 def _array(tensor: Tensor) -> NDArray[np.float32]:
-    return tensor.detach().numpy().copy()
+    return tensor.detach().cpu().numpy().copy()
 
 
-def losses(output: Tensor, batch: Batch, kind: TargetType, recipe: Recipe) -> Tensor:
+def losses(output: Tensor, batch: Batch, kind: TargetType, config: EncoderConfig) -> Tensor:
     """The weighted mean loss of each network, (network,)."""
     if kind == "multiclass":
         each = F.cross_entropy(output.flatten(0, 1), batch.target.flatten(), reduction="none").view(batch.target.shape)
@@ -129,5 +139,5 @@ def losses(output: Tensor, batch: Batch, kind: TargetType, recipe: Recipe) -> Te
         each = F.binary_cross_entropy_with_logits(output, batch.target, reduction="none").mean(-1)
     else:
         gap = output - batch.target
-        each = (gap.abs() if recipe.loss == "absolute" else gap.square()).mean(-1)
+        each = (gap.abs() if config.loss == "absolute" else gap.square()).mean(-1)
     return (each * batch.weight).mean(1)

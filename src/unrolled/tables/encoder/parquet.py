@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,16 +23,16 @@ from numpy.typing import NDArray
 from unrolled.errors import InputError, import_extra, unknown_name
 from unrolled.tables.data.columns import Column, read_table
 from unrolled.tables.data.dates import date_part, has_hour
+from unrolled.tables.data.splits import validation_rows
 from unrolled.tables.data.target import Target, fit_target, read_target
 from unrolled.tables.encoder.coding import Coding, Scaling, as_kind, beyond_whole, coding_of
-from unrolled.tables.encoder.config import find_recipe
+from unrolled.tables.encoder.config import FitSettings
+from unrolled.tables.encoder.fitted import Fitted, Statistics
+from unrolled.tables.encoder.fitting import Trainer, scaled_weights
 from unrolled.tables.encoder.networks import Batch
-from unrolled.tables.encoder.schema import Encoded, Schema, fit_schema, least_rows
+from unrolled.tables.encoder.schema import Encoded, Schema, fit_schema, least_rows, schema_of
 from unrolled.tables.encoder.training import RowsInMemory
 from unrolled.tables.encoder.vectors import Counts, counts_of
-
-if TYPE_CHECKING:
-    from unrolled.tables.encoder.estimator import EntityEncoder
 
 BUFFER = 1 << 18
 """Rows held and shuffled together."""
@@ -241,16 +241,51 @@ class StreamedRows:
                 yield encoded, self.target.encode(read_target(y, len(y))[0])[rows], self.weight[places[rows]]
 
 
-def fit_statistics(encoder: EntityEncoder, table: ParquetTable) -> NDArray[Any]:
-    """Everything about a fit but the training: target, schema and mean targets of all rows; returns the targets."""
+def fit_parquet(table: ParquetTable, settings: FitSettings) -> Fitted:
+    """Learn from all rows of `table` but those that `settings.validation` holds out. Raises InputError as `fit` does.
+
+    `settings.cv` does not apply.
+    """
+    statistics = fit_statistics(table, settings)
+    weight = scaled_weights(table.weights(), table.rows)
+    trainer = Trainer(statistics, settings)
+    held = np.zeros(table.rows, dtype=bool)
+    chosen = validation_rows(settings.validation, table.targets(), None, settings.seed)
+    held[[] if chosen is None else chosen] = True
+    trainer.report(*statistics.describe())
+    rows = StreamedRows(table, statistics.schema, statistics.target, weight, held)
+    batch = rows.validation(settings.networks, np.random.default_rng(settings.seed))
+    return trainer.fitted(trainer.train(rows, batch, settings.seed), rows.counts())
+
+
+def fit_statistics(table: ParquetTable, settings: FitSettings) -> Statistics:
+    """The codings of the columns and of the target, and the mean targets, of all rows."""
     values, single = read_target(table.targets(), table.rows)
-    by_maximum = find_recipe(encoder.recipe).output == "sigmoid"
-    encoder.target_ = fit_target(values, single, encoder.target_type, encoder.log_target, by_maximum)
-    encoder.feature_names_in_ = np.array(table.columns, dtype=object)
-    encoder.n_features_in_ = len(table.columns)
-    mean = float(encoder.target_.numeric(values).mean())
-    encoder.schema_, encoder.target_means_ = fit_schema_streamed(encoder, table, mean)
-    return values[:, 0]
+    by_maximum = settings.config.output == "sigmoid"
+    target = fit_target(values, single, settings.target_type, settings.log_target, by_maximum)
+    columns = first_reading(table)
+    first = fit_schema(columns, np.zeros(len(columns[0])), settings.categorical_features)
+    counters = count_all(table, first, target)
+    least = least_rows(settings.min_frequency, table.rows)
+    codings = [c.coding(least) if isinstance(c, CategoryCount) else c.scaling() for c in counters]
+    fields = tuple(replace(f, coding=coding) for f, coding in zip(first.fields, codings, strict=True))
+    schema = schema_of(fields, settings.dimensions)
+    counts = {c.first.name: c for c in counters if isinstance(c, CategoryCount)}
+    overall = float(target.numeric(values).mean())
+    means = [counts[coding.name].means(coding, overall) for coding in schema.codings]
+    return Statistics(schema, target, means, len(columns), tuple(table.columns))
+
+
+def count_all(table: ParquetTable, schema: Schema, target: Target) -> list[CategoryCount | Moments]:
+    """What all rows say of each field of `schema`."""
+    counters = [CategoryCount(f.coding) if isinstance(f.coding, Coding) else Moments(f.coding) for f in schema.fields]
+    for frame, y, _ in table.buffers():
+        by_name = {column.name: column for column in read_table(frame)}
+        rank = target.numeric(read_target(y, len(y))[0])
+        for counter, field in zip(counters, schema.fields, strict=True):
+            column = by_name[field.source]
+            counter.add(column if field.part is None else date_part(column, field.part), rank)
+    return counters
 
 
 def first_reading(table: ParquetTable) -> list[Column]:
@@ -295,23 +330,3 @@ def _padded(column: Column, rows: int) -> Column:
     missing = np.arange(rows) >= len(column)
     missing[: len(column)] = column.missing
     return replace(column, values=np.resize(column.values, rows), missing=missing)
-
-
-def fit_schema_streamed(
-    encoder: EntityEncoder, table: ParquetTable, mean: float
-) -> tuple[Schema, list[NDArray[np.float64]]]:
-    """The schema of all rows, and the mean target of each row of each embedding."""
-    columns = first_reading(table)
-    schema = fit_schema(columns, np.zeros(len(columns[0])), encoder.categorical_features, None)
-    counters = [CategoryCount(f.coding) if isinstance(f.coding, Coding) else Moments(f.coding) for f in schema.fields]
-    for frame, y, _ in table.buffers():
-        by_name = {column.name: column for column in read_table(frame)}
-        rank = encoder.target_.numeric(read_target(y, len(y))[0])
-        for counter, field in zip(counters, schema.fields, strict=True):
-            column = by_name[field.source]
-            counter.add(column if field.part is None else date_part(column, field.part), rank)
-    least = least_rows(encoder.min_frequency, table.rows)
-    codings = [c.coding(least) if isinstance(c, CategoryCount) else c.scaling() for c in counters]
-    whole = Schema(tuple(replace(f, coding=coding) for f, coding in zip(schema.fields, codings, strict=True)))
-    counts = {c.first.name: c for c in counters if isinstance(c, CategoryCount)}
-    return whole, [counts[coding.name].means(coding, mean) for coding in whole.codings]

@@ -1,7 +1,7 @@
 """Training the networks of a table: where rows come from, the optimizer, and the task that the shared loop runs.
 
-The loop itself is `unrolled.learn.loop.fit`, the same as for texts. Left out: what a network is (`network`), and what
-is said while training (`fitting`).
+The loop itself is `unrolled.learn.loop.fit`, the same as for texts. Left out: what a network is (`networks`), and what
+is reported while training (`fitting`).
 """
 
 from __future__ import annotations
@@ -14,17 +14,18 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from unrolled.learn.loop import Plan, Progress, Record, fit
+from unrolled.learn.optimizers import AdamW, Optimizers
 from unrolled.tables.data.target import TargetType
 from unrolled.tables.encoder.coding import UNKNOWN
-from unrolled.tables.encoder.config import Recipe
+from unrolled.tables.encoder.config import EncoderConfig
 from unrolled.tables.encoder.networks import Batch, Networks, losses
 from unrolled.tables.encoder.schema import Encoded
 
 PATIENCE = 3
-LEAST_STEPS_AN_EPOCH = 16
+MIN_STEPS_PER_EPOCH = 16
 SMALLEST_BATCH = 32
 MEASURED_BATCHES = 8
 WARM = 0.05
@@ -68,11 +69,11 @@ class RowsInMemory:
 class Training:
     """One training run: iterate `records()`; `network` then holds the best parameters seen. Meets `loop.Task`."""
 
-    def __init__(self, network: Networks, kind: TargetType, recipe: Recipe, source: Source,
+    def __init__(self, network: Networks, kind: TargetType, config: EncoderConfig, source: Source,
                  generator: torch.Generator, validation: Batch | None = None) -> None:  # fmt: skip
-        self.network, self.kind, self.recipe, self.source = network, kind, recipe, source
+        self.network, self.kind, self.config, self.source = network, kind, config, source
         self._generator, self._validation = generator, validation
-        self._size = batch_size(source.rows, recipe)
+        self._size = batch_size(source.rows, config)
         self._best: list[Tensor] | None = None
         self._best_loss = torch.full((network.count,), math.inf)
         self._batches = self._endless()
@@ -81,16 +82,16 @@ class Training:
     def plan(self) -> Plan:
         """Steps and schedule; validation rows are measured after each epoch."""
         epoch = max(self.source.rows // self._size, 1)
-        steps = max(self.recipe.epochs * epoch, self.recipe.least_steps)
+        steps = max(self.config.epochs * epoch, self.config.min_steps)
         every = None if self._validation is None else max(epoch, steps // 20)  # tiny epochs are not worth measuring
-        if not self.recipe.decay_to_zero:
+        if not self.config.decay_to_zero:
             return Plan(steps, evaluate_every=every, shape="constant")
         return Plan(steps, warmup=round(WARM * steps), evaluate_every=every)
 
     def records(self) -> Iterator[Record]:
         """Train, yielding a record a step; ends early if no network got better in three measurements."""
         waited = 0
-        for record in fit(self, Adam(self.network, self.recipe), self.plan, Progress()):
+        for record in fit(self, build_optimizer(self.network, self.config), self.plan, Progress()):
             yield record
             if record.validation is not None:
                 waited = 0 if record.is_best else waited + 1
@@ -101,9 +102,9 @@ class Training:
     def backward(self, step: int) -> float:
         """Gradients of the next batch; the mean loss of the networks."""
         batch = next(self._batches)
-        batch = replace(batch, codes=with_unknown(batch.codes, self.recipe.dropout, self._generator))
-        batch = with_strangers(batch, self.recipe.strangers, self.network.shape.rows, self._generator)
-        loss = losses(self.network(batch.codes, batch.numbers), batch, self.kind, self.recipe).sum()
+        batch = replace(batch, codes=with_unknown(batch.codes, self.config.unknown_fraction, self._generator))
+        batch = with_masked(batch, self.config.masked_fraction, self.network.shape.rows, self._generator)
+        loss = losses(self.network(batch.codes, batch.numbers), batch, self.kind, self.config).sum()
         loss.backward()  # type: ignore[no-untyped-call]
         return float(loss.detach()) / self.network.count
 
@@ -112,7 +113,7 @@ class Training:
         if self._validation is None:
             return 0.0
         held = self._validation
-        loss = losses(self.network(held.codes, held.numbers), held, self.kind, self.recipe)
+        loss = losses(self.network(held.codes, held.numbers), held, self.kind, self.config)
         better = loss < self._best_loss
         self._best_loss = torch.where(better, loss, self._best_loss)
         now = [parameter.detach().clone() for parameter in self.network.parameters()]
@@ -120,8 +121,8 @@ class Training:
         return float(self._best_loss.mean())
 
     def sensitivity(self) -> Tensor | None:
-        """The networks' sensitivity to each input on a few batches, (column,); None if the recipe does not want it."""
-        if not self.recipe.measured:
+        """The networks' sensitivity to each input on a few batches, (column,); None if the config does not use it."""
+        if not self.config.scale_by_sensitivity:
             return None
         batches = [next(self._batches) for _ in range(MEASURED_BATCHES)]
         return torch.stack([self.network.sensitivity(batch).square() for batch in batches]).mean(0).sqrt()
@@ -139,63 +140,45 @@ class Training:
             yield from self.source.epoch(self.network.count, self._size, self._generator)
 
 
-class Adam:
-    """AdamW with a learning rate of its own for embeddings, all parameters in one kernel; meets `loop.Optimizer`."""
-
-    def __init__(self, network: Networks, recipe: Recipe) -> None:
-        embeddings = list(network.embeddings.parameters())
-        known = {id(parameter) for parameter in embeddings}
-        layers = [parameter for parameter in network.parameters() if id(parameter) not in known]
-        self.rates = [recipe.learning_rate * recipe.embedding_rate, recipe.learning_rate]
-        groups = [{"params": embeddings or [nn.Parameter(torch.zeros(1))], "weight_decay": 0.0},
-                  {"params": layers, "weight_decay": recipe.weight_decay}]  # fmt: skip
-        self.inner = torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, recipe.second_moment), fused=True)
-
-    def step(self, factor: float) -> None:
-        """One step at the rates times `factor`."""
-        for group, rate in zip(self.inner.param_groups, self.rates, strict=True):
-            group["lr"] = rate * factor
-        self.inner.step()
-
-    def zero_grad(self) -> None:
-        """Forget the gradients."""
-        self.inner.zero_grad(set_to_none=True)
-
-    def state_dict(self) -> dict[str, Any]:
-        """The moments."""
-        return self.inner.state_dict()
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take back what `state_dict` gave."""
-        self.inner.load_state_dict(state)
+def build_optimizer(network: Networks, config: EncoderConfig) -> Optimizers:
+    """AdamW with a learning rate of its own for embeddings, which do not decay."""
+    embeddings = list(network.embeddings)
+    known = {id(parameter) for parameter in embeddings}
+    layers = [parameter for parameter in network.parameters() if id(parameter) not in known]
+    betas, rate = (0.9, config.beta2), config.learning_rate
+    parts = {"layers": AdamW(layers, rate, config.weight_decay, betas, fused=True)}
+    if embeddings:
+        parts["embeddings"] = AdamW(embeddings, rate * config.embedding_rate, betas=betas, fused=True)
+    return Optimizers(network, parts)
 
 
-def batch_size(rows: int, recipe: Recipe) -> int:
-    """The recipe's batch, smaller (a power of two) where an epoch would be fewer than 16 steps."""
-    wanted = max(rows // LEAST_STEPS_AN_EPOCH, 1)
-    return min(recipe.batch, max(SMALLEST_BATCH, 1 << (wanted.bit_length() - 1)), rows)
+def batch_size(rows: int, config: EncoderConfig) -> int:
+    """The configured batch, smaller (a power of two) where an epoch would be fewer than 16 steps."""
+    wanted = max(rows // MIN_STEPS_PER_EPOCH, 1)
+    return min(config.batch, max(SMALLEST_BATCH, 1 << (wanted.bit_length() - 1)), rows)
 
 
-def with_unknown(codes: Tensor, share: float, generator: torch.Generator) -> Tensor:
-    """`codes` with a `share` of them replaced by the unknown row."""
-    if share == 0 or codes.shape[-1] == 0:
+def with_unknown(codes: Tensor, fraction: float, generator: torch.Generator) -> Tensor:
+    """`codes` with a `fraction` of them replaced by the unknown row."""
+    if fraction == 0 or codes.shape[-1] == 0:
         return codes
-    return codes.masked_fill(torch.rand(codes.shape, generator=generator) < share, UNKNOWN)
+    return codes.masked_fill(torch.rand(codes.shape, generator=generator) < fraction, UNKNOWN)
 
 
-def with_strangers(batch: Batch, share: float, rows: Sequence[int], generator: torch.Generator) -> Batch:
-    """`batch` with a `share` of its rows once more, one category of each unknown there.
+def with_masked(batch: Batch, fraction: float, rows: Sequence[int], generator: torch.Generator) -> Batch:
+    """`batch` with a `fraction` of its rows repeated, one category of each masked as unknown.
 
-    So the layers learn two answers, for a shop they know and for one they do not, where the state counts for more. Of
-    the fields, with embeddings of so many `rows`, one of many categories is drawn more often: those get new ones.
+    So the layers learn two answers: one for a shop they know, and one for a shop they do not, where its state counts
+    for more. A field is drawn in proportion to its embedding's `rows`: large columns are the ones that get new
+    categories.
     """
-    count = round(share * batch.codes.shape[1])
+    count = round(fraction * batch.codes.shape[1])
     if count == 0 or not rows:
         return batch
     shape = batch.codes[:, :count].shape
     field = torch.multinomial(torch.tensor(rows, dtype=torch.float32), shape[0] * shape[1], True, generator=generator)
-    strange = batch.codes[:, :count].scatter(-1, field.view(*shape[:2], 1), UNKNOWN)
-    again = Batch(strange, batch.numbers[:, :count], batch.target[:, :count], batch.weight[:, :count])
+    masked = batch.codes[:, :count].scatter(-1, field.view(*shape[:2], 1), UNKNOWN)
+    again = Batch(masked, batch.numbers[:, :count], batch.target[:, :count], batch.weight[:, :count])
     return Batch(*(torch.cat([vars(batch)[name], vars(again)[name]], dim=1) for name in vars(batch)))
 
 

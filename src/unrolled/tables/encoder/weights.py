@@ -1,10 +1,11 @@
-"""Trained networks as NumPy arrays: enough to predict and to add a category, without PyTorch.
+"""The weights of trained networks as NumPy arrays: enough to predict and to add a category, without PyTorch.
 
-Left out: training (see `network`).
+Left out: training (`networks`, `training`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +17,7 @@ Array = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Trained:
+class NetworkWeights:
     """Parameters of several networks of one shape.
 
     `tables` holds per category field (network, row, dimension); `weights` per layer (network, in, out); `biases` per
@@ -39,21 +40,24 @@ class Trained:
 
     def outputs(self, table: Encoded, chunk: int = 8192) -> Array:
         """Raw outputs, (network, row, output)."""
-        parts = [self._outputs(table.take(rows)) for rows in _chunks(len(table.codes), chunk)]
-        return np.concatenate(parts, axis=1)
+        return np.concatenate([self._outputs(table.take(rows)) for rows in _chunks(len(table.codes), chunk)], axis=1)
 
     def _outputs(self, table: Encoded) -> Array:
         vectors = [vectors[:, table.codes[:, i]] for i, vectors in enumerate(self.tables)]
         numbers = np.broadcast_to(table.numbers, (self.count, *table.numbers.shape))
-        inputs = np.concatenate([*vectors, numbers], axis=2)
-        hidden = inputs
-        for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
-            hidden = np.maximum(hidden @ weight + bias, 0)
-        output = hidden @ self.weights[-1] + self.biases[-1]
-        if self.skip is not None:
-            output = output + inputs @ self.skip
-        return 1 / (1 + np.exp(-output)) if self.sigmoid else output
+        return mlp(np.concatenate([*vectors, numbers], axis=2), self.weights, self.biases, self.skip, self.sigmoid)
 
 
-def _chunks(rows: int, size: int) -> list[NDArray[np.int64]]:
-    return [np.arange(start, min(start + size, rows)) for start in range(0, rows, size)]
+def mlp(inputs: Array, weights: Sequence[Array], biases: Sequence[Array], skip: Array | None, sigmoid: bool) -> Array:
+    """Everything above the embeddings, (network, row, in) -> (network, row, out); `networks.mlp` is its twin."""
+    hidden = inputs
+    for weight, bias in zip(weights[:-1], biases[:-1], strict=True):
+        hidden = np.maximum(hidden @ weight + bias, 0)
+    output = hidden @ weights[-1] + biases[-1]
+    if skip is not None:
+        output = output + inputs @ skip
+    return 1 / (1 + np.exp(-output)) if sigmoid else output
+
+
+def _chunks(rows: int, size: int) -> Iterator[NDArray[np.int64]]:
+    return (np.arange(start, min(start + size, rows)) for start in range(0, rows, size))
