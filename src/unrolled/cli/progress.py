@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 from unrolled.cli.output import messages
 
 if TYPE_CHECKING:
-    from unrolled.tables.report.measures import Progress
+    from unrolled.tables.progress import OnProgress
 
 
 @contextmanager
-def progress_bar() -> Iterator[Progress | None]:
+def progress_bar() -> Iterator[OnProgress | None]:
     """A progress bar on a terminal, a line at every tenth otherwise."""
     if not sys.stderr.isatty():
         yield _Lines()

@@ -21,7 +21,7 @@ from unrolled.cli.options import (
     Table,
     Target,
 )
-from unrolled.cli.output import messages, print_json, say
+from unrolled.cli.output import print_json, say
 from unrolled.cli.progress import progress_bar
 from unrolled.cli.showing import print_table
 from unrolled.errors import InputError, import_extra
@@ -29,6 +29,7 @@ from unrolled.errors import InputError, import_extra
 if TYPE_CHECKING:
     from unrolled.embedding import EmbeddingTable
     from unrolled.tables.comparison.compare import Comparison
+    from unrolled.tables.data.table import Table as DataTable
     from unrolled.tables.report.columns import ColumnReport
 
 DEMO = "demo"
@@ -57,18 +58,18 @@ def columns(
     budget
         Seconds, kept by using fewer rows and fewer folds.
     folds
-        Folds of the rows; each is kept back once.
+        Folds of the rows; each is held out once.
     seeds
-        How often the folds are drawn anew.
+        How often new folds are drawn.
     """
     from unrolled.tables.report.columns import examine_columns
     from unrolled.tables.report.render import check_ending
 
     check_ending(out)
-    frame = _opened(table, target, rows)
+    opened = _opened(table, target, rows)
     with progress_bar() as progress:
         report = examine_columns(
-            frame, target, progress=progress, budget=budget, seeds=seeds, categories=rows.categories,
+            opened, target, progress=progress, budget=budget, seeds=seeds, categories=rows.categories,
             ignore=rows.ignore, target_type=rows.target_type, max_rows=max_rows, seed=seed, **_splitting(split, folds),
         )  # fmt: skip
     if out:
@@ -103,28 +104,27 @@ def embed(
     parquet
         Write the vectors as Parquet instead of CSV.
     """
-    from unrolled.tables.data.files import check_chosen, split_target
     from unrolled.tables.data.splits import check_seed
+    from unrolled.tables.data.table import check_chosen
+    from unrolled.tables.data.target import split_target
     from unrolled.tables.encoder.estimator import EntityEncoder
 
     check_seed(seed)
     if out.exists():
         raise InputError(f"{out} exists already: choose another --out, or remove it")
-    frame = _opened(table, target, rows)
-    check_chosen(frame, target, rows.categories, rows.ignore)
-    features, outcome = split_target(frame.drop(columns=list(rows.ignore)), target, rows.target_type)
-    for name in [name for name in features.columns if features[name].isna().all()]:
+    opened = _opened(table, target, rows)
+    check_chosen(opened, target, rows.categories, rows.ignore)
+    features, outcome = split_target(opened.without(rows.ignore), target, rows.target_type)
+    empty = [column.name for column in features.columns if column.missing.all()]
+    for name in empty:
         say(f"{name!r} holds no value at all and is left out")
-        features = features.drop(columns=[name])
-    for name in features.columns.intersection(rows.categories):
-        features[name] = features[name].astype("category")
-    labels = outcome.values if outcome.type == "continuous" else frame[target].to_numpy()
+    features = features.without(empty).declaring(rows.categories)
     encoder = EntityEncoder(
-        n_networks=networks, min_frequency=min_frequency, target_type=outcome.type, random_state=seed, verbose=1
+        n_networks=networks, min_frequency=min_frequency, target_type=outcome.kind, random_state=seed, verbose=1
     )
     with warnings.catch_warnings():  # said below, without the line of code that a warning brings along
         warnings.filterwarnings("ignore", "training was interrupted")
-        encoder.fit(features, labels)
+        encoder.fit(features.to_frame(), opened[target].values)
     if encoder.interrupted_:
         say("stopped early: the best so far is kept")
     encoder.save_pretrained(out)
@@ -166,9 +166,9 @@ def compare(
     metric
         rmse, mae, mape or rmspe for numbers; log-loss, error or 1-auc for classes. Lower is better.
     folds
-        Folds of the rows; each is kept back once.
+        Folds of the rows; each is held out once.
     seeds
-        How often everything is done anew.
+        How often everything is repeated, with other folds and other starts.
     models
         Models to use, such as linear or "random forest"; all that are installed unless named.
     networks
@@ -178,56 +178,61 @@ def compare(
     from unrolled.tables.comparison.render import check_ending
 
     check_ending(out)
-    frame, target = _table_or_demo(table, target, seed, rows)
-    with progress_bar() as progress:
+    opened, target = _table_or_demo(table, target, seed, rows)
+    with progress_bar() as progress, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "the comparison was stopped")  # said below
         comparison = compare_encodings(
-            frame, target, progress=progress, metric=metric, seeds=seeds, models=models or None,
+            opened, target, progress=progress, metric=metric, seeds=seeds, models=models or None,
             categories=rows.categories, ignore=rows.ignore, networks=networks, target_type=rows.target_type,
             max_rows=max_rows, seed=seed, **_splitting(split, folds),
         )  # fmt: skip
+    if comparison.interrupted:
+        say(comparison.notes[-1])
     if out:
         comparison.save(out)
         say(f"written: {out}")
     print_json(comparison.to_dict()) if json else _print_comparison(comparison)
 
 
-def _table_or_demo(table: str, target: str | None, seed: int, rows: RowOptions) -> tuple[Any, str]:
+def _table_or_demo(table: str, target: str | None, seed: int, rows: RowOptions) -> tuple[DataTable, str]:
     if table == DEMO and not Path(table).exists():
         from unrolled.tables.data.demo import TARGET, demo_table
+        from unrolled.tables.data.table import Table as DataTable
 
-        return demo_table(seed).frame, target or TARGET
+        return DataTable.read(demo_table(seed).frame), target or TARGET
     if target is None:
         raise InputError("name the column to predict with --target")
     return _opened(Path(table), target, rows), target
 
 
-def _opened(table: Path, target: str, rows: RowOptions) -> Any:
-    """The table, without its rows that have no target where that is asked for; what its target may be is told."""
-    from unrolled.tables.data.files import check_columns, few_whole_numbers, open_table
+def _opened(table: Path, target: str, rows: RowOptions) -> DataTable:
+    """The table, without its rows that have no target where that is asked for; a doubtful target is reported."""
+    from unrolled.tables.data.files import open_table
+    from unrolled.tables.data.table import Table as DataTable
+    from unrolled.tables.data.target import few_whole_numbers
 
-    frame = open_table(table)
-    check_columns(frame, [target])
-    frame = _with_target(frame, target, rows.missing_target)
-    few = few_whole_numbers(frame[target]) if rows.target_type is None else 0
+    opened = _with_target(DataTable.read(open_table(table)), target, rows.missing_target)
+    column = opened[target]
+    few = few_whole_numbers(column.values) if rows.target_type is None and not column.declared else 0
     if few:
-        messages().print(
+        say(
             f"{target!r} holds whole numbers with {few} values and is taken as a number; if they are codes of classes, "
-            "add --target-type multiclass", markup=False,
-        )  # fmt: skip
-    return frame
+            "add --target-type multiclass"
+        )
+    return opened
 
 
-def _with_target(frame: Any, target: str, missing: str) -> Any:
-    gaps = frame[target].isna().to_numpy()
+def _with_target(table: DataTable, target: str, missing: str) -> DataTable:
+    gaps = table[target].missing
     if not gaps.any() or gaps.all():
-        return frame
+        return table
     if missing == "error":
         raise InputError(
             f"the target {target!r} is missing in {gaps.sum():,} of {len(gaps):,} rows (first: row {gaps.argmax()}): "
             "leave them out with --missing-target drop, or fill them"
         )
     say(f"left out {gaps.sum():,} of {len(gaps):,} rows, in which {target!r} is missing")
-    return frame[~gaps].reset_index(drop=True)
+    return table.take((~gaps).nonzero()[0])
 
 
 def _splitting(split: SplitOptions, folds: int) -> dict[str, Any]:

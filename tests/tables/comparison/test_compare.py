@@ -1,8 +1,11 @@
 """The comparison: encodings that see training rows only, folds shared by all, metrics, words, pages, hostile input."""
 
 import json
+import os
+import signal
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +15,15 @@ from sklearn.metrics import log_loss, mean_absolute_percentage_error, roc_auc_sc
 from sklearn.model_selection import TimeSeriesSplit
 
 from unrolled.errors import InputError, MissingExtraError
-from unrolled.tables.comparison.compare import Cell, Comparison, compare_encodings
-from unrolled.tables.comparison.encodings import assign_roles, encode, native_codes
+from unrolled.tables.comparison.compare import Comparison, compare_encodings
+from unrolled.tables.comparison.encodings import ENCODINGS, Fold, Roles, assign_roles
 from unrolled.tables.comparison.models import MODELS, available_models
 from unrolled.tables.comparison.render import check_ending, figure
+from unrolled.tables.comparison.result import ComparisonCell
 from unrolled.tables.data.demo import demo_table
-from unrolled.tables.data.files import as_target
 from unrolled.tables.data.metrics import METRICS
+from unrolled.tables.data.table import Table
+from unrolled.tables.data.target import TargetColumn, split_target
 
 FEW = {
     "models": ("nearest neighbours", "HistGradientBoosting", "linear", "network"),
@@ -37,10 +42,10 @@ def demo() -> Comparison:
 def made(means: dict[tuple[str, str], list[float]], metric: str = "rmse") -> Comparison:
     """A comparison of given errors by fold, two seeds of two folds."""
     cells = [
-        Cell(model, encoding, tuple(np.reshape(folds, (2, 2)).mean(axis=1).tolist()), tuple(folds), 0.5)
+        ComparisonCell(model, encoding, tuple(np.reshape(folds, (2, 2)).mean(axis=1).tolist()), tuple(folds), 0.5)
         for (model, encoding), folds in means.items()
     ]
-    return Comparison("y", "continuous", metric, False, tuple(cells), (), 100, 100, 2, 2, 1.0)
+    return Comparison("y", "continuous", metric, False, tuple(cells), (), 100, 100, 2, 2, 4, 1.0)
 
 
 def test_on_the_demo_embeddings_help_where_a_model_cannot_find_the_map_itself(demo: Comparison) -> None:
@@ -81,17 +86,30 @@ def test_the_figures_are_those_of_scikit_learn() -> None:
 def test_an_encoding_of_training_rows_does_not_know_the_rows_kept_back(name: str) -> None:
     random = np.random.default_rng(0)
     table = pd.DataFrame({"c": random.choice([*"abcd"], 60), "n": random.normal(size=60)})
-    target = as_target(pd.Series(random.normal(size=60)), "y")
-    roles = assign_roles(table)
+    features, target = split_target(Table.read(table.assign(y=random.normal(size=60))), "y")
+    roles = assign_roles(features)
     train, test = np.arange(40), np.arange(40, 60)
-    learned, judged = encode(name, roles.take(train), roles.take(test), target.rows(train), 0)
+    learned, judged = encoded(name, roles, train, test, target)
     changed = table.copy()
     changed.loc[50:, "c"] = "never seen"
-    other = assign_roles(changed)
-    same, unseen = encode(name, other.take(train), other.take(test), target.rows(train), 0)
+    same, unseen = encoded(name, assign_roles(Table.read(changed)), train, test, target)
     assert _dense(learned) == pytest.approx(_dense(same))
     assert _dense(judged)[:10] == pytest.approx(_dense(unseen)[:10])
     assert np.isfinite(_dense(unseen)).all()
+
+
+def encoded(
+    name: str, roles: Roles, train: np.ndarray, test: np.ndarray, target: TargetColumn
+) -> tuple[object, object]:
+    found = ENCODINGS[name].encode(Fold(roles.take(train), roles.take(test), target.take(train), 0))
+    return found.train, found.test
+
+
+def native(train: pd.DataFrame, test: pd.DataFrame, levels: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    roles = [assign_roles(Table.read(part)) for part in (train, test)]
+    number = split_target(Table.read(pd.DataFrame({"y": np.arange(len(train)) * 1.5, "x": 0})), "y")[1]
+    found = ENCODINGS["native"].encode(Fold(*roles, number, 0, levels=levels))
+    return found.train, found.test
 
 
 def _dense(table: object) -> np.ndarray:
@@ -99,9 +117,9 @@ def _dense(table: object) -> np.ndarray:
 
 
 def test_native_categories_merge_beyond_the_limit_and_unseen_ones_are_missing() -> None:
-    train = assign_roles(pd.DataFrame({"c": [f"v{i % 6 % (1 + i % 5)}" for i in range(300)], "n": np.arange(300) / 7}))
-    test = assign_roles(pd.DataFrame({"c": ["v0", "v4", "new"] * 20, "n": np.arange(60) / 7}))
-    learned, judged = native_codes(train, test, 3)
+    train = pd.DataFrame({"c": [f"v{i % 6 % (1 + i % 5)}" for i in range(300)], "n": np.arange(300) / 7})
+    test = pd.DataFrame({"c": ["v0", "v4", "new"] * 20, "n": np.arange(60) / 7})
+    learned, judged = native(train, test, 3)
     first, second = learned["c0"].cat.categories, judged["c0"].cat.categories
     assert len(first) == 3
     assert "(other)" in first
@@ -110,8 +128,8 @@ def test_native_categories_merge_beyond_the_limit_and_unseen_ones_are_missing() 
 
 
 def test_a_category_called_other_keeps_its_name_beside_the_merged_ones() -> None:
-    roles = assign_roles(pd.DataFrame({"c": ["(other)"] * 9 + ["a"] * 8 + [*"bcd"]}))
-    learned, _ = native_codes(roles, roles, 3)
+    table = pd.DataFrame({"c": ["(other)"] * 9 + ["a"] * 8 + [*"bcd"]})
+    learned, _ = native(table, table, 3)
     assert learned["c0"].value_counts().to_dict() == {"(other)": 9, "a": 8, "(other)'": 3}
 
 
@@ -120,10 +138,10 @@ def test_roles_split_dates_and_follow_the_rule_of_the_encoder() -> None:
     numbers = np.arange(rows)
     table = pd.DataFrame({"day": pd.date_range("2024", periods=rows), "few": numbers % 4, "x": numbers / 3,
                           "many": numbers, "gaps": [None, "a"] * 50})  # fmt: skip
-    roles = assign_roles(table)
+    roles = assign_roles(Table.read(table))
     assert roles.categories == ("day_year", "day_month", "day_day", "day_weekday", "few", "gaps")
     assert roles.numbers == ("x", "many")
-    assert "many" in assign_roles(table, categories=("many",)).categories
+    assert "many" in assign_roles(Table.read(table), categories=("many",)).categories
 
 
 def test_missing_values_classes_and_an_own_metric() -> None:
@@ -155,35 +173,76 @@ def test_the_boosting_libraries_that_are_here_take_native_categories() -> None:
 def test_the_words_follow_the_figures() -> None:
     better = {("linear", "codes"): [10, 11, 10, 11], ("linear", "embeddings"): [8, 9, 8, 9.1]}
     said = made(better).verdict()
-    assert said.startswith("Embeddings helped here: linear with embeddings reaches 8.525, linear with raw codes 10.500")
-    assert "helped 1 of 1" in said
+    assert said.startswith(
+        "Embeddings helped here: of all models the best with them is linear with embeddings, 8.525, and the best "
+        "without linear with raw codes, 10.500 (18.8% less error"
+    )
+    assert "less error for 1 of 1 (linear -18.8%)" in said
     worse = {key: better[other] for key, other in zip(better, reversed(better), strict=True)}
     assert made(worse).verdict().startswith("Embeddings did not help here")
-    assert "harm to 1 (linear +23" in made(worse).verdict()
+    assert "more error for 1 of 1 (linear +23" in made(worse).verdict()
     even = {("linear", "codes"): [10, 11, 10, 11], ("linear", "embeddings"): [11, 10, 10.1, 11]}
-    assert made(even).verdict().startswith("Embeddings made no clear difference here")
+    assert made(even).verdict().startswith("Embeddings made no clear difference to the best result")
     assert made({("linear", "codes"): [1, 1, 1, 1]}).verdict().startswith("There is nothing to compare")
+
+
+def test_one_favourable_model_does_not_decide_and_every_model_is_named() -> None:
+    folds, without, with_them = (0.0, 0.1, 0.0, 0.1), {"network": 12, "linear": 9, "forest": 8}, {"network": 7}
+    with_them |= {"linear": 9.6, "forest": 8.5}
+    errors = {(model, "codes"): [value + f for f in folds] for model, value in without.items()}
+    errors |= {(model, "embeddings"): [value + f for f in folds] for model, value in with_them.items()}
+    said = made(errors).verdict()
+    assert said.startswith("Embeddings gave the lowest error here, but did not help most models")
+    assert "the best without forest with raw codes, 8.050" in said
+    assert "less error for 1 of 3 (network -41" in said
+    assert "more error for 2 of 3 (linear +6.6%, forest +6.2%)" in said
+    same = {key: [value + 3 * (i % 2) for i, value in enumerate(folds)] for key, folds in errors.items()}
+    assert all(model in made(same).verdict() for model in without)
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_a_comparison_that_is_stopped_keeps_the_folds_that_are_done(stop: signal.Signals) -> None:
+    table = demo_table(0, 200, 8).frame
+    settings = {"models": ("linear",), "encodings": ("codes", "one-hot"), "cv": 2, "seeds": 2}
+    whole = compare_encodings(table, "Sales", **settings)  # type: ignore[arg-type]
+
+    def stopping(after: float) -> Callable[[str, float], None]:
+        return lambda _, share: os.kill(os.getpid(), stop) if share >= after else None
+
+    with pytest.warns(RuntimeWarning, match="stopped early, after 2 of 4 folds"):
+        part = compare_encodings(table, "Sales", progress=stopping(0.5), **settings)  # type: ignore[arg-type]
+    assert part.interrupted
+    assert part.folds_done == 2
+    assert not whole.interrupted
+    for cell, full in zip(part.cells, whole.cells, strict=True):
+        assert cell.by_fold == full.by_fold[:2]
+        assert cell.by_seed == full.by_seed[:1]
+    assert any("after 2 of 4 folds" in note for note in part.notes)
+    with pytest.warns(RuntimeWarning, match="ready in the first fold"):
+        first = compare_encodings(table, "Sales", progress=stopping(0.0), **settings)  # type: ignore[arg-type]
+    assert [cell.by_fold for cell in first.cells] == [whole.cells[0].by_fold[:1]]
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
 def test_an_error_of_nothing_is_compared_in_words() -> None:
     perfect = {("linear", "codes"): [0.0] * 4, ("linear", "embeddings"): [0.1, 0.11, 0.1, 0.11]}
     comparison = made(perfect, "error")
     assert "Embeddings did not help here" in comparison.verdict()
-    assert "some error for the best of either side" in comparison.verdict()
-    assert "harm to 1 (linear up from 0)" in comparison.verdict()
+    assert "some error where there was none" in comparison.verdict()
+    assert "more error for 1 of 1 (linear up from 0)" in comparison.verdict()
     assert "up from 0" in {text.get_text() for text in figure(comparison).axes[0].texts}
     assert json.loads(json.dumps(comparison.to_dict(), allow_nan=False))["effects"][0]["change"] is None
     even = made({key: [0.0] * 4 for key in perfect}, "error")
-    assert even.verdict().startswith("Embeddings made no clear difference here")
+    assert even.verdict().startswith("Embeddings made no clear difference to the best result")
     assert even.effects()[0].change == 0
 
 
-def test_a_page_without_matplotlib_has_no_figure_and_a_figure_is_refused_before_the_work(
+def test_a_page_needs_no_matplotlib_and_a_figure_without_it_is_refused_before_the_work(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     made({("linear", "codes"): [1, 2, 1, 2], ("linear", "embeddings"): [1, 1, 1, 1]}).save(tmp_path / "c.html")
-    assert "<img" not in (tmp_path / "c.html").read_text(encoding="utf-8")
+    assert "<svg" in (tmp_path / "c.html").read_text(encoding="utf-8")
     check_ending(tmp_path / "c.html")
     with pytest.raises(MissingExtraError, match=r"'unrolled\[plot\]'"):
         check_ending(tmp_path / "c.png")
@@ -206,7 +265,7 @@ def test_the_network_with_embeddings_inside_counts_as_embeddings() -> None:
     inside = {("network", "one-hot"): [10, 11, 10, 11], ("network", "native"): [5, 5.1, 5, 5.1],
               ("network", "embeddings"): [12, 12, 12, 12]}  # fmt: skip
     comparison = made(inside)
-    assert comparison.verdict().startswith("Embeddings helped here: the network with embeddings inside reaches 5.05")
+    assert "the best with them is the network with embeddings inside, 5.05" in comparison.verdict()
     assert comparison.effects()[0].other == "one-hot"
 
 
@@ -251,7 +310,7 @@ def test_renderings_mark_the_best_and_are_self_contained(demo: Comparison, tmp_p
         (
             {"y": [*"ab"] * 15 + ["a"] * 10},
             {"metric": "1-auc", "cv": TimeSeriesSplit(4)},
-            "'1-auc' needs both classes of 'y', but fold 4 keeps back rows of one only",
+            "'1-auc' needs both classes of 'y', but fold 4 holds out rows of one only",
         ),
         ({}, {"cv": TimeSeriesSplit(39)}, "fold 1 of the splitter has 1 rows to learn from and 1 to judge by"),
     ],
@@ -277,6 +336,6 @@ def test_folds_given_as_rows() -> None:
     assert compare_encodings(table, "y", cv=halves, **settings).folds == 1  # type: ignore[arg-type]
     with pytest.raises(InputError, match="fold 1 has no row of class 'q' of 'y'"):
         compare_encodings(table, "y", cv=[(np.arange(40), np.arange(40, 60))], **settings)  # type: ignore[arg-type]
-    with pytest.raises(InputError, match="the splitter str cannot split 60 rows") as caught:
+    with pytest.raises(InputError, match="cv is a str, but must be") as caught:
         compare_encodings(table, "y", cv="x" * 200, **settings)  # type: ignore[arg-type]
     assert len(str(caught.value)) < 200

@@ -84,7 +84,7 @@ def test_decimals_are_numbers_wherever_they_stand():
         (np.zeros((0, 2)), "no row"),
         (np.zeros((2, 0)), "no column"),
         (pd.DataFrame({"a": []}), "no row"),
-        (pd.DataFrame([[1, 2]], columns=["a", "a"]), "2 columns named 'a'"),
+        (pd.DataFrame([[1, 2]], columns=["a", "a"]), "duplicate column name 'a': 2 columns"),
         (pl.LazyFrame({"a": [1]}), "collect"),
         (pd.DataFrame({"size": [1.0, np.inf]}), "'size' holds an infinite number in row 1"),
         (pd.DataFrame({"a": [1, "b"]}, dtype=object), "'a' mixes whole numbers and strings, for example 1 and 'b'"),

@@ -1,4 +1,4 @@
-"""Reading tables: files and frames of odd types, and every fault of a table or target in one sentence."""
+"""Opening tables: files and frames of odd types, and every fault of a table or target in one sentence."""
 
 import datetime
 import decimal
@@ -13,8 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unrolled.errors import InputError
-from unrolled.tables.data.columns import read_table
-from unrolled.tables.data.files import as_frame, labels, open_table, split_target
+from unrolled.tables.data.columns import label, read_table
+from unrolled.tables.data.files import open_table
+from unrolled.tables.data.table import Table
+from unrolled.tables.data.target import split_target
 
 ROWS = 30
 
@@ -54,26 +56,29 @@ def test_parquet_of_odd_types_can_be_read_by_the_encoder(tmp_path: Path) -> None
         "kind": pd.Categorical(["u", None, "v"]),
     })  # fmt: skip
     table.to_parquet(tmp_path / "t.parquet")
-    kinds = {column.name: column.kind for column in read_table(open_table(tmp_path / "t.parquet"))}
+    table = Table.read(open_table(tmp_path / "t.parquet"))
+    kinds = {column.name: column.kind for column in table.columns}
+    assert {column.name: column.kind for column in read_table(table.to_frame())} == kinds
     assert kinds == {"lists": "string", "money": "number", "span": "number", "day": "date", "when": "date",
                      "bytes": "string", "kind": "string"}  # fmt: skip
 
 
 def test_mixed_cells_become_text_and_one_is_one() -> None:
-    frame = as_frame(pd.DataFrame({"m": [1, 1.0, "1", None, "b", 2.5]}))
-    assert list(frame["m"][:3]) == ["1", "1", "1"]
-    assert frame["m"][3] is None
-    assert list(labels(pd.Series([1.0, None, 2.5], dtype=object)))[::2] == ["1", "2.5"]
+    (column,) = Table.read(pd.DataFrame({"m": [1, 1.0, "1", None, "b", 2.5]})).columns
+    assert column.values.tolist() == ["1", "1", "1", "", "b", "2.5"]
+    assert column.missing.tolist() == [False, False, False, True, False, False]
+    assert [label(value) for value in (1.0, 2.5, b"x", True)] == ["1", "2.5", "x", "True"]
 
 
 def test_polars_in() -> None:
     table = small(s=["a", "b", None] * 10)
-    pd.testing.assert_frame_equal(as_frame(pl.from_pandas(table)), as_frame(table), check_dtype=False)
+    one, other = (Table.read(t).to_frame() for t in (pl.from_pandas(table), table))
+    pd.testing.assert_frame_equal(one, other, check_dtype=False)
 
 
 def test_rows_keep_their_order_whatever_their_index() -> None:
     table = small().iloc[::-1]
-    assert as_frame(table)["y"].tolist() == table["y"].tolist()
+    assert Table.read(table)["y"].values.tolist() == table["y"].tolist()
 
 
 @pytest.mark.parametrize(
@@ -81,7 +86,7 @@ def test_rows_keep_their_order_whatever_their_index() -> None:
     [
         ("t.csv", b"", "is empty"),
         ("t.csv", b"a,b\n", "no rows"),
-        ("t.csv", b"a,b,a\n1,2,3\n", "'a' stands 2 times"),
+        ("t.csv", b"a,b,a\n1,2,3\n", "duplicate column name 'a': 2 columns"),
         ("t.csv", b"a,b\n1,2\n1,2,3,4\n", "not a table.*line 3"),
         ("t.csv", b"a,b\n\xff\xfe,2\n", "not text in UTF-8"),
         ("t.csv", b"\x89PNG\r\n\x1a\n\0\0", "binary data"),
@@ -113,14 +118,14 @@ def test_a_file_that_is_not_there_or_a_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize("thing", [[[1, 2]], np.ones((2, 2)), "table", {"a": [1]}, None])
 def test_what_is_no_frame_is_refused(thing: object) -> None:
     with pytest.raises(InputError, match="table was expected"):
-        as_frame(thing)
+        Table.read(thing)
 
 
 def test_a_name_twice_in_a_frame() -> None:
-    with pytest.raises(InputError, match="'x' stands 2 times"):
-        as_frame(pd.DataFrame([[1, 2]], columns=["x", "x"]))
-    with pytest.raises(InputError, match="no columns"):
-        as_frame(pd.DataFrame())
+    with pytest.raises(InputError, match="duplicate column name 'x'"):
+        Table.read(pd.DataFrame([[1, 2]], columns=["x", "x"]))
+    with pytest.raises(InputError, match="no column"):
+        Table.read(pd.DataFrame())
 
 
 @pytest.mark.parametrize(
@@ -135,7 +140,7 @@ def test_a_name_twice_in_a_frame() -> None:
     ],
 )
 def test_the_type_of_a_target_follows_the_stated_rule(values: object, expected: str) -> None:
-    assert split_target(small(y=values), "y")[1].type == expected
+    assert split_target(Table.read(small(y=values)), "y")[1].kind == expected
 
 
 @pytest.mark.parametrize(
@@ -143,34 +148,35 @@ def test_the_type_of_a_target_follows_the_stated_rule(values: object, expected: 
     [
         ([np.nan, *range(ROWS - 1)], None, "'y' is missing in 1 row .*row 0"),
         ([None, *"ab" * 14, "c"], None, "'y' is missing in 1 row"),
-        ([1] * ROWS, None, "'y' is 1 in every row"),
-        ([*range(ROWS - 1), np.inf], None, f"'y' holds inf in row {ROWS - 1}"),
+        ([1] * ROWS, None, "'y' is constant: every row is 1"),
+        ([*range(ROWS - 1), np.inf], None, f"'y' holds an infinite number in row {ROWS - 1}"),
         ([f"{i},5 %" for i in range(ROWS)], None, "'y' has 30 different values in 30 rows, such as '0,5 %'.*plainly"),
         (pd.date_range("2024", periods=ROWS), None, "'y' holds dates"),
-        (["a", "b", "c"] * 10, "binary", "'y' has 3 different values"),
-        (["a", "b", "c"] * 10, "continuous", "'y' holds 'a' in row 0, which is no number"),
-        (["a", "b", "c"] * 10, "regression", "unknown target type 'regression'"),
+        (["a", "b", "c"] * 10, "binary", "is 'binary', but the target 'y' has 3 values"),
+        (["a", "b", "c"] * 10, "continuous", "'y' is to be a number, but holds 'a'"),
+        (["a", "b", "c"] * 10, "regression", "unknown target_type 'regression'"),
     ],
 )
 def test_a_target_that_cannot_be_learned_is_named(values: object, kind: object, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        split_target(as_frame(small(y=values)), "y", kind)  # type: ignore[arg-type]
+        split_target(Table.read(small(y=values)), "y", kind)  # type: ignore[arg-type]
 
 
 def test_too_few_rows_columns_or_a_misspelt_target() -> None:
     with pytest.raises(InputError, match="2 rows, but at least 20"):
-        split_target(small().head(2), "y")
+        split_target(Table.read(small().head(2)), "y")
     with pytest.raises(InputError, match="no column besides the target"):
-        split_target(small()[["y"]], "y")
+        split_target(Table.read(small()[["y"]]), "y")
     with pytest.raises(InputError, match="unknown column 'salse': did you mean 'sales'"):
-        split_target(small(sales=np.arange(ROWS)), "salse")
+        split_target(Table.read(small(sales=np.arange(ROWS))), "salse")
 
 
 @given(st.lists(st.one_of(st.text(), st.integers(-9, 9), st.booleans(), st.none(), st.floats(-5, 5)), min_size=1))
 @settings(max_examples=60)
 def test_any_cells_become_a_column_that_the_encoder_reads(cells: list[object]) -> None:
-    frame = as_frame(pd.DataFrame({"c": pd.Series(cells, dtype=object)}))
-    column = read_table(frame)[0]
+    table = Table.read(pd.DataFrame({"c": pd.Series(cells, dtype=object)}))
+    (column,) = read_table(table.to_frame())
+    assert column.kind == table["c"].kind
     assert column.missing.tolist() == [cell is None for cell in cells]
 
 
@@ -215,7 +221,7 @@ def test_whole_numbers_beyond_64_bits_are_names(tmp_path: Path) -> None:
     for start in (2**63, 2**70):
         ids = [start + i for i in range(3)]
         (tmp_path / "t.csv").write_text("id,y\n" + "".join(f"{i},1\n" for i in ids))
-        assert open_table(tmp_path / "t.csv")["id"].tolist() == [str(i) for i in ids]
+        assert Table.read(open_table(tmp_path / "t.csv"))["id"].values.tolist() == [str(i) for i in ids]
 
 
 def test_times_with_a_zone_keep_the_local_clock(tmp_path: Path) -> None:
@@ -224,7 +230,7 @@ def test_times_with_a_zone_keep_the_local_clock(tmp_path: Path) -> None:
     typed = pd.to_datetime(["2024-07-01 07:30", "2024-01-01 07:30"]).tz_localize("Europe/Berlin")
     objects = np.array([t.to_pydatetime() for t in typed], dtype=object)
     for table in (open_table(tmp_path / "t.csv"), pd.DataFrame({"t": objects}), pd.DataFrame({"t": typed})):
-        (column,) = read_table(as_frame(table))
+        (column,) = Table.read(table).columns
         assert column.values.astype(str).tolist() == ["2024-07-01T07:30:00", "2024-01-01T07:30:00"]
 
 
@@ -250,6 +256,7 @@ def test_endings_in_capitals(tmp_path: Path) -> None:
 
 
 def test_categories_that_are_one_as_text_become_one() -> None:
-    frame = as_frame(pd.DataFrame({"c": pd.Categorical([1, "1", None, "b"])}))
-    assert frame["c"].cat.categories.tolist() == ["1", "b"]
-    assert frame["c"].isna().tolist() == [False, False, True, False]
+    (column,) = Table.read(pd.DataFrame({"c": pd.Categorical([1, "1", None, "b"])})).columns
+    assert column.declared
+    assert column.values.tolist() == ["1", "1", "", "b"]
+    assert column.missing.tolist() == [False, False, True, False]

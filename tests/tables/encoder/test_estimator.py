@@ -398,7 +398,7 @@ Y = np.array([1.5, 2.5, 3.5, 4.0])
         (GOOD, Y, {"n_jobs": -2}, "n_jobs is -2, but must be None, -1"),
         (GOOD, Y, {"random_state": -1}, "random_state is -1, but must be a whole number from 0"),
         (GOOD, Y, {"cv": 1}, "cv is 1"),
-        (GOOD, Y, {"cv": 9}, "cannot split these rows"),
+        (GOOD, Y, {"cv": 9}, "9 folds of . rows cannot be made"),
         (GOOD, Y, {"cv": "five"}, "cv is 'five'"),
         (GOOD, Y, {"cv": [([0, 1], [2, 3]), ([2, 3], [1, 2])]}, "holds row 2 out 2 times"),
         (GOOD, Y, {"min_frequency": 0}, "min_frequency is 0"),

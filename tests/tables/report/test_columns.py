@@ -15,7 +15,8 @@ from sklearn.model_selection import GroupKFold, TimeSeriesSplit
 
 from data import shared_data
 from unrolled.errors import InputError
-from unrolled.tables.data.files import TargetColumn
+from unrolled.tables.data.table import Table
+from unrolled.tables.data.target import split_target
 from unrolled.tables.report.columns import ColumnReport, examine_columns
 from unrolled.tables.report.features import Block, read_columns, target_code
 from unrolled.tables.report.model import share_explained
@@ -197,7 +198,7 @@ def test_unseen_categories_and_drift_of_the_last_tenth() -> None:
         "rising": np.arange(rows) + random.random(rows),
         "many": random.choice([f"c{i}" for i in range(300)], rows),
     })  # fmt: skip
-    found = {c.name: drift(c, np.arange(rows), 0) for c in read_columns(frame)}
+    found = {c.name: drift(c, np.arange(rows), 0) for c in read_columns(Table.read(frame))}
     assert found["steady"].unseen == 0
     assert found["steady"].distance < 0.1
     assert found["new"].unseen == 1
@@ -237,7 +238,7 @@ def test_replacement_is_asymmetric_and_finds_twins_whatever_their_type() -> None
     store = random.integers(0, 50, 2000)
     frame = pd.DataFrame({"store": store, "name": [f"S{i * 7 % 50}" for i in store], "state": store % 5,
                           "x": random.normal(size=2000)})  # fmt: skip
-    told = replacements(read_columns(frame), 0)
+    told = replacements(read_columns(Table.read(frame)), 0)
     assert twins(told) == [[0, 1]]
     assert told[0, 2] >= REPLACED
     assert told[1, 2] >= REPLACED
@@ -303,7 +304,7 @@ def test_renderings_hold_every_column_and_are_self_contained(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("change", "settings_", "message"),
     [
-        (lambda t: t.assign(x=np.inf), {}, "'x' holds .*inf"),
+        (lambda t: t.assign(x=np.inf), {}, "'x' holds an infinite number in row 0"),
         (lambda t: t, {"ignore": ("nose",)}, "unknown column 'nose': did you mean 'noise'"),
         (lambda t: t, {"groups": "shop"}, "unknown column 'shop'"),
         (lambda t: t, {"ignore": ("y",)}, "'y' is the target"),
@@ -314,7 +315,7 @@ def test_renderings_hold_every_column_and_are_self_contained(tmp_path: Path) -> 
             {},
             "'y' is 'b' in only 1 of the .* rows used, but 2 folds need 2",
         ),
-        (lambda t: t.assign(y=[*"ab"] * (len(t) // 2)), {"cv": "three"}, "splitter 'three' cannot split"),
+        (lambda t: t.assign(y=[*"ab"] * (len(t) // 2)), {"cv": "three"}, "cv is 'three', but must be"),
         (
             lambda t: t.assign(y=["a"] * 80 + ["b"] * 20),
             {"cv": TimeSeriesSplit(4)},
@@ -399,7 +400,8 @@ def test_a_class_that_a_trial_of_some_rows_does_not_meet() -> None:
 
 @pytest.mark.parametrize("judged", [[0, 0], [0, 1, 2]])
 def test_the_share_explained_is_finite_where_only_one_class_was_met(judged: list[int]) -> None:
-    target = TargetColumn("y", "multiclass", np.array([0] * 30 + judged), ("a", "b", "c"))
+    table = Table.read(pd.DataFrame({"x": 0, "y": [*"abc"] * 20 + ["a"] * 30 + ["abc"[i] for i in judged]}))
+    target = split_target(table, "y")[1].take(np.arange(60, 90 + len(judged)))
     learned, later = np.arange(30), np.arange(30, 30 + len(judged))
     only = Block(np.arange(30.0)[:, None], later[:, None] * 1.0, (False,))
     assert np.isfinite(share_explained([only], target, learned, later, 0))

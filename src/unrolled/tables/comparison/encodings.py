@@ -1,7 +1,7 @@
 """Categories as numbers in the ways that people use, each fitted on the training rows of a fold only.
 
-Every encoding gets the same table: dates split into parts and columns judged category or number by the encoder's own
-rule. Left out: the models that read the encoded tables, and vectors' pictures.
+Every encoding gets the same table: dates split into parts, and columns taken for categories or numbers by the rule of
+the encoder. A new encoding is a function and a line in `ENCODINGS`. Left out: the models that read the encoded tables.
 """
 
 from __future__ import annotations
@@ -16,62 +16,97 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unrolled.errors import InputError, import_extra
-from unrolled.tables.data.columns import Column, read_table
+from unrolled.tables.data.columns import Column, label
 from unrolled.tables.data.dates import date_part
-from unrolled.tables.data.files import TargetColumn
+from unrolled.tables.data.table import Table
+from unrolled.tables.data.target import TargetColumn
 from unrolled.tables.encoder.coding import Coding
 from unrolled.tables.encoder.schema import fit_schema
 
 WITH_EMBEDDINGS = "embeddings"
-ENCODINGS = ("codes", "one-hot", "target", WITH_EMBEDDINGS, "native")
 TARGET_FOLDS = 5  # inside target encoding
+SPARSE_BELOW = 0.3  # share of cells that are not 0 below which a table stays sparse, as in a ColumnTransformer
 
 
 @dataclass(frozen=True)
 class Roles:
-    """The table that all encodings get: a pandas frame, and which of its columns are categories."""
+    """The table that all encodings get, and which of its columns are categories."""
 
-    frame: Any
+    table: Table
     categories: tuple[str, ...]
 
     @property
     def numbers(self) -> tuple[str, ...]:
         """The other columns."""
-        return tuple(name for name in self.frame.columns if name not in self.categories)
+        return tuple(name for name in self.table.names if name not in self.categories)
 
     def take(self, rows: NDArray[np.intp]) -> Roles:
         """The same roles on the chosen rows."""
-        return Roles(self.frame.iloc[rows].reset_index(drop=True), self.categories)
+        return Roles(self.table.take(rows), self.categories)
+
+    def texts(self) -> NDArray[np.object_]:
+        """(row, category) the categories as text, missing ones as "(missing)"."""
+        return np.column_stack([category_texts(self.table[name]) for name in self.categories]).astype(object)
+
+    def values(self) -> NDArray[np.float64]:
+        """(row, number) the columns of numbers, NaN where missing."""
+        columns = [self.table[name] for name in self.numbers]
+        return np.column_stack([np.where(c.missing, np.nan, c.values.astype(np.float64)) for c in columns])
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One fold to encode: the rows to learn from with their target, the rows to judge by, and settings.
+
+    `networks` are those of the encoder, None being its own number; `levels` bounds native categories.
+    """
+
+    train: Roles
+    test: Roles
+    target: TargetColumn
+    seed: int
+    networks: int | None = None
+    levels: int | None = None
 
 
 @dataclass(frozen=True)
 class EncodedFold:
-    """One encoding of one fold: matrices (or frames) to learn from and to be judged on, and the seconds it took.
+    """One encoding of one fold: matrices (or frames) to learn from and to be judged on.
 
-    `predicted` holds what the encoder's own networks say for the rows to be judged, where there are any.
+    `predicted` holds what the encoder's own networks predict for the rows to be judged, where there are any.
     """
 
     train: Any
     test: Any
-    seconds: float
     predicted: NDArray[np.float64] | None = None
 
 
-def assign_roles(frame: Any, categories: Sequence[str] = ()) -> Roles:
+@dataclass(frozen=True)
+class Encoding:
+    """A way to encode categories: its title, and the function that encodes a fold.
+
+    `native` tables are frames with pandas categoricals, which only some models read. Of `distances` the length carries
+    meaning, so that models that compare rows by distance take them unscaled.
+    """
+
+    title: str
+    encode: Callable[[Fold], EncodedFold]
+    native: bool = False
+    distances: bool = False
+
+
+def assign_roles(table: Table, categories: Sequence[str] = ()) -> Roles:
     """Split dates into parts and tell categories from numbers, by the rule of `schema`; `categories` adds to it."""
-    columns = read_table(frame)
-    fields = fit_schema(columns, np.zeros(len(frame))).fields
-    by_name = {column.name: column for column in columns}
-    kept: dict[str, Any] = {}
+    kept: list[Column] = []
     named: list[str] = []
-    for field in fields:
-        column = by_name[field.source]
+    for field in fit_schema(table.columns, np.zeros(table.rows)).fields:
+        column = table[field.source]
         if field.part is not None:
             column = date_part(column, field.part)
-        kept[column.name] = _values(column)
+        kept.append(column)
         if isinstance(field.coding, Coding) or column.name in categories:
             named.append(column.name)
-    return Roles(import_extra("pandas", "tables").DataFrame(kept), tuple(named))
+    return Roles(Table(tuple(kept)), tuple(named))
 
 
 def without_empty(train: Roles, test: Roles) -> tuple[Roles, Roles]:
@@ -79,78 +114,108 @@ def without_empty(train: Roles, test: Roles) -> tuple[Roles, Roles]:
 
     Raises InputError where no column is left.
     """
-    kept = [name for name in train.frame.columns if train.frame[name].notna().any()]
-    if not kept:
+    empty = [column.name for column in train.table.columns if column.missing.all()]
+    if len(empty) == len(train.table.columns):
         raise InputError("a fold has no value in any column to learn from: ask for fewer folds, or for random ones")
-    categories = tuple(name for name in train.categories if name in kept)
-    return Roles(train.frame[kept], categories), Roles(test.frame[kept], categories)
+    categories = tuple(name for name in train.categories if name not in empty)
+    return Roles(train.table.without(empty), categories), Roles(test.table.without(empty), categories)
 
 
-def encode(name: str, train: Roles, test: Roles, target: TargetColumn, seed: int) -> tuple[Any, Any]:
-    """Encode both parts of a fold; `target` is that of the training rows. Not for "embeddings" and "native"."""
-    makers: dict[str, Callable[[], Any]] = {
-        "codes": lambda: _preprocessing().OrdinalEncoder(
-            handle_unknown="use_encoded_value", unknown_value=-1, encoded_missing_value=-2
-        ),
-        "one-hot": lambda: _preprocessing().OneHotEncoder(handle_unknown="ignore", dtype=np.float32),
-        "target": lambda: _target_encoder(target, seed),
-    }
-    compose, pipeline = import_extra("sklearn.compose", "tables"), import_extra("sklearn.pipeline", "tables")
-    impute = import_extra("sklearn.impute", "tables")
-    numbers = pipeline.make_pipeline(
-        impute.SimpleImputer(strategy="median", add_indicator=True), _preprocessing().StandardScaler()
-    )
-    transformer = compose.ColumnTransformer(
-        [("categories", makers[name](), list(train.categories)), ("numbers", numbers, list(train.numbers))]
-    )
+def category_texts(column: Column) -> NDArray[np.object_]:
+    """(row,) the values of a column of categories as text."""
+    texts = [label(value) for value in column.values.tolist()]
+    return np.where(column.missing, "(missing)", np.array(texts, dtype=object))
+
+
+def _codes(fold: Fold) -> EncodedFold:
+    return _by_transformer(fold, _preprocessing().OrdinalEncoder(
+        handle_unknown="use_encoded_value", unknown_value=-1, encoded_missing_value=-2))  # fmt: skip
+
+
+def _one_hot(fold: Fold) -> EncodedFold:
+    return _by_transformer(fold, _preprocessing().OneHotEncoder(handle_unknown="ignore", dtype=np.float32))
+
+
+def _target(fold: Fold) -> EncodedFold:
     with warnings.catch_warnings():  # a class in fewer rows than the inner folds of target encoding is no mistake
         warnings.filterwarnings("ignore", "The least populated class")
-        learned = transformer.fit_transform(_plain(train), target.values)
-    return learned, transformer.transform(_plain(test))
+        return _by_transformer(fold, _target_encoder(fold.target, fold.seed))
 
 
-def embed(
-    train: Roles, test: Roles, target: TargetColumn, seed: int, networks: int | None
-) -> tuple[Any, Any, NDArray[np.float64]]:
-    """Both parts of a fold through an `EntityEncoder` fitted on its training rows, and what its networks predict."""
+def _by_transformer(fold: Fold, transformer: Any) -> EncodedFold:
+    """Categories through a transformer of scikit-learn, numbers filled with their median, marked and scaled."""
+    learned, judged = [], []
+    if fold.train.categories:
+        learned.append(transformer.fit_transform(fold.train.texts(), fold.target.values))
+        judged.append(transformer.transform(fold.test.texts()))
+    if fold.train.numbers:
+        filled = import_extra("sklearn.impute", "tables").SimpleImputer(strategy="median", add_indicator=True)
+        scaled = import_extra("sklearn.pipeline", "tables").make_pipeline(filled, _preprocessing().StandardScaler())
+        learned.append(scaled.fit_transform(fold.train.values()))
+        judged.append(scaled.transform(fold.test.values()))
+    sparse = any(hasattr(part, "toarray") for part in learned) and _density(learned) < SPARSE_BELOW
+    return EncodedFold(_side_by_side(learned, sparse), _side_by_side(judged, sparse))
+
+
+def _density(parts: list[Any]) -> float:
+    filled = sum(part.nnz if hasattr(part, "toarray") else part.size for part in parts)
+    return float(filled / sum(part.shape[0] * part.shape[1] for part in parts))
+
+
+def _side_by_side(parts: list[Any], sparse: bool) -> Any:
+    if sparse:
+        return import_extra("scipy.sparse", "tables").hstack(parts).tocsr()
+    return np.hstack([part.toarray() if hasattr(part, "toarray") else part for part in parts])
+
+
+def _embeddings(fold: Fold) -> EncodedFold:
+    """Both parts through an `EntityEncoder` fitted on the training rows, and what its networks predict."""
     from unrolled.tables.encoder.estimator import EntityEncoder
 
-    places = [list(train.frame.columns).index(name) for name in train.categories]
+    train, test = fold.train.table, fold.test.table
     encoder = EntityEncoder(
-        categorical_features=places,
-        target_type=target.type,
+        categorical_features=[train.names.index(name) for name in fold.train.categories],
+        target_type=fold.target.kind,
         log_target=False,  # the comparison has taken the logarithm already, for all models alike
-        n_networks=networks,
-        random_state=seed,
+        n_networks=fold.networks,
+        random_state=fold.seed,
         n_jobs=1,
     )
-    learned = encoder.fit_transform(train.frame, target.values)
-    return learned, encoder.transform(test.frame), encoder.network_prediction(test.frame)
+    with warnings.catch_warnings():  # an interrupted fit is reported by the comparison
+        warnings.filterwarnings("ignore", "training was interrupted")
+        learned = encoder.fit_transform(train, fold.target.values)
+    if encoder.interrupted_:
+        raise KeyboardInterrupt
+    return EncodedFold(learned, encoder.transform(test), encoder.network_prediction(test))
 
 
-def native_codes(train: Roles, test: Roles, most: int | None) -> tuple[Any, Any]:
-    """Frames whose categories are pandas categoricals; beyond the `most` commonest they share one level.
+def _native(fold: Fold) -> EncodedFold:
+    """Frames whose categories are pandas categoricals; beyond the `levels` commonest they share one level.
 
     Columns are called c0, c1, ...: LightGBM and XGBoost refuse some names that people give.
     """
     pandas = import_extra("pandas", "tables")
-    parts = [_plain(train), _plain(test)]
-    for name in train.categories:
-        levels = (
-            parts[0][name].value_counts().sort_index(kind="stable").sort_values(ascending=False, kind="stable").index
-        )
-        if most is not None and len(levels) > most:
-            other = _free_name(levels)
-            common = set(levels[: most - 1])
-            for part in parts:
-                known = part[name].isin(set(levels)) & ~part[name].isin(common)
-                part[name] = part[name].where(~known, other)
-            levels = [*levels[: most - 1], other]
-        for part in parts:
-            part[name] = pandas.Categorical(part[name].where(part[name].isin(levels)), categories=sorted(levels))
-    for part in parts:
-        part.columns = [f"c{i}" for i in range(part.shape[1])]
-    return parts[0], parts[1]
+    frames: tuple[dict[str, Any], dict[str, Any]] = {}, {}
+    for i, name in enumerate(fold.train.table.names):
+        for frame, values in zip(frames, _native_column(fold, name), strict=True):
+            frame[f"c{i}"] = values
+    return EncodedFold(*(pandas.DataFrame(frame) for frame in frames))
+
+
+def _native_column(fold: Fold, name: str) -> list[Any]:
+    columns = [part.table[name] for part in (fold.train, fold.test)]
+    if name not in fold.train.categories:
+        return [np.where(c.missing, np.nan, c.values.astype(np.float64)) for c in columns]
+    texts = [category_texts(column) for column in columns]
+    found, counts = np.unique(texts[0], return_counts=True)
+    levels = found[np.argsort(-counts, kind="stable")].tolist()
+    if fold.levels is not None and len(levels) > fold.levels:
+        other, rare = _free_name(levels), levels[fold.levels - 1 :]
+        texts = [np.where(np.isin(text, rare), other, text) for text in texts]
+        levels = [*levels[: fold.levels - 1], other]
+    pandas = import_extra("pandas", "tables")
+    known = [pandas.Series(text).where(np.isin(text, levels), None) for text in texts]
+    return [pandas.Categorical(text, categories=sorted(levels)) for text in known]
 
 
 def _free_name(levels: Sequence[str]) -> str:
@@ -159,34 +224,16 @@ def _free_name(levels: Sequence[str]) -> str:
     return next(name for name in ("(other)" + "'" * n for n in range(len(taken) + 1)) if name not in taken)
 
 
-def _values(column: Column) -> Any:
-    pandas = import_extra("pandas", "tables")
-    if column.kind in ("integer", "number", "date"):
-        return pandas.Series(np.where(column.missing, np.nan, column.values.astype(np.float64)))
-    texts = np.where(column.values.astype(bool), "True", "False") if column.kind == "boolean" else column.values
-    return pandas.Series(texts.astype(object)).where(~column.missing, None)
-
-
-def _plain(roles: Roles) -> Any:
-    """The frame with categories as text, missing ones too: what scikit-learn's encoders take without complaint."""
-    frame = roles.frame.copy()
-    for name in roles.categories:
-        values = frame[name]
-        text = values.map(lambda v: f"{v:g}" if isinstance(v, float) else str(v))
-        frame[name] = text.astype(object).where(values.notna(), "(missing)")
-    return frame
-
-
 def _target_encoder(target: TargetColumn, seed: int) -> Any:
     """scikit-learn's, told what the target is: left alone it takes whole numbers for classes."""
     preprocessing, selection = _preprocessing(), import_extra("sklearn.model_selection", "tables")
     kind = preprocessing.TargetEncoder
-    most = len(target.values) if target.type == "continuous" else int(np.bincount(target.values).max())
+    most = int(np.bincount(target.values).max()) if target.is_classification else len(target.values)
     count = max(2, min(TARGET_FOLDS, most))
     if "cv" in inspect.signature(kind).parameters and _takes_splitter():
-        folds = selection.KFold if target.type == "continuous" else selection.StratifiedKFold
-        return kind(target_type=target.type, cv=folds(count, shuffle=True, random_state=seed))
-    return kind(target_type=target.type, cv=count, random_state=seed)
+        folds = selection.StratifiedKFold if target.is_classification else selection.KFold
+        return kind(target_type=target.kind, cv=folds(count, shuffle=True, random_state=seed))
+    return kind(target_type=target.kind, cv=count, random_state=seed)
 
 
 def _takes_splitter() -> bool:
@@ -196,3 +243,12 @@ def _takes_splitter() -> bool:
 
 def _preprocessing() -> Any:
     return import_extra("sklearn.preprocessing", "tables")
+
+
+ENCODINGS: dict[str, Encoding] = {
+    "codes": Encoding("raw codes", _codes),
+    "one-hot": Encoding("one-hot", _one_hot),
+    "target": Encoding("target encoding", _target),
+    WITH_EMBEDDINGS: Encoding("embeddings", _embeddings, distances=True),
+    "native": Encoding("native", _native, native=True),
+}

@@ -16,53 +16,39 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unrolled.errors import import_extra
-from unrolled.tables.comparison.encodings import WITH_EMBEDDINGS
-from unrolled.tables.data.files import TargetColumn
+from unrolled.tables.comparison.encodings import ENCODINGS
+from unrolled.tables.data.target import TargetColumn
 
-BASE = ("codes", "one-hot", "target", WITH_EMBEDDINGS)
 DENSE_WIDTH = 500  # one-hot tables wider than that are left out for boosted trees, which cannot read sparse ones
 HIST_LEVELS = 254
 NEIGHBOURS = 10
-STOPPED_EARLY = 20  # rows from which the network keeps some back to stop early
+STOPPED_EARLY = 20  # rows from which the network holds some out to stop early
 THREADS = 1  # for every model and the encoder: seconds are comparable, and small tables gain nothing from more
 
 
 @dataclass(frozen=True)
-class Task:
-    """What a model is made for: a number (`continuous`) or classes, learned from so many `rows`.
-
-    `rarest` is how many of them the rarest class has.
-    """
-
-    continuous: bool
-    rows: int
-    rarest: int
-    seed: int
-
-    @classmethod
-    def of(cls, target: TargetColumn, seed: int) -> Task:
-        """The task of learning `target`."""
-        rows = len(target.values)
-        if target.type == "continuous":
-            return cls(True, rows, rows, seed)
-        return cls(False, rows, int(np.unique(target.values, return_counts=True)[1].min()), seed)
-
-
-@dataclass(frozen=True)
 class Model:
-    """A model: how it is made, which encodings it is given, and what a table needs for it.
+    """A model: how it is made for a target and a seed, which encodings it is not given, and what a table needs for it.
 
-    `scaled`: columns are put on one scale first (not vectors where `own_scale`: there distances carry the meaning).
-    `levels` bounds native categories; `library` must be there.
+    `native` models read pandas categoricals, up to so many `levels` of each. `scaled`: columns are standardised first,
+    but not vectors where `by_distance`: there lengths carry the meaning. `dense` ones read no sparse tables. `library`
+    must be installed.
     """
 
-    make: Callable[[Task], Any]
-    encodings: tuple[str, ...] = BASE
+    make: Callable[[TargetColumn, int], Any]
+    without: tuple[str, ...] = ()
+    native: bool = False
     library: str = "sklearn"
     scaled: bool = False
-    own_scale: bool = False
+    by_distance: bool = False
     dense: bool = False
     levels: int | None = None
+
+    @property
+    def encodings(self) -> list[str]:
+        """The encodings that the model is given."""
+        read = [name for name, encoding in ENCODINGS.items() if self.native or not encoding.native]
+        return [name for name in read if name not in self.without]
 
 
 def available_models() -> list[str]:
@@ -73,74 +59,73 @@ def available_models() -> list[str]:
 def fit_predict(
     model: Model, encoding: str, train: Any, test: Any, target: TargetColumn, seed: int
 ) -> NDArray[np.float64] | None:
-    """Predictions for `test`: (row,) numbers or (row, class) chances; None where the table does not suit the model."""
-    task = Task.of(target, seed)
+    """Predictions for `test`: (row,) numbers or (row, class) probabilities; None where the table is too wide for it."""
     if model.dense and hasattr(train, "toarray"):
         if train.shape[1] > DENSE_WIDTH:
             return None
         train, test = train.toarray(), test.toarray()
-    if model.scaled and not (model.own_scale and encoding == WITH_EMBEDDINGS):
+    if model.scaled and not (model.by_distance and ENCODINGS[encoding].distances):
         scaler = import_extra("sklearn.preprocessing", "tables").StandardScaler(with_mean=not hasattr(train, "toarray"))
         if encoding != "one-hot":  # zeros and ones are on one scale
             train, test = scaler.fit_transform(train), scaler.transform(test)
-    fitted = model.make(task)
+    fitted = model.make(target, seed)
     with warnings.catch_warnings():  # a network that has not converged is judged as it is, names of features are ours
         warnings.simplefilter("ignore")
         fitted.fit(train, target.values)
-        predicted = fitted.predict(test) if task.continuous else fitted.predict_proba(test)
+        predicted = fitted.predict_proba(test) if target.is_classification else fitted.predict(test)
     return np.asarray(predicted, np.float64)
 
 
-def _either(module: str, number: str, classes: str, task: Task, **settings: Any) -> Any:
-    return getattr(import_extra(module, "tables"), number if task.continuous else classes)(**settings)
+def _either(module: str, number: str, classes: str, target: TargetColumn, **settings: Any) -> Any:
+    return getattr(import_extra(module, "tables"), classes if target.is_classification else number)(**settings)
 
 
-def _neighbours(task: Task) -> Any:
+def _neighbours(target: TargetColumn, seed: int) -> Any:
     names = ("KNeighborsRegressor", "KNeighborsClassifier")
-    return _either("sklearn.neighbors", *names, task, n_neighbors=min(NEIGHBOURS, task.rows), weights="distance")
+    count = min(NEIGHBOURS, len(target.values))
+    return _either("sklearn.neighbors", *names, target, n_neighbors=count, weights="distance")
 
 
-def _forest(task: Task) -> Any:
+def _forest(target: TargetColumn, seed: int) -> Any:
     names = ("RandomForestRegressor", "RandomForestClassifier")
-    return _either("sklearn.ensemble", *names, task, n_estimators=60, max_features=0.5, min_samples_leaf=2,
-                   random_state=task.seed)  # fmt: skip
+    return _either("sklearn.ensemble", *names, target, n_estimators=60, max_features=0.5, min_samples_leaf=2,
+                   random_state=seed)  # fmt: skip
 
 
-def _hist(task: Task) -> Any:
+def _hist(target: TargetColumn, seed: int) -> Any:
     names = ("HistGradientBoostingRegressor", "HistGradientBoostingClassifier")
-    return _either("sklearn.ensemble", *names, task, max_iter=200, early_stopping=False, random_state=task.seed)
+    return _either("sklearn.ensemble", *names, target, max_iter=200, early_stopping=False, random_state=seed)
 
 
-def _linear(task: Task) -> Any:
-    if task.continuous:
-        return import_extra("sklearn.linear_model", "tables").Ridge()
-    return import_extra("sklearn.linear_model", "tables").LogisticRegression(max_iter=200)
+def _linear(target: TargetColumn, seed: int) -> Any:
+    linear = import_extra("sklearn.linear_model", "tables")
+    return linear.LogisticRegression(max_iter=200) if target.is_classification else linear.Ridge()
 
 
-def _network(task: Task) -> Any:
-    early = task.rows >= STOPPED_EARLY and task.rarest > 1  # a tenth of the rows, of each class, is to be measured on
-    network = _either("sklearn.neural_network", "MLPRegressor", "MLPClassifier", task, hidden_layer_sizes=(64, 32),
-                      learning_rate_init=3e-3, early_stopping=early, max_iter=60, random_state=task.seed)  # fmt: skip
-    if not task.continuous:
+def _network(target: TargetColumn, seed: int) -> Any:
+    rarest = np.unique(target.values, return_counts=True)[1].min() if target.is_classification else len(target.values)
+    early = len(target.values) >= STOPPED_EARLY and rarest > 1  # a tenth of the rows, of each class, is measured on
+    network = _either("sklearn.neural_network", "MLPRegressor", "MLPClassifier", target, hidden_layer_sizes=(64, 32),
+                      learning_rate_init=3e-3, early_stopping=early, max_iter=60, random_state=seed)  # fmt: skip
+    if target.is_classification:
         return network
-    scaler = import_extra(
-        "sklearn.preprocessing", "tables"
-    ).StandardScaler()  # a network far from its target never gets there
+    # unscaled, a network that starts far from its target never gets there
+    scaler = import_extra("sklearn.preprocessing", "tables").StandardScaler()
     return import_extra("sklearn.compose", "tables").TransformedTargetRegressor(network, transformer=scaler)
 
 
-def _lightgbm(task: Task) -> Any:
-    return _either("lightgbm", "LGBMRegressor", "LGBMClassifier", task, n_estimators=300, learning_rate=0.05,
-                   num_leaves=63, random_state=task.seed, n_jobs=THREADS, verbose=-1)  # fmt: skip
+def _lightgbm(target: TargetColumn, seed: int) -> Any:
+    return _either("lightgbm", "LGBMRegressor", "LGBMClassifier", target, n_estimators=300, learning_rate=0.05,
+                   num_leaves=63, random_state=seed, n_jobs=THREADS, verbose=-1)  # fmt: skip
 
 
-def _xgboost(task: Task) -> Any:
-    return _either("xgboost", "XGBRegressor", "XGBClassifier", task, n_estimators=300, learning_rate=0.1,
-                   enable_categorical=True, random_state=task.seed, n_jobs=THREADS, verbosity=0)  # fmt: skip
+def _xgboost(target: TargetColumn, seed: int) -> Any:
+    return _either("xgboost", "XGBRegressor", "XGBClassifier", target, n_estimators=300, learning_rate=0.1,
+                   enable_categorical=True, random_state=seed, n_jobs=THREADS, verbosity=0)  # fmt: skip
 
 
-def _catboost(task: Task) -> Any:
-    return _either("unrolled.tables.comparison.models", "CatBoostNumbers", "CatBoostClasses", task, seed=task.seed)
+def _catboost(target: TargetColumn, seed: int) -> Any:
+    return _either("unrolled.tables.comparison.models", "CatBoostNumbers", "CatBoostClasses", target, seed=seed)
 
 
 class _CatBoost:
@@ -164,7 +149,7 @@ class _CatBoost:
         return self.model.predict(self._text(table, self._names(table)))
 
     def predict_proba(self, table: Any) -> Any:
-        """(row, class) chances."""
+        """(row, class) probabilities."""
         return self.model.predict_proba(self._text(table, self._names(table)))
 
     def _names(self, table: Any) -> list[str]:
@@ -188,14 +173,14 @@ class CatBoostClasses(_CatBoost):
     kind = "CatBoostClassifier"
 
 
-BOOSTED = ("target", WITH_EMBEDDINGS, "native")
+BOOSTED = ("codes", "one-hot")  # which boosted trees with native categories have no use for
 MODELS: dict[str, Model] = {
-    "nearest neighbours": Model(_neighbours, scaled=True, own_scale=True),
+    "nearest neighbours": Model(_neighbours, scaled=True, by_distance=True),
     "random forest": Model(_forest),
-    "HistGradientBoosting": Model(_hist, (*BASE, "native"), dense=True, levels=HIST_LEVELS),
+    "HistGradientBoosting": Model(_hist, native=True, dense=True, levels=HIST_LEVELS),
     "linear": Model(_linear, scaled=True),
-    "network": Model(_network, (*BASE, "native"), scaled=True),
-    "LightGBM": Model(_lightgbm, BOOSTED, "lightgbm"),
-    "XGBoost": Model(_xgboost, BOOSTED, "xgboost"),
-    "CatBoost": Model(_catboost, BOOSTED, "catboost"),
+    "network": Model(_network, native=True, scaled=True),
+    "LightGBM": Model(_lightgbm, BOOSTED, True, "lightgbm"),
+    "XGBoost": Model(_xgboost, BOOSTED, True, "xgboost"),
+    "CatBoost": Model(_catboost, BOOSTED, True, "catboost"),
 }

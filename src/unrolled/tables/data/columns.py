@@ -1,8 +1,8 @@
 """A table becomes named columns: pandas, polars, pyarrow, NumPy and plain lists alike.
 
-What a column holds (strings, truth values, whole numbers, numbers, dates) is decided here, once, from its type and,
-where the type says nothing (object columns), from its values. Left out: whether a column is then treated as categories
-or as a number, which `schema` decides.
+What a column holds (strings, booleans, whole numbers, numbers, dates) is decided here, once, from its type and, where
+the type says nothing (object columns), from its values. Left out: opening files (see `files`), and whether a column is
+then treated as categories or as a number, which `encoder.schema` and `report.features` decide.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from unrolled.errors import InputError
 
 ColumnKind = Literal["string", "boolean", "integer", "number", "date"]
 
-NOUNS: dict[ColumnKind, str] = {"string": "strings", "boolean": "truth values", "integer": "whole numbers",
+NOUNS: dict[ColumnKind, str] = {"string": "strings", "boolean": "booleans", "integer": "whole numbers",
                           "number": "numbers", "date": "dates"}  # fmt: skip
 EXACT = 2**53
 """Up to here float64 holds every whole number, so that 7 and 7.0 are the same category."""
 
 
 class ColumnTypeError(InputError, TypeError):
-    """A column holds objects that are neither strings, numbers, truth values nor dates."""
+    """A column holds objects that are neither strings, numbers, booleans nor dates."""
 
 
 @dataclass(frozen=True)
@@ -62,23 +62,28 @@ def is_frame(table: object) -> bool:
     return hasattr(table, "iloc") or isinstance(nw.from_native(table, pass_through=True), nw.DataFrame | nw.LazyFrame)
 
 
-def read_table(table: Any, names: list[str] | None = None) -> list[Column]:
-    """The columns of `table`: a data frame, or anything NumPy sees as (row, column).
+def read_table(table: Any, names: list[str] | None = None, as_text: bool = False) -> list[Column]:
+    """The columns of `table`: a data frame, anything NumPy sees as (row, column), or an object with `columns` read.
 
-    `names` replaces the names x0, x1, ... of a table that has none. Raises InputError for what is not a table, has no
-    rows or columns, names a column twice, mixes strings and numbers in one column or holds an infinite number.
+    `names` replaces the names x0, x1, ... of a table that has none. With `as_text` cells of several kinds in one
+    column, lists and other objects, and whole numbers beyond 64 bits become strings, durations become seconds and
+    periods their first moment; without it they are refused. Raises InputError for what is not a table, has no rows or
+    columns, has duplicate column names or holds an infinite number.
     """
     if hasattr(table, "toarray"):
         raise ColumnTypeError("a sparse matrix was given, but a dense table was expected: call toarray() on it first")
     if table is None or isinstance(table, str | bytes | dict):
         raise InputError(f"a table was expected (a data frame or rows of values), not {_described(table)}")
-    if hasattr(table, "iloc"):  # pandas: asked before narwhals, which refuses twins in words of its own
-        _refuse_twins(table.columns if table.ndim == 2 else [])
+    if hasattr(table, "iloc"):  # pandas: asked before narwhals, whose message names no column
+        refuse_duplicates(table.columns if table.ndim == 2 else [])
     frame = nw.from_native(table, pass_through=True)
     if isinstance(frame, nw.LazyFrame):
         raise InputError("a lazy frame has no rows yet: call collect() on it first")
     if isinstance(frame, nw.DataFrame):
-        return _from_frame(frame)
+        return _from_frame(frame, as_text)
+    read = getattr(table, "columns", None)
+    if isinstance(read, tuple):  # of a `Table`
+        return list(read)
     return _from_array(_as_array(table), names)
 
 
@@ -93,42 +98,45 @@ def _described(table: object) -> str:
     return "None" if table is None else f"a {type(table).__name__}"
 
 
-def _refuse_twins(names: Iterable[object]) -> None:
+def refuse_duplicates(names: Iterable[object]) -> None:
+    """Raise InputError where two of the column names are the same."""
     name, count = next(iter(Counter(map(str, names)).most_common(1)), ("", 0))
     if count > 1:
-        raise InputError(f"the table has {count} columns named {name!r}: give each column its own name")
+        raise InputError(f"duplicate column name {name!r}: {count} columns have it, give each its own name")
 
 
-def _from_frame(frame: nw.DataFrame[Any]) -> list[Column]:
-    _refuse_twins(frame.columns)
+def _from_frame(frame: nw.DataFrame[Any], as_text: bool) -> list[Column]:
+    refuse_duplicates(frame.columns)
     rows, width = frame.shape
     if width == 0:
         raise InputError(f"0 feature(s) (shape=({rows}, 0)) while a minimum of 1 is required: the table has no column")
     if rows == 0:
         raise InputError(f"0 sample(s) (shape=(0, {width})) while a minimum of 1 is required: the table has no row")
     plain = all(isinstance(name, str) for name in frame.columns)
-    names = frame.columns if plain else [f"x{i}" for i in range(width)]
+    names = [*map(str, frame.columns)] if plain or as_text else [f"x{i}" for i in range(width)]
     native = frame.to_native()
     if hasattr(native, "iloc"):
-        return [_from_pandas(name, native.iloc[:, i]) for i, name in enumerate(names)]
-    return [_from_series(name, series) for name, series in zip(names, frame.iter_columns(), strict=True)]
+        return [_from_pandas(name, native.iloc[:, i], as_text) for i, name in enumerate(names)]
+    return [_from_series(name, series, as_text) for name, series in zip(names, frame.iter_columns(), strict=True)]
 
 
-def _from_pandas(name: str, series: Any) -> Column:
+def _from_pandas(name: str, series: Any, as_text: bool) -> Column:
     """Plain columns of pandas without the detour over narwhals, which costs more than the transform of a single row."""
     if isinstance(series.dtype, np.dtype) and series.dtype.kind in "biuf":
-        return _from_values(name, series.to_numpy())
+        return _from_values(name, series.to_numpy(), as_text)
     if str(series.dtype) == "str":
         missing = series.isna().to_numpy()
         return Column(name, "string", np.where(missing, "", series.to_numpy(dtype=object)), missing)
-    return _from_series(name, nw.from_native(series, series_only=True))
+    if as_text and hasattr(series, "dt") and hasattr(series.dt, "to_timestamp"):
+        series = series.dt.to_timestamp()  # periods
+    return _from_series(name, nw.from_native(series, series_only=True), as_text)
 
 
-def _from_series(name: str, series: nw.Series[Any]) -> Column:
+def _from_series(name: str, series: nw.Series[Any], as_text: bool) -> Column:
     dtype = series.dtype
     missing = np.asarray(series.is_null().to_numpy(), dtype=bool)
     if dtype.is_integer():
-        return Column(name, "integer", _whole(name, _filled(series, 0)), missing)
+        return _whole(name, _filled(series, 0), missing, as_text)
     if dtype.is_float() or isinstance(dtype, nw.Decimal):
         return _numbers(name, np.asarray(series.cast(nw.Float64()).to_numpy(), dtype=np.float64), missing)
     if isinstance(dtype, nw.Boolean):
@@ -137,13 +145,16 @@ def _from_series(name: str, series: nw.Series[Any]) -> Column:
         return _dates(name, series, missing)
     if isinstance(dtype, nw.String):
         return Column(name, "string", np.where(missing, "", np.asarray(series.to_numpy(), dtype=object)), missing)
+    if as_text and isinstance(dtype, nw.Duration):
+        return _numbers(name, np.asarray(series.to_numpy()) / np.timedelta64(1, "s"), missing)
     declared = isinstance(dtype, nw.Categorical | nw.Enum)
-    if not (declared or isinstance(dtype, nw.Object | nw.Unknown)):
+    if not (as_text or declared or isinstance(dtype, nw.Object | nw.Unknown)):
         raise ColumnTypeError(
-            f"column {name!r} has the type {dtype}, but strings, numbers, truth values or dates were "
+            f"column {name!r} has the type {dtype}, but strings, numbers, booleans or dates were "
             "expected: convert it or leave it out"
         )
-    return _from_objects(name, np.asarray(series.to_numpy(), dtype=object), declared, missing)
+    cells = np.fromiter(series.to_list(), dtype=object, count=len(series))
+    return _from_objects(name, cells, declared, missing, as_text)
 
 
 def _filled(series: nw.Series[Any], value: int) -> NDArray[Any]:
@@ -151,15 +162,31 @@ def _filled(series: nw.Series[Any], value: int) -> NDArray[Any]:
     return filled
 
 
-def _whole(name: str, values: NDArray[Any]) -> NDArray[np.int64]:
-    """`values` as int64. Raises InputError for one that does not fit, which NumPy would make a negative number."""
+def _whole(
+    name: str, values: NDArray[Any], missing: NDArray[np.bool_], as_text: bool, declared: bool = False
+) -> Column:
+    """Whole numbers as int64. One that does not fit, which NumPy would make negative, is refused or makes text."""
     beyond = np.zeros(len(values), bool) if values.dtype.kind == "i" else is_beyond(values)
-    if beyond.any():
-        row = int(beyond.argmax())
-        raise InputError(
-            f"column {name!r} holds {values[row]} in row {row}, a whole number beyond 64 bits: turn it into text"
-        )
-    return values.astype(np.int64)
+    if not beyond.any():
+        return Column(name, "integer", values.astype(np.int64), missing, declared)
+    if as_text:
+        return _texts(name, values.astype(object), missing, declared)
+    row = int(beyond.argmax())
+    raise InputError(
+        f"column {name!r} holds {values[row]} in row {row}, a whole number beyond 64 bits: turn it into text"
+    )
+
+
+def _texts(name: str, values: NDArray[Any], missing: NDArray[np.bool_], declared: bool) -> Column:
+    cells = [None if gap else label(value) for value, gap in zip(values, missing, strict=True)]
+    return Column(name, "string", np.where(missing, "", np.array(cells, dtype=object)), missing, declared)
+
+
+def label(value: object) -> str:
+    """`value` as a category's name: 1, 1.0 and "1" have the same one."""
+    if isinstance(value, float | np.floating) and float(value).is_integer():
+        return str(int(value))
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
 def _dates(name: str, series: nw.Series[Any], missing: NDArray[np.bool_]) -> Column:
@@ -208,13 +235,13 @@ def _from_array(array: NDArray[Any], names: list[str] | None) -> list[Column]:
     return [_from_values(name, array[:, i]) for i, name in enumerate(names)]
 
 
-def _from_values(name: str, values: NDArray[Any]) -> Column:
+def _from_values(name: str, values: NDArray[Any], as_text: bool = False) -> Column:
     whole = np.zeros(len(values), dtype=bool)
     match values.dtype.kind:
         case "b":
             return Column(name, "boolean", values, whole)
         case "i" | "u":
-            return Column(name, "integer", _whole(name, values), whole)
+            return _whole(name, values, whole, as_text)
         case "f":
             return _numbers(name, values.astype(np.float64))
         case "M":
@@ -224,18 +251,25 @@ def _from_values(name: str, values: NDArray[Any]) -> Column:
 
 
 def _from_objects(
-    name: str, values: NDArray[Any], declared: bool = False, missing: NDArray[np.bool_] | None = None
+    name: str,
+    values: NDArray[Any],
+    declared: bool = False,
+    missing: NDArray[np.bool_] | None = None,
+    as_text: bool = False,
 ) -> Column:
     gaps = np.fromiter(map(is_missing, values), dtype=bool, count=len(values))
     missing = gaps if missing is None else gaps | missing
-    kind = _kind_of(name, values, missing)
+    examples = _examples(values[~missing])
+    if as_text and ("other" in examples or len(examples) > 1) and set(examples) != {"integer", "number"}:
+        return _texts(name, values, missing, declared)
+    kind = _only_kind(name, examples)
     if kind == "string":
         return Column(name, kind, np.where(missing, "", values).astype(object), missing, declared)
     if kind == "integer":
-        return Column(name, kind, _whole(name, np.where(missing, 0, values)), missing, declared)
+        return _whole(name, np.where(missing, 0, values), missing, as_text, declared)
     filler = {"boolean": False, "number": np.nan, "date": np.datetime64("NaT", "s")}[kind]
     dtype = {"boolean": "bool", "number": "float64", "date": "datetime64[s]"}[kind]
-    cells = [filler if gap else local_clock(value) for value, gap in zip(values, missing, strict=True)]
+    cells = [filler if gap else _local_clock(value) for value, gap in zip(values, missing, strict=True)]
     typed = np.array(cells, dtype=dtype)
     column = _numbers(name, typed, missing) if kind == "number" else Column(name, kind, typed, missing)
     return Column(name, kind, column.values, missing, declared)
@@ -251,34 +285,40 @@ def is_missing(value: object) -> bool:
     )
 
 
-def local_clock(value: Any) -> Any:
+def _local_clock(value: Any) -> Any:
     """`value`; of a time with a zone what the clock shows there, without the zone."""
     return value.replace(tzinfo=None) if isinstance(value, datetime.datetime) else value
 
 
-def _kind_of(name: str, values: NDArray[Any], missing: NDArray[np.bool_]) -> ColumnKind:
-    present = values[~missing]
-    examples = dict(zip(map(type, present), present, strict=True))  # one value of each type, without a slow loop
-    first = {_kind_of_value(name, value): value for value in examples.values()}
-    if set(first) == {"integer", "number"}:
-        return "number"
-    if len(first) > 1:
-        (kind, value), (other, second) = list(first.items())[:2]
-        raise InputError(
-            f"column {name!r} mixes {NOUNS[kind]} and {NOUNS[other]}, for example {value!r} and "
-            f"{second!r}: give all its values one type"
+_KINDS: tuple[tuple[Any, ColumnKind], ...] = (
+    (str, "string"), (bool | np.bool_, "boolean"), (numbers.Integral, "integer"),
+    (numbers.Real | Decimal, "number"), (datetime.date | np.datetime64, "date"))  # fmt: skip
+
+
+def _examples(present: NDArray[Any]) -> dict[ColumnKind | Literal["other"], object]:
+    """The kinds among the cells `present`, "other" for what has none, with one cell of each."""
+    of_type = dict(zip(map(type, present), present, strict=True))  # one value of each type, without a slow loop
+    kinds: dict[ColumnKind | Literal["other"], object] = {}
+    for value in of_type.values():
+        kinds[next((kind for types, kind in _KINDS if isinstance(value, types)), "other")] = value
+    return kinds
+
+
+def _only_kind(name: str, examples: dict[ColumnKind | Literal["other"], object]) -> ColumnKind:
+    """The one kind of a column's cells. Raises InputError where there are several, or one is of none."""
+    if "other" in examples:
+        value = examples["other"]
+        raise ColumnTypeError(
+            f"column {name!r}: a category argument must be a string, a boolean, a date or a number, "
+            f"not {type(value).__name__} {value!r}"[:300]
         )
-    return next(iter(first), "string")
-
-
-def _kind_of_value(name: str, value: object) -> ColumnKind:
-    known: tuple[tuple[Any, ColumnKind], ...] = (
-        (str, "string"), (bool | np.bool_, "boolean"), (numbers.Integral, "integer"),
-        (numbers.Real | Decimal, "number"), (datetime.date | np.datetime64, "date"))  # fmt: skip
-    for types, kind in known:
-        if isinstance(value, types):
-            return kind
-    raise ColumnTypeError(
-        f"column {name!r}: a category argument must be a string, a truth value, a date or a number, "
-        f"not {type(value).__name__} {value!r}"[:300]
-    )
+    kinds: list[ColumnKind] = [kind for kind in examples if kind != "other"]
+    if set(kinds) == {"integer", "number"}:
+        return "number"
+    if len(kinds) > 1:
+        first, second = kinds[:2]
+        raise InputError(
+            f"column {name!r} mixes {NOUNS[first]} and {NOUNS[second]}, for example {examples[first]!r} and "
+            f"{examples[second]!r}: give all its values one type"
+        )
+    return kinds[0] if kinds else "string"

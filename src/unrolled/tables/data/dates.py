@@ -16,6 +16,16 @@ from unrolled.tables.data.columns import Column
 PARTS = ("year", "month", "day", "weekday", "hour")
 
 
+def date_numbers(column: Column) -> NDArray[np.float64]:
+    """(row, part) days since 1970 and the parts of a date, the hour only where there is one; NaN where missing."""
+    days = column.values.astype("datetime64[s]").astype(np.int64) / 86_400
+    hours = bool(has_hour(column.values[~column.missing]).any())
+    parts = [date_part(column, part).values for part in PARTS if part != "hour" or hours]
+    numbers = np.column_stack([days, *parts]).astype(np.float64)
+    numbers[column.missing] = np.nan
+    return numbers
+
+
 def has_hour(dates: NDArray[np.datetime64]) -> NDArray[np.bool_]:
     """(row,) which dates are not at midnight."""
     return np.asarray(dates != dates.astype("datetime64[D]"))

@@ -13,18 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unrolled.errors import InputError, import_extra, unknown_name
-from unrolled.tables.data.files import TargetColumn
-from unrolled.tables.data.target import TargetType
+from unrolled.tables.data.target import TargetColumn, TargetType
 
-SMALLEST = 1e-15  # a chance of zero would cost infinitely much
+SMALLEST = 1e-15  # a probability of zero would cost infinitely much
 
 
 @dataclass(frozen=True)
 class Metric:
     """An error: what it is called in full, the target types it fits, and whether it is relative to the target.
 
-    `error(predicted, true)`: (row,) numbers, or (row, class) chances against (row,) class positions. `ranks` where rows
-    of one class are compared with rows of the other.
+    `error(predicted, true)`: (row,) numbers, or (row, class) probabilities against (row,) class positions. `ranks`
+    where rows of one class are compared with rows of the other.
     """
 
     title: str
@@ -35,14 +34,14 @@ class Metric:
 
 
 def choose_metric(name: str | None, target: TargetColumn) -> str:
-    """The metric asked for, or the default of the target's type. Raises InputError where it does not fit the target."""
+    """The metric asked for, or the first that fits the target. Raises InputError where it does not fit the target."""
     if name is None:
-        return "rmse" if target.type == "continuous" else "log-loss"
+        return next(n for n, metric in METRICS.items() if target.kind in metric.types)
     if name not in METRICS:
         raise unknown_name("metric", name, METRICS)
-    if target.type not in METRICS[name].types:
-        fitting = ", ".join(n for n, metric in METRICS.items() if target.type in metric.types)
-        raise InputError(f"the metric {name!r} does not fit the {target.type} target {target.name!r}: choose {fitting}")
+    if target.kind not in METRICS[name].types:
+        fitting = ", ".join(n for n, metric in METRICS.items() if target.kind in metric.types)
+        raise InputError(f"the metric {name!r} does not fit the {target.kind} target {target.name!r}: choose {fitting}")
     if METRICS[name].relative and (target.values == 0).any():
         row = int((target.values == 0).argmax())
         raise InputError(f"the metric {name!r} divides by the target, but {target.name!r} is 0 in row {row}")
@@ -53,17 +52,17 @@ def check_judged(name: str, target: TargetColumn, fold: int) -> None:
     """Raise InputError where the rows of a fold, whose `target` this is, cannot be judged by the metric."""
     if METRICS[name].ranks and len(np.unique(target.values)) < 2:
         raise InputError(
-            f"the metric {name!r} needs both classes of {target.name!r}, but fold {fold} keeps back rows of one only: "
-            "choose another metric, or another way to keep rows back"
+            f"the metric {name!r} needs both classes of {target.name!r}, but fold {fold} holds out rows of one only: "
+            "choose another metric, or another split"
         )
 
 
-def _log_loss(chances: NDArray[Any], true: NDArray[Any]) -> float:
-    return float(-np.log(np.maximum(chances[np.arange(len(true)), true], SMALLEST)).mean())
+def _log_loss(probabilities: NDArray[Any], true: NDArray[Any]) -> float:
+    return float(-np.log(np.maximum(probabilities[np.arange(len(true)), true], SMALLEST)).mean())
 
 
-def _area_missing(chances: NDArray[Any], true: NDArray[Any]) -> float:
-    return 1 - float(import_extra("sklearn.metrics", "tables").roc_auc_score(true, chances[:, 1]))
+def _area_missing(probabilities: NDArray[Any], true: NDArray[Any]) -> float:
+    return 1 - float(import_extra("sklearn.metrics", "tables").roc_auc_score(true, probabilities[:, 1]))
 
 
 NUMBERS: tuple[TargetType, ...] = ("continuous",)

@@ -1,6 +1,7 @@
-"""Which rows are kept out: for early stopping (`validation`) and for out-of-fold vectors (`cv`); seeds of such draws.
+"""Which rows are held out: for early stopping (`validation`), for out-of-fold vectors and for judging models (`cv`).
 
-Both take scikit-learn's splitters, so that time and groups are respected. Left out: training.
+All take scikit-learn's splitters, so that time and groups are respected; here is also what a seed may be. Left out:
+training.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold
 
 from unrolled.errors import InputError
+from unrolled.tables.data.target import TargetColumn
 
 Rows = NDArray[np.int64]
 
@@ -62,11 +64,11 @@ def _check_rows(setting: str, given: NDArray[Any], rows: int) -> None:
         raise InputError(f"{setting} names row {outside[0]}, but the table has rows 0 to {rows - 1}")
 
 
-def folds(cv: Any, y: Any, groups: Any, classes: bool, seed: int) -> list[tuple[Rows, Rows]]:
+def folds(cv: Any, y: Any, groups: Any, classes: bool, seed: int, once: bool = True) -> list[tuple[Rows, Rows]]:
     """Train and held-out rows of each fold.
 
     A number means shuffled folds: by group where `groups` are given, else stratified for classes. Raises InputError
-    if a row is held out twice, or is none of the table's.
+    if a row is none of the table's, or where `once` is held out twice.
     """
     rows = len(np.asarray(y))
     if isinstance(cv, int | np.integer) and not isinstance(cv, bool):
@@ -75,18 +77,52 @@ def folds(cv: Any, y: Any, groups: Any, classes: bool, seed: int) -> list[tuple[
     pairs = [(np.asarray(train, dtype=np.int64), np.asarray(test, dtype=np.int64)) for train, test in pairs]
     for part in (part for pair in pairs for part in pair):
         _check_rows("cv", part, rows)
+    if not once:
+        return pairs
     held = np.bincount(np.concatenate([test for _, test in pairs]), minlength=rows)
     if held.max() > 1:
         raise InputError(
-            f"cv holds row {held.argmax()} out {held.max()} times, but one vector a row is wanted: give a "
+            f"cv holds row {held.argmax()} out {held.max()} times, but each row gets one vector: give a "
             "splitter whose held-out parts do not overlap"
         )
     return pairs
 
 
+def judging_folds(target: TargetColumn, cv: Any, groups: Any, seed: int) -> list[tuple[Rows, Rows]]:
+    """`folds` to fit and judge models on. Raises InputError where one has too few rows or lacks a class to learn."""
+    if isinstance(cv, int) and target.is_classification:
+        _check_class_counts(target, cv)
+    found = folds(cv, target.values, groups, target.is_classification, seed, once=False)
+    for number, (train, test) in enumerate(found, 1):
+        if len(train) < 2 or not len(test):
+            raise InputError(
+                f"fold {number} of the splitter has {len(train)} rows to learn from and {len(test)} to judge by: ask "
+                "for fewer folds"
+            )
+        absent = np.setdiff1d(np.arange(len(target.labels)), target.values[train])
+        if len(absent):
+            raise InputError(
+                f"fold {number} has no row of class {target.labels[absent[0]]!r} of {target.name!r} to learn from: "
+                "choose another splitter, or merge or remove that class"
+            )
+    return found
+
+
+def _check_class_counts(target: TargetColumn, count: int) -> None:
+    counts = np.bincount(target.values, minlength=len(target.labels))
+    rare = int(counts.argmin())
+    if counts[rare] < count:
+        raise InputError(
+            f"the target {target.name!r} is {target.labels[rare]!r} in only {counts[rare]} of the "
+            f"{len(target.values):,} rows used, but {count} folds need {count} of each class: merge that class with "
+            "another, leave its rows out, or ask for fewer folds"
+        )
+
+
 def _splitter(count: int, y: Any, groups: Any, classes: bool, seed: int) -> Any:
-    if count < 2:
-        raise InputError(f"cv is {count}, but at least 2 folds are needed")
+    rows = len(np.asarray(y))
+    if not 2 <= count <= rows:
+        raise InputError(f"{count} folds of {rows:,} rows cannot be made: ask for 2 folds or a few more")
     if groups is not None:
         return GroupKFold(count)
     smallest = np.unique(np.asarray(y), return_counts=True)[1].min() if classes else 0
@@ -113,5 +149,6 @@ def _iterated(cv: Any) -> list[Any]:
     except (TypeError, ValueError):
         pairs = []
     if not pairs:
-        raise InputError(f"cv is {cv!r}, but must be None, a number of folds, a splitter, or pairs of rows")
+        named = repr(cv) if len(repr(cv)) <= 80 else f"a {type(cv).__name__}"
+        raise InputError(f"cv is {named}, but must be None, a number of folds, a splitter, or pairs of rows")
     return pairs

@@ -1,14 +1,14 @@
-"""The target of a table: what kind it is, by a stated rule, and its way into the network and back.
+"""The target of a table: what kind it is, by a stated rule, and its way into a model and back.
 
-The rule of `target_type="auto"`: strings, categories and truth values are classes; exactly two values are two classes;
+The rule of `target_type="auto"`: strings, categories and booleans are classes; exactly two values are two classes;
 everything else is a number. Whole numbers with few values could be either, so there a warning names the rule.
-Left out: the loss (see `network`).
+Left out: the loss of the encoder's networks (see `encoder.networks`), and errors of predictions (see `metrics`).
 """
 
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import narwhals as nw
@@ -16,13 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unrolled.errors import InputError, unknown_name
-from unrolled.tables.data.columns import is_frame, is_missing
+from unrolled.tables.data.columns import Column, is_frame, is_missing
+from unrolled.tables.data.table import Table
 
 TargetType = Literal["continuous", "binary", "multiclass"]
 TARGET_TYPES: tuple[TargetType, ...] = ("continuous", "binary", "multiclass")
 FEW_VALUES = 20
 """Whole numbers with up to this many values are warned about: they may be class codes."""
 SHOWN_CLASSES = 8
+CODED_CLASSES = 8  # of a multi-class target, where its classes become numbers: more would make one column many
+MIN_ROWS = 20  # fewer rows leave no fold with anything to learn from
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,11 @@ class Target:
     log: bool = False
     mean: NDArray[np.float64] | None = None
     deviation: NDArray[np.float64] | None = None
+
+    @property
+    def is_classification(self) -> bool:
+        """Whether the target is one of several classes, and not a number."""
+        return self.classes is not None
 
     @property
     def outputs(self) -> int:
@@ -79,6 +87,10 @@ class Target:
         odds: NDArray[np.float64] = powers / powers.sum(axis=-1, keepdims=True)
         return odds
 
+    def values(self, y: NDArray[Any]) -> NDArray[Any]:
+        """(row,) the target (row, 1) as scikit-learn's models take it: float64 numbers, or int64 class positions."""
+        return _as_numbers(y)[:, 0] if self.classes is None else self._class_numbers(y[:, 0])
+
     def numeric(self, y: NDArray[Any]) -> NDArray[np.float64]:
         """(row,) the target as one number, for means by category: the first output, or the number of the class."""
         first = y[:, 0] if self.kind == "continuous" else self._class_numbers(y[:, 0])
@@ -97,6 +109,100 @@ class Target:
         except KeyError as error:
             known = ", ".join(map(repr, [*places][:SHOWN_CLASSES])) + ", ..." * (len(places) > SHOWN_CLASSES)
             raise InputError(f"the target holds {error}, which is none of the classes fitted on: {known}") from None
+
+
+@dataclass(frozen=True)
+class TargetColumn:
+    """The column to predict, on some rows: what it is, and its values as scikit-learn's models take them.
+
+    `values` is (row,): float64 for a regression, else the int64 position of each row's class in `target.classes`.
+    """
+
+    name: str
+    target: Target
+    values: NDArray[Any]
+
+    @property
+    def kind(self) -> TargetType:
+        """The type of the target."""
+        return self.target.kind
+
+    @property
+    def is_classification(self) -> bool:
+        """Whether the target is one of several classes, and not a number."""
+        return self.target.is_classification
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The names of the classes by position; empty for a number."""
+        return () if self.target.classes is None else tuple(map(str, self.target.classes.tolist()))
+
+    def take(self, rows: NDArray[np.intp]) -> TargetColumn:
+        """The same target on the chosen rows only."""
+        return replace(self, values=self.values[rows])
+
+    def indicators(self) -> NDArray[np.float64]:
+        """(row, output) numbers whose means describe a group of rows: the target itself, or membership of classes.
+
+        Of two classes only the second has one; of more only the `CODED_CLASSES` commonest, in that order.
+        """
+        if self.target.classes is None:
+            return np.asarray(self.values[:, None], np.float64)
+        counts = np.bincount(self.values, minlength=len(self.target.classes))
+        common = np.array([1]) if len(counts) == 2 else np.argsort(-counts, kind="stable")[:CODED_CLASSES]
+        return np.asarray(self.values[:, None] == common, np.float64)
+
+    def indicator_name(self) -> str:
+        """What the mean of the first of the `indicators` is, for people."""
+        if self.target.classes is None:
+            return f"mean {self.name}"
+        counts = np.bincount(self.values, minlength=len(self.target.classes))
+        shown = 1 if len(counts) == 2 else int(np.argmax(counts))
+        return f"share of {self.name} = {self.labels[shown]}"
+
+
+def split_target(table: Table, name: str, target_type: TargetType | None = None) -> tuple[Table, TargetColumn]:
+    """The other columns of `table`, and its column `name` as the target.
+
+    The type is that of `kind_by_rule` unless given. Raises InputError where the target cannot be learned.
+    """
+    column, features = table[name], table.without([name])
+    if table.rows < MIN_ROWS:
+        raise InputError(f"the table has {table.rows} rows, but at least {MIN_ROWS} are needed to measure anything")
+    if not features.columns:
+        raise InputError(f"the table has no column besides the target {name!r}")
+    return features, target_column(column, target_type)
+
+
+def target_column(column: Column, target_type: TargetType | None = None) -> TargetColumn:
+    """The target in `column`; see `split_target`."""
+    name, rows = f"the target {column.name!r}", len(column)
+    missing = int(column.missing.sum())
+    if missing:
+        raise InputError(
+            f"{name} is missing in {missing:,} row{'s' * (missing > 1)} (first: row {column.missing.argmax()}): "
+            "drop them or fill them"
+        )
+    if column.kind == "date":
+        raise InputError(f"{name} holds dates: turn it into a number first, such as days")
+    values = column.values.astype(object) if column.declared else column.values
+    distinct = len(np.unique(values))
+    kind = target_type or kind_by_rule(distinct, values.dtype.kind not in "Ob")
+    target = fit_target(values[:, None], True, kind, name=name)
+    if target.is_classification and distinct > rows // 2:
+        raise InputError(
+            f"{name} has {distinct} different values in {rows:,} rows, such as {values[0]!r}: too many for classes; "
+            "if they are numbers, write them plainly, as 1234.5, else choose another target"
+        )
+    return TargetColumn(column.name, target, target.values(values[:, None]))
+
+
+def few_whole_numbers(values: NDArray[Any]) -> int:
+    """How many values numbers have that may be meant as classes: 3 to `FEW_VALUES` whole numbers; 0 for others."""
+    if values.dtype.kind not in "iuf":
+        return 0
+    distinct = np.unique(values)
+    return len(distinct) if 2 < len(distinct) <= FEW_VALUES and bool((distinct % 1 == 0).all()) else 0
 
 
 def read_target(y: Any, rows: int) -> tuple[NDArray[Any], bool]:
@@ -169,11 +275,12 @@ def _refuse_mixes(array: NDArray[Any]) -> None:
 
 
 def fit_target(y: NDArray[Any], single: bool, target_type: str = "auto", log: bool | str = "auto",
-               by_maximum: bool = False) -> Target:  # fmt: skip
+               by_maximum: bool = False, name: str = "the target") -> Target:  # fmt: skip
     """Decide what `y` (row, output) is, and learn its scale.
 
     `log` is True, False or "auto": the logarithm where all values are positive and it takes most of the skew away.
-    `by_maximum` divides by the largest value instead of standardising, for a network that ends in a sigmoid.
+    `by_maximum` divides by the largest value instead of standardising, for a network that ends in a sigmoid. `name` is
+    what errors call the target.
     Raises InputError for a constant target, one that `target_type` or `log` does not fit, and an unknown setting.
     """
     if log not in (True, False, "auto"):
@@ -182,8 +289,8 @@ def fit_target(y: NDArray[Any], single: bool, target_type: str = "auto", log: bo
         raise unknown_name("target_type", str(target_type), ("auto", *TARGET_TYPES))
     kind = _infer(y) if target_type == "auto" else target_type
     if kind == "continuous":
-        return _fit_continuous(y, single, log, by_maximum)
-    return _fit_classes(y, single, kind)
+        return _fit_continuous(y, single, log, by_maximum, name)
+    return _fit_classes(y, single, kind, name)
 
 
 def _infer(y: NDArray[Any]) -> TargetType:
@@ -191,10 +298,10 @@ def _infer(y: NDArray[Any]) -> TargetType:
         return "continuous"
     values = np.unique(y[:, 0])
     kind = kind_by_rule(len(values), y.dtype.kind not in "Ob")
-    few = len(values) <= FEW_VALUES and len(values) < len(y) / 2
-    if kind == "continuous" and few and (values % 1 == 0).all():
+    few = few_whole_numbers(y[:, 0]) if len(values) < len(y) / 2 else 0
+    if kind == "continuous" and few:
         warnings.warn(
-            f"the target holds whole numbers with {len(values)} values and is taken as a number; if these "
+            f"the target holds whole numbers with {few} values and is taken as a number; if these "
             "are class codes pass target_type='multiclass', else target_type='continuous'",
             stacklevel=6,
         )
@@ -208,22 +315,22 @@ def kind_by_rule(values: int, numbers: bool) -> TargetType:
     return "continuous" if numbers else "multiclass"
 
 
-def _fit_classes(y: NDArray[Any], single: bool, kind: str) -> Target:
+def _fit_classes(y: NDArray[Any], single: bool, kind: str, name: str) -> Target:
     if y.shape[1] > 1:
-        raise InputError(f"target_type is {kind!r}, but the target has {y.shape[1]} columns: classes need exactly one")
+        raise InputError(f"target_type is {kind!r}, but {name} has {y.shape[1]} columns: classes need exactly one")
     classes = np.unique(y[:, 0])
     if len(classes) == 1:
-        raise InputError(f"the target is constant: every row is {classes[0]!r}, so there is nothing to learn")
+        raise InputError(f"{name} is constant: every row is {classes[0]!r}, so there is nothing to learn")
     if kind == "binary" and len(classes) != 2:
-        raise InputError(f"target_type is 'binary', but the target has {len(classes)} values")
+        raise InputError(f"target_type is 'binary', but {name} has {len(classes)} values")
     return Target("binary" if len(classes) == 2 else "multiclass", single, classes)
 
 
-def _fit_continuous(y: NDArray[Any], single: bool, log: bool | str, by_maximum: bool) -> Target:
-    y = _as_numbers(y)
+def _fit_continuous(y: NDArray[Any], single: bool, log: bool | str, by_maximum: bool, name: str) -> Target:
+    y = _as_numbers(y, name)
     for i, column in enumerate(y.T):
         if (column == column[0]).all():
-            which = "the target" if single else f"column {i} of the target"
+            which = name if single else f"column {i} of the target"
             raise InputError(f"{which} is constant: every row is {column[0]:g}, so there is nothing to learn")
     use_log = log_pays(y) if log == "auto" else bool(log)
     values = np.sort(_logarithms(y) if use_log else y, axis=0)  # sorted: the order of rows leaves no rounding
@@ -235,13 +342,13 @@ def _fit_continuous(y: NDArray[Any], single: bool, log: bool | str, by_maximum: 
     return Target("continuous", single, None, use_log, values.mean(axis=0), values.std(axis=0))
 
 
-def _as_numbers(y: NDArray[Any]) -> NDArray[np.float64]:
+def _as_numbers(y: NDArray[Any], name: str = "the target") -> NDArray[np.float64]:
     """`y` as float64. Raises InputError for what is no number."""
     try:
         return y.astype(np.float64)
     except (TypeError, ValueError):
         wrong = next((value for value in y.flat if isinstance(value, str)), y.flat[0])
-        raise InputError(f"Unknown label type: the target is to be a number, but holds {wrong!r}") from None
+        raise InputError(f"Unknown label type: {name} is to be a number, but holds {wrong!r}") from None
 
 
 def _logarithms(y: NDArray[np.float64]) -> NDArray[np.float64]:

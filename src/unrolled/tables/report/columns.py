@@ -16,12 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unrolled.errors import InputError, import_extra, unknown_name
-from unrolled.tables.data.files import TargetColumn, as_frame, check_chosen, check_columns, split_target
-from unrolled.tables.data.splits import check_seed
-from unrolled.tables.data.target import TargetType
+from unrolled.tables.data.splits import check_seed, judging_folds
+from unrolled.tables.data.table import Table, check_chosen, check_columns
+from unrolled.tables.data.target import TargetColumn, TargetType, split_target
+from unrolled.tables.progress import OnProgress
 from unrolled.tables.report.features import ColumnData, read_columns
-from unrolled.tables.report.measures import Measures, Progress, affordable_rows, measure, outcome_like, recheck
-from unrolled.tables.report.model import Deadline, Round, splits
+from unrolled.tables.report.measures import Measures, affordable_rows, measure, outcome_like, recheck
+from unrolled.tables.report.model import Deadline, Round
 from unrolled.tables.report.profiles import Profile, profile
 from unrolled.tables.report.relations import REPLACED, drift, replacements, twins
 from unrolled.tables.report.verdicts import (
@@ -137,7 +138,7 @@ class ExamineSettings:
 
 
 def examine_columns(
-    table: Any, target: str, settings: ExamineSettings | None = None, progress: Progress | None = None, **changes: Any
+    table: Any, target: str, settings: ExamineSettings | None = None, progress: OnProgress | None = None, **changes: Any
 ) -> ColumnReport:
     """Examine every column of `table` (pandas or polars) for predicting its column `target`.
 
@@ -146,10 +147,10 @@ def examine_columns(
     """
     settings = replace(settings or ExamineSettings(), **changes)
     deadline = Deadline(settings.budget)
-    frame = _prepared(as_frame(table), target, settings)
-    features, outcome = split_target(frame.drop(columns=list(settings.ignore)), target, settings.target_type)
+    read = _prepared(Table.read(table), target, settings)
+    features, outcome = split_target(read.without(settings.ignore), target, settings.target_type)
     columns = read_columns(features, settings.categories)
-    groups = None if settings.groups is None else frame[settings.groups].to_numpy()
+    groups = None if settings.groups is None else read[settings.groups].values
     rounds = _rounds(columns, outcome, groups, settings)
     varying = [column for column in columns if column.useful]
     told = replacements(varying, settings.seed) if varying else np.eye(0)
@@ -159,21 +160,19 @@ def examine_columns(
     places = {column.name: place for place, column in enumerate(varying)}
     evidence = [_evidence(c, places, told, companions, measures, settings) for c in columns]
     used = len(rounds[0].target.values)
-    evidence = [replace(e, rows_per_value=_rows_per_value(e, used, len(frame))) for e in evidence]
+    evidence = [replace(e, rows_per_value=_rows_per_value(e, used, read.rows)) for e in evidence]
     evidence = _with_leaks(evidence, measures, columns, outcome, settings)
     return _report(evidence, columns, outcome, measures, rounds, deadline, used)
 
 
-def _prepared(frame: Any, target: str, settings: ExamineSettings) -> Any:
+def _prepared(table: Table, target: str, settings: ExamineSettings) -> Table:
     named = [n for n in (target, settings.groups, settings.order) if n is not None]
-    check_columns(frame, named)
-    check_chosen(frame, target, settings.categories, settings.ignore)
+    check_columns(table, named)
+    check_chosen(table, target, settings.categories, settings.ignore)
     check_seed(settings.seed)
     if settings.seeds < 1 or settings.budget <= 0 or settings.max_rows < 1:
         raise InputError("seeds, budget and max_rows must be positive")
-    if settings.order is None:
-        return frame
-    return frame.sort_values(settings.order, kind="stable").reset_index(drop=True)
+    return table if settings.order is None else table.sorted_by(settings.order)
 
 
 def _rounds(
@@ -188,14 +187,14 @@ def _rounds(
         chosen = np.sort(random.permutation(total)[:rows])
         part = {name: column.take(chosen) for name, column in by_name.items()}
         everything = np.arange(len(chosen))
-        return Round(part, outcome.rows(chosen), everything, everything[: len(chosen) // 5 + 1], settings.seed)
+        return Round(part, outcome.take(chosen), everything, everything[: len(chosen) // 5 + 1], settings.seed)
 
     most = min(total, settings.max_rows)
     rows = total if isinstance(settings.cv, list | tuple) else affordable_rows(by_name, first, most, settings.budget)
     chosen = np.sort(np.random.default_rng(settings.seed).permutation(total)[:rows])  # sorted: order may be time
     sampled = {name: column.take(chosen) for name, column in by_name.items()}
-    target, members = outcome.rows(chosen), None if groups is None else groups[chosen]
-    found = [(s, splits(target, settings.cv, members, settings.seed + s)) for s in range(settings.seeds)]
+    target, members = outcome.take(chosen), None if groups is None else groups[chosen]
+    found = [(s, judging_folds(target, settings.cv, members, settings.seed + s)) for s in range(settings.seeds)]
     return [Round(sampled, target, train, test, settings.seed + s) for s, folds in found for train, test in folds]
 
 
@@ -270,7 +269,7 @@ def _report(
     rows = tuple(ColumnRow(e, too_good(e, around), *decide(e, around), profile(data[e.name], outcome)) for e in ordered)
     return ColumnReport(
         target=outcome.name,
-        target_type=outcome.type,
+        target_type=outcome.kind,
         rows=rows,
         full=full,
         full_spread=_spread(measures.full),
@@ -297,13 +296,13 @@ def _with_leaks(
     Two fits a column, on as many rows as are allowed at all: few rows hide how well the others tell a column.
     """
     full = _mean(measures.full)
-    suspicious = [e.name for e in evidence if _is_suspicious(e, full) and outcome.type != "multiclass"]
+    suspicious = [e.name for e in evidence if _is_suspicious(e, full) and len(outcome.labels) <= 2]
     if not suspicious:
         return evidence
     rows = np.random.default_rng(settings.seed).permutation(len(outcome.values))[: settings.max_rows]
     wide = {column.name: column.take(rows) for column in columns}
     places = np.arange(len(rows))
-    round_ = Round(wide, outcome.rows(rows), places[len(rows) // 4 :], places[: len(rows) // 4], settings.seed)
+    round_ = Round(wide, outcome.take(rows), places[len(rows) // 4 :], places[: len(rows) // 4], settings.seed)
     found = {name: outcome_like(round_, [e.name for e in evidence if e.varies], name) for name in suspicious}
     return [replace(e, outcome_like=found.get(e.name)) for e in evidence]
 

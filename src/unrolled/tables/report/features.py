@@ -17,15 +17,16 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from unrolled.errors import InputError, import_extra
-from unrolled.tables.data.columns import Column, read_table
-from unrolled.tables.data.files import TargetColumn
+from unrolled.errors import import_extra
+from unrolled.tables.data.columns import Column
+from unrolled.tables.data.dates import date_numbers, has_hour
+from unrolled.tables.data.table import Table
+from unrolled.tables.data.target import TargetColumn
 
 ReportKind = Literal["category", "boolean", "integer", "number", "date", "id", "constant", "empty"]
 
 NATIVE_LEVELS = 254  # scikit-learn's trees split at most 255 categories, one of them is "missing"
 INNER_FOLDS = 5  # of the cross-fit
-CODED_CLASSES = 8  # of a multi-class target: more would make one column many
 REPEATS = 3  # whole numbers seen at least so often on average may also be names of things
 MANY_VALUES = 10  # below, a tree cuts the numbers apart just as well
 
@@ -75,11 +76,9 @@ class Block:
     """Of each feature, whether it is a category code, to be split on natively."""
 
 
-def read_columns(frame: Any, categories: Sequence[str] = ()) -> list[ColumnData]:
-    """The columns of a pandas frame; integer columns named in `categories` are names of things and not numbers."""
-    head = frame.iloc[_evenly(len(frame), 2000)]
-    kinds = {column.name: column for column in read_table(head)}
-    return [_read_column(frame[name], kinds[name], name in categories) for name in frame.columns]
+def read_columns(table: Table, categories: Sequence[str] = ()) -> list[ColumnData]:
+    """The columns of `table`; those of whole numbers named in `categories` are categories and not numbers."""
+    return [_read_column(column, column.name in categories) for column in table.columns]
 
 
 def block(
@@ -90,7 +89,7 @@ def block(
     if column.as_category:
         parts.append((*_native_codes(column.codes[train], column.codes[test]), True))
         if len(column.levels) > NATIVE_LEVELS:
-            outcome = coded_target(target)[train]
+            outcome = target.indicators()[train]
             parts.append((*target_code(column.codes[train], column.codes[test], outcome, seed), False))
     native = tuple(flag for learned, _, flag in parts for _ in range(learned.shape[1]))
     return Block(np.hstack([p[0] for p in parts]), np.hstack([p[1] for p in parts]), native)
@@ -108,16 +107,6 @@ def _native_codes(codes: NDArray[np.int64], other: NDArray[np.int64]) -> tuple[N
     place[common] = np.arange(len(common))
     place[:-1][count == 0] = np.nan
     return place[codes][:, None], place[other][:, None]
-
-
-def coded_target(target: TargetColumn) -> NDArray[np.float64]:
-    """The target as (row, output) numbers whose means describe a category: itself, or membership of each class."""
-    if target.type == "continuous":
-        return np.asarray(target.values[:, None], np.float64)
-    if target.type == "binary":
-        return np.asarray(target.values[:, None] == 1, np.float64)
-    common = np.argsort(-np.bincount(target.values, minlength=len(target.classes)), kind="stable")[:CODED_CLASSES]
-    return np.asarray(target.values[:, None] == common, np.float64)
 
 
 def target_code(
@@ -154,20 +143,32 @@ def _shrunk_means(
     return np.asarray((total + smooth * prior) / (count + smooth + 1e-300))
 
 
-def _read_column(series: Any, column: Column, is_category: bool) -> ColumnData:
-    pandas = import_extra("pandas", "tables")
-    codes, levels = pandas.factorize(series, sort=column.kind != "string" and not column.declared)
-    if len(levels) and (column.kind == "string" or column.declared):
+def _read_column(column: Column, is_category: bool) -> ColumnData:
+    codes, levels = _codes(column)
+    kind = _kind(column, codes, levels, is_category)
+    return ColumnData(column.name, kind, _numbers(column, kind), codes, tuple(_level_names(column, levels)))
+
+
+def _codes(column: Column) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    """(row,) positions in the sorted levels, -1 where missing; strings and declared categories are sorted as text."""
+    as_text = column.kind == "string" or column.declared
+    found, levels = import_extra("pandas", "tables").factorize(column.values[~column.missing], sort=not as_text)
+    if as_text:
         names = np.array([str(level) for level in levels], dtype=object)
         order = np.argsort(names)
-        codes = np.where(codes < 0, -1, np.argsort(order)[codes])
-        levels = names[order]
-    kind = _kind(column, codes, levels, is_category)
-    numbers = _numbers(series, column, kind)
-    return ColumnData(column.name, kind, numbers, codes.astype(np.int64), tuple(str(level) for level in levels))
+        found, levels = np.argsort(order)[found], names[order]
+    codes = np.full(len(column), -1, dtype=np.int64)
+    codes[~column.missing] = found
+    return codes, levels
 
 
-def _kind(column: Column, codes: NDArray[np.int64], levels: Any, is_category: bool) -> ReportKind:
+def _level_names(column: Column, levels: NDArray[Any]) -> list[str]:
+    if column.kind == "date" and not column.declared and not has_hour(levels).any():
+        levels = levels.astype("datetime64[D]")
+    return [str(level).replace("T", " ") if column.kind == "date" else str(level) for level in levels]
+
+
+def _kind(column: Column, codes: NDArray[np.int64], levels: NDArray[Any], is_category: bool) -> ReportKind:
     present = int((codes >= 0).sum())
     if not present:
         return "empty"
@@ -179,34 +180,14 @@ def _kind(column: Column, codes: NDArray[np.int64], levels: Any, is_category: bo
     whole = column.kind == "integer" or (column.kind == "number" and bool((np.asarray(levels) % 1 == 0).all()))
     if (named or whole) and len(levels) == present and present == len(codes):
         return "id"
-    if named:
+    if named or column.kind == "string":
         return "category"
-    return "integer" if whole else column.kind  # type: ignore[return-value]
+    return "integer" if whole else column.kind
 
 
-def _numbers(series: Any, column: Column, kind: ReportKind) -> NDArray[np.float64]:
+def _numbers(column: Column, kind: ReportKind) -> NDArray[np.float64]:
     if column.kind == "date":
-        return _date_parts(series)
+        return date_numbers(column)
     if kind in ("integer", "number", "boolean", "id") and column.kind != "string" and not column.declared:
-        values = series.to_numpy(np.float64, na_value=np.nan)
-        if np.isinf(values).any():
-            row = int(np.isinf(values).argmax())
-            raise InputError(f"column {column.name!r} holds {values[row]} in row {row}: replace infinite numbers")
-        return np.asarray(values[:, None])
-    return np.empty((len(series), 0))
-
-
-def _date_parts(series: Any) -> NDArray[np.float64]:
-    """Days since 1970, year, month, day, day of the week; and the hour where there is one."""
-    pandas = import_extra("pandas", "tables")
-    dates = pandas.to_datetime(series)
-    dates = dates.dt.tz_localize(None) if dates.dt.tz is not None else dates
-    days = (dates - pandas.Timestamp(0)) / pandas.Timedelta(days=1)
-    parts = [days, dates.dt.year, dates.dt.month, dates.dt.day, dates.dt.day_of_week]
-    if (days.dropna() % 1 != 0).any():
-        parts.append(dates.dt.hour)
-    return np.column_stack([part.to_numpy(np.float64, na_value=np.nan) for part in parts])
-
-
-def _evenly(count: int, most: int) -> NDArray[np.intp]:
-    return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.intp))
+        return np.where(column.missing, np.nan, column.values.astype(np.float64))[:, None]
+    return np.empty((len(column), 0))

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from unrolled.tables.progress import OnProgress
 from unrolled.tables.report.features import Block, ColumnData
 from unrolled.tables.report.model import Deadline, Round, boosted
 
@@ -21,7 +22,6 @@ LEAST_NOISE = 0.001  # of the share explained: below a thousandth nothing is cal
 SHARE_FOR_CHECKS = 0.85  # of the budget goes to rounds, the rest to the re-check
 LEAST_TRIED = 3  # columns that are dropped even where the budget is too small for any
 MANY_CANDIDATES = 16  # from there on they are not tried one by one from the first
-Progress = Callable[[str, float], None]
 
 
 @dataclass
@@ -66,7 +66,7 @@ def measure(
     names: Sequence[str],
     groups: Iterable[tuple[str, ...]],
     deadline: Deadline,
-    progress: Progress | None = None,
+    progress: OnProgress | None = None,
 ) -> Measures:
     """Ask every question in every round; stops before a round that the budget does not have time for.
 

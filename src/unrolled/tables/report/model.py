@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unrolled.errors import InputError, import_extra
-from unrolled.tables.data.files import TargetColumn
+from unrolled.errors import import_extra
 from unrolled.tables.data.metrics import SMALLEST
+from unrolled.tables.data.target import TargetColumn
 from unrolled.tables.report.features import Block, ColumnData, block
 
 ITERATIONS = 60
@@ -26,7 +26,6 @@ LEARNING_RATE = 0.15
 LEAVES = 12  # measured: against 31, less noise, a better fit on small tables, and two thirds of the time
 LEAST_LEAF = 5  # rows: a column that is 99 % empty has few to show
 MIN_ITERATIONS = 20  # with many classes, each iteration grows a tree per class
-Split = tuple[NDArray[np.intp], NDArray[np.intp]]
 
 
 @dataclass
@@ -85,9 +84,10 @@ def share_explained(
         warnings.filterwarnings("ignore", "The number of unique classes")
         model.fit(np.hstack([b.train for b in blocks]), target.values[train])
     judged = np.hstack([b.test for b in blocks])
-    if target.type == "continuous":
+    if not target.is_classification:
         return _squared(model.predict(judged), target.values[train], target.values[test])
-    return _logarithmic(_chances(model, judged, len(target.classes)), target.values[train], target.values[test])
+    predicted = _probabilities(model, judged, len(target.labels))
+    return _logarithmic(predicted, target.values[train], target.values[test])
 
 
 def boosted(blocks: Sequence[Block], target: TargetColumn | None, seed: int, iterations: int = ITERATIONS) -> Any:
@@ -102,60 +102,11 @@ def boosted(blocks: Sequence[Block], target: TargetColumn | None, seed: int, ite
         "max_leaf_nodes": LEAVES,
     }
     settings["categorical_features"] = native if any(native) else None
-    if target is None or target.type == "continuous":
+    if target is None or not target.is_classification:
         return ensemble.HistGradientBoostingRegressor(max_iter=iterations, **settings)
-    if target.type == "multiclass":
-        iterations = max(MIN_ITERATIONS, iterations * 3 // len(target.classes))
+    if len(target.labels) > 2:
+        iterations = max(MIN_ITERATIONS, iterations * 3 // len(target.labels))
     return ensemble.HistGradientBoostingClassifier(max_iter=iterations, **settings)
-
-
-def splits(target: TargetColumn, cv: Any, groups: NDArray[Any] | None, seed: int) -> list[Split]:
-    """The folds of a splitter, or of `cv` shuffled folds (in proportion to the classes), as row numbers."""
-    selection = import_extra("sklearn.model_selection", "tables")
-    if isinstance(cv, int):
-        if not 2 <= cv <= len(target.values):
-            raise InputError(f"{cv} folds of {len(target.values)} rows cannot be made: ask for 2 folds or a few more")
-        if target.type != "continuous":
-            _check_classes(target, cv)
-        kind = selection.KFold if target.type == "continuous" else selection.StratifiedKFold
-        cv = kind(cv, shuffle=True, random_state=seed) if groups is None else selection.GroupKFold(cv)
-    rows = np.zeros(len(target.values))
-    try:
-        pairs = cv if isinstance(cv, list | tuple) else cv.split(rows, target.values, groups)
-        found = [(np.asarray(train, np.intp), np.asarray(test, np.intp)) for train, test in pairs]
-    except (ValueError, AttributeError, TypeError) as error:
-        named = type(cv).__name__ if len(repr(cv)) > 80 else repr(cv)
-        raise InputError(f"the splitter {named} cannot split {len(rows)} rows: {error}") from None
-    _check_folds(found, target)
-    return found
-
-
-def _check_classes(target: TargetColumn, folds: int) -> None:
-    counts = np.bincount(target.values, minlength=len(target.classes))
-    rare = int(counts.argmin())
-    if counts[rare] < folds:
-        raise InputError(
-            f"the target {target.name!r} is {target.classes[rare]!r} in only {counts[rare]} of the "
-            f"{len(target.values):,} rows used, but {folds} folds need {folds} of each class: merge that class with "
-            "another, leave its rows out, or ask for fewer folds"
-        )
-
-
-def _check_folds(found: list[Any], target: TargetColumn) -> None:
-    for number, (train, test) in enumerate(found, 1):
-        if len(train) < 2 or not len(test):
-            raise InputError(
-                f"fold {number} of the splitter has {len(train)} rows to learn from and {len(test)} to judge by: ask "
-                "for fewer folds"
-            )
-        if target.type == "continuous":
-            continue
-        absent = np.setdiff1d(np.arange(len(target.classes)), target.values[train])
-        if len(absent):
-            raise InputError(
-                f"fold {number} has no row of class {target.classes[absent[0]]!r} of {target.name!r} to learn from: "
-                "choose another splitter, or merge or remove that class"
-            )
 
 
 def _squared(predicted: NDArray[Any], train: NDArray[Any], test: NDArray[Any]) -> float:
@@ -163,11 +114,11 @@ def _squared(predicted: NDArray[Any], train: NDArray[Any], test: NDArray[Any]) -
     return 1 - float(((test - predicted) ** 2).sum()) / guess if guess else 0.0
 
 
-def _chances(model: Any, judged: NDArray[Any], classes: int) -> NDArray[np.float64]:
-    """(row, class) chances, 0 for a class that the model has not met."""
-    chances = np.zeros((len(judged), classes))
-    chances[:, model.classes_] = model.predict_proba(judged)[:, : len(model.classes_)]
-    return chances
+def _probabilities(model: Any, judged: NDArray[Any], classes: int) -> NDArray[np.float64]:
+    """(row, class), 0 for a class that the model has not met."""
+    probabilities = np.zeros((len(judged), classes))
+    probabilities[:, model.classes_] = model.predict_proba(judged)[:, : len(model.classes_)]
+    return probabilities
 
 
 def _logarithmic(predicted: NDArray[Any], train: NDArray[Any], test: NDArray[Any]) -> float:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from unrolled.tables.data.files import TargetColumn
-from unrolled.tables.report.features import ColumnData, coded_target
+from unrolled.tables.data.target import TargetColumn
+from unrolled.tables.report.features import ColumnData
 
 BARS = 10
 
@@ -31,7 +31,7 @@ class Profile:
 
 def profile(column: ColumnData, target: TargetColumn) -> Profile:
     """The profile of `column`: numbers and dates in bins of equal width, categories with the commonest first."""
-    outcome = coded_target(target)[:, 0]
+    outcome = target.indicators()[:, 0]
     if column.numbers.shape[1] and len(column.levels) > BARS:
         bars, names = _bins(column)
     else:
