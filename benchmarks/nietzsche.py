@@ -58,7 +58,7 @@ def main(networks: int = NETWORKS) -> dict[str, Any]:
 
 def trained(recipe: Recipe) -> tuple[Any, float]:
     """The probability that one network gives to each character of the validation part, and its multiply-adds."""
-    session = prepare([text("nietzsche")], None, recipe, Machine(device="cpu"), notice=print)
+    session = prepare([text("nietzsche")], None, recipe, Machine(device="cpu"), notify=print)
     for _ in session.run():
         pass
     summary, parts = session.finish()
@@ -69,10 +69,10 @@ def trained(recipe: Recipe) -> tuple[Any, float]:
 
 
 def _ours(session: Any, summary: Any) -> float:
-    recipe = session.recipe
+    recipe = session.state.recipe
     one = lstm_multiply_adds(recipe.embedding, recipe.hidden, recipe.layers, summary.vocabulary)
     factors = sum(muon_multiply_adds(*matrix.shape) for matrix in session.optimizer.parts["muon"].matrices)
-    return float(3 * one * summary.characters_seen + factors * session.progress.step)
+    return float(3 * one * summary.characters_seen + factors * session.state.progress.step)
 
 
 def _lesson(session: Any) -> float:

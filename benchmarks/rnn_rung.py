@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Sampler, TensorDataset
 
 from benchmarks.texts import text as find
-from unrolled.learn.allocator import keep_freed_memory
+from unrolled.learn.hardware import keep_freed_memory
 from unrolled.learn.networks.network import CharNetwork
 from unrolled.model.folder import ModelConfig
 from unrolled.text.corpus import open_corpus

@@ -40,7 +40,7 @@ ENOUGH = 5.0
 
 def ours(recipe: Recipe) -> Iterator[tuple[float, float]]:
     """(seconds of training so far, validation nats) at each measurement."""
-    session = prepare([text("tinyshakespeare")], None, recipe, Machine(device="cpu"), notice=print)
+    session = prepare([text("tinyshakespeare")], None, recipe, Machine(device="cpu"), notify=print)
     measuring, mark = 0.0, time.perf_counter()
     for record in session.run():
         if record.validation is not None:
@@ -113,7 +113,7 @@ def best(minutes: float = 10.0) -> dict[str, Any]:
     """The best validation loss within ten minutes, everything counted from the start of the process's work."""
     start = time.perf_counter()
     recipe = Recipe(minutes=minutes * 0.93, **TEN_MINUTES)
-    session = prepare([text("tinyshakespeare")], None, recipe, Machine(device="cpu"), notice=print)
+    session = prepare([text("tinyshakespeare")], None, recipe, Machine(device="cpu"), notify=print)
     for record in session.run():
         if record.validation is not None:
             print(f"{record.seconds:6.1f} s  {record.validation:.4f} nats", flush=True)

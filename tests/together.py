@@ -19,9 +19,10 @@ import torch._dynamo  # else every fork would import it, with its first step
 
 from unrolled.errors import UnrolledError
 from unrolled.files import read_folder, sha256
+from unrolled.learn import build
 from unrolled.learn import optimizers as optim
 from unrolled.learn import train as training
-from unrolled.learn.distributed import World, world
+from unrolled.learn.distributed import World, join_world
 from unrolled.learn.recipe import Machine, Recipe
 
 RECIPE = Recipe(
@@ -30,7 +31,7 @@ RECIPE = Recipe(
 FLOAT64 = Machine(device="cpu", precision="float64", threads=1)
 FLOAT32 = replace(FLOAT64, precision="float32")
 SECONDS = 300
-training.TRIAL_SECONDS = 0.0
+build.TRIAL_SECONDS = 0.0
 
 
 def together(play, *arguments, size=2):
@@ -56,7 +57,7 @@ def _child(play, arguments, write):
     signal.alarm(SECONDS)  # ends a process that hangs
     result = None
     try:
-        with world() as processes:
+        with join_world() as processes:
             result = play(processes, *arguments)
     except UnrolledError as error:
         result = f"{type(error).__name__}: {error}"
@@ -78,7 +79,7 @@ def train(processes, text, out, recipe, machine, at=None, do=None, before=None):
     """What came of a training; `do(processes)` is called after step `at`, `before(processes, session)` at the start."""
     said = []
     session = training.prepare(
-        [] if text is None else [text], out, recipe, machine, processes=processes, resume=True, notice=said.append,
+        [] if text is None else [text], out, recipe, machine, world=processes, resume=True, notify=said.append,
     )  # fmt: skip
     if before is not None:
         before(processes, session)
@@ -93,8 +94,8 @@ def train(processes, text, out, recipe, machine, at=None, do=None, before=None):
     state = session.task.network.state_dict()
     digest = sha256(b"".join(value.numpy().tobytes() for value in state.values()))
     return {
-        "losses": losses, "validations": validations, "said": said, "step": session.progress.step, "weights": digest,
-        "parts": session.task.parts,
+        "losses": losses, "validations": validations, "said": said, "step": session.state.progress.step,
+        "weights": digest, "micro_batches": session.task.micro_batches,
     }  # fmt: skip
 
 
@@ -157,9 +158,9 @@ def precision_of(processes, text, refusing):
             raise RuntimeError("no kernel")
         return {"float32": (1.0, 4.0), "bfloat16": (2.0, 1.0)}[choice.precision][processes.rank]
 
-    training._Setup.trial = trial
-    session = training.prepare([text], None, RECIPE, Machine("cpu", threads=1), processes=processes)
-    return session.choice.precision
+    build.Builder.trial = trial
+    session = training.prepare([text], None, RECIPE, Machine("cpu", threads=1), world=processes)
+    return session.state.choice.precision
 
 
 def muon_steps(processes):

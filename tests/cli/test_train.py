@@ -18,7 +18,7 @@ SMALL = ["--hidden", "8", "--embedding", "4", "--streams", "2", "--length", "16"
 @pytest.fixture(autouse=True)
 def short_trials(monkeypatch):
     """The trial measures speed, which no test here is about."""
-    monkeypatch.setattr("unrolled.learn.train.TRIAL_SECONDS", 0.01)
+    monkeypatch.setattr("unrolled.learn.build.TRIAL_SECONDS", 0.01)
 
 
 @pytest.fixture

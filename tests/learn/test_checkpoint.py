@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from unrolled.errors import FolderError
 from unrolled.files import read_folder
-from unrolled.learn.checkpoint import STATE, TENSORS, Checkpoints, pack, unpack
+from unrolled.learn.checkpoint import Checkpoints
+from unrolled.learn.packing import STATE, TENSORS, pack, unpack
 from unrolled.learn.recipe import Machine, Recipe
 from unrolled.learn.train import prepare
 from unrolled.model.char_model import CharModel
@@ -31,7 +32,7 @@ DTYPES = (
 
 @pytest.fixture
 def text(tmp_path, monkeypatch):
-    monkeypatch.setattr("unrolled.learn.train.TRIAL_SECONDS", 0.0)
+    monkeypatch.setattr("unrolled.learn.build.TRIAL_SECONDS", 0.0)
     path = tmp_path / "text.txt"
     path.write_text(TEXT)
     return path
@@ -183,7 +184,7 @@ def test_the_old_or_the_new_one_loads_whatever_call_fails(tmp_path, monkeypatch,
     """Call after call of the system fails while a checkpoint is saved and an older one removed, until none is left."""
     for fault in itertools.count():
         said = []
-        kept = Checkpoints(tmp_path / f"{fault}" / "checkpoints", warn=said.append)
+        kept = Checkpoints(tmp_path / f"{fault}" / "checkpoints", notify=said.append)
         for step in (1, 2):
             assert kept.save(step, {"a.bin": b"%d" % step}, best_step=0)
         with monkeypatch.context() as patch:
@@ -230,7 +231,7 @@ def test_training_on_a_failing_disk_goes_on_says_so_and_ends_the_same(text, tmp_
     """Every second call fails from the third step to the eighth; the end has the same bits as on a good disk."""
     for name in ("good", "write", "fsync", "replace"):
         said = []
-        session = prepare([text], tmp_path / name, SMALL, FIXED, notice=said.append, save_seconds=0.0)
+        session = prepare([text], tmp_path / name, SMALL, FIXED, notify=said.append, save_seconds=0.0)
         with monkeypatch.context() as patch:
             for record in session.run():
                 if record.step == 3 and name != "good":
@@ -281,15 +282,15 @@ def test_the_best_weights_survive_a_disk_that_refused_their_checkpoint(text, tmp
     session = prepare([text], tmp_path / "run", SMALL, FIXED, save_seconds=0.0)
     for record in session.run():
         with monkeypatch.context() as patch:
-            if record.step + 1 == session.plan.evaluate_every:
+            if record.step + 1 == session.state.plan.evaluate_every:
                 patch.setattr(os, "fsync", refuse)
-            elif record.step == session.plan.evaluate_every + 1:
+            elif record.step == session.state.plan.evaluate_every + 1:
                 break
-    best = {name: value.clone() for name, value in session.best.items()}
+    best = {name: value.clone() for name, value in session.state.best.items()}
     said = []
-    again = prepare([text], tmp_path / "run", SMALL, FIXED, resume=True, notice=said.append)
-    assert again.progress.best_step == session.plan.evaluate_every
-    assert all(torch.equal(best[name], again.best[name]) for name in best)
+    again = prepare([text], tmp_path / "run", SMALL, FIXED, resume=True, notify=said.append)
+    assert again.state.progress.best_step == session.state.plan.evaluate_every
+    assert all(torch.equal(best[name], again.state.best[name]) for name in best)
     assert not any("lost" in sentence for sentence in said)
 
 
@@ -300,18 +301,18 @@ def refuse(descriptor):
 def test_best_weights_that_are_lost_are_missed_aloud(text, tmp_path):
     session = prepare([text], tmp_path / "run", SMALL, FIXED, save_seconds=0.0)
     for record in session.run():
-        if record.step == session.plan.evaluate_every + 3:
+        if record.step == session.state.plan.evaluate_every + 3:
             break
-    path = tmp_path / "run" / "checkpoints" / f"step-{session.progress.best_step:08d}" / "model.safetensors"
+    path = tmp_path / "run" / "checkpoints" / f"step-{session.state.progress.best_step:08d}" / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-1])
     said = []
-    again = prepare([text], tmp_path / "run", SMALL, FIXED, resume=True, notice=said.append)
+    again = prepare([text], tmp_path / "run", SMALL, FIXED, resume=True, notify=said.append)
     assert any("model.safetensors" in sentence and "lost" in sentence for sentence in said)
-    assert (again.best, again.progress.best, again.progress.best_step) == (None, math.inf, 0)
+    assert (again.state.best, again.state.progress.best, again.state.progress.best_step) == (None, math.inf, 0)
 
 
 def test_a_checkpoint_of_a_newer_version_is_refused_by_number(text, tmp_path, monkeypatch):
-    monkeypatch.setattr("unrolled.learn.session.STATE_FORMAT", 2)
+    monkeypatch.setattr("unrolled.learn.checkpoint.STATE_FORMAT", 2)
     for _ in prepare([text], tmp_path / "run", SMALL, FIXED).run():
         break
     monkeypatch.undo()
@@ -329,7 +330,7 @@ def test_damage_to_any_file_of_the_newest_checkpoint_leaves_the_one_before(text,
         if record.step == 2:
             break
     said = []
-    kept = Checkpoints(tmp_path / "run" / "checkpoints", warn=said.append)
+    kept = Checkpoints(tmp_path / "run" / "checkpoints", notify=said.append)
     for path in sorted(kept.path(2).iterdir()):
         whole = path.read_bytes()
         for damaged in _damages(whole):
@@ -357,7 +358,7 @@ def test_files_that_the_system_itself_cuts_short_cost_nothing(text, tmp_path, fi
     import resource
 
     said, limit = [], resource.getrlimit(resource.RLIMIT_FSIZE)
-    session = prepare([text], tmp_path / "run", SMALL, FIXED, notice=said.append, save_seconds=0.0)
+    session = prepare([text], tmp_path / "run", SMALL, FIXED, notify=said.append, save_seconds=0.0)
     steps = session.run()
     assert [next(steps).step for _ in range(3)] == [1, 2, 3]
     largest = max(path.stat().st_size for path in (tmp_path / "run").glob("checkpoints/*/*"))

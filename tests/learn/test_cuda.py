@@ -17,7 +17,7 @@ CUDA = Machine("cuda", "float32", 1)
 
 @pytest.fixture
 def text(tmp_path, monkeypatch):
-    monkeypatch.setattr("unrolled.learn.train.TRIAL_SECONDS", 0.0)
+    monkeypatch.setattr("unrolled.learn.build.TRIAL_SECONDS", 0.0)
     path = tmp_path / "text.txt"
     path.write_text(TEXT)
     return path
@@ -54,7 +54,7 @@ def test_a_run_of_the_card_goes_on_on_the_processor_and_says_so(text, tmp_path):
         if record.step == 7:
             break
     said = []
-    finished(prepare([], tmp_path / "run", Recipe(), Machine("cpu"), resume=True, notice=said.append))
+    finished(prepare([], tmp_path / "run", Recipe(), Machine("cpu"), resume=True, notify=said.append))
     assert any("device was cuda and is now cpu" in sentence for sentence in said)
 
 
@@ -69,5 +69,5 @@ def test_memory_that_runs_out_is_met_by_smaller_parts(text):
 
     session.task.network.forward = forward
     finished(session)
-    assert session.task.parts == 4
-    assert any("4 parts" in sentence for sentence in said)
+    assert session.task.micro_batches == 4
+    assert any("4 micro-batches" in sentence for sentence in said)

@@ -114,10 +114,10 @@ def test_one_that_vanishes_ends_the_other_with_a_sentence(found):
 
 def test_little_memory_in_one_of_them_is_met_by_both(found):
     *two, one = *found["little memory"], found["equal muon"][2]
-    assert [process["parts"] for process in two] == [2, 2]
+    assert [process["micro_batches"] for process in two] == [2, 2]
     for process in two:
         np.testing.assert_allclose(process["losses"], one["losses"], rtol=0, atol=1e-9)
-        assert sum("2 parts" in sentence for sentence in process["said"]) == 1
+        assert sum("2 micro-batches" in sentence for sentence in process["said"]) == 1
 
 
 def test_a_full_disk_of_the_main_process_stops_neither_before_the_end(found):
@@ -185,7 +185,7 @@ def test_torchrun_restarts_what_was_killed(found, folder, rank):
     os.kill(worker(agent, rank), signal.SIGKILL)
     said, told = agent.communicate(timeout=600)
     assert agent.returncode == 0, told
-    assert told.count("going on from step") == 1, told
+    assert told.count("resuming at step") == 1, told
     assert json.loads(said)["run"] == str(out)
     assert weights(out) == weights(folder / "reference")
 

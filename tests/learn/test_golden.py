@@ -44,7 +44,7 @@ STEPS = 100
 
 @pytest.fixture
 def text(tmp_path, monkeypatch):
-    monkeypatch.setattr("unrolled.learn.train.TRIAL_SECONDS", 0.0)
+    monkeypatch.setattr("unrolled.learn.build.TRIAL_SECONDS", 0.0)
     return written(tmp_path)
 
 
@@ -123,9 +123,9 @@ def test_the_curve_shows_another_precision(text):
 def test_a_checkpoint_of_every_format_goes_on(text, tmp_path, name, version):
     run, said = tmp_path / "run", []
     shutil.copytree(GOLDEN / f"checkpoint_format_{version}" / name, run)
-    session = prepare([text], run, Recipe(), Machine(), resume=True, notice=said.append)
-    assert session.progress.step == TAKEN_AT
-    assert said[-1] == f"going on from step {TAKEN_AT} of {STEPS} on cpu, float64, 1 thread"
+    session = prepare([text], run, Recipe(), Machine(), resume=True, notify=said.append)
+    assert session.state.progress.step == TAKEN_AT
+    assert said[-1] == f"resuming at step {TAKEN_AT} of {STEPS} on cpu, float64, 1 thread"
     found = curve(session)
     assert list(map(int, found["losses"])) == list(range(TAKEN_AT + 1, STEPS + 1))
     assert worst(found, stored(name)) < TOLERANCE

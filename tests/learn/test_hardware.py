@@ -1,6 +1,8 @@
-"""The machine: the fastest of what is allowed is chosen, what was asked for is kept, and PyTorch is set back after."""
+"""The machine: the fastest of what is allowed is chosen, what was requested is kept, and PyTorch is set back after."""
 
 import contextlib
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -67,7 +69,7 @@ def test_a_device_that_is_not_there_is_refused(monkeypatch):
         monkeypatch.setattr(torch.cuda if name == "cuda" else torch.backends.mps, "is_available", bool)
     assert available("auto") == "cpu"
     for name in ("cuda", "mps"):
-        with pytest.raises(InputError, match=f"device {name} was asked for, but PyTorch finds none here: choose cpu"):
+        with pytest.raises(InputError, match=f"device {name} was requested, but PyTorch finds none here: choose cpu"):
             choose(Machine(device=name), lambda choice: 1.0)
 
 
@@ -101,3 +103,24 @@ def test_the_precision_is_that_of_the_weights_and_of_the_forward_pass():
     assert str(Choice("cpu", "float32", 1)) == "cpu, float32, 1 thread"
     assert str(Choice("cpu", "bfloat16", 2)) == "cpu, bfloat16, 2 threads"
     assert str(Choice("cuda", "bfloat16", 2)) == "cuda, bfloat16"
+
+
+def test_kept_memory_is_not_taken_from_the_system_again():
+    """In a process of its own, for the setting cannot be undone."""
+    code = """
+import resource, torch
+from unrolled.learn.hardware import keep_freed_memory
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(20):
+        blocks = [torch.zeros(1 << 20) for _ in range(4)]
+        del blocks
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+torch.set_num_threads(1)
+faults()
+known = keep_freed_memory()
+faults()
+assert not known or faults() < 100, faults()
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr

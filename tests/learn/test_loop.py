@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from unrolled.errors import TrainingError
-from unrolled.learn.loop import Plan, Progress, fit
+from unrolled.learn.loop import FitState, Plan, fit
 
 
 class Parabola:
@@ -45,7 +45,7 @@ class Descent:
 
 
 def run(task, rate=0.1, **plan):
-    progress = Progress()
+    progress = FitState()
     return list(fit(task, Descent(task.network, rate), Plan(**plan), progress)), progress
 
 
@@ -91,7 +91,7 @@ def test_schedules_begin_and_end_where_they_say():
 def test_a_run_taken_up_in_the_middle_ends_the_same():
     whole = Parabola()
     run(whole, steps=50)
-    parted, progress, plan = Parabola(), Progress(), Plan(50)
+    parted, progress, plan = Parabola(), FitState(), Plan(50)
     descent = Descent(parted.network, 0.1)
     for record in fit(parted, descent, plan, progress):
         if record.step == 20:

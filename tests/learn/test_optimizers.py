@@ -143,8 +143,8 @@ def test_muon_takes_the_matrices_of_the_recurrences_and_adamw_all_else(rung):
     network = network_of(rung)
     names = {id(parameter): name for name, parameter in network.named_parameters()}
     optimizer = build_optimizer(network, Recipe(optimizer="muon"), World(), torch.float64)
-    muon = [names[id(matrix)] for matrix in optimizer.parts["muon"].matrices]
-    adamw = [names[id(each)] for group in optimizer.parts["adamw"].inner.param_groups for each in group["params"]]
+    muon = [names[id(matrix)] for matrix in optimizer.optimizers["muon"].matrices]
+    adamw = [names[id(each)] for group in optimizer.optimizers["adamw"].inner.param_groups for each in group["params"]]
     assert sorted(muon + adamw) == sorted(names.values())
     assert muon == [name for name, each in network.named_parameters() if name[:6] == "layers" and each.ndim == 2]
-    assert "muon" not in build_optimizer(network, Recipe(optimizer="adamw"), World(), torch.float64).parts
+    assert "muon" not in build_optimizer(network, Recipe(optimizer="adamw"), World(), torch.float64).optimizers

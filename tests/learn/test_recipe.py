@@ -1,13 +1,14 @@
 """Settings: bounds, names, and the round trip through JSON."""
 
 from dataclasses import fields, replace
+from typing import get_type_hints
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from unrolled.errors import FolderError, InputError
-from unrolled.learn.recipe import Machine, Recipe
+from unrolled.learn.recipe import Machine, Recipe, Settings
 
 
 @pytest.mark.parametrize("kind", [Recipe, Machine])
@@ -48,3 +49,13 @@ def test_the_round_trip_changes_nothing(layers, rate, lower):
 def test_a_setting_of_another_version_is_refused():
     with pytest.raises(FolderError, match="hidden_size"):
         Recipe.from_json(Recipe().to_json() | {"hidden_size": 3})
+
+
+def test_the_typed_keywords_of_train_are_the_fields_of_recipe_and_machine():
+    wanted = get_type_hints(Recipe) | get_type_hints(Machine)
+    assert get_type_hints(Settings) == wanted
+
+
+def test_changes_are_the_settings_that_are_not_at_their_defaults():
+    assert Recipe().changes() == frozenset()
+    assert Recipe(hidden=8, seed=0, epochs=1.0).changes() == {"hidden", "epochs"}

@@ -25,7 +25,7 @@ FIXED = Machine(device="cpu", precision="float32", threads=1)
 
 @pytest.fixture
 def session(tmp_path, monkeypatch):
-    monkeypatch.setattr("unrolled.learn.train.TRIAL_SECONDS", 0.0)
+    monkeypatch.setattr("unrolled.learn.build.TRIAL_SECONDS", 0.0)
     path = tmp_path / "text.txt"
     path.write_text(TEXT)
     return prepare([path], None, SMALL, FIXED)
@@ -189,7 +189,7 @@ def test_a_terminal_that_closes_saves_and_one_process_at_a_time_trains(tmp_path)
 
 
 def test_ctrl_c_in_the_last_measurement_says_how_to_go_on(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("unrolled.learn.train.TRIAL_SECONDS", 0.0)
+    monkeypatch.setattr("unrolled.learn.build.TRIAL_SECONDS", 0.0)
     text, run = tmp_path / "text.txt", tmp_path / "run"
     text.write_text(TEXT)
     command = ["train", str(text), "--out", str(run), "--hidden", "8", "--streams", "4", "--epochs", "1"]
@@ -197,7 +197,7 @@ def test_ctrl_c_in_the_last_measurement_says_how_to_go_on(tmp_path, monkeypatch,
         patch.setattr(Session, "finish", lambda session: signal.default_int_handler(signal.SIGINT, None))
         assert main(command) == 130
     said = capsys.readouterr().err
-    assert "stopped while the last measurement was made" in " ".join(said.split())
+    assert "stopped during the last measurement" in " ".join(said.split())
     assert main([*command, "--resume", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["run"] == str(run)
 

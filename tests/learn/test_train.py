@@ -16,6 +16,7 @@ from unrolled.learn.distributed import World
 from unrolled.learn.recipe import Machine, Recipe
 from unrolled.learn.train import prepare, train
 from unrolled.model.char_model import CharModel
+from unrolled.notices import UnrolledWarning
 
 TEXT = "a man said that he would read the notes again, and then he wrote them. " * 60
 SMALL = Recipe(hidden=16, embedding=8, streams=4, length=16, epochs=3.0, evaluations=4, dropout=0.2)
@@ -25,7 +26,7 @@ FIXED = Machine(device="cpu", precision="float32", threads=1)
 @pytest.fixture(autouse=True)
 def short_trials(monkeypatch):
     """The trial measures speed, which no test here is about."""
-    monkeypatch.setattr("unrolled.learn.train.TRIAL_SECONDS", 0.01)
+    monkeypatch.setattr("unrolled.learn.build.TRIAL_SECONDS", 0.01)
 
 
 @pytest.fixture
@@ -113,16 +114,16 @@ def test_a_changed_text_or_setting_is_refused_by_name(text, tmp_path):
 def test_a_setting_named_at_its_default_was_asked_for_too(text, tmp_path):
     stopped_after(text, tmp_path / "run", 5)  # hidden 16
     with pytest.raises(InputError, match="hidden 16, not 320"):
-        prepare([text], tmp_path / "run", Recipe(hidden=320), FIXED, resume=True)
+        prepare([text], tmp_path / "run", Recipe(hidden=320), FIXED, given=["hidden"], resume=True)
     trained(text, tmp_path / "run", resume=True)
-    with pytest.raises(InputError, match="hidden 320 was asked for, but the model to start from has 16"):
-        prepare([text], None, Recipe(hidden=320), FIXED, start_from=tmp_path / "run")
+    with pytest.raises(InputError, match="hidden 320 was given, but the model to start from has 16"):
+        prepare([text], None, Recipe(hidden=320), FIXED, given=["hidden"], start_from=tmp_path / "run")
 
 
 def test_another_thread_count_is_said(text, tmp_path):
     stopped_after(text, tmp_path / "run", 5)
     said = []
-    prepare([text], tmp_path / "run", SMALL, replace(FIXED, threads=2), resume=True, notice=said.append)
+    prepare([text], tmp_path / "run", SMALL, replace(FIXED, threads=2), resume=True, notify=said.append)
     assert any("threads was 1 and is now 2" in sentence for sentence in said)
 
 
@@ -134,7 +135,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(text, tmp_path
     data[-1] ^= 1
     (newest / "state.safetensors").write_bytes(data)
     said = []
-    trained(text, tmp_path / "run", resume=True, notice=said.append)
+    trained(text, tmp_path / "run", resume=True, notify=said.append)
     assert any("state.safetensors" in sentence for sentence in said)
     assert weights(tmp_path / "run") == weights(tmp_path / "whole")
 
@@ -145,29 +146,29 @@ def test_fine_tuning_extends_the_vocabulary(text, tmp_path):
     other.write_text((TEXT.replace("notes", "Noten ü")) * 2)
     before = CharModel.from_pretrained(tmp_path / "first")
     said_before = before.embedding
-    _, parts = trained(other, tmp_path / "second", replace(SMALL, epochs=0.01), start_from=tmp_path / "first")
-    assert parts.vocabulary.characters[: len(said_before)] == before.vocabulary.characters
-    assert {"ü", "N"} <= set(parts.vocabulary.characters)
+    _, model = trained(other, tmp_path / "second", replace(SMALL, epochs=0.01), start_from=tmp_path / "first")
+    assert model.vocabulary.characters[: len(said_before)] == before.vocabulary.characters
+    assert {"ü", "N"} <= set(model.vocabulary.characters)
     written = other.read_text()
-    assert parts.vocabulary.counts == tuple(written.count(character) for character in parts.vocabulary.characters)
+    assert model.vocabulary.counts == tuple(written.count(character) for character in model.vocabulary.characters)
 
 
 def test_fine_tuning_can_leave_rare_characters_out(text, tmp_path):
     trained(text, tmp_path / "first")
     text.write_text(TEXT + "ü")
-    _, parts = trained(
+    _, model = trained(
         text, tmp_path / "second", replace(SMALL, epochs=0.01, min_count=2), start_from=tmp_path / "first"
     )
-    assert "ü" not in parts.vocabulary.characters
-    assert (parts.vocabulary.merged, parts.vocabulary.merged_count) == (1, 1)
+    assert "ü" not in model.vocabulary.characters
+    assert (model.vocabulary.merged, model.vocabulary.merged_count) == (1, 1)
 
 
 def test_micro_batches_make_the_same_update(text):
     float64 = replace(FIXED, precision="float64")
     losses = []
-    for parts in (1, 2, 4):
+    for count in (1, 2, 4):
         session = prepare([text], None, SMALL, float64)
-        session.task.parts = parts
+        session.task.micro_batches = count
         losses.append([record.loss for record in session.run()])
     assert losses[0] == pytest.approx(losses[1], abs=1e-12)
     assert losses[0] == pytest.approx(losses[2], abs=1e-12)
@@ -175,7 +176,7 @@ def test_micro_batches_make_the_same_update(text):
 
 def test_memory_that_runs_out_is_met_by_smaller_parts(text, monkeypatch):
     said = []
-    session = prepare([text], None, SMALL, FIXED, notice=said.append)
+    session = prepare([text], None, SMALL, FIXED, notify=said.append)
     network = session.task.network
     whole = network.forward
 
@@ -186,8 +187,8 @@ def test_memory_that_runs_out_is_met_by_smaller_parts(text, monkeypatch):
 
     monkeypatch.setattr(network, "forward", small_memory)
     session.task.backward(0)
-    assert session.task.parts == 4
-    assert any("4 parts" in sentence for sentence in said)
+    assert session.task.micro_batches == 4
+    assert any("4 micro-batches" in sentence for sentence in said)
 
 
 @pytest.mark.parametrize(
@@ -208,6 +209,23 @@ def test_unknown_settings_are_answered_with_the_nearest(text):
         train(text, rung="lsmt", epochs=1.0)
 
 
+def test_a_text_itself_is_trained_on_by_its_own_keyword(tmp_path):
+    small = {"hidden": 8, "embedding": 4, "epochs": 0.2, "threads": 1, "precision": "float32"}
+    done = train(text=TEXT, out=tmp_path / "run", **small)
+    assert done.summary.characters == len(TEXT)
+    assert done.model.next("a man said tha")
+    with pytest.raises(InputError, match=r"unrolled\.train\(text=\.\.\.\)"):
+        train("a man said that he would read", **small)
+    with pytest.raises(InputError, match="choose one"):
+        train(tmp_path / "run", text=TEXT)
+
+
+def test_warnings_of_a_run_without_notify_are_pythons(text, tmp_path):
+    stopped_after(text, tmp_path / "run", 5)
+    with pytest.warns(UnrolledWarning, match="threads was 1 and is now 2"):
+        prepare([text], tmp_path / "run", SMALL, replace(FIXED, threads=2), resume=True)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_saves_and_says_how_to_go_on(text, tmp_path, number):
     command = [sys.executable, "-m", "unrolled", "train", str(text), "--out", str(tmp_path / "run")]
@@ -225,4 +243,4 @@ def test_a_signal_saves_and_says_how_to_go_on(text, tmp_path, number):
 
 def test_streams_must_be_divisible_among_processes(text):
     with pytest.raises(InputError, match="3 streams cannot be divided among 2"):
-        prepare([text], None, replace(SMALL, streams=3), FIXED, processes=World(0, 2))
+        prepare([text], None, replace(SMALL, streams=3), FIXED, world=World(0, 2))

@@ -1,4 +1,4 @@
-"""`unrolled lab`: every rung at a task that needs a memory."""
+"""`unrolled lab`: every rung at a task that needs memory."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def lab(
     Parameters
     ----------
     task
-        adding: the sum of two marked numbers among many. copy: say again what was shown before a long pause.
+        adding: the sum of two marked numbers among many. copy: repeat what was shown before a long pause.
     rung
         Rungs, separated by commas; irnn is the paper's (identity start, ReLU), irnn:tanh the lesson's.
     length

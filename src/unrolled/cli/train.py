@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +13,7 @@ from cyclopts import Parameter
 
 from unrolled.cli.options import Flag, Json, Texts
 from unrolled.cli.output import messages, print_json, results, say
+from unrolled.cli.settings import settings_type
 from unrolled.learn.recipe import Machine, Recipe
 
 if TYPE_CHECKING:
@@ -21,18 +22,22 @@ if TYPE_CHECKING:
     from unrolled.learn.loop import Record
     from unrolled.learn.session import Session, Summary
     from unrolled.model.char_model import CharModel
+    from unrolled.notices import Notify
+    from unrolled.text.encoded import EncodedText
 
 NATS_PER_BIT = math.log(2)
 DEMO_PROMPT, DEMO_START = "The value of the ", "The "
-Settings = Annotated[Recipe, Parameter(name="*", group="Recipe")]
-Where = Annotated[Machine, Parameter(name="*", group="Machine")]
+if TYPE_CHECKING:
+    from unrolled.learn.recipe import RecipeSettings as Settings
+else:
+    Settings = settings_type(Recipe, group="Recipe")
 
 
 def train(
     *texts: Texts,
     out: Path,
-    recipe: Settings = Recipe(),  # noqa: B008 - frozen
-    machine: Where = Machine(),  # noqa: B008 - frozen
+    settings: Annotated[Settings, Parameter(name="*")] | None = None,
+    machine: Annotated[Machine, Parameter(name="*", group="Machine")] = Machine(),  # noqa: B008 - frozen
     resume: Annotated[bool, Flag] = False,
     start_from: Annotated[Path | None, Parameter(name="--from")] = None,
     encoding: str | None = None,
@@ -46,7 +51,7 @@ def train(
     out
         The run folder to make.
     resume
-        Go on with the unfinished run in --out, or start it if there is none.
+        Continue the unfinished run in --out, or start it if there is none.
     start_from
         Start from the weights of this run; its vocabulary is extended by new characters.
     encoding
@@ -54,27 +59,29 @@ def train(
     save_seconds
         Seconds between checkpoints, beside those at every measurement.
     """
-    from unrolled.learn.distributed import world
+    from unrolled.learn.distributed import join_world
     from unrolled.learn.train import prepare
 
-    with world() as processes:
-        console = messages() if processes.is_main else None
+    given: dict[str, Any] = dict(settings or {})
+    with join_world() as world:
+        console = messages() if world.is_main else None
         session = prepare(
-            list(texts), out, recipe, machine, processes=processes, resume=resume, start_from=start_from,
-            encoding=encoding, save_seconds=save_seconds, notice=_notice(console), look=_describe(console),
+            list(texts), out, Recipe(**given), machine, given=given, world=world, resume=resume,
+            start_from=start_from, encoding=encoding, save_seconds=save_seconds,
+            notify=_notify(console), on_text=_describe(console),
         )  # fmt: skip
-        go_on = f"go on with: {_command(texts, out)}"
-        if processes.size > 1:
-            go_on = "go on with the same command of torchrun and --resume"
+        how = f"continue with: {_command(texts, out)}"
+        if world.size > 1:
+            how = "continue with the same command of torchrun and --resume"
         if code := _watch(session, console):
-            _say(console, f"stopped after step {session.progress.step:,}; {go_on}")
+            _say(console, f"stopped after step {session.state.progress.step:,}; {how}")
             return code
         try:
             summary, _ = session.finish()
         except KeyboardInterrupt:
-            _say(console, f"stopped while the last measurement was made; {go_on}")
+            _say(console, f"stopped during the last measurement; {how}")
             return 130
-    if processes.is_main:
+    if world.is_main:
         print_json(summary.to_json()) if json else _print_summary(summary)
     return 0
 
@@ -97,14 +104,12 @@ def demo(*, out: Path | None = None, minutes: float = 1.0, seed: int = 0, json: 
     console = messages()
     out = out or _free_folder("unrolled-demo")
     recipe = Recipe(minutes=minutes, seed=seed)
-    session = prepare(
-        ["python-docs"], out, recipe, Machine(), notice=_notice(console), look=_describe(console)
-    )  # fmt: skip
+    session = prepare(["python-docs"], out, recipe, Machine(), notify=_notify(console), on_text=_describe(console))
     if code := _watch(session, console):
-        _say(console, f"stopped; go on with: {_command(('python-docs',), out)}")
+        _say(console, f"stopped; continue with: {_command(('python-docs',), out)}")
         return code
-    summary, parts = session.finish()
-    found = _shown(session, summary, CharModel(parts), out / "embedding.png", seed)
+    summary, model = session.finish()
+    found = _shown(session, summary, CharModel(model), out / "embedding.png", seed)
     print_json(found) if json else _print_demo(summary, found)
     return 0
 
@@ -148,7 +153,7 @@ def _print_demo(summary: Summary, found: dict[str, Any]) -> None:
 
 def _watch(session: Session, console: Console | None) -> int:
     """Train to the end, showing progress; 0, or the exit code of the signal that stopped it."""
-    bar = contextlib.nullcontext() if console is None else _Progress(console, session)
+    bar = contextlib.nullcontext() if console is None else _ProgressBar(console, session)
     with session, bar as shown:
         for record in session.run():
             if shown is not None:
@@ -158,7 +163,7 @@ def _watch(session: Session, console: Console | None) -> int:
     return 128 + int(session.interrupt.signal)
 
 
-class _Progress:
+class _ProgressBar:
     """A bar where stderr is a terminal, a plain line a measurement otherwise, and a sample line under each."""
 
     def __init__(self, console: Console, session: Session) -> None:
@@ -176,9 +181,9 @@ class _Progress:
             transient=True,
             disable=not console.is_terminal,
         )
-        self.task = self.bar.add_task("", total=session.plan.steps, completed=session.progress.step)
+        self.task = self.bar.add_task("", total=session.state.plan.steps, completed=session.state.progress.step)
 
-    def __enter__(self) -> _Progress:
+    def __enter__(self) -> _ProgressBar:
         self.bar.start()
         return self
 
@@ -214,7 +219,7 @@ class _Progress:
         self.console.print(f"      {visible(self.session.sample(60))}", markup=False)
 
 
-def _notice(console: Console | None) -> Any:
+def _notify(console: Console | None) -> Notify:
     return lambda message: _say(console, message)
 
 
@@ -224,10 +229,10 @@ def _say(console: Console | None, message: str) -> None:
         say(message, console)
 
 
-def _describe(console: Console | None) -> Any:
+def _describe(console: Console | None) -> Callable[[EncodedText], None]:
     """Says what the text is like before anything is trained."""
 
-    def describe(text: Any) -> None:
+    def describe(text: EncodedText) -> None:
         from unrolled.text.report.doctor import examine
 
         for line in examine(text).sentences():

@@ -1,97 +1,127 @@
-"""Checkpoints: all that decides the next step, as JSON and safetensors, in folders that are whole or absent.
+"""What a checkpoint holds, as a typed `TrainingState`, and the folders that checkpoints lie in.
 
-A checkpoint is a whole model folder with two files added: `state.json` (numbers, names and the shape of everything) and
-`state.safetensors` (every tensor). The last few and the best one are kept; an old one goes only after the new one was
-read back whole. No pickle.
+A checkpoint is a whole model folder with two files added, the state as `learn.packing` writes it. The last few
+checkpoints and the best one are kept; an old one is removed only after the new one was read back whole.
 """
 
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import MISSING, Field, asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
-from safetensors import SafetensorError
 from torch import Tensor
 
 from unrolled.errors import FolderError
-from unrolled.files import from_json, is_complete, read_folder, remove_folder, sweep_orphans, to_json, write_folder
+from unrolled.files import is_complete, read_folder, remove_folder, sweep_orphans, write_folder
+from unrolled.learn.hardware import Choice
+from unrolled.learn.loop import FitState, Plan
+from unrolled.learn.packing import pack, unpack
+from unrolled.learn.recipe import Recipe
+from unrolled.notices import Notice, Notify, warn
+from unrolled.text.vocabulary import Vocabulary
 
-STATE, TENSORS = "state.json", "state.safetensors"
-_TENSOR = "$tensor"  # in the JSON, {"$tensor": name} stands where a tensor was
-_FLOAT = "$float"  # and {"$float": "inf"} for the numbers that JSON lacks
-_ODD_NUMBERS = ("inf", "-inf", "nan")
-
-
-def pack(state: Mapping[str, Any]) -> dict[str, bytes]:
-    """`state`, made of dicts, lists, tuples, numbers, strings, None and tensors, as the two files of a checkpoint."""
-    tensors: dict[str, Tensor] = {}
-    content = _take_tensors(state, "", tensors)
-    return {STATE: to_json(content), TENSORS: safetensors.torch.save(tensors)}
+STATE_FORMAT = 1
+"""Counted up when a key of `state.json` changes its meaning."""
 
 
-def unpack(files: Mapping[str, bytes]) -> dict[str, Any]:
-    """What was packed; tuples come back as lists. Raises FolderError if the two files do not belong together."""
-    for name in (STATE, TENSORS):
-        if name not in files:
-            raise FolderError(f"the checkpoint is damaged: {name} is missing")
-    try:
-        tensors = safetensors.torch.load(files[TENSORS])
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:  # KeyError: a type of number torch lacks
-        raise FolderError(f"the checkpoint is damaged: {TENSORS}: {error}") from None
-    state = {key: _put_tensors(item, tensors) for key, item in from_json(files[STATE], STATE).items()}
-    if tensors:
-        raise FolderError(f"the checkpoint is damaged: {STATE} does not name the tensor {min(tensors)!r}")
-    return state
+@dataclass(kw_only=True)
+class TrainingState:
+    """All that decides the rest of a run.
+
+    Its fields are the keys of `state.json`. A field with a default may be missing there, so that older checkpoints are
+    read by newer versions; a key that is no field is refused.
+    """
+
+    recipe: Recipe
+    """As used: with the sizes that the text and the model to start from decided."""
+    requested: Recipe
+    """As given by the caller."""
+    choice: Choice
+    world: int
+    """Processes."""
+    machine: dict[str, Any]
+    """What the last bits of the weights depend on beside `choice`: `hardware.describe`."""
+    corpus: str
+    """SHA-256 of the text."""
+    vocabulary: list[str]
+    """Its characters in id order."""
+    started_from: Vocabulary | None
+    """The vocabulary of the model that the run was started from."""
+    sources: list[str]
+    encoding: str
+
+    plan: Plan
+    progress: FitState = field(default_factory=FitState)
+    micro_batches: int = 1
+    history: list[dict[str, Any]] = field(default_factory=list)
+    """Records of some steps, with every measurement."""
+    embeddings: list[Tensor] = field(default_factory=list)
+    """The character vectors, (symbols, embedding), at each measurement."""
+
+    network: dict[str, Tensor] = field(default_factory=dict)
+    optimizer: dict[str, Any] = field(default_factory=dict)
+    carried: list[Tensor] = field(default_factory=list)
+    """The states of all streams."""
+    best: dict[str, Tensor] | None = None
+    """The best weights so far, where no checkpoint of their own holds them."""
+
+    def to_files(self) -> dict[str, bytes]:
+        """The two files of this state, by name."""
+        content = {_key(entry): _plain(getattr(self, entry.name)) for entry in fields(self)}
+        return pack(content | {"format": STATE_FORMAT})
+
+    @classmethod
+    def from_files(cls, files: Mapping[str, bytes]) -> TrainingState:
+        """The state in `files`. Raises FolderError if they are damaged or of a version that is not known here."""
+        content = unpack(files)
+        known = {_key(entry): entry for entry in fields(cls)}
+        _check_format(content, known)
+        try:
+            return cls(**{known[key].name: _read(known[key], value) for key, value in content.items() if key in known})
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise FolderError(f"the checkpoint is not one of this version: {error}") from error
 
 
-def _take_tensors(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
-    if isinstance(value, Tensor):
-        tensors[name] = value.detach().cpu().contiguous().clone()  # shared memory would be refused
-        return {_TENSOR: name}
-    if isinstance(value, Mapping):
-        assert all(isinstance(key, str) for key in value), "JSON keys are strings"
-        assert not {_TENSOR, _FLOAT} & set(value), "these names stand for something else"
-        return {key: _take_tensors(item, f"{name}/{_escaped(key)}", tensors) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_take_tensors(item, f"{name}/{i}", tensors) for i, item in enumerate(value)]
-    if isinstance(value, float) and not math.isfinite(value):
-        return {_FLOAT: repr(value)}
-    return value
+_KEYS = {"requested": "asked", "micro_batches": "parts"}
+"""Where the key in the file is not the name of the field."""
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "recipe": Recipe.from_json,
+    "requested": Recipe.from_json,
+    "choice": lambda content: Choice(**content),
+    "started_from": lambda content: None if content is None else Vocabulary.from_json(content),
+    "plan": lambda content: Plan(**content),
+    "progress": lambda content: FitState(**content),
+}
+"""Of the fields that are not JSON as they are."""
 
 
-def _escaped(key: str) -> str:
-    return key.replace("~", "~0").replace("/", "~1")  # as in a JSON pointer: no two places share a name
+def _key(entry: Field[Any]) -> str:
+    return _KEYS.get(entry.name, entry.name)
 
 
-def _put_tensors(value: Any, tensors: dict[str, Tensor]) -> Any:
-    """`value` with the tensors in their places again, taken out of `tensors`."""
-    if isinstance(value, dict):
-        if _TENSOR in value:
-            return _taken(value, tensors)
-        if _FLOAT in value:
-            return _number(value)
-        return {key: _put_tensors(item, tensors) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_put_tensors(item, tensors) for item in value]
-    return value
+def _plain(value: Any) -> Any:
+    if isinstance(value, Vocabulary | Recipe):
+        return value.to_json()
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
 
 
-def _taken(value: dict[str, Any], tensors: dict[str, Tensor]) -> Tensor:
-    name = value[_TENSOR]
-    if len(value) > 1 or not isinstance(name, str) or name not in tensors:
-        raise FolderError(f"the checkpoint is damaged: {STATE} names a tensor {name!r} that is not in {TENSORS}")
-    return tensors.pop(name)
+def _read(entry: Field[Any], value: Any) -> Any:
+    return _READERS[entry.name](value) if entry.name in _READERS else value
 
 
-def _number(value: dict[str, Any]) -> float:
-    if len(value) > 1 or value[_FLOAT] not in _ODD_NUMBERS:
-        raise FolderError(f"the checkpoint is damaged: {STATE} holds {value!r}, which is no number")
-    return float(value[_FLOAT])
+def _check_format(content: Mapping[str, Any], known: Mapping[str, Field[Any]]) -> None:
+    version = content.get("format")
+    if type(version) is int and version > STATE_FORMAT:
+        raise FolderError(
+            f"the checkpoint has format {version}, newer than the {STATE_FORMAT} known here: upgrade unrolled"
+        )
+    required = {key for key, entry in known.items() if entry.default is entry.default_factory is MISSING}
+    odd = sorted(set(content) - set(known) - {"format"} | required - set(content))
+    if version != STATE_FORMAT or odd:
+        raise FolderError(f"the checkpoint is not one of this version ({', '.join(odd) or version}): start a new run")
 
 
 @dataclass
@@ -100,12 +130,12 @@ class Checkpoints:
 
     folder: Path
     keep: int = 2
-    warn: Callable[[str], None] = field(default=lambda message: None)
+    notify: Notify = warn
 
     @classmethod
-    def of(cls, run: Path, warn: Callable[[str], None]) -> Checkpoints:
-        """The checkpoints of the run folder `run`; `warn` is told about damaged ones and full disks."""
-        return cls(run / "checkpoints", warn=warn)
+    def of(cls, run: Path, notify: Notify) -> Checkpoints:
+        """The checkpoints of the run folder `run`; `notify` is told about damaged ones and full disks."""
+        return cls(run / "checkpoints", notify=notify)
 
     def steps(self) -> list[int]:
         """The steps of which a checkpoint was written to its end, ascending."""
@@ -117,7 +147,7 @@ class Checkpoints:
         return self.folder / f"step-{step:08d}"
 
     def save(self, step: int, files: Mapping[str, bytes], best_step: int) -> bool:
-        """Write the checkpoint of `step`, verify it and let old ones go; False, with a warning, if the disk refuses.
+        """Write the checkpoint of `step`, verify it and remove old ones; False, with a warning, if the disk refuses.
 
         Training goes on after a failure: the older checkpoints are still whole, and the next one tries again.
         """
@@ -125,24 +155,24 @@ class Checkpoints:
             if not self.is_whole(step):
                 self._write(step, files)
         except (OSError, FolderError) as error:
-            self.warn(
+            self._warn(
                 f"the checkpoint of step {step:,} could not be written ({_reason(error)}): training goes on, "
                 "the one before it is kept, and the next checkpoint tries again"
             )
             return False
         try:
-            self._let_go(step, best_step)
+            self._remove_old(step, best_step)
         except OSError as error:
-            self.warn(f"an old checkpoint could not be removed ({_reason(error)}): training goes on")
+            self._warn(f"an old checkpoint could not be removed ({_reason(error)}): training goes on")
         return True
 
     def newest(self) -> tuple[int, dict[str, bytes]] | None:
-        """Step and files of the newest whole checkpoint; each damaged one on the way is named to `warn`."""
+        """Step and files of the newest whole checkpoint; each damaged one on the way is reported."""
         for step in reversed(self.steps()):
             try:
                 return step, read_folder(self.path(step))
             except FolderError as error:
-                self.warn(f"{error}; an older checkpoint is used instead")
+                self._warn(f"{error}; an older checkpoint is used instead")
         return None
 
     def sweep(self) -> None:
@@ -157,6 +187,9 @@ class Checkpoints:
         with contextlib.suppress(OSError):
             self.folder.rmdir()
 
+    def _warn(self, sentence: str) -> None:
+        self.notify(Notice(sentence, is_warning=True))
+
     def is_whole(self, step: int) -> bool:
         """Whether there is a checkpoint of `step`, and every byte of it is as it was written."""
         try:
@@ -168,13 +201,13 @@ class Checkpoints:
     def _write(self, step: int, files: Mapping[str, bytes]) -> None:
         """Raises OSError, or FolderError when it does not come back as it was written."""
         path = self.path(step)
-        if path.exists():  # a damaged one, from before the run was taken up at an earlier step
+        if path.exists():  # a damaged one, from before the run was resumed at an earlier step
             remove_folder(path)
         write_folder(path, files)
         read_folder(path)
 
-    def _let_go(self, newest: int, best_step: int) -> None:
-        """Remove old checkpoints, and damaged ones of steps to which the run, taken up before them, has yet to come."""
+    def _remove_old(self, newest: int, best_step: int) -> None:
+        """Remove old checkpoints, and damaged ones of steps that the run, resumed before them, has yet to reach."""
         steps = self.steps()
         kept = [step for step in steps if step <= newest][-self.keep :]
         for step in steps:

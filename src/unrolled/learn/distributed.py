@@ -104,7 +104,7 @@ class World:
 
 
 @contextlib.contextmanager
-def world() -> Iterator[World]:
+def join_world() -> Iterator[World]:
     """The world that torchrun describes in the environment, joined for the length of this block.
 
     Raises TrainingError when the others are not found, or when one of them ends while this one waits for it.

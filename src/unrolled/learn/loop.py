@@ -58,6 +58,8 @@ class Plan:
     """linear (straight down to zero at the last step), constant, or restarts (of a cosine, each twice as long)."""
     cycle: int | None = None
     """Steps of the first cosine."""
+    guarded: bool = True
+    """Whether the learning rate is halved when the loss grows; after the fourth time, training ends."""
 
     def factor(self, step: int) -> float:
         """The schedule's factor for the step after `step` steps, between 0 and 1."""
@@ -90,8 +92,8 @@ SHAPES: dict[str, Callable[[Plan, int], float]] = {"linear": _linear, "constant"
 
 
 @dataclass
-class Progress:
-    """Where a run stands: all that the loop itself must remember to go on exactly."""
+class FitState:
+    """All that the loop itself must remember to continue exactly."""
 
     step: int = 0
     seconds: float = 0.0
@@ -127,7 +129,7 @@ class Record:
     """A sentence about something out of the ordinary, such as a halved learning rate."""
 
 
-def fit(task: Task, optimizer: Optimizer, plan: Plan, progress: Progress) -> Iterator[Record]:
+def fit(task: Task, optimizer: Optimizer, plan: Plan, progress: FitState) -> Iterator[Record]:
     """Train from `progress.step` to `plan.steps`, yielding one record a step; `progress` is kept up to date.
 
     Raises TrainingError when the loss is not finite, or grows again and again; the weights are then not worth keeping.
@@ -143,14 +145,14 @@ def fit(task: Task, optimizer: Optimizer, plan: Plan, progress: Progress) -> Ite
             _check_finite(float(norm), progress.step, "the norm of its gradients")
         optimizer.step(factor)
         progress.step += 1
-        remark = _guard(progress, loss)
+        remark = _guard(progress, loss, plan.guarded)
         validation = _measure(task, progress) if plan.is_measured(progress.step) else None
         progress.seconds = time.perf_counter() - start
         is_best = validation is not None and progress.best_step == progress.step
         yield Record(progress.step, loss, progress.smoothed, progress.seconds, factor, validation, is_best, remark)
 
 
-def _measure(task: Task, progress: Progress) -> float:
+def _measure(task: Task, progress: FitState) -> float:
     with torch.no_grad():
         validation = task.evaluate()
     _check_finite(validation, progress.step - 1, "the validation loss")  # the step was counted already
@@ -175,14 +177,14 @@ _GUARD_HALVINGS = 4
 _SMOOTHING = 0.98
 
 
-def _guard(progress: Progress, loss: float) -> str | None:
-    """Halve the learning rate when the smoothed loss has clearly grown; returns what was done, in a sentence."""
+def _guard(progress: FitState, loss: float, is_guarded: bool) -> str | None:
+    """Smooth the loss and halve the learning rate when it has clearly grown; returns what was done, in a sentence."""
     if math.isnan(progress.first):
         progress.first = progress.smoothed = loss
     progress.smoothed = _SMOOTHING * progress.smoothed + (1 - _SMOOTHING) * loss
     progress.lowest = min(progress.lowest, progress.smoothed)
     margin = max(_GUARD_MARGIN * abs(progress.lowest), _GUARD_FLOOR * abs(progress.first))
-    if progress.smoothed <= progress.lowest + margin:
+    if not is_guarded or progress.smoothed <= progress.lowest + margin:
         return None
     progress.scale /= 2
     progress.lowest = progress.smoothed

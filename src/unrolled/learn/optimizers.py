@@ -90,7 +90,7 @@ class Muon:
         return {"momentum": list(self.buffers)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take back what `state_dict` gave."""
+        """Restore what `state_dict` gave."""
         for buffer, saved in zip(self.buffers, state["momentum"], strict=True):
             buffer.copy_(saved)
 
@@ -127,7 +127,7 @@ class AdamW:
         return {str(i): dict(moments) for i, moments in self.inner.state_dict()["state"].items()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take back what `state_dict` gave."""
+        """Restore what `state_dict` gave."""
         whole = self.inner.state_dict()
         self.inner.load_state_dict(whole | {"state": {int(i): moments for i, moments in state.items()}})
 
@@ -135,14 +135,14 @@ class AdamW:
 class Optimizers:
     """Several optimizers as one; meets `loop.Optimizer`."""
 
-    def __init__(self, network: nn.Module, parts: Mapping[str, Muon | AdamW]) -> None:
+    def __init__(self, network: nn.Module, optimizers: Mapping[str, Muon | AdamW]) -> None:
         self.network = network
-        self.parts = parts
+        self.optimizers = optimizers
 
     def step(self, factor: float) -> None:
         """One step of each."""
-        for part in self.parts.values():
-            part.step(factor)
+        for optimizer in self.optimizers.values():
+            optimizer.step(factor)
 
     def zero_grad(self) -> None:
         """Forget the gradients."""
@@ -150,12 +150,12 @@ class Optimizers:
 
     def state_dict(self) -> dict[str, Any]:
         """The state of each, by name."""
-        return {name: part.state_dict() for name, part in self.parts.items()}
+        return {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take back what `state_dict` gave."""
-        for name, part in self.parts.items():
-            part.load_state_dict(state[name])
+        """Restore what `state_dict` gave."""
+        for name, optimizer in self.optimizers.items():
+            optimizer.load_state_dict(state[name])
 
 
 def build_optimizer(network: nn.Module, recipe: Recipe, world: World, dtype: torch.dtype) -> Optimizers:
@@ -167,7 +167,7 @@ def build_optimizer(network: nn.Module, recipe: Recipe, world: World, dtype: tor
     ]
     taken = {id(matrix) for matrix in matrices}
     rest = [parameter for parameter in network.parameters() if id(parameter) not in taken]
-    parts: dict[str, Muon | AdamW] = {"adamw": AdamW(rest, recipe.learning_rate, recipe.weight_decay)}
+    optimizers: dict[str, Muon | AdamW] = {"adamw": AdamW(rest, recipe.learning_rate, recipe.weight_decay)}
     if matrices:
-        parts["muon"] = Muon(matrices, recipe.muon_rate, dtype, world, weight_decay=recipe.weight_decay)
-    return Optimizers(network, parts)
+        optimizers["muon"] = Muon(matrices, recipe.muon_rate, dtype, world, weight_decay=recipe.weight_decay)
+    return Optimizers(network, optimizers)

@@ -7,7 +7,7 @@ defaults were chosen by the experiments in docs/experiments.md.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
-from typing import Any, ClassVar, Self
+from typing import Any, TypedDict
 
 from unrolled.errors import FolderError, InputError, unknown_name
 from unrolled.model.cells import CELLS
@@ -67,16 +67,6 @@ class Recipe:
     seed: int = 0
     """Decides the first weights and the dropout masks."""
 
-    given: ClassVar[frozenset[str]] = frozenset()
-    """Of one recipe, the settings that were named when it was made: also one named at its default was asked for."""
-
-    def __new__(cls, *values: Any, **settings: Any) -> Self:
-        """Notes what was named, which the values alone do not tell."""
-        self = super().__new__(cls)
-        names = [field.name for field in fields(cls)]
-        object.__setattr__(self, "given", frozenset([*names[: len(values)], *settings]))
-        return self
-
     def __post_init__(self) -> None:
         _check_name("rung", self.rung, tuple(CELLS))
         _check_name("optimizer", self.optimizer, OPTIMIZERS)
@@ -94,6 +84,10 @@ class Recipe:
             raise InputError("validation is 0, but a part of the text must be kept to tell how good the network is")
         if self.validation + self.test >= 1:
             raise InputError(f"validation {self.validation:g} and test {self.test:g} leave nothing to train on")
+
+    def changes(self) -> frozenset[str]:
+        """The settings that are not at their defaults."""
+        return frozenset(entry.name for entry in fields(self) if getattr(self, entry.name) != entry.default)
 
     def to_json(self) -> dict[str, Any]:
         """The settings as a JSON object."""
@@ -124,6 +118,41 @@ class Machine:
         _check_name("precision", self.precision, PRECISIONS)
         if self.threads is not None:
             _check_whole("threads", self.threads, at_least=1)
+
+
+class RecipeSettings(TypedDict, total=False):
+    """The fields of `Recipe`, each of which may be left out: what `train` takes as keyword arguments."""
+
+    rung: str
+    embedding: int
+    hidden: int
+    layers: int
+    nonlinearity: str | None
+    dropout: float | None
+    streams: int
+    length: int
+    epochs: float | None
+    minutes: float | None
+    optimizer: str
+    learning_rate: float
+    muon_rate: float
+    weight_decay: float
+    clip: float | None
+    warmup: float
+    evaluations: int
+    validation: float
+    test: float
+    min_count: int
+    lower: bool
+    seed: int
+
+
+class Settings(RecipeSettings, total=False):
+    """The fields of `Recipe` and of `Machine`."""
+
+    device: str
+    precision: str
+    threads: int | None
 
 
 def _check_name(kind: str, given: str, known: tuple[str, ...]) -> None:

@@ -1,107 +1,99 @@
-"""Taking up an unfinished run: what its checkpoint holds, set against what was given, and every difference said.
+"""Resuming an unfinished run: its checkpoint compared with what was given, and everything put back as it was.
 
-What would make it another run is refused; what only changes the last bits of its weights is a warning. Left out:
-putting the state back (learn.session).
+What would make it another run is refused; what only changes the last bits of its weights is a warning.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
 from dataclasses import asdict, replace
-from typing import Any
+from pathlib import Path
+
+import safetensors.torch
+from torch import Tensor
 
 from unrolled.embedding import visible
 from unrolled.errors import FolderError, InputError
-from unrolled.learn.checkpoint import STATE, TENSORS, unpack
+from unrolled.files import read_folder
+from unrolled.learn.build import Builder, Request, check_streams, dropout_of, read_text
+from unrolled.learn.checkpoint import TrainingState
 from unrolled.learn.distributed import World
-from unrolled.learn.hardware import Choice, describe
-from unrolled.learn.recipe import Machine, Recipe
+from unrolled.learn.hardware import Choice, available, describe
+from unrolled.learn.packing import STATE, TENSORS
+from unrolled.learn.recipe import Machine
 from unrolled.learn.run_folder import Run
-from unrolled.learn.session import STATE_FORMAT, STATE_KEYS
-from unrolled.model.folder import ModelParts
+from unrolled.learn.session import Session
+from unrolled.model.folder import read_model
+from unrolled.notices import Notice
 from unrolled.text.encoded import EncodedText
-from unrolled.text.vocabulary import Vocabulary
+from unrolled.text.windows import split
 
 
-def stored_state(run: Run | None, processes: World) -> dict[str, Any] | None:
+def stored_state(run: Run | None, world: World) -> TrainingState | None:
     """The newest whole checkpoint of `run`, or None; read by the main process and handed to all.
 
     Raises FolderError for a checkpoint of another version.
     """
     if run is None:
         return None
-    newest = run.checkpoints.newest() if processes.is_main else None
+    newest = run.checkpoints.newest() if world.is_main else None
     files = {} if newest is None else newest[1]
-    shared = {name: processes.from_main(files.get(name)) for name in (STATE, TENSORS)}
+    shared = {name: world.from_main(files.get(name)) for name in (STATE, TENSORS)}
     found = {name: data for name, data in shared.items() if data is not None}
-    if newest is None and not found:
-        return None
-    state = unpack(found)
-    _check_format(state)
-    return state
+    return TrainingState.from_files(found) if found or newest is not None else None
 
 
-def _check_format(state: Mapping[str, Any]) -> None:
-    version = state.get("format")
-    if type(version) is int and version > STATE_FORMAT:
-        raise FolderError(
-            f"the checkpoint has format {version}, newer than the {STATE_FORMAT} known here: upgrade unrolled"
-        )
-    odd = sorted(STATE_KEYS ^ set(state))
-    if version != STATE_FORMAT or odd:
-        raise FolderError(f"the checkpoint is not one of this version ({', '.join(odd) or version}): start a new run")
+def resume(request: Request, run: Run, state: TrainingState) -> Session:
+    """The session of `state`, at the step it was saved after."""
+    if request.world.is_main:
+        run.begin()  # before the text is read, which may take long: another process may be training here
+    _check_settings(request, state)
+    check_streams(state.recipe, request.world)
+    request = _with_source_of(request, state)
+    text = read_text(request, state.recipe, state.started_from)
+    _check_text(text, state)
+    request.on_text(text)
+    cut = split(text.ids, state.recipe.validation, state.recipe.test)
+    build = Builder(text, cut, state.recipe, request.world, request.notify)
+    network = build.network()
+    network.dropout = dropout_of(state.recipe)
+    choice = _choice(request, state) or build.fastest(network, _machine(request.machine, state))[0]
+    task = build.task(network, choice)
+    session = Session(text, task, build.optimizer(task, choice), state, run)
+    _warn_of_differences(request, state, choice)
+    state.choice, state.world, state.machine = choice, request.world.size, describe(choice.device)
+    _put_back(session)
+    request.say(f"resuming at step {state.progress.step:,} of {state.plan.steps:,} on {choice}")
+    return session
 
 
-def resumed_recipe(given: Recipe, stored: Mapping[str, Any]) -> Recipe:
-    """The stored recipe; a setting that was given and differs is refused, because the run would not be the same one."""
-    used, asked = Recipe.from_json(stored["recipe"]), Recipe.from_json(stored["asked"])
-    for name in sorted(given.given):
-        wanted = getattr(given, name)
-        had = [getattr(recipe, name) for recipe in (used, asked)]
-        if wanted not in had:
+def _check_settings(request: Request, state: TrainingState) -> None:
+    """A setting that was given and differs is refused, because the run would not be the same one."""
+    for name in sorted(request.given):
+        wanted, used = getattr(request.recipe, name), getattr(state.recipe, name)
+        if wanted not in (used, getattr(state.requested, name)):
             raise InputError(
-                f"this run was started with {name} {had[0]}, not {wanted}: leave the setting out to resume, "
+                f"this run was started with {name} {used}, not {wanted}: leave the setting out to resume, "
                 "or start a new run in another folder"
             )
-    return used
+    if request.start_from is not None and read_model(Path(request.start_from)).vocabulary != state.started_from:
+        raise InputError(f"this run was not started from {request.start_from}: leave --from out to resume")
 
 
-def resumed_machine(given: Machine, stored: Mapping[str, Any]) -> Machine:
-    """What was chosen when the run began, where nothing else was given."""
-    before = Choice(**stored["choice"])
-    return Machine(
-        device=before.device if given.device == "auto" else given.device,
-        precision=before.precision if given.precision == "auto" else given.precision,
-        threads=given.threads or before.threads,
-    )
+def _with_source_of(request: Request, state: TrainingState) -> Request:
+    """`request` with the text that the run was started on, where it names none."""
+    if request.text is None and not request.sources:
+        request = replace(request, sources=state.sources)
+    state.sources = [str(source) for source in request.sources]
+    state.encoding = request.encoding or state.encoding
+    return replace(request, encoding=state.encoding)
 
 
-def start_vocabulary(start: ModelParts | None, stored: Mapping[str, Any] | None) -> Vocabulary | None:
-    """The vocabulary of the model that the run was started from, whose ids its characters keep."""
-    if start is not None:
-        return start.vocabulary
-    content = None if stored is None else stored["started_from"]
-    return None if content is None else Vocabulary.from_json(content)
-
-
-def with_sizes_of(recipe: Recipe, start: ModelParts) -> Recipe:
-    """`recipe` with the rung and sizes of a trained model. Raises InputError where another size was asked for."""
-    names = ("rung", "embedding", "hidden", "layers", "nonlinearity")
-    sizes = {name: getattr(start.config, name) for name in names}
-    for name in sorted(recipe.given & set(names)):
-        if getattr(recipe, name) != sizes[name]:
-            raise InputError(
-                f"{name} {getattr(recipe, name)} was asked for, but the model to start from has {sizes[name]}: "
-                "leave the setting out"
-            )
-    return replace(recipe, **sizes)
-
-
-def check_same_text(stored: Mapping[str, Any], text: EncodedText) -> None:
+def _check_text(text: EncodedText, state: TrainingState) -> None:
     """Raises InputError, naming the characters added and missing, if the run was started on another text."""
-    if stored["corpus"] == text.sha256 and stored["vocabulary"] == list(text.vocabulary.characters):
+    if state.corpus == text.sha256 and state.vocabulary == list(text.vocabulary.characters):
         return
-    had, has = set(stored["vocabulary"]), set(text.vocabulary.characters)
+    had, has = set(state.vocabulary), set(text.vocabulary.characters)
     change = "its characters are the same"
     if had != has:
         change = f"added: {_listed(has - had)}; missing: {_listed(had - has)}"
@@ -116,15 +108,73 @@ def _listed(characters: set[str]) -> str:
     return shown + (" ..." if len(characters) > 20 else "") if characters else "none"
 
 
-def warn_of_differences(
-    stored: Mapping[str, Any], choice: Choice, processes: World, notice: Callable[[str], None]
-) -> None:
-    """Say which of the things that decide the last bit of a weight are not as they were."""
-    before = stored["machine"] | stored["choice"] | {"processes": stored["world"]}
-    now = describe(choice.device) | asdict(choice) | {"processes": processes.size}
+def _machine(given: Machine, state: TrainingState) -> Machine:
+    """What was chosen when the run began, where nothing else was given."""
+    before = state.choice
+    return Machine(
+        device=before.device if given.device == "auto" else given.device,
+        precision=before.precision if given.precision == "auto" else given.precision,
+        threads=given.threads or before.threads,
+    )
+
+
+def _choice(request: Request, state: TrainingState) -> Choice | None:
+    """The choice of the checkpoint, if nothing that was given changes it."""
+    machine = _machine(request.machine, state)
+    if asdict(machine) != asdict(state.choice):
+        return None
+    available(machine.device)
+    return state.choice
+
+
+def _warn_of_differences(request: Request, state: TrainingState, choice: Choice) -> None:
+    """Report which of the things that decide the last bit of a weight have changed."""
+    before = state.machine | asdict(state.choice) | {"processes": state.world}
+    now = describe(choice.device) | asdict(choice) | {"processes": request.world.size}
     for name in sorted(now):
         if before.get(name) != now[name]:
-            notice(
-                f"{name} was {before.get(name)} and is now {now[name]}: the run goes on, "
+            sentence = (
+                f"{name} was {before.get(name)} and is now {now[name]}: the run continues, "
                 "but its weights will not be the same to the last bit as without the interruption"
             )
+            request.notify(Notice(sentence, is_warning=True))
+
+
+def _put_back(session: Session) -> None:
+    """Move the tensors of the checkpoint into the network, the optimizer and the streams.
+
+    Raises FolderError if it is not the checkpoint of such a network.
+    """
+    task, state = session.task, session.state
+    try:
+        task.network.load_state_dict(state.network)
+        session.optimizer.load_state_dict(state.optimizer)
+        device = task.network.head.weight.device
+        task.carried = tuple(tensor[task.own_streams].to(device) for tensor in state.carried) or None
+        task.micro_batches = state.micro_batches
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, RuntimeError) as error:
+        raise FolderError(f"the checkpoint does not fit this run: {error}") from error
+    state.network, state.optimizer, state.carried = {}, {}, []
+    if state.progress.best_step > 0 and state.best is None:
+        state.best = _stored_best(session)
+
+
+def _stored_best(session: Session) -> dict[str, Tensor] | None:
+    """The best weights so far, from their own checkpoint; without one, the next measurement begins anew."""
+    state, world = session.state, session.task.world
+    data = world.from_main(_read_best(session) if world.is_main else None)
+    if data is None:
+        state.progress.best, state.progress.best_step = math.inf, 0
+        return None
+    return {name: value.to(state.choice.dtype) for name, value in safetensors.torch.load(data).items()}
+
+
+def _read_best(session: Session) -> bytes | None:
+    assert session.run_folder is not None
+    try:
+        path = session.run_folder.checkpoints.path(session.state.progress.best_step)
+        return read_folder(path)["model.safetensors"]
+    except FolderError as error:
+        sentence = f"{error}: the best weights so far are lost, the best from here on take their place"
+        session.task.notify(Notice(sentence, is_warning=True))
+        return None

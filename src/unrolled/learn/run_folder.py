@@ -1,6 +1,6 @@
 """A run folder on disk: begun, unfinished or finished; its checkpoints, its history, and in the end its model.
 
-Left out: what is in a checkpoint (learn.session) and how it is packed (learn.checkpoint).
+Left out: what is in a checkpoint (learn.checkpoint).
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ import json
 import os
 import sys
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from unrolled.errors import FolderError
 from unrolled.files import is_complete, sweep_orphans, write_file, write_into
 from unrolled.learn.checkpoint import Checkpoints
+from unrolled.notices import Notice, Notify, warn
 
 if sys.platform != "win32":
     import fcntl
@@ -33,10 +34,10 @@ class Run:
     run and `resume` was not asked for, or it cannot be written.
     """
 
-    def __init__(self, path: Path, *, resume: bool, warn: Callable[[str], None]) -> None:
+    def __init__(self, path: Path, *, resume: bool, notify: Notify = warn) -> None:
         self.path = path
         self._is_locked = False
-        self.checkpoints = Checkpoints.of(path, warn)
+        self.checkpoints = Checkpoints.of(path, notify)
         self._check(resume)
         self._goes_on = bool(self.checkpoints.steps())
 
@@ -51,7 +52,7 @@ class Run:
         steps = self.checkpoints.steps()
         if steps and not resume:
             raise FolderError(
-                f"{self.path} holds an unfinished run (step {steps[-1]:,}): go on with --resume, "
+                f"{self.path} holds an unfinished run (step {steps[-1]:,}): continue with --resume, "
                 "or choose another --out"
             )
         if not steps and (foreign := self._foreign()):
@@ -94,7 +95,8 @@ class Run:
         except OSError as error:
             if error.errno in (errno.EACCES, errno.EAGAIN):
                 raise FolderError(
-                    f"another process is training in {self.path}: wait for its end, or stop it and go on with --resume"
+                    f"another process is training in {self.path}: wait for its end, or stop it "
+                    "and continue with --resume"
                 ) from None
 
     def write_history(self, entries: list[dict[str, Any]]) -> None:
@@ -103,7 +105,8 @@ class Run:
         try:
             write_file(self.path / HISTORY, text.encode())
         except OSError as error:
-            self.checkpoints.warn(f"the history could not be written ({error.strerror}): training goes on")
+            sentence = f"the history could not be written ({error.strerror}): training goes on"
+            self.checkpoints.notify(Notice(sentence, is_warning=True))
 
     def finish(self, files: Mapping[str, bytes]) -> None:
         """Write the model; only with its manifest, written last, does the run count as finished.

@@ -20,6 +20,7 @@ from unrolled.errors import TrainingError
 from unrolled.learn.distributed import World
 from unrolled.learn.evaluate import Loss, evaluate
 from unrolled.learn.networks.network import CharNetwork
+from unrolled.notices import Notice, Notify, warn
 from unrolled.text.vocabulary import Ids
 from unrolled.text.windows import Split
 
@@ -31,7 +32,7 @@ MEASURED = 1_000_000
 
 
 @dataclass
-class TextTask:
+class StreamTask:
     """A network with a text, as `fit` wants it."""
 
     network: CharNetwork
@@ -47,10 +48,10 @@ class TextTask:
     autocast: Autocast = nullcontext
     forward: nn.Module | None = None
     """The network wrapped for several processes; without it, the network itself."""
-    parts: int = 1
-    """Micro-batches of a step; grows when memory runs out."""
+    micro_batches: int = 1
+    """Of a step; grows when memory runs out."""
     carried: State | None = None
-    warn: Callable[[str], None] = field(default=lambda message: None)
+    notify: Notify = warn
     release: Callable[[], None] = field(default=lambda: None)
     """Gives back the memory of a text that is mapped from a file."""
 
@@ -90,7 +91,7 @@ class TextTask:
                 self.halve()
 
     def rehearse(self, step: int) -> None:
-        """Find out with the other processes in how many parts a step fits into memory: all must make equally many."""
+        """Find out with the other processes how many micro-batches a step needs: all must make equally many."""
         while self.world.any(not self._fits(step)):
             self.halve()
 
@@ -114,14 +115,15 @@ class TextTask:
         return start, start + lengths[part]
 
     def halve(self) -> None:
-        """Make steps in twice as many parts from here on."""
-        if 2 * self.parts > len(self.streams) // self.world.size:
+        """Make steps in twice as many micro-batches from here on."""
+        if 2 * self.micro_batches > len(self.streams) // self.world.size:
             raise TrainingError(
                 "memory ran out, even with one stream at a time: choose a smaller --hidden, --layers or --length"
             )
-        self.parts *= 2
+        self.micro_batches *= 2
         self.network.zero_grad()
-        self.warn(f"memory ran out: each step is now made in {self.parts} parts, with the same update")
+        sentence = f"memory ran out: each step is now made in {self.micro_batches} micro-batches, with the same update"
+        self.notify(Notice(sentence))
 
     def _fits(self, step: int) -> bool:
         try:
@@ -135,7 +137,7 @@ class TextTask:
         return True
 
     def _gradients(self, step: int, forward: nn.Module) -> tuple[float, State]:
-        """Adds gradients, part by part; the mean nats over the streams of this process, and their states."""
+        """Adds gradients, micro-batch by micro-batch; the mean nats over this process's streams, and their states."""
         device = self.network.head.weight.device
         offset = step % self.steps_per_epoch * self.length
         read = self.streams[self.own_streams, offset : offset + self.length + 1].astype(np.int64)
@@ -143,16 +145,16 @@ class TextTask:
         state = self._state(offset, len(inputs))
         masks = _mixed(self.seed, step)
         total, ends = 0.0, []
-        for rows in _divided(len(inputs), self.parts):
+        for rows in _divided(len(inputs), self.micro_batches):
             self.network.reseed(masks, self.own_streams.start + rows.start, len(self.streams))
-            loss, end = self._part(forward, inputs[rows], targets[rows], tuple(part[rows] for part in state))
+            loss, end = self._micro_batch(forward, inputs[rows], targets[rows], tuple(tensor[rows] for tensor in state))
             share = (rows.stop - rows.start) / len(inputs)
             (loss * share).backward()
             total += float(loss.detach()) * share
             ends.append(end)
-        return total, tuple(torch.cat(parts).detach() for parts in zip(*ends, strict=True))
+        return total, tuple(torch.cat(tensors).detach() for tensors in zip(*ends, strict=True))
 
-    def _part(self, forward: nn.Module, inputs: Tensor, targets: Tensor, state: State) -> tuple[Tensor, State]:
+    def _micro_batch(self, forward: nn.Module, inputs: Tensor, targets: Tensor, state: State) -> tuple[Tensor, State]:
         with self.autocast():
             logits, end = forward(inputs, state)
         kept = logits if logits.dtype == torch.float64 else logits.float()
@@ -175,6 +177,6 @@ def _mixed(seed: int, step: int) -> int:
     return int(np.random.SeedSequence([seed, step]).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
-def _divided(count: int, parts: int) -> list[slice]:
-    """`count` rows in `parts` runs of nearly equal length."""
-    return [slice(first, end) for first, end in pairwise(count * part // parts for part in range(parts + 1))]
+def _divided(count: int, pieces: int) -> list[slice]:
+    """`count` rows in `pieces` runs of nearly equal length."""
+    return [slice(first, end) for first, end in pairwise(count * i // pieces for i in range(pieces + 1))]

@@ -11,10 +11,10 @@ from unrolled.errors import InputError
 from unrolled.learn.experiments.memory_tasks import (
     TASKS,
     Adding,
-    Contestant,
     Copy,
     LabCurve,
     LabSettings,
+    RungVariant,
     failure,
     run_lab,
 )
@@ -154,7 +154,7 @@ def test_a_rung_is_tried_until_it_fails():
 
 def test_half_of_the_repeats_is_a_failure():
     def curve(solved_at):
-        return LabCurve(Contestant("gru"), 5, 0, (50,), (1.0,), solved_at, None, 0.1)
+        return LabCurve(RungVariant("gru"), 5, 0, (50,), (1.0,), solved_at, None, 0.1)
 
     assert failure([curve(None)])
     assert failure([curve(None), curve(50)])
@@ -169,6 +169,6 @@ def test_a_picture_of_repeats_has_a_band():
 
 
 def test_contestants_say_how_they_start():
-    assert Contestant.of("irnn").label == "irnn, relu, identity start"
-    assert Contestant.of("rnn").label == "rnn, tanh, default start"
-    assert Contestant.of("lstm").label == "lstm"
+    assert RungVariant.of("irnn").label == "irnn, relu, identity start"
+    assert RungVariant.of("rnn").label == "rnn, tanh, default start"
+    assert RungVariant.of("lstm").label == "lstm"

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 
-from unrolled.learn.loop import Plan, Progress, Record, fit
+from unrolled.learn.loop import FitState, Plan, Record, fit
 from unrolled.learn.networks.dropout import Dropout
 from unrolled.learn.networks.network import CharNetwork
 from unrolled.learn.optimizers import AdamW, Optimizers
-from unrolled.learn.stream_task import Autocast, TextTask
+from unrolled.learn.stream_task import Autocast, StreamTask
 from unrolled.learn.window_task import WindowTask
 from unrolled.model.folder import ModelConfig
 from unrolled.text.encoded import EncodedText
@@ -142,7 +142,7 @@ class Rerun:
             adam.learning_rate = phase.rate
             per_epoch = task.steps_per_epoch
             plan = Plan(phase.epochs * per_epoch, evaluate_every=per_epoch, shape=phase.shape, cycle=per_epoch)
-            progress = Progress()
+            progress = FitState()
             for record in fit(task, optimizer, plan, progress):
                 if record.validation is not None:
                     self.losses[done + record.step // per_epoch] = record.validation
@@ -150,7 +150,7 @@ class Rerun:
             done += phase.epochs
             self.seconds += progress.seconds
 
-    def _task(self) -> TextTask | WindowTask:
+    def _task(self) -> StreamTask | WindowTask:
         e = self.experiment
         config = ModelConfig(e.rung, len(self.text.vocabulary), EMBEDDING, e.hidden, e.layers, e.nonlinearity)
         network = CharNetwork(config, dropout=Dropout(between=e.dropout), seed=self.seed)
@@ -158,4 +158,4 @@ class Rerun:
         if e.windowing is not None:
             return WindowTask(network, *e.windowing.cut(ids), self.seed, autocast=self.autocast)
         parts = split(ids, validation=0.2)
-        return TextTask(network, ids, parts, streams(parts.train, 64), 8, self.seed, autocast=self.autocast)
+        return StreamTask(network, ids, parts, streams(parts.train, 64), 8, self.seed, autocast=self.autocast)

@@ -8,7 +8,6 @@ anything that tunes a rung: all run with the same settings.
 from __future__ import annotations
 
 import math
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -18,8 +17,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from unrolled.errors import InputError, unknown_name
+from unrolled.errors import InputError, TrainingError, unknown_name
+from unrolled.learn.loop import FitState, Plan, fit
 from unrolled.learn.networks import RUNGS
+from unrolled.learn.optimizers import AdamW, Optimizers
 
 TEST_SEQUENCES = 1024
 DIVERGED = 1e3
@@ -28,7 +29,7 @@ EVERY = 50
 """Steps between two measurements of the loss."""
 
 
-class Task(ABC):
+class MemoryTask(ABC):
     """Sequences with real-valued inputs (batch, time, inputs) and a target that needs their first part at their end."""
 
     name: ClassVar[str]
@@ -51,8 +52,8 @@ class Task(ABC):
         """The mean loss of outputs (batch, time, outputs)."""
 
 
-class Adding(Task):
-    """Add the two marked ones of `length` uniform numbers, one of them in each half; asked at the end.
+class Adding(MemoryTask):
+    """Add the two marked ones of `length` uniform numbers, one of them in each half; the sum is read at the end.
 
     The literature prints 0.1767 for always answering 1; the variance of the sum of two uniform numbers is 1/6 = 0.1667.
     """
@@ -76,12 +77,12 @@ class Adding(Task):
         return functional.mse_loss(outputs[:, -1, 0], targets)
 
 
-class Copy(Task):
-    """Say again `ITEMS` symbols of 8 after `length` blanks; only the saying again is scored."""
+class Copy(MemoryTask):
+    """Repeat `ITEMS` symbols of 8 after `length` blanks; only the repetition is scored."""
 
     SYMBOLS, ITEMS = 8, 5
     name, inputs, outputs = "copy", SYMBOLS + 2, SYMBOLS
-    measure = "nats per symbol said again"
+    measure = "nats per repeated symbol"
     baseline = math.log(SYMBOLS)
     baseline_meaning = "guessing among 8 symbols"
     solved = 0.1
@@ -98,18 +99,18 @@ class Copy(Task):
         return functional.cross_entropy(outputs[:, -self.ITEMS :].flatten(0, 1), targets.flatten())
 
 
-TASKS: dict[str, type[Task]] = {task.name: task for task in (Adding, Copy)}
+TASKS: dict[str, type[MemoryTask]] = {task.name: task for task in (Adding, Copy)}
 
 
 @dataclass(frozen=True)
-class Contestant:
+class RungVariant:
     """A rung, and its nonlinearity where the rung offers a choice."""
 
     rung: str
     nonlinearity: str | None = None
 
     @classmethod
-    def of(cls, name: str) -> Contestant:
+    def of(cls, name: str) -> RungVariant:
         """Read `"gru"` or `"irnn:tanh"`. `irnn` alone is the paper's, with ReLU. Raises InputError."""
         rung, _, nonlinearity = name.partition(":")
         if rung not in RUNGS:
@@ -127,7 +128,7 @@ class Contestant:
 
 @dataclass(frozen=True)
 class LabSettings:
-    """How each contestant is trained: Adam, fresh sequences in every batch, gradients clipped by their norm."""
+    """How each rung is trained: Adam, fresh sequences in every batch, gradients clipped by their norm."""
 
     lengths: tuple[int, ...] = (100,)
     """Lengths of the sequences (of the wait, for `copy`)."""
@@ -164,6 +165,11 @@ class LabSettings:
             raise InputError(f"the lab was given seed {self.seed}, but a whole number from 0 on was expected")
 
     @property
+    def plan(self) -> Plan:
+        """A constant learning rate, not halved where the loss grows: that a rung diverges is a result here."""
+        return Plan(self.steps, clip=self.clip, evaluate_every=EVERY, shape="constant", guarded=False)
+
+    @property
     def seeds(self) -> range:
         """The seeds of the repeats."""
         return range(self.seed, self.seed + self.repeats)
@@ -171,9 +177,9 @@ class LabSettings:
 
 @dataclass(frozen=True)
 class LabCurve:
-    """One contestant at one length, trained once."""
+    """One rung at one length, trained once."""
 
-    contestant: Contestant
+    variant: RungVariant
     length: int
     seed: int
     steps: tuple[int, ...]
@@ -188,7 +194,7 @@ class LabCurve:
 
 @dataclass(frozen=True)
 class LabResult:
-    """A task, its settings and a curve per contestant and length."""
+    """A task, its settings and a curve per rung and length."""
 
     task: str
     measure: str
@@ -199,12 +205,12 @@ class LabResult:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The contestants."""
-        return tuple(dict.fromkeys(curve.contestant.label for curve in self.curves))
+        """The rungs."""
+        return tuple(dict.fromkeys(curve.variant.label for curve in self.curves))
 
     def at(self, label: str, length: int) -> tuple[LabCurve, ...]:
-        """The curves of one contestant at one length, one for each seed; none where it was not tried."""
-        return tuple(curve for curve in self.curves if (curve.contestant.label, curve.length) == (label, length))
+        """The curves of one rung at one length, one for each seed; none where it was not tried."""
+        return tuple(curve for curve in self.curves if (curve.variant.label, curve.length) == (label, length))
 
     def fails_at(self, label: str) -> int | None:
         """The smallest length that was tried and not solved by most of the seeds; None if there is none."""
@@ -234,14 +240,14 @@ def run_lab(
     """
     if task not in TASKS:
         raise unknown_name("task", task, TASKS)
-    kind, contestants = TASKS[task](), list(dict.fromkeys(map(Contestant.of, rungs)))
+    kind, variants = TASKS[task](), list(dict.fromkeys(map(RungVariant.of, rungs)))
     curves: list[LabCurve] = []
     for length in sorted(settings.lengths):
-        for contestant in tuple(contestants):
-            found = [train_at(kind, contestant, length, seed, settings, on_point) for seed in settings.seeds]
+        for variant in tuple(variants):
+            found = [train_at(kind, variant, length, seed, settings, on_point) for seed in settings.seeds]
             curves += found
             if until_failure and failure(found):
-                contestants.remove(contestant)
+                variants.remove(variant)
     return LabResult(task, kind.measure, kind.baseline, kind.baseline_meaning, settings, tuple(curves))
 
 
@@ -251,39 +257,83 @@ def failure(curves: Sequence[LabCurve]) -> bool:
 
 
 def train_at(
-    task: Task, contestant: Contestant, length: int, seed: int, settings: LabSettings, on_point: OnPoint | None = None
+    task: MemoryTask,
+    variant: RungVariant,
+    length: int,
+    seed: int,
+    settings: LabSettings,
+    on_point: OnPoint | None = None,
 ) -> LabCurve:
-    """One contestant at one length: its curve, which ends where the task is solved."""
-    started, generator = time.monotonic(), torch.Generator().manual_seed(seed)
-    network = LabNetwork(task, contestant, settings.hidden, generator)
-    optimizer = torch.optim.Adam(network.parameters(), settings.learning_rate)
-    test = task.batch(TEST_SEQUENCES, length, torch.Generator().manual_seed(seed + 1))
+    """One rung at one length: its curve, which ends where the task is solved."""
+    trial = LabTrial.of(task, variant, length, seed, settings)
     points: list[tuple[int, float]] = []
     diverged = None
-    for step in range(1, settings.steps + 1):
-        _train_on(network, optimizer, task, task.batch(settings.batch, length, generator), settings.clip)
-        if step % EVERY and step < settings.steps:
-            continue
-        loss = _tested(network, task, *test)
-        if not loss < DIVERGED * task.baseline:  # also where it is not a number
-            diverged = step
-            break
-        points.append((step, loss))
-        if on_point:
-            on_point(contestant.label, length, step, loss)
-        if loss < task.solved:
-            break
+    state = FitState()
+    try:
+        for record in fit(trial, trial.optimizer(settings), settings.plan, state):
+            loss = record.validation
+            if loss is None:
+                continue
+            if loss >= DIVERGED * task.baseline:
+                diverged = record.step
+                break
+            points.append((record.step, loss))
+            if on_point:
+                on_point(variant.label, length, record.step, loss)
+            if loss < task.solved:
+                break
+    except TrainingError:  # a loss or a gradient that is no longer a finite number
+        diverged = state.step
     steps, losses = zip(*points, strict=True) if points else ((), ())
     solved = steps[-1] if losses and losses[-1] < task.solved else None
-    return LabCurve(contestant, length, seed, steps, losses, solved, diverged, time.monotonic() - started)
+    return LabCurve(variant, length, seed, steps, losses, solved, diverged, state.seconds)
+
+
+@dataclass
+class LabTrial:
+    """One network at one task, as `fit` wants it; every step draws new sequences."""
+
+    network: LabNetwork
+    task: MemoryTask
+    length: int
+    batch: int
+    generator: torch.Generator
+    test: tuple[Tensor, Tensor]
+    """Sequences that are never trained on, and their targets."""
+
+    @classmethod
+    def of(cls, task: MemoryTask, variant: RungVariant, length: int, seed: int, settings: LabSettings) -> LabTrial:
+        """A new network; `seed` decides its start weights and the sequences."""
+        generator = torch.Generator().manual_seed(seed)
+        network = LabNetwork(task, variant, settings.hidden, generator)
+        test = task.batch(TEST_SEQUENCES, length, torch.Generator().manual_seed(seed + 1))
+        return cls(network, task, length, settings.batch, generator, test)
+
+    def optimizer(self, settings: LabSettings) -> Optimizers:
+        """Adam over all parameters."""
+        parameters = list(self.network.parameters())
+        adam = AdamW(parameters, settings.learning_rate, betas=(0.9, 0.999), decoupled=False)
+        return Optimizers(self.network, {"adam": adam})
+
+    def backward(self, step: int) -> float:
+        """Gradients of the next batch; its mean loss."""
+        x, target = self.task.batch(self.batch, self.length, self.generator)
+        loss = self.task.loss(self.network(x), target)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return float(loss.detach())
+
+    def evaluate(self) -> float:
+        """The mean loss on the test sequences."""
+        x, target = self.test
+        return float(self.task.loss(self.network(x), target))
 
 
 class LabNetwork(nn.Module):
     """One recurrence of the ladder and a linear head, on real-valued inputs."""
 
-    def __init__(self, task: Task, contestant: Contestant, hidden: int, generator: torch.Generator) -> None:
+    def __init__(self, task: MemoryTask, variant: RungVariant, hidden: int, generator: torch.Generator) -> None:
         super().__init__()
-        self.layer = RUNGS[contestant.rung](task.inputs, hidden, contestant.nonlinearity)
+        self.layer = RUNGS[variant.rung](task.inputs, hidden, variant.nonlinearity)
         self.layer.initialise(generator)
         self.head = nn.Linear(hidden, task.outputs, device="meta").to_empty(device="cpu")  # no number drawn from afar
         for parameter in self.head.parameters():
@@ -294,18 +344,3 @@ class LabNetwork(nn.Module):
         h, _ = self.layer(x, self.layer.initial_state(len(x)))
         outputs: Tensor = self.head(h)
         return outputs
-
-
-def _train_on(
-    network: LabNetwork, optimizer: torch.optim.Optimizer, task: Task, batch: tuple[Tensor, Tensor], clip: float
-) -> None:
-    x, target = batch
-    optimizer.zero_grad()
-    task.loss(network(x), target).backward()  # type: ignore[no-untyped-call]
-    nn.utils.clip_grad_norm_(network.parameters(), clip)
-    optimizer.step()
-
-
-@torch.no_grad()
-def _tested(network: LabNetwork, task: Task, x: Tensor, target: Tensor) -> float:
-    return float(task.loss(network(x), target))

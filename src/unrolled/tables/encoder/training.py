@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from unrolled.learn.loop import Plan, Progress, Record, fit
+from unrolled.learn.loop import FitState, Plan, Record, fit
 from unrolled.learn.optimizers import AdamW, Optimizers
 from unrolled.tables.data.target import TargetType
 from unrolled.tables.encoder.coding import UNKNOWN
@@ -91,7 +91,7 @@ class Training:
     def records(self) -> Iterator[Record]:
         """Train, yielding a record a step; ends early if no network got better in three measurements."""
         waited = 0
-        for record in fit(self, build_optimizer(self.network, self.config), self.plan, Progress()):
+        for record in fit(self, build_optimizer(self.network, self.config), self.plan, FitState()):
             yield record
             if record.validation is not None:
                 waited = 0 if record.is_best else waited + 1

@@ -1,0 +1,27 @@
+"""Flags made from the fields of a dataclass of settings, such that only those that were given are handed on."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Annotated, Any, TypedDict, get_type_hints
+
+from cyclopts import Parameter
+from docstring_parser import parse_from_object
+
+
+def settings_type(kind: type[Any], group: str) -> Any:
+    """A TypedDict with the fields of the dataclass `kind`, their help and defaults; it holds only what was given."""
+    sentences = {entry.arg_name: entry.description or "" for entry in parse_from_object(kind).params}
+    hints = get_type_hints(kind)
+    keys = {
+        entry.name: Annotated[
+            hints[entry.name],
+            Parameter(help=_with_default(sentences[entry.name], entry.default), group=group),
+        ]
+        for entry in fields(kind)
+    }
+    return TypedDict(f"{kind.__name__}Settings", keys, total=False)  # type: ignore[operator]
+
+
+def _with_default(sentence: str, default: Any) -> str:
+    return sentence if default is None else f"{sentence} [default: {default}]"

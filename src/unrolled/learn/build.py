@@ -1,0 +1,176 @@
+"""What starting and resuming a run share: the request, the text, and the building of network, task and optimizer."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from unrolled.errors import InputError
+from unrolled.learn.distributed import World
+from unrolled.learn.hardware import Choice, choose, cores, running
+from unrolled.learn.initialization import start_well
+from unrolled.learn.loop import steps_within
+from unrolled.learn.networks.dropout import Dropout
+from unrolled.learn.networks.network import CharNetwork
+from unrolled.learn.optimizers import Optimizers, build_optimizer
+from unrolled.learn.recipe import Machine, Recipe
+from unrolled.learn.stream_task import StreamTask
+from unrolled.model.folder import ModelConfig
+from unrolled.notices import Notice, Notify, warn
+from unrolled.text.corpus import Corpus, open_corpus, text_corpus
+from unrolled.text.encoded import EncodedText, encode_corpus
+from unrolled.text.vocabulary import Vocabulary
+from unrolled.text.windows import Split, streams
+
+TRIAL_SECONDS = 0.5
+DROPOUT = ((2.5, 0.0), (5.0, 0.1), (8.0, 0.2), (math.inf, 0.3))
+"""(epochs below, share): a text read twice is not learned by heart, one that is read more often would be. Beyond, wide
+networks drop 0.1 more. Measured in docs/experiments.md."""
+EMBEDDING_DROPOUT = 4
+"""How many times less of the embedding is dropped than of a layer's outputs."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the caller of `prepare` asked for."""
+
+    sources: Sequence[str | Path] = ()
+    text: str | None = None
+    """The text itself, instead of sources."""
+    recipe: Recipe = field(default_factory=Recipe)
+    machine: Machine = field(default_factory=Machine)
+    given: frozenset[str] = frozenset()
+    """The settings of the recipe that were given, at whatever value: a run to resume must have the same."""
+    start_from: str | Path | None = None
+    encoding: str | None = None
+    world: World = field(default_factory=World)
+    notify: Notify = warn
+    on_text: Callable[[EncodedText], None] = lambda text: None
+
+    def say(self, sentence: str) -> None:
+        """Report something ordinary."""
+        self.notify(Notice(sentence))
+
+
+def read_text(request: Request, recipe: Recipe, known: Vocabulary | None) -> EncodedText:
+    """The text, encoded; the vocabulary `known` keeps its ids. The main process encodes for all."""
+    world, corpus = request.world, _corpus(request, recipe)
+    if not world.is_main:
+        world.barrier()  # the main process encodes first; the others find its work in the cache
+    text = encode_corpus(corpus, known, extend=True, min_count=recipe.min_count)
+    if world.is_main:
+        world.barrier()
+    if world.any(world.from_main(text.sha256.encode()) != text.sha256.encode()):
+        raise InputError("the processes do not read the same text: give all of them the same files")
+    return text
+
+
+def _corpus(request: Request, recipe: Recipe) -> Corpus:
+    if request.text is not None:
+        return text_corpus(request.text, lower=recipe.lower)
+    if not request.sources:
+        raise InputError("no text was given: name files, folders, '-' for standard input, or a named set")
+    if request.world.size > 1 and "-" in map(str, request.sources):
+        raise InputError("standard input can be read by one process alone: give several processes a file")
+    return open_corpus(request.sources, encoding=request.encoding or "utf-8", lower=recipe.lower)
+
+
+def check_streams(recipe: Recipe, world: World) -> None:
+    """Raises InputError where the streams cannot be divided among the processes."""
+    if recipe.streams % world.size:
+        raise InputError(f"{recipe.streams} streams cannot be divided among {world.size} processes: choose a multiple")
+
+
+def with_dropout(recipe: Recipe, epochs: float) -> Recipe:
+    """`recipe` with the dropout that suits so many epochs, if it does not give its own."""
+    if recipe.dropout is not None:
+        return recipe
+    share = next((share for below, share in DROPOUT if epochs < below), DROPOUT[-1][1])
+    return replace(recipe, dropout=share + 0.1 if epochs >= 8 and recipe.hidden > 400 else share)
+
+
+def dropout_of(recipe: Recipe) -> Dropout:
+    """Less of the embedding is dropped than of the hidden state: what is lost there is lost to all that follows."""
+    share = recipe.dropout or None
+    return Dropout(
+        embedding=None if share is None else share / EMBEDDING_DROPOUT,
+        between=share if recipe.layers > 1 else None,
+        output=share,
+    )
+
+
+@dataclass(frozen=True)
+class Builder:
+    """Builds networks, tasks and optimizers of one recipe on one text."""
+
+    text: EncodedText
+    split: Split
+    recipe: Recipe
+    world: World
+    notify: Notify
+
+    def network(self) -> CharNetwork:
+        """A new network, a function of the recipe's seed."""
+        r = self.recipe
+        config = ModelConfig(r.rung, len(self.text.vocabulary), r.embedding, r.hidden, r.layers, r.nonlinearity)
+        network = CharNetwork(config, dropout=dropout_of(r), seed=r.seed)
+        start_well(network, r.seed)
+        return network
+
+    def task(self, network: CharNetwork, choice: Choice) -> StreamTask:
+        """`network` with the text, on the device of `choice`; several processes train it as one."""
+        task = self._task(network, choice)
+        if self.world.size > 1:
+            task.forward = nn.parallel.DistributedDataParallel(task.network)
+        return task
+
+    def optimizer(self, task: StreamTask, choice: Choice) -> Optimizers:
+        """The recipe's optimizer; its directions of descent are computed in bfloat16 where that was chosen."""
+        dtype = torch.bfloat16 if choice.precision == "bfloat16" else choice.dtype
+        return build_optimizer(task.network, self.recipe, task.world, dtype)
+
+    def fastest(self, network: CharNetwork, machine: Machine) -> tuple[Choice, float]:
+        """The fastest choice that `machine` allows, with its seconds a step, both agreed on by the processes."""
+        if self.world.size > 1:
+            machine = replace(machine, threads=machine.threads or max(1, cores() // self.world.local_size))
+
+        def seconds(choice: Choice) -> float:
+            taken, refused = 0.0, ""
+            try:
+                with running(choice):
+                    taken = self.trial(copy.deepcopy(network), choice)
+            except RuntimeError as error:
+                refused = f"{error}"
+            if self.world.any(bool(refused)):
+                raise RuntimeError(refused or "another process refused it")
+            return self.world.mean(taken)
+
+        return choose(machine, seconds)
+
+    def trial(self, network: CharNetwork, choice: Choice) -> float:
+        """Seconds a step, from a few steps of this process alone; with dropout, if the run may come to that."""
+        network.dropout = dropout_of(with_dropout(self.recipe, self.recipe.epochs or math.inf))
+        task = self._task(network, choice)
+        task = replace(task, world=World(), streams=task.streams[task.own_streams], notify=lambda notice: None)
+        optimizer = self.optimizer(task, choice)
+
+        def step() -> None:
+            optimizer.zero_grad()
+            task.backward(0)
+            optimizer.step(0.0)
+
+        return steps_within(TRIAL_SECONDS, step, at_most=20)[1]
+
+    def _task(self, network: CharNetwork, choice: Choice) -> StreamTask:
+        network = network.to(choice.device, choice.dtype)
+        cut = streams(self.split.train, self.recipe.streams)
+        return StreamTask(
+            network, self.text.ids, self.split, cut, self.recipe.length, self.recipe.seed,
+            self.world, choice.autocast, notify=self.notify, release=self.text.release,
+        )  # fmt: skip
