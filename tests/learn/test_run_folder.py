@@ -10,7 +10,7 @@ MODEL = {"config.json": b"{}"}
 
 
 def run_in(path, *, resume=False):
-    return Run(path, resume=resume, warn=lambda message: None)
+    return Run(path, resume=resume, notify=lambda message: None)
 
 
 def test_a_folder_of_checkpoints_from_elsewhere_is_left_alone(tmp_path):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from data import shared_data
 from unrolled.text.corpus import open_corpus, text_corpus
 from unrolled.text.encoded import encode_corpus
-from unrolled.text.report.doctor import FITTING_HIDDEN, RARE, CorpusReport, drift_bits, examine, fitting_network
+from unrolled.text.report.doctor import RARE, CorpusReport, drift_bits, examine
 from unrolled.text.report.repeated_lines import LONG_LINE, RepeatedLines
 from unrolled.text.vocabulary import Vocabulary
 
@@ -103,7 +103,7 @@ def test_an_end_of_another_kind_is_warned_of() -> None:
     assert "5 symbols only in the last tenth" in " ".join(examined(PROSE + "äöüß€").sentences())
 
 
-def test_rare_symbols_are_counted_and_merging_them_is_said_aloud() -> None:
+def test_rare_symbols_are_counted_and_merging_them_is_reported() -> None:
     exotic = "".join(chr(0x4E00 + n) for n in range(30))
     text = exotic + PROSE
     assert f"30 symbols seen fewer than {RARE} times" in " ".join(examined(text).sentences())
@@ -141,17 +141,14 @@ def test_chance_alone_gives_about_the_noise_that_is_reported(symbols: int, seed:
     assert drift < 5 * noise + 60 / 10_000
 
 
-@given(st.integers(1, 10**10), st.integers(2, 10_000))
-def test_the_fitting_network_is_the_nearest(characters: int, symbols: int) -> None:
-    hidden, parameters = fitting_network(characters, symbols)
-    assert hidden in FITTING_HIDDEN
-    assert parameters > 0
-    assert fitting_network(characters * 2, symbols)[0] >= hidden
+def test_a_last_tenth_of_a_few_characters_is_not_compared() -> None:
+    assert "too short to be compared" in " ".join(examined("the cat sat on the mat").sentences())
 
 
-def test_the_fitting_network_of_tinyshakespeare() -> None:
-    """One LSTM layer of 512 on an embedding of 64, as counted by hand."""
-    assert fitting_network(1_115_394, 65) == (512, 66 * 64 + 4 * 512 * (64 + 512 + 2) + 66 * 513)
+def test_all_of_a_text_is_a_hundred_percent() -> None:
+    vocabulary = Vocabulary.of("x")
+    report = examine(encode_corpus(text_corpus("y" * 500 + "x"), vocabulary, unknown="replace"))
+    assert "500 characters (100 %) are unknown to the vocabulary." in report.sentences()
 
 
 def test_a_mapped_text_is_examined_alike(tmp_path: Path) -> None:

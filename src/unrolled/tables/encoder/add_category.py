@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from unrolled.errors import InputError
-from unrolled.learn.loop import Plan, Progress, fit
+from unrolled.learn.loop import FitState, Plan, fit
 from unrolled.learn.optimizers import AdamW, Optimizers
 from unrolled.tables.data.columns import Column
 from unrolled.tables.data.target import read_target
@@ -74,7 +74,7 @@ class _NewVector:
         """The vector in each network's own coordinates, (network, dimension)."""
         optimizer = AdamW(list(self.network), LEARNING_RATE, betas=(0.9, 0.999))
         plan = Plan(STEPS, shape="constant")
-        for _ in fit(self, Optimizers(self.network, {"adam": optimizer}), plan, Progress()):
+        for _ in fit(self, Optimizers(self.network, {"adam": optimizer}), plan, FitState()):
             pass
         vector: NDArray[np.float32] = self.network[0].detach().numpy()
         return vector

@@ -1,7 +1,7 @@
 """The corpus doctor: what to know about a text before training on it, as figures and short sentences.
 
-It reads ids block by block, so texts may be of any size. Left out: how long training takes, which a trial on the
-machine measures.
+It reads ids block by block, so texts may be of any size. Left out: the network and how long it trains, which training
+itself reports.
 """
 
 from __future__ import annotations
@@ -21,8 +21,6 @@ from unrolled.text.vocabulary import UNKNOWN, Ids
 RARE = 10  # a symbol seen fewer times than this is rare: a vector cannot be learned from a handful of examples
 DRIFT_BITS = 0.2  # bits per character; more is a change of alphabet, layout or language, not of subject
 REPEATED_SHARE = 0.1
-FITTING_HIDDEN = (32, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048)
-FITTING_EMBEDDING = 64
 _BLOCK = 1 << 18
 _RELEASE = 1 << 23
 
@@ -53,13 +51,10 @@ class CorpusReport:
     """The expected `drift_bits` if the last tenth were a random sample."""
     new_symbols: int
     """Symbols that occur only in the last tenth."""
-    fitting_hidden: int
-    """Hidden units of one LSTM layer that has about as many parameters as the text has characters."""
-    fitting_parameters: int
 
     def sentences(self) -> list[str]:
         """The findings, one sentence each; warnings say what to do."""
-        return [*_size(self), *_rarity(self), *_repetition(self), *_drift(self), *_fit(self)]
+        return [*_size(self), *_rarity(self), *_repetition(self), *_drift(self)]
 
     def to_json(self) -> dict[str, Any]:
         """The figures by name, and the sentences."""
@@ -73,7 +68,6 @@ def examine(encoded: EncodedText) -> CorpusReport:
     known = np.delete(counts, UNKNOWN)
     rare = known[(known > 0) & (known < RARE)]
     symbols = int(np.count_nonzero(known))
-    hidden, parameters = fitting_network(len(encoded), symbols)
     drift, noise = drift_bits(first, last)
     return CorpusReport(
         characters=len(encoded),
@@ -88,8 +82,6 @@ def examine(encoded: EncodedText) -> CorpusReport:
         drift_bits=drift,
         drift_noise=noise,
         new_symbols=int(np.count_nonzero((first == 0) & (last > 0))),
-        fitting_hidden=hidden,
-        fitting_parameters=parameters,
     )
 
 
@@ -109,22 +101,6 @@ def drift_bits(first: NDArray[np.int64], last: NDArray[np.int64]) -> tuple[float
     drift = float(np.sum(q[there] * np.log2(q[there] / p[there])))
     noise = (len(q) - 1) / 2 * (1 / a.sum() + 1 / b.sum()) / math.log(2)
     return max(drift, 0.0), float(noise)
-
-
-def fitting_network(characters: int, symbols: int) -> tuple[int, int]:
-    """Hidden units and parameters of the LSTM that fits a text: as many parameters as characters, closest in ratio.
-
-    The rule is char-rnn's: both numbers should have the same order of magnitude. Counted are an embedding of
-    `FITTING_EMBEDDING`, one layer as `torch.nn.LSTM` has it, and the head.
-    """
-    sizes = {hidden: _parameters(hidden, symbols + 1) for hidden in FITTING_HIDDEN}
-    best = min(sizes, key=lambda hidden: abs(math.log(sizes[hidden] / max(characters, 1))))
-    return best, sizes[best]
-
-
-def _parameters(hidden: int, vocabulary: int) -> int:
-    layer = 4 * hidden * (FITTING_EMBEDDING + hidden + 2)
-    return vocabulary * FITTING_EMBEDDING + layer + vocabulary * (hidden + 1)
 
 
 def _counts(encoded: EncodedText) -> tuple[NDArray[np.int64], NDArray[np.int64], RepeatedLines]:
@@ -186,7 +162,9 @@ def _repetition(report: CorpusReport) -> Iterator[str]:
 
 def _drift(report: CorpusReport) -> Iterator[str]:
     cost = f"{report.drift_bits:.3f} bits per character"
-    if report.drift_bits <= DRIFT_BITS + 3 * report.drift_noise:
+    if report.drift_noise > DRIFT_BITS:
+        yield "The last tenth is too short to be compared with the rest."
+    elif report.drift_bits <= DRIFT_BITS + 3 * report.drift_noise:
         yield f"The last tenth has the same distribution of symbols as the rest (drift {cost})."
     else:
         yield (
@@ -198,16 +176,10 @@ def _drift(report: CorpusReport) -> Iterator[str]:
         yield f"{new} only in the last tenth: a network trained on the rest never sees them."
 
 
-def _fit(report: CorpusReport) -> Iterator[str]:
-    yield (
-        f"An LSTM of about {report.fitting_hidden} hidden units fits it: {report.fitting_parameters:,} parameters, "
-        "of the order of the number of characters."
-    )
-
-
 def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.2g} %"
+    percent = 100 * share
+    return f"{percent:.0f} %" if percent >= 10 else f"{percent:.2g} %"
