@@ -1,4 +1,4 @@
-"""`unrolled train` and `unrolled demo`: train on texts and say what is going on."""
+"""`unrolled train` and `unrolled demo`: train on texts and report what happens."""
 
 from __future__ import annotations
 

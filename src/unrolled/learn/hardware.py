@@ -86,10 +86,10 @@ def describe(device: str) -> dict[str, Any]:
     return facts | ({"card": torch.cuda.get_device_name()} if device == "cuda" else {})
 
 
-def available(asked: str) -> str:
+def available(requested: str) -> str:
     """The device that was requested, or the best for "auto". Raises InputError if PyTorch does not find it."""
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    device = next(name for name in ("cuda", "mps", "cpu") if there[name]) if asked == "auto" else asked
+    device = next(name for name in ("cuda", "mps", "cpu") if there[name]) if requested == "auto" else requested
     if not there[device]:
         raise InputError(f"device {device} was requested, but PyTorch finds none here: choose cpu")
     if device == "cuda":

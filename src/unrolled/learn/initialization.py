@@ -2,7 +2,7 @@
 
 Square blocks of recurrent weights are orthogonal (Saxe et al. 2014), so that a state neither dies nor explodes; the
 forget gate of an LSTM begins open (Gers et al. 2000); the head begins at zero, so that the first steps learn how often
-each character stands. Measured in docs/experiments.md.
+each character occurs. Measured in docs/experiments.md.
 """
 
 from __future__ import annotations

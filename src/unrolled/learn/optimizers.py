@@ -133,7 +133,7 @@ class AdamW:
 
 
 class Optimizers:
-    """Several optimizers as one; meets `loop.Optimizer`."""
+    """Several optimizers as one; implements `loop.Optimizer`."""
 
     def __init__(self, network: nn.Module, optimizers: Mapping[str, Muon | AdamW]) -> None:
         self.network = network

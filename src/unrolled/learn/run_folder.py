@@ -31,7 +31,7 @@ class Run:
     """The folder `path` of one training run.
 
     Raises FolderError if the folder cannot be used: it holds a finished run or something else, it holds an unfinished
-    run and `resume` was not asked for, or it cannot be written.
+    run and `resume` is False, or it cannot be written.
     """
 
     def __init__(self, path: Path, *, resume: bool, notify: Notify = warn) -> None:

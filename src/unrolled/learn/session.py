@@ -1,7 +1,7 @@
 """A training session on a text: everything `fit` needs, watched over and finished.
 
     session = prepare(...)                     reads the text, chooses the machine, starts or resumes
-    for record in session.run(): ...           trains; history and checkpoints are kept on the way
+    for record in session.run(): ...           trains; history and checkpoints are written meanwhile
     summary, model = session.finish()          measures the best weights once more and writes the model folder
 
 Left out: printing (unrolled.cli), what a step is (learn.stream_task), what a checkpoint holds (learn.checkpoint).

@@ -12,12 +12,12 @@ from typing import Any
 
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 ECHO_SECONDS = 1.0
-"""A second signal within this time is the first one heard twice: a terminal that closes, or Ctrl-C under a program that
+"""A second signal within this time is an echo of the first: a terminal that closes, or Ctrl-C under a program that
 hands signals on, reaches a process by itself and once more through its parent."""
 
 
 class Interrupt:
-    """Set once a signal has asked for the end; a second one, a second or more later, does what it always did."""
+    """Set by the first signal; a second one, a second or more later, has its usual effect."""
 
     def __init__(self) -> None:
         self.signal: signal.Signals | None = None

@@ -1,4 +1,4 @@
-"""The lesson's protocol on a text: shuffled windows, each from a state of zeros, a random fifth kept for validation.
+"""The lesson's protocol on a text: shuffled windows, each from a state of zeros; a random fifth is held out.
 
 It exists to repeat published figures. Where windows overlap, the validation windows share all but one of their
 characters with training windows, so the figure says little about new text; see `unrolled.learn.experiments.lesson`.
@@ -34,7 +34,7 @@ class WindowTask:
     seed: int = 0
     batch: int = 512
     held_out: float = 0.2
-    """Share of the windows, drawn at random, that is kept for validation."""
+    """Share of the windows, drawn at random, that is held out for validation."""
     autocast: Autocast = nullcontext
 
     def __post_init__(self) -> None:

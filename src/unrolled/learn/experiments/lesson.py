@@ -1,7 +1,7 @@
 """The lesson's published experiments on nietzsche, as data, and how one of them is run again.
 
 Source: fast.ai, Deep Learning 2018, lesson 6, the run kept in tblazina/fastai at 44e7dee. Sizes throughout: embedding
-42, batch 512 or 64 streams, Adam, no schedule but the cosine of the last row. Nothing here is how one should measure:
+42, batch 512 or 64 streams, Adam, no schedule but the cosine of the last row. None of this is how one should measure:
 each experiment says in `flaw` what its split does to its figure (measured by `benchmarks/lesson_flaws.py`).
 """
 
@@ -30,7 +30,7 @@ OVERLAP = (
 SHORT = "8 characters of context at most, 1 at the first place: comparable with the other rows of 8 -> 8 only"
 ONE_LATE = (
     f"{SHORT}; published as epochs 1 to 3, but the training loss of its first epoch (2.271) is that of a network "
-    "trained before, so it stands beside our epochs 2 to 4"
+    "trained before, so it is compared with our epochs 2 to 4"
 )
 LOWER = (
     "lower-cased, rare characters merged: 55 symbols instead of 85, an easier text; on the text as it is the gru ends "
@@ -64,7 +64,7 @@ class Experiment:
     dropout: float | None = None
     weight_decay: float = 0.0
     only_full: bool = False
-    """Left out unless the long experiments are asked for."""
+    """Run only if the long experiments are requested."""
 
     @property
     def epochs(self) -> int:

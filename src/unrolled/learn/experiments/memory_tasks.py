@@ -1,4 +1,4 @@
-"""The memory lab: tasks that a network which forgets cannot win, and every rung of the ladder at them.
+"""The memory lab: tasks that a network without memory cannot solve, and every rung of the ladder trained on them.
 
 `adding` (Hochreiter and Schmidhuber 1997, in the form of Le, Jaitly and Hinton 2015) and `copy` (Arjovsky, Shah and
 Bengio 2016). The recurrences are those of the ladder, with a linear head and real-valued inputs. Left out: text, and
@@ -213,7 +213,7 @@ class LabResult:
         return tuple(curve for curve in self.curves if (curve.variant.label, curve.length) == (label, length))
 
     def fails_at(self, label: str) -> int | None:
-        """The smallest length that was tried and not solved by most of the seeds; None if there is none."""
+        """The smallest length that was tried and not solved by most of the seeds; None if every length was solved."""
         failed = [length for length in self.settings.lengths if failure(self.at(label, length))]
         return min(failed, default=None)
 
@@ -252,7 +252,7 @@ def run_lab(
 
 
 def failure(curves: Sequence[LabCurve]) -> bool:
-    """Whether at least half of these trainings did not solve their task; not so where there is none."""
+    """Whether at least half of these trainings did not solve their task; False where there are none."""
     return bool(curves) and sum(curve.solved_at is not None for curve in curves) <= len(curves) / 2
 
 
