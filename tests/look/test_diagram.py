@@ -1,6 +1,7 @@
 """Diagrams: no text meets another or leaves its estimate, shared weights share a colour, what is shown is true."""
 
 import itertools
+import re
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
 from pathlib import Path
@@ -96,12 +97,11 @@ def test_text_stays_inside_the_width_that_layout_reserves_for_it(rung: str) -> N
 @pytest.mark.parametrize("rung", RUNGS)
 def test_one_colour_is_one_matrix(rung: str) -> None:
     parts = anatomy(config(rung, layers=2))
-    colours = diagram.matrix_colours(parts)
-    assert len(set(colours.values())) == len(parts.matrices)
+    assert len({matrix.colour for matrix in parts.matrices}) == len(parts.matrices)
     drawing = diagram.unrolled(config(rung), "abcd")
     shafts = [item for item in drawing.items if isinstance(item, Line)]
     steps = 3 if rung == "three-char" else 4
-    one = diagram.matrix_colours(anatomy(config(rung)))
+    one = {matrix.symbol: matrix.colour for matrix in anatomy(config(rung)).matrices}
     assert {line.stroke for line in shafts} - {style.INK} == set(one.values())
     assert sum(line.stroke == one["E"] for line in shafts) == steps
     assert sum(line.stroke == one["W_out"] for line in shafts) == (1 if rung == "three-char" else steps)
@@ -136,6 +136,42 @@ def test_live_numbers_stand_over_their_own_character() -> None:
     ]
     lengths = [bar.points[1][0] - bar.points[0][0] for bar in bars]
     assert lengths == pytest.approx([lengths[2] * 0.75, lengths[2] * 0.25, lengths[2]])
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_the_state_of_concat_enters_below_its_first_matrix(layers: int) -> None:
+    """As in its cell: the previous state and the vector are joined, then multiplied by W_in, then by W_h."""
+    parts = anatomy(config("concat", layers))
+    for drawing in (diagram.rolled(config("concat", layers)), diagram.unrolled(config("concat", layers), "a")):
+        shafts = [item for item in drawing.items if isinstance(item, Line)]
+        for layer in parts.layers:
+            assert layer.inner is not None
+            first, second = (
+                next(shaft for shaft in shafts if shaft.stroke == parts.colour(arrow))
+                for arrow in (layer.input, layer.inner)
+            )
+            joined = first.points[0][1] + 13  # the middle of the box that W_in starts from
+            entering = [s for s in shafts if s.stroke == style.INK and abs(s.points[-1][1] - joined) < 1]
+            assert [s.points[0][1] < second.points[-1][1] for s in entering] == [True]  # from the hidden state above
+
+
+def test_a_matrix_has_the_same_colour_in_every_rung() -> None:
+    names = {"weight_in": "weight_ih", "weight_h": "weight_hh"}
+    colours: dict[str, set[str]] = {}
+    for rung in RUNGS:
+        for matrix in anatomy(config(rung, 2)).matrices:
+            *place, name = matrix.name.split(".")
+            colours.setdefault(".".join([*place, names.get(name, name)]), set()).add(matrix.colour)
+    assert all(len(found) == 1 for found in colours.values()), colours
+
+
+def test_a_long_text_is_drawn_in_lines_of_bounded_width() -> None:
+    for rung in RUNGS:
+        left, _, right, _ = diagram.unrolled(config(rung, 2), "sixteen letters!", expected("sixteen letters!")).box()
+        assert right - left < 1500
+    words = [text.text for text in diagram.unrolled(config("rnn"), "sixteen letters!", start="carried").texts()]
+    assert words.count("carried") == 2  # before the text, and before its second line
+    assert "zeros" not in words
 
 
 def test_three_characters_have_one_output_and_no_loop() -> None:
@@ -193,8 +229,11 @@ def test_svg_is_xml_with_every_text_in_it(tmp_path: Path) -> None:
     hostile = '<&"]]>'
     drawing = diagram.whole(config("lstm"), hostile, expected(hostile))
     drawing.save(path)
-    found = [element.text for element in ElementTree.parse(path).iter("{http://www.w3.org/2000/svg}text")]
-    assert found == [text.text for text in drawing.texts()]
+    found = [
+        "".join(element.itertext()) for element in ElementTree.parse(path).iter("{http://www.w3.org/2000/svg}text")
+    ]
+    written = [re.sub(r"\b([A-Zb])_(\w+)", "\\1\\2", text.text) if text.math else text.text for text in drawing.texts()]
+    assert [text.replace("\u200b", "") for text in found] == written
 
 
 def test_png_draws_what_the_svg_says(tmp_path: Path) -> None:

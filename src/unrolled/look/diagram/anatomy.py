@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from unrolled import plotting as style
 from unrolled.errors import unknown_name
 from unrolled.model.cells import CELLS
 from unrolled.model.folder import ModelConfig
@@ -42,6 +43,8 @@ class Matrix:
     name: str
     rows: int
     columns: int
+    colour: str
+    """By its role: the same for the matrix from the input in all rungs, and so on."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,13 @@ class Layer:
     input: Arrow
     memory: tuple[Arrow, ...]
     matrices: tuple[Matrix, ...]
+    inner: Arrow | None = None
+    """Where the previous state enters below `input` (concat): the second product, from there to the hidden state."""
+
+    @property
+    def recurrent(self) -> Arrow:
+        """The arrow with the matrix of the hidden state, or the last part of the state if it has none."""
+        return self.inner or self.memory[-1]
 
 
 @dataclass(frozen=True)
@@ -62,7 +72,11 @@ class Anatomy:
     layers: tuple[Layer, ...]
     head: Arrow
     matrices: tuple[Matrix, ...]
-    """Every matrix once, in the order of the forward pass; a matrix has the same colour in all diagrams."""
+    """Every matrix once, in the order of the forward pass."""
+
+    def colour(self, arrow: Arrow) -> str:
+        """The colour of an arrow: that of its matrix, or black without one."""
+        return next((matrix.colour for matrix in self.matrices if matrix.symbol == arrow.matrix), style.INK)
 
 
 def anatomy(config: ModelConfig) -> Anatomy:
@@ -70,8 +84,8 @@ def anatomy(config: ModelConfig) -> Anatomy:
     if config.rung not in CELLS:
         raise unknown_name("rung", config.rung, CELLS)
     layers = tuple(_layer(config, k) for k in range(config.layers))
-    embedding = Matrix("E", "embedding.weight", config.vocabulary, config.embedding)
-    head = Matrix("W_out", "head.weight", config.vocabulary, config.hidden)
+    embedding = Matrix("E", "embedding.weight", config.vocabulary, config.embedding, style.colour(_EMBEDDING))
+    head = Matrix("W_out", "head.weight", config.vocabulary, config.hidden, style.colour(_HEAD))
     return Anatomy(
         config,
         Arrow("E", "row of the character", "batch", _batch(config.embedding)),
@@ -82,92 +96,118 @@ def anatomy(config: ModelConfig) -> Anatomy:
 
 
 def _layer(config: ModelConfig, k: int) -> Layer:
-    inputs = config.embedding if k == 0 else config.hidden
-    mark = f" {k + 1}" if config.layers > 1 else ""
-    return _RUNGS.get(config.rung, _generic)(config, inputs, mark, f"layers.{k}")
+    return _RUNGS.get(config.rung, _generic)(_At(config, k))
+
+
+@dataclass(frozen=True)
+class _At:
+    """The layer to describe, counted from 0."""
+
+    config: ModelConfig
+    layer: int
+
+    @property
+    def inputs(self) -> int:
+        return self.config.embedding if self.layer == 0 else self.config.hidden
+
+    def symbol(self, name: str) -> str:
+        """`W_ih` of `weight_ih`, with the number of the layer if there are several."""
+        return name.replace("weight", "W") + (f" {self.layer + 1}" if self.config.layers > 1 else "")
+
+    def matrix(self, name: str, rows: int, columns: int, position: int) -> Matrix:
+        """The matrix `name` in the layer; `position` is 0 for the input's, 1 for the hidden state's."""
+        own = _LAYERS[(self.layer + position // 2) % len(_LAYERS)][position % 2]
+        return Matrix(self.symbol(name), f"layers.{self.layer}.{name}", rows, columns, style.colour(own))
 
 
 def _batch(n: int | str) -> str:
     return f"batch × {n}"
 
 
-def _additive(config: ModelConfig, inputs: int, mark: str, name: str) -> Layer:
-    n = config.hidden
+def _additive(at: _At) -> Layer:
+    n = at.config.hidden
+    w_in, w_h = at.matrix("weight_in", n, at.inputs, 0), at.matrix("weight_h", n, n, 1)
     return Layer(
-        Arrow(f"W_in{mark}", "matrix product; relu", _batch(inputs), _batch(n)),
-        (Arrow(f"W_h{mark}", "add; matrix product; tanh", _batch(n), _batch(n)),),
-        (Matrix(f"W_in{mark}", f"{name}.weight_in", n, inputs), Matrix(f"W_h{mark}", f"{name}.weight_h", n, n)),
+        Arrow(w_in.symbol, "matrix product; relu", _batch(at.inputs), _batch(n)),
+        (Arrow(w_h.symbol, "add; matrix product; tanh", _batch(n), _batch(n)),),
+        (w_in, w_h),
     )
 
 
-def _concat(config: ModelConfig, inputs: int, mark: str, name: str) -> Layer:
-    n = config.hidden
+def _concat(at: _At) -> Layer:
+    n, joined = at.config.hidden, f"({at.inputs} + {at.config.hidden})"
+    w_in, w_h = at.matrix("weight_in", n, n + at.inputs, 0), at.matrix("weight_h", n, n, 1)
     return Layer(
-        Arrow(f"W_in{mark}", "join with h; matrix product; relu", _batch(f"({inputs} + {n})"), _batch(n)),
-        (Arrow(f"W_h{mark}", "matrix product; tanh", _batch(n), _batch(n)),),
-        (Matrix(f"W_in{mark}", f"{name}.weight_in", n, n + inputs), Matrix(f"W_h{mark}", f"{name}.weight_h", n, n)),
+        Arrow(w_in.symbol, "matrix product; relu", _batch(joined), _batch(n)),
+        (Arrow(None, "concatenate", _batch(n), _batch(joined)),),
+        (w_in, w_h),
+        Arrow(w_h.symbol, "matrix product; tanh", _batch(n), _batch(n)),
     )
 
 
-def _elman(config: ModelConfig, inputs: int, mark: str, name: str) -> Layer:
-    n = config.hidden
-    memory = Arrow(f"W_hh{mark}", f"matrix product; add; {config.nonlinearity or 'tanh'}", _batch(n), _batch(n))
+def _elman(at: _At) -> Layer:
+    w_ih, w_hh = _gates(at, 1)
+    n = at.config.hidden
     return Layer(
-        Arrow(f"W_ih{mark}", "matrix product", _batch(inputs), _batch(n)),
-        (memory,),
-        (Matrix(f"W_ih{mark}", f"{name}.weight_ih", n, inputs), Matrix(f"W_hh{mark}", f"{name}.weight_hh", n, n)),
+        Arrow(w_ih.symbol, "matrix product", _batch(at.inputs), _batch(n)),
+        (Arrow(w_hh.symbol, f"matrix product; add; {at.config.nonlinearity or 'tanh'}", _batch(n), _batch(n)),),
+        (w_ih, w_hh),
     )
 
 
-def _gru(config: ModelConfig, inputs: int, mark: str, name: str) -> Layer:
-    n = config.hidden
+def _gru(at: _At) -> Layer:
+    w_ih, w_hh = _gates(at, 3)
+    n, operation = at.config.hidden, "matrix product; gates r, z; new n"
     return Layer(
-        Arrow(f"W_ih{mark}", "matrix product; gates r, z; new n", _batch(inputs), _batch(f"3·{n}")),
-        (Arrow(f"W_hh{mark}", "matrix product; gates r, z; new n", _batch(n), _batch(f"3·{n}")),),
-        (
-            Matrix(f"W_ih{mark}", f"{name}.weight_ih", 3 * n, inputs),
-            Matrix(f"W_hh{mark}", f"{name}.weight_hh", 3 * n, n),
-        ),
+        Arrow(w_ih.symbol, operation, _batch(at.inputs), _batch(f"3·{n}")),
+        (Arrow(w_hh.symbol, operation, _batch(n), _batch(f"3·{n}")),),
+        (w_ih, w_hh),
     )
 
 
-def _lstm(config: ModelConfig, inputs: int, mark: str, name: str) -> Layer:
-    n = config.hidden
+def _lstm(at: _At) -> Layer:
+    w_ih, w_hh = _gates(at, 4)
+    n, operation = at.config.hidden, "matrix product; gates i, f, o; new g"
     return Layer(
-        Arrow(f"W_ih{mark}", "matrix product; gates i, f, o; new g", _batch(inputs), _batch(f"4·{n}")),
+        Arrow(w_ih.symbol, operation, _batch(at.inputs), _batch(f"4·{n}")),
         (
             Arrow(None, "c: × forget gate; add", _batch(n), _batch(n)),
-            Arrow(f"W_hh{mark}", "matrix product; gates i, f, o; new g", _batch(n), _batch(f"4·{n}")),
+            Arrow(w_hh.symbol, operation, _batch(n), _batch(f"4·{n}")),
         ),
-        (
-            Matrix(f"W_ih{mark}", f"{name}.weight_ih", 4 * n, inputs),
-            Matrix(f"W_hh{mark}", f"{name}.weight_hh", 4 * n, n),
-        ),
+        (w_ih, w_hh),
     )
 
 
-def _mingru(config: ModelConfig, inputs: int, mark: str, name: str) -> Layer:
-    n = config.hidden
+def _mingru(at: _At) -> Layer:
+    w_ih, _ = _gates(at, 2)
+    n = at.config.hidden
     return Layer(
-        Arrow(f"W_ih{mark}", "matrix product; gate z; new c", _batch(inputs), _batch(f"2·{n}")),
+        Arrow(w_ih.symbol, "matrix product; gate z; new c", _batch(at.inputs), _batch(f"2·{n}")),
         (Arrow(None, "× (1 − z); add z ⊙ c", _batch(n), _batch(n)),),
-        (Matrix(f"W_ih{mark}", f"{name}.weight_ih", 2 * n, inputs),),
+        (w_ih,),
     )
 
 
-def _generic(config: ModelConfig, inputs: int, mark: str, name: str) -> Layer:
+def _gates(at: _At, count: int) -> tuple[Matrix, Matrix]:
+    """The matrices of input and hidden state, with `count` blocks of rows, named as in `torch.nn`."""
+    n = at.config.hidden
+    return at.matrix("weight_ih", count * n, at.inputs, 0), at.matrix("weight_hh", count * n, n, 1)
+
+
+def _generic(at: _At) -> Layer:
     """The layer of a rung without an entry in `_RUNGS`: its matrices in the order of `Cell.shapes`."""
-    cell, n = CELLS[config.rung], config.hidden
-    sizes = {key: shape for key, shape in cell.shapes(inputs, n).items() if len(shape) == 2}
-    matrices = tuple(
-        Matrix(f"{key.replace('weight', 'W')}{mark}", f"{name}.{key}", *shape) for key, shape in sizes.items()
-    )
+    cell, n = CELLS[at.config.rung], at.config.hidden
+    sizes = {name: shape for name, shape in cell.shapes(at.inputs, n).items() if len(shape) == 2}
+    matrices = tuple(at.matrix(name, *shape, i) for i, (name, shape) in enumerate(sizes.items()))
     products = [Arrow(m.symbol, "matrix product", _batch(m.columns), _batch(m.rows)) for m in matrices]
     carried = [Arrow(None, f"{part}: see its file", _batch(n), _batch(n)) for part in cell.parts]
     return Layer(products[0], (*carried[1:], *(products[1:2] or carried[:1])), matrices)
 
 
-_RUNGS: dict[str, Callable[[ModelConfig, int, str, str], Layer]] = {
+_EMBEDDING, _HEAD, _LAYERS = 0, 3, ((1, 2), (4, 5), (6, 7))
+"""Positions in the palette: of the embedding, of the head, and of the two matrices of each layer."""
+
+_RUNGS: dict[str, Callable[[_At], Layer]] = {
     "three-char": _additive,
     "loop": _additive,
     "concat": _concat,

@@ -66,7 +66,7 @@ def cell(config: ModelConfig) -> Drawing:
         items += _label(parts, matrix, place)
     left, _, _, bottom = Drawing(tuple(items)).box()
     said = [line.replace("ƒ", config.nonlinearity or "tanh") for line in plan.equations]
-    items += lines(said, (left, bottom + 30), 12)
+    items += lines(said, (left, bottom + 30), 12, math=True)
     top = Drawing(tuple(items)).box()[1]
     items += [Text("Inside one circle", (left, top - 46), 15, "start", bold=True)]
     items += [Text(plan.note, (left, top - 28), 11, "start", colour=style.FAINT)]
@@ -120,16 +120,15 @@ def _node(node: Node, config: ModelConfig) -> list[Item]:
 
 def _label(parts: Anatomy, matrix: Literal["input", "memory"], place: Point) -> list[Item]:
     layer = parts.layers[0]
-    step = layer.input if matrix == "input" else layer.memory[-1]
+    step = layer.input if matrix == "input" else layer.recurrent
     shapes = f"{step.shape_in} → {step.shape_out}"
     return lines((f"{step.matrix}: matrix product", shapes), (place[0] * _X, place[1] * _Y), 9, "start", 1)
 
 
 def _stroke(parts: Anatomy, wire: Wire) -> str:
     layer = parts.layers[0]
-    symbol = {"input": layer.input.matrix, "memory": layer.memory[-1].matrix, None: None}[wire.matrix]
-    symbols = [m.symbol for m in parts.matrices]
-    return style.colour(symbols.index(symbol)) if symbol else style.INK
+    arrows = {"input": layer.input, "memory": layer.recurrent}
+    return parts.colour(arrows[wire.matrix]) if wire.matrix else style.INK
 
 
 def _states(after: Point, before: Point = (0, 0.3), name: str = "h") -> dict[str, Node]:

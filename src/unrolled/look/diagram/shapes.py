@@ -7,6 +7,7 @@ Units are points, y points downwards. Left out: what is drawn where.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +21,7 @@ Point = tuple[float, float]
 Anchor = Literal["start", "middle", "end"]
 _NARROW, _WIDE, _MARGIN = set(" .,:;'|!ijl()[]`·⋅"), set("mwMW@%+=→×−⊙~<>#&␣⏎⇥—…∅□"), 16
 _HEAD = 8.0
+_SYMBOL = re.compile(r"\b([A-Zb])_(\w+)")
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,8 @@ class Text:
     anchor: Anchor = "middle"
     bold: bool = False
     colour: str = style.INK
+    math: bool = False
+    """Symbols such as W_ih are set in italics with a subscript."""
 
     def box(self) -> tuple[float, float, float, float]:
         """A rectangle that contains the text: left, top, right, bottom."""
@@ -155,9 +159,14 @@ def triangle(at: Point, width: float, height: float, fill: str = style.PAPER) ->
     return Polygon(((x - w, y + h), (x + w, y + h), (x, y - h)), fill)
 
 
-def lines(texts: Iterable[str], at: Point, size: float = 10, anchor: Anchor = "start", bold: int = 0) -> list[Item]:
-    """Lines of text one below the other, the first `bold` of them bold; `at` is the first baseline."""
-    return [Text(t, (at[0], at[1] + 1.3 * size * i), size, anchor, i < bold) for i, t in enumerate(texts)]
+def lines(
+    texts: Iterable[str], at: Point, size: float = 10, anchor: Anchor = "start", bold: int = 0, math: bool = False
+) -> list[Item]:
+    """Lines of text one below the other, the first `bold` of them bold matrix symbols; `at` is the first baseline."""
+    return [
+        Text(t, (at[0], at[1] + 1.3 * size * i), size, anchor, i < bold, math=math or i < bold)
+        for i, t in enumerate(texts)
+    ]
 
 
 def text_width(text: str, size: float, bold: bool = False) -> float:
@@ -205,7 +214,7 @@ def _svg(item: Item) -> str:
         weight = ' font-weight="bold"' if item.bold else ""
         return (
             f'<text x="{item.at[0]:.1f}" y="{item.at[1]:.1f}" font-size="{item.size:g}" text-anchor="{item.anchor}"'
-            f'{weight} fill="{item.colour}" xml:space="preserve">{escape(item.text)}</text>'
+            f'{weight} fill="{item.colour}" xml:space="preserve">{_svg_text(item)}</text>'
         )
     if isinstance(item, Line):
         return f'<path d="{_path(item)}" fill="none" stroke="{item.stroke}" stroke-width="{item.width:g}"/>'
@@ -215,6 +224,15 @@ def _svg(item: Item) -> str:
         return f'<circle cx="{item.at[0]:.1f}" cy="{item.at[1]:.1f}" r="{item.radius:g}" {paint}'
     points = " ".join(f"{x:.1f},{y:.1f}" for x, y in item.points)
     return f'<polygon points="{points}" stroke-linejoin="round" {paint}'
+
+
+def _svg_text(item: Text) -> str:
+    if not item.math:
+        return escape(item.text)
+    low = 0.25 * item.size
+    base, back = r'<tspan font-style="italic">\1</tspan>', f'<tspan dy="-{low:.1f}">\u200b</tspan>'
+    subscript = rf'<tspan dy="{low:.1f}" font-size="{0.72 * item.size:.1f}">\2</tspan>'
+    return _SYMBOL.sub(base + subscript + back, escape(item.text))
 
 
 def _path(item: Line) -> str:
@@ -244,7 +262,10 @@ def _artist(item: Item):  # type: ignore[no-untyped-def]  # any of four unrelate
         look = style.font(item.size, bold=item.bold, text=item.text)
         made = import_extra("matplotlib.text", "plot").Text
         shown = style.drawable([item.text])[0][0]
-        place = {"ha": align, "va": "baseline", "parse_math": False}  # a dollar sign would begin a formula
+        if item.math:
+            font = r"\mathbf" if item.bold else r"\mathit"
+            shown = _SYMBOL.sub(lambda found: rf"${font}{{{found[1]}}}_{{\mathrm{{{found[2]}}}}}$", shown)
+        place = {"ha": align, "va": "baseline", "parse_math": item.math}  # a dollar sign would begin a formula
         return made(*item.at, shown, color=item.colour, fontproperties=look, **place)
     if isinstance(item, Line):
         Path = import_extra("matplotlib.path", "plot").Path

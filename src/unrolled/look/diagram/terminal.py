@@ -67,15 +67,23 @@ def _block(parts: Anatomy, columns: Sequence[_Step], shown: range, places: tuple
     out.append(row("output", ["△" if end else "" for end in ends]))
     out.append(row("", [_up(parts.head) if end else "" for end in ends]))
     for layer in reversed(parts.layers):
-        out.append(f"{'state':<{_CAPTION}}" + "".join(_memory(layer.memory, t == 0, places) for t in shown))
-        out.append(row("", [_up(layer.input)] * len(shown)))
+        if layer.inner:
+            out.append(row("state", ["○"] * len(shown)))
+            out.append(row("", [_up(layer.inner)] * len(shown)))
+            out.append(row("", [_up(layer.input)] * len(shown)))
+            joined = ["[0; e]" if t == 0 else "[h; e]" for t in shown]
+            out.append(row("joined", joined, -1))
+        else:
+            out.append(f"{'state':<{_CAPTION}}" + "".join(_memory(layer.memory, t == 0, places) for t in shown))
+            out.append(row("", [_up(layer.input)] * len(shown)))
     out.append(row("vector", [f"[e{t + 1}]" for t in shown], -1))
     out.append(row("", [_up(parts.lookup)] * len(shown)))
     return [*out, row("input", [f"[{visible(columns[t][0])}]" for t in shown], -1)]
 
 
 def _rising(parts: Anatomy) -> list[Arrow]:
-    return [parts.lookup, *(layer.input for layer in parts.layers), parts.head]
+    inside = (arrow for layer in parts.layers for arrow in (layer.input, layer.inner) if arrow)
+    return [parts.lookup, *inside, parts.head]
 
 
 def _up(arrow: Arrow) -> str:
@@ -99,7 +107,8 @@ def _chance(expected: Sequence[tuple[str, float]], i: int) -> str:
 
 
 def _legend(parts: Anatomy) -> list[str]:
-    arrows = [parts.lookup, *(a for layer in parts.layers for a in (layer.input, *layer.memory)), parts.head]
+    inside = (a for layer in parts.layers for a in (layer.input, layer.inner, *layer.memory) if a)
+    arrows = [parts.lookup, *inside, parts.head]
     stored = {m.symbol: f"; {m.name}, {m.rows:,} × {m.columns:,}" for m in parts.matrices}
     return [
         f"{a.matrix or '':<9}{a.operation}: {a.shape_in} → {a.shape_out}{stored.get(a.matrix or '', '')}"
