@@ -202,8 +202,8 @@ def test_a_missing_library_is_one_sentence_that_names_the_extra(run, file, tmp_p
 def test_a_folder_of_another_kind_is_one_sentence(capsys, run, tmp_path):
     other = tmp_path / "encoder"
     write_folder(other, {"encoder.json": b"{}"})
-    assert "no model folder" in lines_of(capsys, "look", "state", other, "abcd", code=1)
-    assert "no model folder" in lines_of(capsys, "look", "diagram", other, code=1)
+    assert "not a model folder" in lines_of(capsys, "look", "state", other, "abcd", code=1)
+    assert "not a model folder" in lines_of(capsys, "look", "diagram", other, code=1)
 
 
 def test_a_network_whose_weights_make_no_numbers_is_refused(capsys, text, file, tmp_path):

@@ -63,7 +63,7 @@ def test_unknown_characters_are_named_with_their_position_and_the_way_out() -> N
     place = MODEL.read("th")
     place.feed([0])
     assert MODEL.next("thЖ", unknown="replace") == place.next()
-    with pytest.raises(InputError, match="unknown way to meet an unknown character 'repalce': did you mean 'replace'"):
+    with pytest.raises(InputError, match="unknown is 'repalce', but must be 'error', 'skip' or 'replace'"):
         MODEL.next("th", unknown="repalce")  # type: ignore[arg-type]
 
 

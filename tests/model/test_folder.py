@@ -172,7 +172,7 @@ F32 = np.float32
         (SMALLEST.to_files() | {CONFIG: b"[" * 100_000}, "config.json is not valid JSON"),
         (SMALLEST.to_files() | {CONFIG: b"[]"}, "config.json should hold a JSON object"),
         (SMALLEST.to_files() | {TRAINING: b"\x80"}, "training.json is not valid JSON"),
-        ({CONFIG: b"{}"}, "no model folder: vocabulary.json, .* missing"),
+        ({CONFIG: b"{}"}, "not a model folder: vocabulary.json, .* missing"),
         (SMALLEST.to_files() | {"extra.pkl": b""}, "holds the pickle extra.pkl, which can run code"),
     ],
 )
@@ -247,7 +247,7 @@ def test_an_unfinished_run_without_a_whole_checkpoint(tmp_path: Path) -> None:
     unfinished_run(tmp_path, {9: 1})
     (tmp_path / "checkpoints" / "step-00000009" / CARD).unlink()
     warnings: list[str] = []
-    with pytest.raises(FolderError, match="none of its 1 checkpoints is whole"):
+    with pytest.raises(FolderError, match="all of its 1 checkpoints are damaged"):
         read_model(tmp_path, warnings.append)
     assert CARD in warnings[0]
 

@@ -71,7 +71,7 @@ def test_a_prompt_of_bytes_that_are_no_characters_is_an_unknown_character() -> N
 
 
 def test_an_unknown_way_to_meet_unknown_characters() -> None:
-    with pytest.raises(InputError, match="did you mean 'replace'"):
+    with pytest.raises(InputError, match="must be 'error', 'skip' or 'replace'"):
         Vocabulary.of("ab").encode("a", "replaced")  # type: ignore[arg-type]
 
 

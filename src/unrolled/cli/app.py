@@ -1,4 +1,4 @@
-"""The table of commands and the one border at which errors become sentences and exit codes.
+"""The table of commands, and the place where errors become one-line messages and exit codes.
 
 Commands are named by their import path and loaded when called, so that `unrolled next` never pays for training. Exit
 codes: 0 done, 1 an error explained in one line, 2 wrong usage, 130 stopped by Ctrl-C.

@@ -1,6 +1,6 @@
-"""What every command prints with: results on stdout, everything else on stderr, JSON on request.
+"""Printing of all commands: results on stdout, everything else on stderr, JSON on request.
 
-Printing never fails on a terminal that cannot show a character: it is shown as its code instead.
+A character that the terminal cannot show is printed as its code.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def prepare_streams() -> None:
-    """Let stdout and stderr write characters that their encoding lacks as backslash codes."""
+    """Make stdout and stderr write characters outside their encoding as backslash codes."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             with contextlib.suppress(io.UnsupportedOperation):
@@ -31,7 +31,7 @@ def fail(message: str) -> None:
 
 def print_json(value: dict[str, Any], *, flush: bool = False) -> None:
     """Print the one JSON object of a `--json` command on stdout; `flush` where the command goes on after it."""
-    is_unicode = (sys.stdout.encoding or "").lower().startswith("utf")  # else a backslash code would not be JSON
+    is_unicode = (sys.stdout.encoding or "").lower().startswith("utf")  # else a backslash code, which is not JSON
     print(json.dumps(value, ensure_ascii=not is_unicode, allow_nan=False), flush=flush)
 
 
@@ -50,9 +50,9 @@ def messages() -> Console:
 
 
 def say(message: str, console: Console | None = None) -> None:
-    """Print a remark on stderr as it is: brackets are no markup, and paths and commands are copied whole.
+    """Print a message on stderr without markup or line breaks, so that paths and commands can be copied.
 
-    `console` is the one of a bar that is being drawn, if there is one.
+    `console` is that of the progress bar on screen, if any.
     """
     with contextlib.suppress(OSError):  # the terminal may have closed
         (console or messages()).print(message, markup=False, soft_wrap=True)

@@ -1,6 +1,6 @@
-"""How far a long measurement is: a bar on a terminal, plain lines elsewhere, always on stderr.
+"""Progress of a long measurement: a bar on a terminal, plain lines elsewhere, always on stderr.
 
-Left out: the progress of training, which its own records tell.
+Left out: the progress of training (`train`).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def progress_bar() -> Iterator[OnProgress | None]:
 
 
 class _Lines:
-    """Progress as plain lines, one a tenth, with the seconds that are left if it goes on as before."""
+    """Progress as plain lines, one at each tenth, with an estimate of the seconds left."""
 
     def __init__(self) -> None:
         self.next, self.start = 0.1, time.monotonic()

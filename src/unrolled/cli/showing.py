@@ -1,4 +1,4 @@
-"""What the commands that look inside share: models and texts, plain tables on stdout, and pictures in files."""
+"""Shared by the commands that use a trained model: loading it, its text, plain tables, and pictures."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def check_picture(out: Path | None) -> None:
-    """Raise for a picture that could not be drawn, before anything long is computed."""
+    """Raise InputError for a picture that cannot be written, before anything long is computed."""
     if out:
         from unrolled.errors import import_extra
         from unrolled.plotting import STILL, check_type
@@ -63,17 +63,17 @@ def text_for(model: CharModel, source: str, characters: int, reading: TextOption
     seen = set(model.vocabulary.characters)
     known = "".join(character for character in text if character in seen)
     if len(known) < len(text):
-        say(f"left out {len(text) - len(known):,} characters of the text that the network never saw")
+        say(f"left out {len(text) - len(known):,} characters that the network does not know")
     return known
 
 
 def check_known(model: CharModel, text: str, otherwise: str = "") -> None:
-    """Raises InputError for the first character of `text` that the model never saw."""
+    """Raises InputError for the first character of `text` that the model does not know."""
     known = set(model.vocabulary.characters)
     for strange in sorted(set(text) - known, key=text.index)[:1]:
         place = text.index(strange)
         where = f"position {place:,}, line {text.count(chr(10), 0, place) + 1:,}"
         advice = f"take it out of the text{', ' * bool(otherwise)}{otherwise}"
         raise InputError(
-            f"{visible(strange)!r} (U+{ord(strange):04X}) at {where}, was never seen in training: {advice}"
+            f"{visible(strange)!r} (U+{ord(strange):04X}) at {where}, does not occur in the training text: {advice}"
         )

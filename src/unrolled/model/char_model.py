@@ -79,7 +79,7 @@ class CharModel:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 over all that decides the predictions: sizes, vocabulary, weights."""
+        """SHA-256 over sizes, vocabulary and weights: all that the predictions depend on."""
         return self.parts.fingerprint
 
     @property

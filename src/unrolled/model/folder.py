@@ -1,8 +1,8 @@
-"""The model folder: the only thing that passes from training to use, and the strict reading of it.
+"""The model folder, which training writes and everything else reads, and its strict validation.
 
 Five files and their manifest: `config.json`, `vocabulary.json`, `model.safetensors`, `training.json`, `README.md`.
-Nothing read here can run code, and nothing is believed before it is checked: sums, names, shapes, dtypes, finite
-numbers. Left out: what the weights compute (`cells`), and everything of a checkpoint that only training needs.
+Nothing read here can run code, and everything is checked before it is used: sums, names, shapes, dtypes, finite
+numbers. Left out: what the weights compute (`cells`), and the files of a checkpoint that only training needs.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ CONFIG, VOCABULARY, WEIGHTS = "config.json", "vocabulary.json", "model.safetenso
 TRAINING, CARD = "training.json", "README.md"
 FILES = (CONFIG, VOCABULARY, WEIGHTS, TRAINING, CARD)
 SNAPSHOTS = "embeddings.safetensors"
-"""Beside them in a run folder: the embedding at each measurement."""
+"""Also in a run folder: the embedding at each measurement."""
 LIMITS = {"vocabulary": 0x110000 + 1, "embedding": 1 << 16, "hidden": 1 << 16, "layers": 1 << 8}
-"""The largest sizes that are believed; Unicode has 0x110000 code points, and id 0 is reserved."""
+"""The largest sizes that are accepted; Unicode has 0x110000 code points, and id 0 is reserved."""
 MAX_HEADER_BYTES = 1 << 20
 """The largest header of a safetensors file that is parsed; ours have a few KB."""
 
@@ -65,7 +65,7 @@ class ModelConfig:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> ModelConfig:
-        """The sizes in `config.json`; raises FolderError for a newer format, a foreign key or an impossible size."""
+        """The sizes in `config.json`; raises FolderError for a newer format, unexpected keys and bad sizes."""
         version = content.get("format")
         if type(version) is int and version > FORMAT:
             raise FolderError(f"{CONFIG} has format {version}, newer than the {FORMAT} known here: upgrade unrolled")
@@ -96,7 +96,7 @@ class ModelConfig:
 
 @dataclass(frozen=True)
 class ModelParts:
-    """What a model folder holds.
+    """The content of a model folder.
 
     `training` is the free content of `training.json`: corpus, split, recipe, losses. Raises FolderError if the parts do
     not fit together, or a weight is not a finite number.
@@ -119,7 +119,7 @@ class ModelParts:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over all that decides what the network computes: sizes, vocabulary, weights."""
+        """SHA-256 over sizes, vocabulary and weights: all that the predictions depend on."""
         files = self._essence()
         return hashlib.sha256(b"".join(files[name] for name in (CONFIG, VOCABULARY, WEIGHTS))).hexdigest()
 
@@ -137,9 +137,9 @@ class ModelParts:
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> ModelParts:
-        """The parts in the files of a folder; further files are left alone.
+        """The parts in the files of a folder; further files are ignored.
 
-        Raises FolderError naming the file that is missing, foreign or does not fit the others.
+        Raises FolderError naming the file that is missing, unexpected or inconsistent with the others.
         """
         _check_names(files)
         config = ModelConfig.from_json(from_json(files[CONFIG], CONFIG))
@@ -150,8 +150,8 @@ class ModelParts:
 def read_model(folder: str | Path, warn: Callable[[str], None] = warnings.warn) -> ModelParts:
     """The verified model in `folder`; of an unfinished run, that of its newest whole checkpoint.
 
-    Each damaged checkpoint on the way is named to `warn`. Raises FolderError naming the file that is missing,
-    truncated, altered, foreign or of a newer format.
+    `warn` is called with a message for each damaged checkpoint. Raises FolderError naming the file that is missing,
+    truncated, altered, unexpected or of a newer format.
     """
     path = Path(folder)
     checkpoints = _checkpoints(path)
@@ -162,11 +162,11 @@ def read_model(folder: str | Path, warn: Callable[[str], None] = warnings.warn) 
             return _read(checkpoint)
         except FolderError as error:
             warn(f"{error}; an older checkpoint is used instead")
-    raise FolderError(f"{path} holds an unfinished run, and none of its {len(checkpoints)} checkpoints is whole")
+    raise FolderError(f"{path} holds an unfinished run, and all of its {len(checkpoints)} checkpoints are damaged")
 
 
 def _checkpoints(path: Path) -> list[Path]:
-    """The checkpoints in a run folder that were written to their end, newest first."""
+    """The complete checkpoints in a run folder, newest first."""
     steps = [step for step in path.glob("checkpoints/step-*") if step.name[5:].isdigit() and is_complete(step)]
     return sorted(steps, key=lambda step: int(step.name[5:]), reverse=True)
 
@@ -191,7 +191,7 @@ def _refuse_pickles(path: Path, names: Mapping[str, bytes] | list[str]) -> None:
 def _check_names(files: Mapping[str, bytes]) -> None:
     missing = [name for name in FILES if name not in files]
     if missing:
-        raise FolderError(f"this is no model folder: {', '.join(missing)} missing from its manifest")
+        raise FolderError(f"this is not a model folder: {', '.join(missing)} missing from its manifest")
 
 
 def _check_rung(config: ModelConfig) -> None:

@@ -1,8 +1,9 @@
-"""How a character is chosen: small filters on logits, applied in one order, then one draw; and where to stop.
+"""How the next character is chosen: filters on logits in a fixed order, then one draw; and when to stop.
 
 Order: repetition, temperature, top-k, top-p, min-p. Every filter takes logits of shape (..., vocabulary) and returns
-new ones in which what it rules out is -inf; the likeliest id always stays. Ties are broken towards the lower id. The
-reserved id 0 is never drawn. Left out: the network, and turning ids into characters.
+new ones in which excluded ids have -inf; the likeliest id is always kept. Ties are broken towards the lower id. The
+reserved id 0 is never drawn. A new filter is a field of `Sampling`, its key in `SamplingSettings`, and a line of
+`Sampling.filtered`. Left out: the network, and turning ids into characters.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ from unrolled.model.probabilities import softmax
 Logits = NDArray[np.float64]
 
 RECENT = 256
-"""How many of the last ids the repetition filter looks at."""
+"""Number of last ids that the repetition filter looks at."""
 LONGEST_REPEAT = 32
-"""Characters of a repeat beyond which the repetition filter counts no further."""
+"""The longest repeat that the repetition filter counts."""
 
 
 class SamplingSettings(TypedDict, total=False):
@@ -65,7 +66,7 @@ class Sampling:
         return replace(self, **settings) if settings else self
 
     def filtered(self, logits: NDArray[np.floating], recent: NDArray[np.integer] | None = None) -> Logits:
-        """The logits of (..., vocabulary) after every filter that is on, float64; `recent` are the ids read so far."""
+        """The logits (..., vocabulary) after every filter that is on, float64; `recent` (time,) are the ids so far."""
         kept = without_reserved(logits)
         if self.repetition is not None and recent is not None:
             kept = penalize_repeats(kept, recent, self.repetition)
@@ -86,12 +87,12 @@ class Sampling:
             return int(kept.argmax())
         cumulated = np.exp(kept - kept.max()).cumsum()
         total = float(cumulated[-1])
-        place = min(generator.random() * total, math.nextafter(total, 0.0))  # rounding must not reach the total
+        place = min(generator.random() * total, math.nextafter(total, 0.0))  # rounding must not give the total itself
         return int(cumulated.searchsorted(place, side="right"))
 
 
 def without_reserved(logits: NDArray[np.floating]) -> Logits:
-    """Rule out the reserved id 0."""
+    """Exclude the reserved id 0."""
     kept = logits.astype(np.float64)
     kept[..., 0] = -np.inf
     return kept
@@ -107,10 +108,10 @@ def divide_by_temperature(logits: Logits, temperature: float) -> Logits:
 def penalize_repeats(logits: Logits, recent: NDArray[np.integer], penalty: float) -> Logits:
     """Divide the probability of each id by `penalty` to the length of the repeat that it would prolong.
 
-    `recent` is (time,): the ids so far, of which the last RECENT count. If they end with m characters that stand there
-    once before, followed by id c, then c would prolong a repeat of m characters (the longest such m, at most
-    LONGEST_REPEAT). Common letters are hardly touched and a loop is left sooner or later; dividing the logits of all
-    that was seen (Keskar et al. 2019) would instead rule out the letters of the alphabet. The idea is that of the DRY
+    `recent` is (time,): the ids so far, of which the last RECENT count. If they end with m characters that occurred
+    before, followed by id c, then c would prolong a repeat of m characters (the longest such m, at most
+    LONGEST_REPEAT). Common letters are hardly affected and loops are left sooner or later; dividing the logits of all
+    ids seen (Keskar et al. 2019) would instead exclude the letters of the alphabet. The idea is that of the DRY
     sampler of text-generation-webui (2024), with one constant instead of three.
     """
     lengths = repeat_lengths(recent, logits.shape[-1])
@@ -125,7 +126,7 @@ def repeat_lengths(recent: NDArray[np.integer], vocabulary: int) -> NDArray[np.i
     if time < 2:
         return longest
     shifts = np.arange(min(LONGEST_REPEAT, time - 1))
-    # matches[m, i]: does the m-th id before place i equal the m-th id before the end? Places before the text never do.
+    # matches[m, i]: does the m-th id before position i equal the m-th id before the end? (False before the text.)
     places = np.arange(time - 1) - shifts[:, None]
     matches = (recent[places] == recent[-1 - shifts][:, None]) & (places >= 0)
     np.maximum.at(longest, recent[1:], np.logical_and.accumulate(matches).sum(axis=0))
@@ -156,10 +157,10 @@ def checked_stops(stop: str | Sequence[str]) -> tuple[str, ...]:
 
 
 def until_stop(characters: Iterable[str], stop: Sequence[str]) -> Iterator[str]:
-    """The characters before the first of the `stop` strings; what may still become one is held back until it is clear.
+    """The characters before the first of the `stop` strings; a possible beginning of one is delayed until decided.
 
-    Any of the strings stops, wherever the pieces of `characters` part; the string itself is not yielded, and nothing
-    further is taken from `characters`.
+    A stop string may cross the pieces of `characters`. It is not yielded, and nothing more is taken from
+    `characters`.
     """
     held = ""
     for character in chain.from_iterable(characters):
@@ -180,7 +181,7 @@ def _overlap(text: str, string: str) -> int:
 
 
 def _keep_likeliest(logits: Logits, keep: Callable[[Logits], NDArray[np.bool_]]) -> Logits:
-    """Keep where `keep` says so of the probabilities in descending order."""
+    """Keep the ids for which `keep`, given the probabilities in descending order, is true."""
     order = np.argsort(-logits, axis=-1, kind="stable")
     ordered = np.take_along_axis(logits, order, axis=-1)
     kept = np.empty_like(logits)

@@ -1,4 +1,4 @@
-"""Score: how surprising a text is to a model, in nats and bits per character, beside what gzip and xz make of it.
+"""Score: how well a model predicts a text, in nats and bits per character, beside gzip and xz.
 
 Rule: a text of up to 65,536 characters is read in one go, the state carried from its first character to its last, so
 that the figure is exact. A longer one is cut into 64 stretches that are read side by side; each is warmed up on the 256
@@ -27,7 +27,7 @@ STRETCHES, WARM_UP = 64, 256
 STEPS = 256
 """Characters of each stretch whose logits are made at once, if the vocabulary is not too large for that."""
 LOGITS = 1 << 22
-"""Logits that are in memory at once, at most."""
+"""Largest number of logits in memory at once."""
 KEPT = 1 << 20
 """The longest text of which the nats of each character are kept."""
 PIECE = 1 << 20
@@ -42,7 +42,7 @@ class Score:
     gzip_bits: float
     xz_bits: float
     unknown: int
-    """Characters of the text that were scored as the unknown character: the figure is too low by what they are."""
+    """Characters that were scored as the unknown character; the figure leaves out which characters they are."""
     stretches: int
     """Parts read side by side; 1 is exact."""
     warm_up: int
@@ -160,7 +160,7 @@ def _warmed_up(predictor: Predictor, ids: Ids, starts: NDArray[np.int64]) -> Pre
 
 
 def _pieces(model: LanguageModel, ids: Ids, release: Callable[[], None]) -> Iterator[str]:
-    """What was scored as a text again, so that the compressors are given the same."""
+    """The text that was scored, for the compressors."""
     for start in range(0, len(ids), PIECE):
         yield model.vocabulary.decode(ids[start : start + PIECE])
         release()

@@ -65,7 +65,7 @@ class State:
     """The last ids read or written, at most RECENT of them."""
     generator: np.random.Generator = field(repr=False)
     position: int = 0
-    """Characters read and written so far."""
+    """Number of characters read and written so far."""
 
     @classmethod
     def start(cls, model: LanguageModel) -> State:

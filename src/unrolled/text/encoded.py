@@ -46,11 +46,6 @@ class EncodedText:
         """The number of ids."""
         return len(self.ids)
 
-    @property
-    def is_mapped(self) -> bool:
-        """Whether the ids are in a file, not in memory."""
-        return self._mapping is not None
-
     def release(self) -> None:
         """Release the memory of the parts of a mapped file that were read; they are read again when needed.
 

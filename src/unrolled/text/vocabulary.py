@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unrolled.embedding import visible
-from unrolled.errors import FolderError, InputError, unknown_name
+from unrolled.errors import FolderError, InputError
 
 UNKNOWN = 0
 UNKNOWN_CHARACTER = "\ufffd"  # what id 0 is shown as
@@ -141,7 +141,7 @@ class Vocabulary:
         (`unknown="replace"`), or leaves it out ("skip").
         """
         if unknown not in ON_UNKNOWN:
-            raise unknown_name("way to meet an unknown character", unknown, ON_UNKNOWN)
+            raise InputError(f"unknown is {unknown!r}, but must be 'error', 'skip' or 'replace'")
         ids = self._lookup(text)
         if unknown == "replace" or ids.all():
             return ids

@@ -1,5 +1,5 @@
-// What the page does: it asks the server about the text in the box, and draws the answers.
-// No library, nothing from elsewhere, nothing stored. Texts are cut into code points, as the server counts them.
+// The page: sends the text in the box to the server, and draws the responses.
+// No library, no other server, nothing stored. Texts are cut into code points, as the server counts them.
 "use strict";
 
 const $ = (id) => document.getElementById(id);
@@ -36,7 +36,7 @@ async function send(path, body, signal) {
   throw new Error(told.error);
 }
 
-// Runs `work` when it was not asked for again within `delay`; what is under way for an older text is dropped.
+// Runs `work` after `delay` without another call; requests for an older text are aborted.
 function latest(delay, work) {
   let timer, controller;
   return () => {
@@ -48,7 +48,7 @@ function latest(delay, work) {
   };
 }
 
-// A long text is read once: its beginning is kept as a state, and what is typed goes on from there.
+// A long text is read once: its beginning is kept as a state, and requests continue from there.
 const START = { text: "", state: null }, LONG = 1000, OPEN = 200;
 let kept = START;
 
@@ -430,7 +430,7 @@ function showFacts() {
     `${count(facts.weights)} weights`, `${count(facts.characters.length)} characters`,
   ];
   if (facts.sources.length) parts.push(`learned from ${facts.sources.join(", ")}` + (facts.seconds ? ` in ${(facts.seconds / 60).toFixed(1)} minutes` : ""));
-  if (validation) parts.push(`${validation.bits.toFixed(2)} bits per character on text held back`);
+  if (validation) parts.push(`${validation.bits.toFixed(2)} bits per character on held-out text`);
   if (!facts.finished) parts.push("training is not finished");
   $("facts").textContent = parts.join(" · ");
   document.title = `${facts.name} · unrolled`;
