@@ -29,8 +29,9 @@ def test_the_plane_is_that_of_scikit_learn():
     np.testing.assert_allclose(explained, pca.explained_variance_ratio_, atol=1e-12)
 
 
-def test_the_plane_of_states_that_never_change():
-    path, explained = main_plane(np.ones((5, 3)))
+@pytest.mark.parametrize("value", [1.0, 0.1])  # a mean of 0.1s is a rounding off
+def test_the_plane_of_states_that_never_change(value):
+    path, explained = main_plane(np.full((6, 3), value))
     assert (path == 0).all()
     assert (explained == 0).all()
 
@@ -47,8 +48,11 @@ def test_units_that_go_together_stand_together():
 
 def test_dead_units_are_kept():
     states = np.random.default_rng(0).normal(size=(30, 5))
-    states[:, 2] = 0
-    assert sorted(order_by_similarity(states)) == list(range(5))
+    states[:, 2] = 0.1
+    order = order_by_similarity(states)
+    assert sorted(order) == list(range(5))
+    states[:, 2] = 0.7
+    assert (order_by_similarity(states) == order).all()
 
 
 def test_state_of_a_layer_is_what_the_model_carries(model):

@@ -74,7 +74,7 @@ def main_plane(states: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArr
 
     Signs are chosen so that the largest loading of each component is positive.
     """
-    centred = states.astype(np.float64) - states.mean(0, dtype=np.float64)
+    centred = _centred(states)
     _, sizes, axes = np.linalg.svd(centred, full_matrices=False)
     axes = np.vstack([axes, np.zeros((2, axes.shape[1]))])[:2]  # a state of one unit has only one component
     largest = np.abs(axes).argmax(1)
@@ -90,7 +90,7 @@ def order_by_similarity(states: NDArray[np.floating]) -> NDArray[np.int64]:
     The time series of each unit is centred and scaled to length 1. In the plane of the two main components of these
     series the units lie around a circle; they are ordered by angle, starting after the widest gap.
     """
-    centred = states.astype(np.float64) - states.mean(0, dtype=np.float64)
+    centred = _centred(states)
     size = np.linalg.norm(centred, axis=0)
     series = np.divide(centred, size, out=np.zeros_like(centred), where=size > 0).T
     u, s, _ = np.linalg.svd(series, full_matrices=False)
@@ -99,6 +99,13 @@ def order_by_similarity(states: NDArray[np.floating]) -> NDArray[np.int64]:
     order = np.argsort(angle, kind="stable")
     gaps = np.diff(angle[order], append=angle[order[0]] + 2 * np.pi)
     return np.roll(order, -int(gaps.argmax()) - 1)
+
+
+def _centred(states: NDArray[np.floating]) -> NDArray[np.float64]:
+    """States less their mean over time; exactly zero for a unit that never changes, whose mean may be a rounding off."""
+    centred: NDArray[np.float64] = states.astype(np.float64) - states.mean(0, dtype=np.float64)
+    centred[:, (states == states[0]).all(0)] = 0
+    return centred
 
 
 def draw_map(states: StatePath, title: str = "") -> Figure:
