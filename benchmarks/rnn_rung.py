@@ -80,7 +80,7 @@ def usual_side(inputs: np.ndarray, targets: np.ndarray, order: np.ndarray, netwo
         ids, following = next(batches)
         loss = nn.functional.nll_loss(network(ids), following)
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.step()
         return loss.item()
 
@@ -107,7 +107,7 @@ def our_side(
             logits = network.head(features[:, -1])
         loss = nn.functional.cross_entropy(logits.float(), following)
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.step()
         return loss.item()
 

@@ -22,7 +22,7 @@ from typing import Any
 
 from benchmarks.encode import write_text
 
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     "rung": "lstm", "hidden": 320, "embedding": 64, "length": 64, "optimizer": "muon", "dropout": 0.0, "evaluations": 1,
     "validation": 0.002, "device": "cpu",
 }  # fmt: skip

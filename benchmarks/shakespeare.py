@@ -89,7 +89,7 @@ def _plain_layers(network: CharNetwork) -> tuple[nn.Embedding, nn.LSTM, nn.Linea
 
 def race() -> dict[str, Any]:
     """Both sides to the same loss, one after the other."""
-    sides = {}
+    sides: dict[str, dict[str, Any]] = {}
     for name, side in (("unrolled", ours(RACE)), ("plain", plain(PLAIN_EPOCHS))):
         best, reached = math.inf, None
         for seconds, nats in side:

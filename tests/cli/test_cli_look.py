@@ -208,7 +208,7 @@ def test_a_folder_of_another_kind_is_one_sentence(capsys, run, tmp_path):
 
 def test_a_network_whose_weights_make_no_numbers_is_refused(capsys, text, file, tmp_path):
     network = shift_register(Vocabulary.of(text), 3)
-    network.layers[0].weight_hh.fill_(1e30)
+    network.layers[0].get_parameter("weight_hh").fill_(1e30)
     broken = as_folder(network, Vocabulary.of(text), tmp_path / "broken")
     shown = lines_of(capsys, "look", "memory", broken, file, "--distance", 16, "--places", 100, code=1)
     assert "not finite" in shown

@@ -30,7 +30,7 @@ def book(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def in_a_process(*arguments: object, **options: object) -> subprocess.CompletedProcess[bytes]:
-    environment = os.environ | {"NO_COLOR": "1"} | options.pop("env", {})  # type: ignore[operator]
+    environment = os.environ | {"NO_COLOR": "1"} | options.pop("env", {})
     command = [sys.executable, "-m", "unrolled", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, env=environment, check=False, **options)  # type: ignore[call-overload]
 

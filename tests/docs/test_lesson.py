@@ -41,7 +41,7 @@ def test_a_page_runs_and_shows_a_diagram_and_a_plot(page, tmp_path, monkeypatch)
     assert drawings
     assert all(drawing._repr_svg_().startswith("<svg") for drawing in drawings)
     assert figures
-    assert all("<svg" in figure._repr_svg_() for figure in figures)
+    assert all("<svg" in figure._repr_svg_() for figure in figures)  # type: ignore[attr-defined]
     assert "assert" in "".join(cells_of(page))
 
 

@@ -367,7 +367,7 @@ def test_files_that_the_system_itself_cuts_short_cost_nothing(text, tmp_path, fi
         assert [next(steps).step for _ in range(2)] == [4, 5]
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)
-    steps.close()
+    steps.close()  # type: ignore[attr-defined]
     assert session.run_folder.checkpoints.steps()[-1] == session.run_folder.checkpoints.newest()[0] == 3
     assert sum("training goes on" in sentence for sentence in said) >= 2
     left = [path.name for path in (tmp_path / "run").rglob("*") if path.name.startswith(".unrolled")]

@@ -60,7 +60,7 @@ def test_a_run_of_the_card_goes_on_on_the_processor_and_says_so(text, tmp_path):
 
 def test_memory_that_runs_out_is_met_by_smaller_parts(text):
     said, session = [], prepare([text], None, replace(SMALL, dropout=0.0), CUDA)
-    whole, session.task.warn = session.task.network.forward, said.append
+    whole, session.task.notify = session.task.network.forward, said.append
 
     def forward(ids, state):
         if len(ids) > 1 and session.task.network.training:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from torch.distributed import HashStore
+import torch
 
 from unrolled.files import read_folder
 from unrolled.learn.distributed import _name_of_start
@@ -128,7 +128,7 @@ def test_a_full_disk_of_the_main_process_stops_neither_before_the_end(found):
 
 def test_a_start_is_not_mixed_up_with_the_one_before():
     """The store of torchrun outlives a restart: here it holds what process 1 of the earlier start wrote."""
-    store, names = HashStore(), {}
+    store, names = torch.distributed.HashStore(), {}  # type: ignore[attr-defined]
 
     def start(rank):
         names[rank] = _name_of_start(store, rank, 2)

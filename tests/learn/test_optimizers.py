@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from unrolled.learn.checkpoint import pack, unpack
 from unrolled.learn.distributed import World
 from unrolled.learn.networks.network import CharNetwork
 from unrolled.learn.optimizers import AdamW, Muon, build_optimizer, orthogonal_factor
+from unrolled.learn.packing import pack, unpack
 from unrolled.learn.recipe import Recipe
 from unrolled.model.folder import ModelConfig
 

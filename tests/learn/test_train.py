@@ -204,7 +204,7 @@ def test_a_text_too_short_is_refused_with_its_length(tmp_path, content, sentence
 
 def test_unknown_settings_are_answered_with_the_nearest(text):
     with pytest.raises(InputError, match="did you mean 'hidden'"):
-        train(text, hiden=3)
+        train(text, hiden=3)  # type: ignore[call-arg]
     with pytest.raises(InputError, match="did you mean 'lstm'"):
         train(text, rung="lsmt", epochs=1.0)
 

@@ -64,7 +64,7 @@ def test_unknown_characters_are_named_with_their_position_and_the_way_out() -> N
     place.feed([0])
     assert MODEL.next("thЖ", unknown="replace") == place.next()
     with pytest.raises(InputError, match="unknown is 'repalce', but must be 'error', 'skip' or 'replace'"):
-        MODEL.next("th", unknown="repalce")  # type: ignore[arg-type]
+        MODEL.next("th", unknown="repalce")
 
 
 def test_embedding_names_every_character_with_its_facts() -> None:

@@ -1,6 +1,7 @@
 """Filters as laws, on any leading shape; the draw against its distribution; stop strings against a plain search."""
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -164,7 +165,7 @@ class Always:
 @pytest.mark.parametrize("value", [0.0, 1 - 2**-53])
 def test_the_ends_of_the_range_draw_ids_that_were_kept(value: float) -> None:
     logits = np.array([0.0, -1.0, 3.0, 2.9, -50.0])
-    drawn = Sampling(top_k=2).draw(logits, Always(value))  # type: ignore[arg-type]
+    drawn = Sampling(top_k=2).draw(logits, Always(value))
     assert drawn in (2, 3)
 
 
@@ -183,7 +184,7 @@ def test_the_ends_of_the_range_draw_ids_that_were_kept(value: float) -> None:
 )
 def test_settings_out_of_bounds(setting: dict[str, float], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        Sampling(**setting)  # type: ignore[arg-type]
+        Sampling(**setting)
 
 
 @given(st.text("ab", max_size=30), st.lists(st.text("ab", min_size=1, max_size=4), max_size=3), st.data())
@@ -208,7 +209,7 @@ def test_two_stops_in_the_same_step_and_nothing_taken_after_them() -> None:
 def test_characters_come_at_once_unless_they_may_begin_a_stop() -> None:
     seen: list[str] = []
 
-    def characters() -> list[str]:
+    def characters() -> Iterator[str]:
         for character in "ab<x<|e":
             seen.append(character)
             yield character

@@ -36,7 +36,7 @@ def fails(*arguments: object, without: str = "torch") -> str:
 
 def test_ctrl_c_ends_it_even_while_it_writes(run: Path, tmp_path: Path) -> None:
     with running(run, tmp_path / "said") as started:
-        body = {"prompt": "the ", "length": 20_000, "repetition": 1.1}  # seconds of writing
+        body: dict[str, Any] = {"prompt": "the ", "length": 20_000, "repetition": 1.1}  # seconds of writing
         with httpx.stream("POST", f"{started.address}/api/generate", json=body) as answer:
             pieces = answer.iter_bytes()
             written = len(next(pieces))

@@ -72,7 +72,7 @@ def test_a_prompt_of_bytes_that_are_no_characters_is_an_unknown_character() -> N
 
 def test_an_unknown_way_to_meet_unknown_characters() -> None:
     with pytest.raises(InputError, match="must be 'error', 'skip' or 'replace'"):
-        Vocabulary.of("ab").encode("a", "replaced")  # type: ignore[arg-type]
+        Vocabulary.of("ab").encode("a", "replaced")
 
 
 @pytest.mark.parametrize(("symbols", "dtype"), [(1, "u1"), (255, "u1"), (256, "u2"), (65535, "u2"), (65536, "u4")])

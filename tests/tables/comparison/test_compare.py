@@ -7,6 +7,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,7 +26,7 @@ from unrolled.tables.data.metrics import METRICS
 from unrolled.tables.data.table import Table
 from unrolled.tables.data.target import TargetColumn, split_target
 
-FEW = {
+FEW: dict[str, Any] = {
     "models": ("nearest neighbours", "HistGradientBoosting", "linear", "network"),
     "cv": 2,
     "seeds": 1,
@@ -36,7 +37,7 @@ FEW = {
 @pytest.fixture(scope="module")
 def demo() -> Comparison:
     table = demo_table(0, 1500, 30).frame
-    return compare_encodings(table, "Sales", **FEW)  # type: ignore[arg-type]
+    return compare_encodings(table, "Sales", **FEW)
 
 
 def made(means: dict[tuple[str, str], list[float]], metric: str = "rmse") -> Comparison:
@@ -54,18 +55,18 @@ def test_on_the_demo_embeddings_help_where_a_model_cannot_find_the_map_itself(de
     assert effects["nearest neighbours"].clear
     assert "helped" in demo.verdict()
     assert demo.log_target
-    assert demo.models == list(FEW["models"])  # type: ignore[call-overload]
+    assert demo.models == list(FEW["models"])
     assert demo.cell("linear", "native") is None
     inside = demo.cell("network", "native")
     assert inside is not None
-    assert inside.mean < min(demo.cell("network", e).mean for e in ("codes", "target"))  # type: ignore[union-attr]
+    assert inside.mean < min(demo.cell("network", e).mean for e in ("codes", "target"))
 
 
 def test_every_cell_is_judged_on_the_same_folds_and_repeats_bit_by_bit(demo: Comparison) -> None:
     fewer = FEW | {"models": ("linear",), "encodings": ("codes", "one-hot", "target")}
-    again = compare_encodings(demo_table(0, 1500, 30).frame, "Sales", **fewer)  # type: ignore[arg-type]
+    again = compare_encodings(demo_table(0, 1500, 30).frame, "Sales", **fewer)
     for cell in again.cells:
-        assert demo.cell("linear", cell.encoding).by_fold == cell.by_fold  # type: ignore[union-attr]
+        assert demo.cell("linear", cell.encoding).by_fold == cell.by_fold
     assert len({len(cell.by_fold) for cell in demo.cells}) == 1
 
 
@@ -106,9 +107,9 @@ def encoded(
 
 
 def native(train: pd.DataFrame, test: pd.DataFrame, levels: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    roles = [assign_roles(Table.read(part)) for part in (train, test)]
+    learned, judged = (assign_roles(Table.read(part)) for part in (train, test))
     number = split_target(Table.read(pd.DataFrame({"y": np.arange(len(train)) * 1.5, "x": 0})), "y")[1]
-    found = ENCODINGS["native"].encode(Fold(*roles, number, 0, levels=levels))
+    found = ENCODINGS["native"].encode(Fold(learned, judged, number, 0, levels=levels))
     return found.train, found.test
 
 
@@ -148,11 +149,11 @@ def test_missing_values_classes_and_an_own_metric() -> None:
     random = np.random.default_rng(0)
     rows = 240
     group = random.integers(0, 8, rows)
-    table = pd.DataFrame({"g": np.where(random.random(rows) < 0.1, None, [f"g{i}" for i in group]),
+    table = pd.DataFrame({"g": [None if random.random() < 0.1 else f"g{i}" for i in group],
                           "n": np.where(random.random(rows) < 0.2, np.nan, random.normal(size=rows)),
                           "flag": random.random(rows) < 0.5, "constant": 1,
                           "y": np.array(["no", "yes", "maybe"])[group % 3]})  # fmt: skip
-    result = compare_encodings(table, "y", metric="error", **FEW)  # type: ignore[arg-type]
+    result = compare_encodings(table, "y", metric="error", **FEW)
     assert all(0 <= cell.mean <= 1 for cell in result.cells)
     assert result.best("HistGradientBoosting").mean < 0.3
     assert any("constant" in note for note in result.notes)
@@ -187,8 +188,8 @@ def test_the_words_follow_the_figures() -> None:
 
 
 def test_one_favourable_model_does_not_decide_and_every_model_is_named() -> None:
-    folds, without, with_them = (0.0, 0.1, 0.0, 0.1), {"network": 12, "linear": 9, "forest": 8}, {"network": 7}
-    with_them |= {"linear": 9.6, "forest": 8.5}
+    folds, without = (0.0, 0.1, 0.0, 0.1), {"network": 12, "linear": 9, "forest": 8}
+    with_them = {"network": 7, "linear": 9.6, "forest": 8.5}
     errors = {(model, "codes"): [value + f for f in folds] for model, value in without.items()}
     errors |= {(model, "embeddings"): [value + f for f in folds] for model, value in with_them.items()}
     said = made(errors).verdict()
@@ -204,13 +205,13 @@ def test_one_favourable_model_does_not_decide_and_every_model_is_named() -> None
 def test_a_comparison_that_is_stopped_keeps_the_folds_that_are_done(stop: signal.Signals) -> None:
     table = demo_table(0, 200, 8).frame
     settings = {"models": ("linear",), "encodings": ("codes", "one-hot"), "cv": 2, "seeds": 2}
-    whole = compare_encodings(table, "Sales", **settings)  # type: ignore[arg-type]
+    whole = compare_encodings(table, "Sales", **settings)
 
     def stopping(after: float) -> Callable[[str, float], None]:
         return lambda _, share: os.kill(os.getpid(), stop) if share >= after else None
 
     with pytest.warns(RuntimeWarning, match="stopped early, after 2 of 4 folds"):
-        part = compare_encodings(table, "Sales", progress=stopping(0.5), **settings)  # type: ignore[arg-type]
+        part = compare_encodings(table, "Sales", progress=stopping(0.5), **settings)
     assert part.interrupted
     assert part.folds_done == 2
     assert not whole.interrupted
@@ -219,7 +220,7 @@ def test_a_comparison_that_is_stopped_keeps_the_folds_that_are_done(stop: signal
         assert cell.by_seed == full.by_seed[:1]
     assert any("after 2 of 4 folds" in note for note in part.notes)
     with pytest.warns(RuntimeWarning, match="ready in the first fold"):
-        first = compare_encodings(table, "Sales", progress=stopping(0.0), **settings)  # type: ignore[arg-type]
+        first = compare_encodings(table, "Sales", progress=stopping(0.0), **settings)
     assert [cell.by_fold for cell in first.cells] == [whole.cells[0].by_fold[:1]]
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
@@ -318,14 +319,14 @@ def test_renderings_mark_the_best_and_are_self_contained(demo: Comparison, tmp_p
 def test_what_cannot_be_compared_is_said(columns: dict[str, object], settings: dict[str, object], message: str) -> None:
     table = pd.DataFrame({"c": [*"ab"] * 20, "y": np.arange(1, 41) * 1.5} | columns)
     with pytest.raises(InputError, match=message):
-        compare_encodings(table, "y", **FEW | settings)  # type: ignore[arg-type]
+        compare_encodings(table, "y", **FEW | settings)
 
 
 def test_a_model_whose_library_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(MODELS, "Forest of Oz", MODELS["linear"].__class__(MODELS["linear"].make, library="not_here"))
     assert "Forest of Oz" not in available_models()
     with pytest.raises(InputError, match="'Forest of Oz' needs not_here, which is not installed"):
-        compare_encodings(demo_table(0, 100, 8).frame, "Sales", **FEW | {"models": ("Forest of Oz",)})  # type: ignore[arg-type]
+        compare_encodings(demo_table(0, 100, 8).frame, "Sales", **FEW | {"models": ("Forest of Oz",)})
 
 
 def test_folds_given_as_rows() -> None:
@@ -333,9 +334,9 @@ def test_folds_given_as_rows() -> None:
     table = pd.DataFrame({"a": ["x", "y", "z"] * 20, "y": ["p"] * 40 + ["q"] * 20})
     halves = [(np.arange(0, 60, 2), np.arange(1, 60, 2))]
     settings = {"models": ("linear",), "seeds": 1, "networks": 1}
-    assert compare_encodings(table, "y", cv=halves, **settings).folds == 1  # type: ignore[arg-type]
+    assert compare_encodings(table, "y", cv=halves, **settings).folds == 1
     with pytest.raises(InputError, match="fold 1 has no row of class 'q' of 'y'"):
-        compare_encodings(table, "y", cv=[(np.arange(40), np.arange(40, 60))], **settings)  # type: ignore[arg-type]
+        compare_encodings(table, "y", cv=[(np.arange(40), np.arange(40, 60))], **settings)
     with pytest.raises(InputError, match="cv is a str, but must be") as caught:
-        compare_encodings(table, "y", cv="x" * 200, **settings)  # type: ignore[arg-type]
+        compare_encodings(table, "y", cv="x" * 200, **settings)
     assert len(str(caught.value)) < 200

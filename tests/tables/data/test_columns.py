@@ -2,6 +2,7 @@
 
 import datetime
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ import pytest
 from unrolled.errors import InputError
 from unrolled.tables.data.columns import read_table
 
-ROWS = {
+ROWS: dict[str, list[Any]] = {
     "word": ["a", None, "b"],
     "whole": [3, 1, 2],
     "real": [0.5, None, 2.5],

@@ -159,7 +159,7 @@ def test_the_type_of_a_target_follows_the_stated_rule(values: object, expected: 
 )
 def test_a_target_that_cannot_be_learned_is_named(values: object, kind: object, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        split_target(Table.read(small(y=values)), "y", kind)  # type: ignore[arg-type]
+        split_target(Table.read(small(y=values)), "y", kind)
 
 
 def test_too_few_rows_columns_or_a_misspelt_target() -> None:

@@ -27,6 +27,7 @@ from unrolled.errors import InputError, MissingExtraError
 from unrolled.tables.encoder import fitting
 from unrolled.tables.encoder.config import PRESETS, EncoderConfig
 from unrolled.tables.encoder.estimator import EntityEncoder
+from unrolled.tables.encoder.training import Training
 
 TINY = EncoderConfig(networks=2, hidden=(8,), epochs=2, min_steps=20)
 
@@ -275,7 +276,7 @@ def test_interrupted_training_keeps_what_it_has(table, monkeypatch):
         yield from ()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(fitting.Training, "records", interrupt)
+    monkeypatch.setattr(Training, "records", interrupt)
     encoder = tiny(cv=3)
     with pytest.warns(RuntimeWarning, match="interrupted") as told:
         out = encoder.fit_transform(X, y)

@@ -46,10 +46,10 @@ def test_codings_are_those_of_the_whole(whole, folder):
         assert one.counts.tolist() == other.counts.tolist()
     assert streamed.schema_.scalings[0].mean == pytest.approx(memory.schema_.scalings[0].mean)
     assert streamed.schema_.scalings[0].deviation == pytest.approx(memory.schema_.scalings[0].deviation)
-    for one, other in zip(
+    for means, expected in zip(
         streamed.fitted_.statistics.target_means, memory.fitted_.statistics.target_means, strict=True
     ):
-        assert np.allclose(one, other)
+        assert np.allclose(means, expected)
     assert list(streamed.get_feature_names_out()) == list(memory.get_feature_names_out())
     for encoder in (streamed, memory):
         assert np.mean(np.abs(encoder.network_prediction(X) - y) / y) < 0.25
@@ -62,7 +62,7 @@ def test_what_only_later_buffers_hold_is_taken_for_what_it_is_in_the_whole(tmp_p
     table = pd.DataFrame({
         "fraction": rows % 5 + 0.5 * (rows == 599), "code": (rows % 5).astype(float),
         "at": days + pd.to_timedelta(8 * late, "h"), "empty": np.where(late, rows % 3, np.nan),
-        "word": np.where(late, "a", None), "shop": [f"s{i}" for i in rows % 4],
+        "word": ["a" if is_late else None for is_late in late], "shop": [f"s{i}" for i in rows % 4],
     })  # fmt: skip
     y = rows % 4 + np.sin(rows)
     table.assign(y=y).to_parquet(tmp_path / "t.parquet", row_group_size=100)

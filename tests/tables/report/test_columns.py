@@ -28,7 +28,7 @@ Random = np.random.Generator
 
 
 def examined(table: pd.DataFrame, **changes: object) -> ColumnReport:
-    return examine_columns(table, "y", **(QUICK | changes))  # type: ignore[arg-type]
+    return examine_columns(table, "y", **(QUICK | changes))
 
 
 def verdicts(report: ColumnReport) -> dict[str, str]:

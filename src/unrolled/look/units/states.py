@@ -102,7 +102,7 @@ def order_by_similarity(states: NDArray[np.floating]) -> NDArray[np.int64]:
 
 
 def _centred(states: NDArray[np.floating]) -> NDArray[np.float64]:
-    """States less their mean over time; exactly zero for a unit that never changes, whose mean may be a rounding off."""
+    """States less their mean over time; zero for a unit that never changes, even where its mean is a rounding off."""
     centred: NDArray[np.float64] = states.astype(np.float64) - states.mean(0, dtype=np.float64)
     centred[:, (states == states[0]).all(0)] = 0
     return centred
