@@ -100,7 +100,7 @@ def test_the_start_is_as_it_was(text, name):
     found = session_of(text, stored(name)["recipe"]).task.network.state_dict()
     assert found.keys() == golden.keys()
     for key, value in found.items():
-        torch.testing.assert_close(value.float(), golden[key], rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(value.float(), golden[key], rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -34,15 +34,19 @@ class Task(Protocol):
 
 
 class Optimizer(Protocol):
-    """What moves the weights; `step` takes the factor of the schedule at this moment."""
+    """What moves the weights."""
 
-    def step(self, factor: float) -> None: ...
+    def step(self, factor: float) -> None:
+        """One update by the gradients, with the learning rate times `factor`."""
 
-    def zero_grad(self) -> None: ...
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
 
-    def state_dict(self) -> dict[str, Any]: ...
+    def state_dict(self) -> dict[str, Any]:
+        """All that decides the next update, apart from weights and gradients."""
 
-    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from the result of `state_dict`."""
 
 
 @dataclass(frozen=True)
