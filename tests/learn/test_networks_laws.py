@@ -10,7 +10,7 @@ from torch import nn
 
 from agreement import assert_agree
 from unrolled.learn.networks import RUNGS
-from unrolled.learn.networks.mingru import doubling_, scan, stepwise_
+from unrolled.learn.networks.scan import doubling_, scan, stepwise_
 
 INPUTS, HIDDEN, BATCH, TIME = 5, 7, 3, 9
 
@@ -36,6 +36,7 @@ def gradients(outputs, inputs):
     ("rung", "form", "reference"),
     [
         ("rnn", None, nn.RNN(INPUTS, HIDDEN, batch_first=True)),
+        ("rnn", "relu", nn.RNN(INPUTS, HIDDEN, nonlinearity="relu", batch_first=True)),
         ("irnn", "tanh", nn.RNN(INPUTS, HIDDEN, batch_first=True)),
         ("irnn", "relu", nn.RNN(INPUTS, HIDDEN, nonlinearity="relu", batch_first=True)),
         ("gru", None, nn.GRU(INPUTS, HIDDEN, batch_first=True)),
@@ -46,7 +47,7 @@ def test_equals_torch_nn(rung, form, reference, layout):
     layer, reference = layer_of(rung, form), reference.double()
     layer.load_state_dict({n.removesuffix("_l0"): p for n, p in reference.named_parameters()})
     x = noise(BATCH, TIME, INPUTS) if layout == "batch first" else noise(TIME, BATCH, INPUTS).transpose(0, 1)
-    start = tuple(noise(BATCH, HIDDEN, seed=10 + i) for i, _ in enumerate(layer.parts))
+    start = tuple(noise(BATCH, HIDDEN, seed=10 + i) for i, _ in enumerate(layer.cell.parts))
     expected, last = reference(x, tuple(s[None] for s in start) if len(start) > 1 else start[0][None])
     last = [part[0] for part in (last if isinstance(last, tuple) else (last,))]
     h, after = layer(x, start)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from unrolled.learn.networks.irnn import Irnn
 from unrolled.learn.networks.lstm import Lstm
 from unrolled.learn.networks.network import CharNetwork
 from unrolled.learn.networks.recurrence import Recurrence
@@ -22,13 +21,13 @@ vectors shows noise: the first component explains 14 % instead of 5 %, at no los
 
 @torch.no_grad()
 def start_well(network: CharNetwork, seed: int) -> None:
-    """Give `network` its start weights, a function of `seed`; the identity start of `irnn` stays."""
+    """Give `network` its start weights, a function of `seed`; designed ones, as the identity of `irnn`, stay."""
     generator = torch.Generator().manual_seed(seed)
     network.embedding.weight.mul_(EMBEDDING_SCALE)
     nn.init.zeros_(network.head.weight)
     nn.init.zeros_(network.head.bias)
     for layer in network.layers:
-        if isinstance(layer, Recurrence) and not isinstance(layer, Irnn):
+        if isinstance(layer, Recurrence) and not layer.designed_start:
             _start_layer(layer, generator)
 
 

@@ -163,7 +163,7 @@ def build_optimizer(network: nn.Module, recipe: Recipe, world: World, dtype: tor
     matrices = [
         parameter
         for name, parameter in network.named_parameters()
-        if recipe.optimizer == "muon" and name.startswith("layers.") and parameter.ndim == 2
+        if recipe.optimizer == "muon" and name.startswith("layers.") and ".weight_" in name
     ]
     taken = {id(matrix) for matrix in matrices}
     rest = [parameter for parameter in network.parameters() if id(parameter) not in taken]

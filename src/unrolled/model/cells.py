@@ -1,72 +1,34 @@
-"""One step of every recurrence, in the papers' symbols: the page to read first.
+"""One step of every recurrence of the lesson and of every gated one, in the papers' symbols: the page to read first.
 
-A cell advances one layer by one character in two stages: `project` computes what depends on the input x alone, and
-`step` the rest. So the first layer's projections of all characters are computed once, one row each. Leading axes are
-batch axes and may be absent: one stream of text has state of shape (hidden,). The same equations for whole windows,
-with gradients, are in `unrolled.learn.networks`, under the same names.
+What a cell is, and what it is written with, is in `cell`. The recurrences that are linear in their state are in
+`linear_cells`, those whose state is a matrix in `matrix_cells`. The same equations for whole windows, with gradients,
+are in `unrolled.learn.networks`, under the same names.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unrolled.errors import unknown_name
-
-Array = NDArray[np.floating]
-CellState = tuple[Array, ...]
-"""What a cell or a network of cells carries from one character to the next: arrays (..., hidden)."""
-Shapes = dict[str, tuple[int, ...]]
-
-
-def sigmoid(v: Array) -> Array:
-    """σ(v) = 1 / (1 + e⁻ᵛ), by way of tanh, which cannot overflow."""
-    half: Array = np.multiply(v, 0.5)
-    np.tanh(half, out=half)
-    half *= 0.5
-    half += 0.5
-    return half
-
-
-def tanh(v: Array) -> Array:
-    """tanh(v), written over v."""
-    result: Array = np.tanh(v, out=v)
-    return result
-
-
-def relu(v: Array) -> Array:
-    """max(v, 0), written over v."""
-    result: Array = np.maximum(v, 0, out=v)
-    return result
-
-
-class Cell(ABC):
-    """One recurrent layer; `weights` are its parameters by name, without the `layers.0.` before them."""
-
-    parts: ClassVar[tuple[str, ...]] = ("h",)
-    """The names of the arrays in the state, each (..., hidden)."""
-    nonlinearities: ClassVar[tuple[str, ...]] = ()
-    """The names to choose from, the default first; empty where the rung has only one form."""
-
-    @abstractmethod
-    def __init__(self, weights: Mapping[str, Array], nonlinearity: str | None = None) -> None: ...
-
-    @staticmethod
-    @abstractmethod
-    def shapes(inputs: int, hidden: int) -> Shapes:
-        """The shape of each of `weights` by its name: what a model folder must hold."""
-
-    @abstractmethod
-    def project(self, x: Array) -> Array:
-        """The part of the step that depends on x (..., inputs) alone; for an embedding matrix, a row per character."""
-
-    @abstractmethod
-    def step(self, p: Array, state: CellState) -> tuple[Array, CellState]:
-        """h (..., hidden) and the state after x, from p = `project(x)` and the state before; both are not changed."""
+from unrolled.model.cell import (
+    Array,
+    Cell,
+    CellState,
+    Shapes,
+    columns,
+    gated,
+    quarters,
+    relu,
+    sigmoid,
+    softplus,
+    tanh,
+    thirds,
+)
+from unrolled.model.linear_cells import Lru, Mamba, MinGru, MinLstm, RgLru
+from unrolled.model.matrix_cells import DeltaNet, GatedDeltaNet, LinearAttention, MLstm
 
 
 class ThreeChar(Cell):
@@ -152,7 +114,9 @@ class Concat(Cell):
 
 
 class Elman(Cell):
-    """Elman 1990: h' = f(W x + b + U h), f being tanh."""
+    """Elman 1990: h' = f(W x + b + U h), f being tanh or relu."""
+
+    nonlinearities = ("tanh", "relu")
 
     def __init__(self, weights: Mapping[str, Array], nonlinearity: str | None = None) -> None:
         self.W, self.U = columns(weights["weight_ih"]), columns(weights["weight_hh"])
@@ -175,9 +139,7 @@ class Elman(Cell):
 
 
 class Irnn(Elman):
-    """Le, Jaitly, Hinton 2015: f may also be relu. Starting U at the identity concerns training alone."""
-
-    nonlinearities = ("tanh", "relu")
+    """Le, Jaitly, Hinton 2015: `rnn` whose U starts as the identity, which concerns training alone."""
 
 
 class Gru(Cell):
@@ -241,29 +203,37 @@ class Lstm(Cell):
         return h, (h, c)
 
 
-class MinGru(Cell):
-    """Feng et al. 2024: gates from the input alone, h' = (1 - z) ⊙ h + z ⊙ c, c being v + 1/2 for v ≥ 0, else σ(v).
+class SLstm(Cell):
+    """Beck et al. 2024 (xLSTM): an LSTM whose gates i and f are exponential, with a normaliser n.
 
-    `project` returns (z, c), so that a step is just a weighted mean. Rows of the weights: those of z, then those of the
-    candidate c.
+    m' = max(log f + m, ĩ);  c' = e^(log f + m - m') c + e^(ĩ - m') g;  n' the same sum with 1 for g;  h' = o ⊙ c' / n'.
+    log f = log σ(f̃). The stabiliser m cancels in c / n and keeps both finite; where nothing is stored yet (n = 0) it is
+    ĩ. Rows of the weights in the order i, f, g, o. One head: the paper divides U into blocks.
     """
 
+    parts = ("h", "c", "n", "m")
+
     def __init__(self, weights: Mapping[str, Array], nonlinearity: str | None = None) -> None:
-        self.W, self.b = columns(weights["weight_ih"]), weights["bias_ih"]
+        self.W, self.U = columns(weights["weight_ih"]), columns(weights["weight_hh"])
+        self.b = weights["bias_ih"] + weights["bias_hh"]
 
     @staticmethod
     def shapes(inputs: int, hidden: int) -> Shapes:
-        return {"weight_ih": (2 * hidden, inputs), "bias_ih": (2 * hidden,)}
+        return gated(4, inputs, hidden)
 
     def project(self, x: Array) -> Array:
-        z, v = halves(x @ self.W + self.b)
-        return np.concatenate([sigmoid(z), np.where(v >= 0, v + 0.5, sigmoid(v))], axis=-1)
+        return x @ self.W + self.b
 
     def step(self, p: Array, state: CellState) -> tuple[Array, CellState]:
-        (h,) = state
-        z, c = halves(p)
-        h = h + z * (c - h)
-        return h, (h,)
+        h, c, n, m = state
+        i, f, g, o = quarters(h @ self.U + p)
+        kept = m - softplus(-f)
+        m = np.where(n == 0, i, np.maximum(kept, i))
+        keep, add = np.exp(np.minimum(kept - m, 0)), np.exp(i - m)
+        c = keep * c + add * np.tanh(g)
+        n = keep * n + add
+        h = sigmoid(o) * c / n
+        return h, (h, c, n, m)
 
 
 CELLS: dict[str, type[Cell]] = {
@@ -275,6 +245,15 @@ CELLS: dict[str, type[Cell]] = {
     "gru": Gru,
     "lstm": Lstm,
     "mingru": MinGru,
+    "minlstm": MinLstm,
+    "lru": Lru,
+    "rg-lru": RgLru,
+    "mamba": Mamba,
+    "linear-attention": LinearAttention,
+    "deltanet": DeltaNet,
+    "gated-deltanet": GatedDeltaNet,
+    "slstm": SLstm,
+    "mlstm": MLstm,
 }
 """The cell of each rung; `unrolled.learn.networks.RUNGS` has the recurrences under the same names."""
 
@@ -298,9 +277,9 @@ class CellNetwork:
         self.head, self.head_bias = columns(weights["head.weight"]), weights["head.bias"]
 
     def initial_state(self, *batch: int) -> CellState:
-        """The state before the first character: zeros of shape (*batch, hidden), layer by layer."""
-        shape = (*batch, len(self.head))
-        return tuple(np.zeros(shape, self.head.dtype) for cell in self.cells for _ in cell.parts)
+        """The state before the first character, layer by layer: zeros, each with the axes of `batch` before its own."""
+        shapes = [shape for cell in self.cells for shape in cell.state_shapes(len(self.head)).values()]
+        return tuple(np.zeros((*batch, *shape), self.head.dtype) for shape in shapes)
 
     def step(
         self, ids: int | NDArray[np.integer], state: CellState, hook: LayerHook | None = None
@@ -338,35 +317,6 @@ class CellNetwork:
                 parts = tuple(h if name == "h" else part for name, part in zip(cell.parts, parts, strict=True))
             after.extend(parts)
         return h, tuple(after)
-
-
-def gated(gates: int, inputs: int, hidden: int) -> Shapes:
-    """Shapes of the parameters of a cell whose rows are `gates` blocks of `hidden`, named as in `torch.nn`."""
-    rows = gates * hidden
-    return {"weight_ih": (rows, inputs), "weight_hh": (rows, hidden), "bias_ih": (rows,), "bias_hh": (rows,)}
-
-
-def columns(matrix: Array) -> Array:
-    """A weight matrix (out, in) laid out as (in, out), as `x @ W` reads it fastest."""
-    return np.ascontiguousarray(matrix.T)
-
-
-def halves(a: Array) -> tuple[Array, Array]:
-    """Views of the two equal parts of the last axis."""
-    n = a.shape[-1] // 2
-    return a[..., :n], a[..., n:]
-
-
-def thirds(a: Array) -> tuple[Array, Array, Array]:
-    """Views of the three equal parts of the last axis."""
-    n = a.shape[-1] // 3
-    return a[..., :n], a[..., n : 2 * n], a[..., 2 * n :]
-
-
-def quarters(a: Array) -> tuple[Array, Array, Array, Array]:
-    """Views of the four equal parts of the last axis."""
-    n = a.shape[-1] // 4
-    return a[..., :n], a[..., n : 2 * n], a[..., 2 * n : 3 * n], a[..., 3 * n :]
 
 
 def _of_layer(weights: Mapping[str, Array], layer: int) -> dict[str, Array]:

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from unrolled.learn.networks.concat import Concat
+from unrolled.learn.networks.deltanet import DeltaNet
+from unrolled.learn.networks.gated_deltanet import GatedDeltaNet
 from unrolled.learn.networks.gru import Gru
 from unrolled.learn.networks.irnn import Irnn
+from unrolled.learn.networks.linear_attention import LinearAttention
 from unrolled.learn.networks.loop import Loop
+from unrolled.learn.networks.lru import Lru
 from unrolled.learn.networks.lstm import Lstm
+from unrolled.learn.networks.mamba import Mamba
 from unrolled.learn.networks.mingru import MinGru
+from unrolled.learn.networks.minlstm import MinLstm
+from unrolled.learn.networks.mlstm import MLstm
 from unrolled.learn.networks.recurrence import Recurrence
+from unrolled.learn.networks.rg_lru import RgLru
 from unrolled.learn.networks.rnn import Rnn
+from unrolled.learn.networks.slstm import SLstm
 from unrolled.learn.networks.three_char import ThreeChar
 
 RUNGS: dict[str, type[Recurrence]] = {
@@ -21,5 +30,14 @@ RUNGS: dict[str, type[Recurrence]] = {
     "gru": Gru,
     "lstm": Lstm,
     "mingru": MinGru,
+    "minlstm": MinLstm,
+    "lru": Lru,
+    "rg-lru": RgLru,
+    "mamba": Mamba,
+    "linear-attention": LinearAttention,
+    "deltanet": DeltaNet,
+    "gated-deltanet": GatedDeltaNet,
+    "slstm": SLstm,
+    "mlstm": MLstm,
 }
 """The rungs by name, each to be found under the same name in `unrolled.model.cells.CELLS`."""

@@ -15,9 +15,9 @@ from unrolled.learn.networks.recurrence import (
     first_derivative_only,
     under_autocast,
     uniform_as_linear,
-    weight,
 )
 from unrolled.learn.networks.rnn import weight_gradient
+from unrolled.model import cells
 
 
 class Concat(Recurrence):
@@ -27,10 +27,11 @@ class Concat(Recurrence):
     hidden state. `torch.nn` has no such layer; both weights and biases start as those of `torch.nn.Linear`.
     """
 
-    def __init__(self, inputs: int, hidden: int, nonlinearity: str | None = None) -> None:
-        super().__init__(inputs, hidden, nonlinearity)
-        self.weight_in, self.bias_in = weight(hidden, hidden + inputs), weight(hidden)
-        self.weight_h, self.bias_h = weight(hidden, hidden), weight(hidden)
+    cell = cells.Concat
+    weight_in: Tensor
+    bias_in: Tensor
+    weight_h: Tensor
+    bias_h: Tensor
 
     def project(self, x: Tensor) -> Tensor:
         return functional.linear(x, self.weight_in[:, self.hidden :], self.bias_in)

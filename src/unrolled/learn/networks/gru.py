@@ -18,9 +18,9 @@ from unrolled.learn.networks.recurrence import (
     State,
     first_derivative_only,
     under_autocast,
-    weight,
 )
 from unrolled.learn.networks.rnn import weight_gradient
+from unrolled.model import cells
 
 
 class Gru(Recurrence):
@@ -32,10 +32,11 @@ class Gru(Recurrence):
     second bias of n is no duplicate: it stands inside the product with r.
     """
 
-    def __init__(self, inputs: int, hidden: int, nonlinearity: str | None = None) -> None:
-        super().__init__(inputs, hidden, nonlinearity)
-        self.weight_ih, self.weight_hh = weight(3 * hidden, inputs), weight(3 * hidden, hidden)
-        self.bias_ih, self.bias_hh = weight(3 * hidden), weight(3 * hidden)
+    cell = cells.Gru
+    weight_ih: Tensor
+    weight_hh: Tensor
+    bias_ih: Tensor
+    bias_hh: Tensor
 
     def project(self, x: Tensor) -> Tensor:
         # r and z see the plain sum of both biases, so that theirs can be added before the first step

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from unrolled.learn.networks.recurrence import Recurrence, State, uniform_as_linear, weight
+from unrolled.learn.networks.recurrence import Recurrence, State, uniform_as_linear
 from unrolled.learn.networks.rnn import elman
+from unrolled.model import cells
 
 
 class Loop(Recurrence):
@@ -18,10 +19,11 @@ class Loop(Recurrence):
     such layer; the two weights and biases start as those of `torch.nn.Linear`.
     """
 
-    def __init__(self, inputs: int, hidden: int, nonlinearity: str | None = None) -> None:
-        super().__init__(inputs, hidden, nonlinearity)
-        self.weight_in, self.bias_in = weight(hidden, inputs), weight(hidden)
-        self.weight_h, self.bias_h = weight(hidden, hidden), weight(hidden)
+    cell = cells.Loop
+    weight_in: Tensor
+    bias_in: Tensor
+    weight_h: Tensor
+    bias_h: Tensor
 
     def project(self, x: Tensor) -> Tensor:
         u = functional.linear(x, self.weight_in, self.bias_in).relu()

@@ -5,12 +5,11 @@ Hochreiter and Schmidhuber, "Long short-term memory", 1997; with the forget gate
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import torch
 from torch import Tensor
 
-from unrolled.learn.networks.recurrence import Recurrence, State, weight
+from unrolled.learn.networks.recurrence import Recurrence, State
+from unrolled.model import cells
 
 
 class Lstm(Recurrence):
@@ -21,12 +20,11 @@ class Lstm(Recurrence):
     peepholes. The state is (h, c).
     """
 
-    parts: ClassVar[tuple[str, ...]] = ("h", "c")
-
-    def __init__(self, inputs: int, hidden: int, nonlinearity: str | None = None) -> None:
-        super().__init__(inputs, hidden, nonlinearity)
-        self.weight_ih, self.weight_hh = weight(4 * hidden, inputs), weight(4 * hidden, hidden)
-        self.bias_ih, self.bias_hh = weight(4 * hidden), weight(4 * hidden)
+    cell = cells.Lstm
+    weight_ih: Tensor
+    weight_hh: Tensor
+    bias_ih: Tensor
+    bias_hh: Tensor
 
     def project(self, x: Tensor) -> Tensor:
         """`x` itself: PyTorch's kernels do the projection along with the steps."""

@@ -80,7 +80,7 @@ class CharNetwork(nn.Module):
         return layer.project(self._masks.drop(x, drop.embedding, same=(TIME,) if drop.same_over_time else ()))
 
     def initial_state(self, batch: int) -> State:
-        """The state before the first character: all zero, a flat tuple of (batch, hidden), layer by layer."""
+        """The state before the first character: all zero, a flat tuple, layer by layer."""
         return tuple(part for layer in self._recurrences() for part in layer.initial_state(batch))
 
     def reseed(self, seed: int, first: int = 0, batch: int = 0) -> None:
@@ -94,7 +94,7 @@ class CharNetwork(nn.Module):
         return [layer for layer in self.layers if isinstance(layer, Recurrence)]
 
     def _by_layer(self, state: State) -> list[State]:
-        parts = len(RUNGS[self.config.rung].parts)
+        parts = len(RUNGS[self.config.rung].cell.parts)
         return [state[i : i + parts] for i in range(0, len(state), parts)]
 
     def _initialise(self, generator: torch.Generator) -> None:

@@ -1,32 +1,38 @@
 """What every rung of the ladder is: one recurrent layer with a visible state.
 
-Shapes, parts of the state and start values are said here once; each rung adds its parameters and its equations. The
-layer computes a whole window; the same equations one step at a time are in `unrolled.model.cells`.
+The layer computes a whole window; the same equations one step at a time are in its `cell` (`unrolled.model.cells`),
+which also declares the shapes of the parameters and of the state. Each rung adds its equations and its start values.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from collections.abc import Callable
+from functools import wraps
+from typing import ClassVar, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from unrolled.errors import InputError, unknown_name
+from unrolled.model.cell import Cell
 
 State = tuple[Tensor, ...]
+Layer = TypeVar("Layer", bound="Recurrence")
+Run = Callable[[Layer, Tensor, State], tuple[Tensor, State]]
 
 
 class Recurrence(nn.Module, ABC):
     """One recurrent layer of `hidden` units that reads vectors of `inputs` numbers.
 
-    Raises InputError for sizes below 1, and for a nonlinearity that this rung does not offer.
+    Its parameters are those of its cell, by the same names. Raises InputError for sizes below 1, and for a nonlinearity
+    that this rung does not offer.
     """
 
-    parts: ClassVar[tuple[str, ...]] = ("h",)
-    """The names of the tensors in the state, each (batch, hidden)."""
-    nonlinearities: ClassVar[tuple[str, ...]] = ()
-    """The names to choose from, the default first; empty where the rung has only one form."""
+    cell: ClassVar[type[Cell]]
+    """The same recurrence as one step in NumPy."""
+    designed_start: ClassVar[bool] = False
+    """Whether `initialise` is a part of the recurrence, which no other start may replace."""
 
     def __init__(self, inputs: int, hidden: int, nonlinearity: str | None = None) -> None:
         super().__init__()
@@ -35,6 +41,8 @@ class Recurrence(nn.Module, ABC):
                 raise InputError(f"a layer with {name} = {size} cannot be built: give a size of at least 1")
         self.inputs, self.hidden = inputs, hidden
         self.nonlinearity = self._chosen(nonlinearity)
+        for name, shape in self.cell.shapes(inputs, hidden).items():
+            self.register_parameter(name, nn.Parameter(torch.zeros(shape)))  # values come later, from `initialise`
 
     @abstractmethod
     def project(self, x: Tensor) -> Tensor:
@@ -53,9 +61,9 @@ class Recurrence(nn.Module, ABC):
         return h.transpose(0, 1), after
 
     def initial_state(self, batch: int) -> State:
-        """The state before the first character, all zero: one (batch, hidden) tensor for each of `parts`."""
+        """The state before the first character, all zero: the shapes that the cell declares, each after (batch,)."""
         like = next(self.parameters())
-        return tuple(like.new_zeros(batch, self.hidden) for _ in self.parts)
+        return tuple(like.new_zeros(batch, *shape) for shape in self.cell.state_shapes(self.hidden).values())
 
     def initialise(self, generator: torch.Generator) -> None:
         """Draw new start weights: all uniform in ±1/√hidden, as `torch.nn`'s recurrent layers do."""
@@ -67,18 +75,14 @@ class Recurrence(nn.Module, ABC):
         return f"{self.inputs}, {self.hidden}{choice}"
 
     def _chosen(self, nonlinearity: str | None) -> str | None:
+        known = self.cell.nonlinearities
         if nonlinearity is None:
-            return next(iter(self.nonlinearities), None)
-        if not self.nonlinearities:
+            return next(iter(known), None)
+        if not known:
             raise InputError(f"{type(self).__name__} has one form only: leave out nonlinearity={nonlinearity!r}")
-        if nonlinearity not in self.nonlinearities:
-            raise unknown_name("nonlinearity", nonlinearity, self.nonlinearities)
+        if nonlinearity not in known:
+            raise unknown_name("nonlinearity", nonlinearity, known)
         return nonlinearity
-
-
-def weight(*shape: int) -> nn.Parameter:
-    """A parameter whose values come later, from `initialise`."""
-    return nn.Parameter(torch.zeros(shape))
 
 
 def uniform_as_linear(weight: Tensor, bias: Tensor, generator: torch.Generator) -> None:
@@ -86,6 +90,18 @@ def uniform_as_linear(weight: Tensor, bias: Tensor, generator: torch.Generator) 
     bound = weight.shape[1] ** -0.5
     for parameter in (weight, bias):
         nn.init.uniform_(parameter, -bound, bound, generator=generator)
+
+
+def full_precision(run: Run[Layer]) -> Run[Layer]:
+    """For `run`: leave an enclosing `torch.autocast`, where sums over a long time would lose what is added to them."""
+
+    @wraps(run)
+    def in_own_dtype(self: Layer, projected: Tensor, state: State) -> tuple[Tensor, State]:
+        dtype = next(self.parameters()).dtype
+        with torch.autocast(projected.device.type, enabled=False):
+            return run(self, projected.to(dtype), tuple(part.to(dtype) for part in state))
+
+    return in_own_dtype
 
 
 def under_autocast(*tensors: Tensor) -> tuple[Tensor, ...]:

@@ -18,28 +18,29 @@ from unrolled.learn.networks.recurrence import (
     State,
     first_derivative_only,
     under_autocast,
-    weight,
 )
+from unrolled.model import cells
 
 
 class Rnn(Recurrence):
-    """h_t = tanh(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh).
+    """h_t = f(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh), f being tanh (the default) or relu.
 
     Parameters, shapes, start values and results are those of a one-layer `torch.nn.RNN(batch_first=True)`: `weight_ih`
     (hidden, inputs), `weight_hh` (hidden, hidden), and two biases, of which one would do. Different from `torch.nn`:
     the state is a tuple of (batch, hidden), with no axis for layers.
     """
 
-    def __init__(self, inputs: int, hidden: int, nonlinearity: str | None = None) -> None:
-        super().__init__(inputs, hidden, nonlinearity)
-        self.weight_ih, self.weight_hh = weight(hidden, inputs), weight(hidden, hidden)
-        self.bias_ih, self.bias_hh = weight(hidden), weight(hidden)
+    cell = cells.Elman
+    weight_ih: Tensor
+    weight_hh: Tensor
+    bias_ih: Tensor
+    bias_hh: Tensor
 
     def project(self, x: Tensor) -> Tensor:
         return functional.linear(x, self.weight_ih, self.bias_ih + self.bias_hh)
 
     def run(self, projected: Tensor, state: State) -> tuple[Tensor, State]:
-        return elman(projected, state[0], self.weight_hh, "tanh")
+        return elman(projected, state[0], self.weight_hh, self.nonlinearity or "tanh")
 
 
 def elman(projected: Tensor, start: Tensor, weight: Tensor, nonlinearity: str) -> tuple[Tensor, State]:

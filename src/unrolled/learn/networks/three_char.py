@@ -5,13 +5,12 @@ The first rung: what the others do in a loop, seen without one.
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from unrolled.learn.networks.recurrence import Recurrence, State, uniform_as_linear, weight
+from unrolled.learn.networks.recurrence import Recurrence, State, uniform_as_linear
+from unrolled.model import cells
 
 
 class ThreeChar(Recurrence):
@@ -23,12 +22,11 @@ class ThreeChar(Recurrence):
     weights.
     """
 
-    parts: ClassVar[tuple[str, ...]] = ("u_before_last", "u_last")
-
-    def __init__(self, inputs: int, hidden: int, nonlinearity: str | None = None) -> None:
-        super().__init__(inputs, hidden, nonlinearity)
-        self.weight_in, self.bias_in = weight(hidden, inputs), weight(hidden)
-        self.weight_h, self.bias_h = weight(hidden, hidden), weight(hidden)
+    cell = cells.ThreeChar
+    weight_in: Tensor
+    bias_in: Tensor
+    weight_h: Tensor
+    bias_h: Tensor
 
     def project(self, x: Tensor) -> Tensor:
         return functional.linear(x, self.weight_in, self.bias_in).relu()

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unrolled.errors import InputError
-from unrolled.model.cells import Array, CellNetwork
+from unrolled.model.cell import Array
+from unrolled.model.cells import CellNetwork
 from unrolled.model.char_model import CharModel
 from unrolled.model.probabilities import log_softmax
 
