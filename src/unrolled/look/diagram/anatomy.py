@@ -6,6 +6,7 @@ of a cell is drawn by `cell`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -114,8 +115,10 @@ class _At:
         """`W_ih` of `weight_ih`, with the number of the layer if there are several."""
         return name.replace("weight", "W") + (f" {self.layer + 1}" if self.config.layers > 1 else "")
 
-    def matrix(self, name: str, rows: int, columns: int, position: int) -> Matrix:
-        """The matrix `name` in the layer; `position` is 0 for the input's, 1 for the hidden state's."""
+    def matrix(self, name: str, rows: int, columns: int, position: int | None) -> Matrix:
+        """The matrix `name` in the layer; `position` is 0 for the input's, 1 for the hidden state's, None for others."""
+        if position is None:
+            return Matrix(self.symbol(name), f"layers.{self.layer}.{name}", rows, columns, style.INK)
         own = _LAYERS[(self.layer + position // 2) % len(_LAYERS)][position % 2]
         return Matrix(self.symbol(name), f"layers.{self.layer}.{name}", rows, columns, style.colour(own))
 
@@ -197,13 +200,22 @@ def _gates(at: _At, count: int) -> tuple[Matrix, Matrix]:
 def _generic(at: _At) -> Layer:
     """The layer of a rung without an entry in `_RUNGS`: its matrices in the order of `Cell.shapes`."""
     cell, n = CELLS[at.config.rung], at.config.hidden
-    sizes = {name: shape for name, shape in cell.shapes(at.inputs, n).items() if len(shape) == 2}
-    matrices = tuple(at.matrix(name, *shape, i) for i, (name, shape) in enumerate(sizes.items()))
-    products = [Arrow(m.symbol, "matrix product", _batch(m.columns), _batch(m.rows)) for m in matrices]
-    carried = [Arrow(None, f"{part}: see its file", _batch(n), _batch(n)) for part in cell.parts]
-    return Layer(products[0], (*carried[1:], *(products[1:2] or carried[:1])), matrices)
+    weights = {key: shape for key, shape in cell.shapes(at.inputs, n).items() if key.startswith("weight")}
+    matrices = tuple(at.matrix(key, *shape, _ARROWS.get(key)) for key, shape in weights.items())
+    products = {
+        key: Arrow(m.symbol, "matrix product", _batch(m.columns), _batch(m.rows))
+        for key, m in zip(weights, matrices, strict=True)
+    }
+    largest = max(cell.state_shapes(n).values(), key=math.prod)
+    shape = _batch(" × ".join(map(str, largest)))
+    memory = [Arrow(None, f"{', '.join(cell.parts)} carried on", shape, shape)]
+    memory += [products[key] for key in weights if _ARROWS.get(key) == 1]
+    inner = tuple(arrow for key, arrow in products.items() if key not in _ARROWS)
+    return Layer(next(iter(products.values())), tuple(memory), matrices, inner)
 
 
+_ARROWS = {"weight_ih": 0, "weight_hh": 1}
+"""Matrices with an arrow of their own: of the input, and of the hidden state. Others act inside the cell."""
 _EMBEDDING, _HEAD, _LAYERS = 0, 3, ((1, 2), (4, 5), (6, 7))
 """Positions in the palette: of the embedding, of the head, and of the two matrices of each layer."""
 
