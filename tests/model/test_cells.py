@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from unrolled.errors import InputError
-from unrolled.model.cells import CELLS, CellNetwork, sigmoid
+from unrolled.model.cell import sigmoid
+from unrolled.model.cells import CELLS, CellNetwork
 
 INPUTS, HIDDEN, VOCABULARY = 4, 6, 9
 every_rung = pytest.mark.parametrize("rung", CELLS)

@@ -22,7 +22,8 @@ class Recipe:
     """What is trained and how. Raises InputError for a value out of its bounds."""
 
     rung: str = "lstm"
-    """The recurrence: three-char, loop, concat, rnn, irnn, gru, lstm or mingru."""
+    """The recurrence: three-char, loop, concat, rnn, irnn, gru, lstm, mingru, minlstm, lru, rg-lru, mamba,
+    linear-attention, deltanet, gated-deltanet, slstm or mlstm."""
     embedding: int = 64
     """Numbers in the vector of a character."""
     hidden: int = 320

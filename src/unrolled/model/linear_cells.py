@@ -83,7 +83,7 @@ class Lru(Cell):
 
     def __init__(self, weights: Mapping[str, Array], nonlinearity: str | None = None) -> None:
         self.W = columns(weights["weight_ih"])  # B and D
-        self.C_real, self.C_imaginary = np.split(columns(weights["weight_out"]), 2)
+        self.C_real, self.C_imaginary = np.split(columns(weights["weight_c"]), 2)
         rate, angle = exp(weights["nu"]), exp(weights["theta"])
         modulus, self.gamma = np.exp(-rate), np.sqrt(-np.expm1(-2 * rate))
         self.real, self.imaginary = modulus * np.cos(angle), modulus * np.sin(angle)
@@ -92,7 +92,7 @@ class Lru(Cell):
     def shapes(inputs: int, hidden: int) -> Shapes:
         return {
             "weight_ih": (3 * hidden, inputs),
-            "weight_out": (hidden, 2 * hidden),
+            "weight_c": (hidden, 2 * hidden),
             "nu": (hidden,),
             "theta": (hidden,),
         }
@@ -151,8 +151,8 @@ class Mamba(Cell):
     parts = ("S",)
 
     def __init__(self, weights: Mapping[str, Array], nonlinearity: str | None = None) -> None:
-        self.W, self.U, self.V = (columns(weights[name]) for name in ("weight_ih", "weight_u", "weight_delta"))
-        self.b, self.D, self.A = weights["bias_delta"], weights["direct"], -exp(weights["log_A"])
+        self.W, self.U, self.V = (columns(weights[name]) for name in ("weight_ih", "weight_u", "weight_dt"))
+        self.b, self.D, self.A = weights["bias_dt"], weights["direct"], -exp(weights["log_A"])
 
     @classmethod
     def state_shapes(cls, hidden: int) -> Shapes:
@@ -164,8 +164,8 @@ class Mamba(Cell):
         return {
             "weight_ih": (hidden, inputs),
             "weight_u": (bottleneck + 2 * Mamba.STATES, hidden),
-            "weight_delta": (hidden, bottleneck),
-            "bias_delta": (hidden,),
+            "weight_dt": (hidden, bottleneck),
+            "bias_dt": (hidden,),
             "log_A": (hidden, Mamba.STATES),
             "direct": (hidden,),
         }

@@ -21,7 +21,7 @@ class Lru(Recurrence):
     """s_t = λ ⊙ s_{t-1} + γ ⊙ (B x_t);  h_t = Re(C s_t) + D x_t;  λ = exp(-exp(ν) + i exp(θ)), γ = √(1 - |λ|²).
 
     s is complex, one number a unit; |λ| < 1 whatever ν. Rows of `weight_ih` (3 hidden, inputs): real part of B,
-    imaginary part, D; columns of `weight_out` (hidden, 2 hidden): real part of C, imaginary part. Different from the
+    imaginary part, D; columns of `weight_c` (hidden, 2 hidden): real part of C, imaginary part. Different from the
     paper: γ follows λ instead of being learned beside it, and D is a matrix, since h and x may differ in size. Linear
     from x to h: it needs a block around it.
     """
@@ -29,7 +29,7 @@ class Lru(Recurrence):
     cell = linear_cells.Lru
     designed_start = True
     weight_ih: Tensor
-    weight_out: Tensor
+    weight_c: Tensor
     nu: Tensor
     theta: Tensor
 
@@ -44,7 +44,7 @@ class Lru(Recurrence):
         add, start = torch.complex(real, imaginary), torch.complex(*state)
         keep = torch.polar(torch.exp(-self.nu.exp()), self.theta.exp())
         s = scan(keep.expand_as(add), add, start)
-        of_real, of_imaginary = self.weight_out.chunk(2, dim=1)
+        of_real, of_imaginary = self.weight_c.chunk(2, dim=1)
         h = functional.linear(s.real, of_real) - functional.linear(s.imag, of_imaginary) + direct
         return h, (s[-1].real, s[-1].imag)
 
@@ -57,4 +57,4 @@ class Lru(Recurrence):
         b, d = torch.split(self.weight_ih.detach(), [2 * self.hidden, self.hidden])
         nn.init.normal_(b, std=(2 * self.inputs) ** -0.5, generator=generator)
         nn.init.normal_(d, std=self.inputs**-0.5, generator=generator)
-        nn.init.normal_(self.weight_out, std=self.hidden**-0.5, generator=generator)
+        nn.init.normal_(self.weight_c, std=self.hidden**-0.5, generator=generator)

@@ -28,16 +28,16 @@ class Mamba(Recurrence):
     designed_start = True
     weight_ih: Tensor
     weight_u: Tensor
-    weight_delta: Tensor
-    bias_delta: Tensor
+    weight_dt: Tensor
+    bias_dt: Tensor
     log_A: Tensor
     direct: Tensor
 
     def project(self, x: Tensor) -> Tensor:
         u = functional.linear(x, self.weight_ih)
         inner = functional.linear(u, self.weight_u)
-        bottleneck, b_and_c = torch.split(inner, [self.weight_delta.shape[1], 2 * self.cell.STATES], dim=-1)
-        delta = functional.softplus(functional.linear(bottleneck, self.weight_delta, self.bias_delta))
+        bottleneck, b_and_c = torch.split(inner, [self.weight_dt.shape[1], 2 * self.cell.STATES], dim=-1)
+        delta = functional.softplus(functional.linear(bottleneck, self.weight_dt, self.bias_dt))
         return torch.cat([u, delta, b_and_c], dim=-1)
 
     @full_precision
@@ -51,11 +51,11 @@ class Mamba(Recurrence):
 
     def initialise(self, generator: torch.Generator) -> None:
         """The paper's: A_n = -n, D = 1, Δ from 0.001 to 0.1 at an input of zero; the matrices as `torch.nn.Linear`."""
-        for weight in (self.weight_ih, self.weight_u, self.weight_delta):
+        for weight in (self.weight_ih, self.weight_u, self.weight_dt):
             bound = weight.shape[1] ** -0.5
             nn.init.uniform_(weight, -bound, bound, generator=generator)
         delta = torch.exp(math.log(1e-3) + math.log(100) * torch.rand(self.hidden, generator=generator))
         with torch.no_grad():
-            self.bias_delta.copy_(delta + torch.log(-torch.expm1(-delta)))  # softplus of it is delta
+            self.bias_dt.copy_(delta + torch.log(-torch.expm1(-delta)))  # softplus of it is delta
             self.log_A.copy_(torch.arange(1, self.cell.STATES + 1).log().expand_as(self.log_A))
             self.direct.fill_(1)

@@ -58,6 +58,9 @@ class Layer:
     inner: Arrow | None = None
     """Where the previous state enters below `input` (concat): the second product, from there to the hidden state."""
 
+    within: tuple[Arrow, ...] = ()
+    """Products inside the cell, which no arrow of the diagram shows."""
+
     @property
     def recurrent(self) -> Arrow:
         """The arrow with the matrix of the hidden state, or the last part of the state if it has none."""
@@ -116,7 +119,7 @@ class _At:
         return name.replace("weight", "W") + (f" {self.layer + 1}" if self.config.layers > 1 else "")
 
     def matrix(self, name: str, rows: int, columns: int, position: int | None) -> Matrix:
-        """The matrix `name` in the layer; `position` is 0 for the input's, 1 for the hidden state's, None for others."""
+        """The matrix `name` in the layer; `position`: 0 for the input's, 1 for the hidden state's, None for others."""
         if position is None:
             return Matrix(self.symbol(name), f"layers.{self.layer}.{name}", rows, columns, style.INK)
         own = _LAYERS[(self.layer + position // 2) % len(_LAYERS)][position % 2]
@@ -200,18 +203,23 @@ def _gates(at: _At, count: int) -> tuple[Matrix, Matrix]:
 def _generic(at: _At) -> Layer:
     """The layer of a rung without an entry in `_RUNGS`: its matrices in the order of `Cell.shapes`."""
     cell, n = CELLS[at.config.rung], at.config.hidden
-    weights = {key: shape for key, shape in cell.shapes(at.inputs, n).items() if key.startswith("weight")}
-    matrices = tuple(at.matrix(key, *shape, _ARROWS.get(key)) for key, shape in weights.items())
+    weights = {key: shape for key, shape in cell.shapes(at.inputs, n).items() if len(shape) == 2}
+    matrices = tuple(at.matrix(key, rows, columns, _ARROWS.get(key)) for key, (rows, columns) in weights.items())
     products = {
-        key: Arrow(m.symbol, "matrix product", _batch(m.columns), _batch(m.rows))
+        key: Arrow(
+            m.symbol,
+            "matrix product" if key.startswith("weight") else "number by number",
+            _batch(m.columns),
+            _batch(m.rows),
+        )
         for key, m in zip(weights, matrices, strict=True)
     }
     largest = max(cell.state_shapes(n).values(), key=math.prod)
     shape = _batch(" × ".join(map(str, largest)))
     memory = [Arrow(None, f"{', '.join(cell.parts)} carried on", shape, shape)]
     memory += [products[key] for key in weights if _ARROWS.get(key) == 1]
-    inner = tuple(arrow for key, arrow in products.items() if key not in _ARROWS)
-    return Layer(next(iter(products.values())), tuple(memory), matrices, inner)
+    within = tuple(arrow for key, arrow in products.items() if key not in _ARROWS)
+    return Layer(next(iter(products.values())), tuple(memory), matrices, within=within)
 
 
 _ARROWS = {"weight_ih": 0, "weight_hh": 1}

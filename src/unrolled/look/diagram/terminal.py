@@ -107,7 +107,7 @@ def _chance(expected: Sequence[tuple[str, float]], i: int) -> str:
 
 
 def _legend(parts: Anatomy) -> list[str]:
-    inside = (a for layer in parts.layers for a in (layer.input, layer.inner, *layer.memory) if a)
+    inside = (a for layer in parts.layers for a in (layer.input, layer.inner, *layer.memory, *layer.within) if a)
     arrows = [parts.lookup, *inside, parts.head]
     stored = {m.symbol: f"; {m.name}, {m.rows:,} × {m.columns:,}" for m in parts.matrices}
     return [
