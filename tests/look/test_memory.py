@@ -1,8 +1,9 @@
-"""The memory ruler against networks whose memory is known, and its gradients against independent formulas."""
+"""Memory measured on networks whose memory is known, and its gradients against independent formulas."""
 
 import functools
 import json
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from unrolled.learn.networks import RUNGS
 from unrolled.look.intervals import beyond_chance, binned, bins, mean_with_interval
 from unrolled.look.memory.influence import connectivity, influence
 from unrolled.look.memory.measure import MEASURES, WHOLE, measure_memory
+from unrolled.look.memory.picture import draw_memories
 from unrolled.look.memory.probes import POSITION_KINDS, Probes, choose_probes
 from unrolled.text.vocabulary import Vocabulary
 
@@ -164,9 +166,12 @@ def test_the_ruler_finds_nothing_in_an_untrained_network():
 def test_chance_is_exceeded_as_rarely_as_stated():
     """100 sets of 40 columns without effect, heavy-tailed as costs are: 5 or more alarms have probability < 0.004."""
     rng = np.random.default_rng(0)
-    alarms = sum(beyond_chance(rng.standard_t(3, (200, 40)), rng, 0.01, 400).any() for _ in range(100))
+    alarms = sum(beyond_chance(rng.standard_t(3, (200, 40)), rng, 0.01, 400)[0].any() for _ in range(100))
     assert alarms < 5
-    assert beyond_chance(rng.standard_t(3, (200, 40)) + 1, rng).all()
+    values = rng.standard_t(3, (200, 40)) + np.linspace(0, 1, 40)
+    exceeding, needed = beyond_chance(values, rng)
+    assert exceeding[-5:].all()
+    np.testing.assert_array_equal(exceeding, values.mean(0) > needed)
 
 
 def test_bootstrap_interval_of_a_mean_is_that_of_theory():
@@ -225,6 +230,17 @@ def test_probes_are_exchanged_for_different_characters_of_the_text():
     assert all(text[i] != text[j] for i, j in zip(probes.positions, probes.replacements, strict=True))
     assert probes.positions.min() >= 50
     assert probes.positions.max() + 50 < 500
+
+
+def test_the_picture_shows_the_memory_and_what_the_cost_must_exceed():
+    text = echoing_text(3000, 4)
+    network, vocabulary = network_for(text, "rnn", hidden=8)
+    memory = measure_memory(network.eval(), vocabulary.encode(text), text, name="a", distance=12, places=200)
+    memory = replace(memory, characters=3, threshold=np.linspace(1, 0.5, len(memory.threshold)))
+    drawn = [(line.get_xdata(), line.get_ydata()) for line in draw_memories([memory]).axes[0].lines]
+    assert any(list(x) == [3, 3] for x, _ in drawn)
+    assert any(np.array_equal(y, memory.threshold) for _, y in drawn)
+    assert memory.to_json()["threshold"] == memory.threshold.tolist()
 
 
 def test_same_seed_same_probes():

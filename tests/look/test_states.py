@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.quiver import Quiver
 
 from small import model_of, network_for
 from unrolled import plotting as style
@@ -71,6 +72,22 @@ def test_letters_do_not_share_a_field(count, seed):
     fields = np.floor((path - path.min(0)) / np.maximum(np.ptp(path, axis=0), 1e-9) * 10)[shown]
     gaps = np.abs(fields[:, None] - fields[None]).max(2) + 9 * np.eye(len(fields))
     assert gaps.min() >= 2 or len(fields) == 1
+
+
+def test_the_axis_of_the_map_names_the_units_in_their_order(model):
+    states = state_path(model, TEXT)
+    axis = draw_map(states).axes[0]
+    for tick, label in zip(axis.get_yticks(), axis.get_yticklabels(), strict=True):
+        assert label.get_text() == f"{states.order[int(tick)]}"
+
+
+def test_of_a_long_path_the_end_is_drawn(model):
+    text = "the cat " * 20
+    axis = draw_path(state_path(model, text)).axes[0]
+    (arrows,) = (drawn for drawn in axis.collections if isinstance(drawn, Quiver))
+    assert arrows.N == 39
+    assert len(axis.texts) <= 40
+    assert "the 120 characters before" in axis.get_xlabel()
 
 
 @pytest.mark.parametrize("kind", ["png", "svg"])

@@ -295,8 +295,16 @@ def test_curves_share_axis_colours_and_legend(tmp_path: Path) -> None:
 
 
 def test_heat_map_ticks_are_the_text() -> None:
-    figure = heatmap(np.eye(3), x_ticks=["a", "$", "␣"], x_label="text", y_label="unit", value_label="activation")
+    figure = heatmap(
+        np.eye(3),
+        x_ticks=["a", "$", "␣"],
+        y_ticks=["7", "5", "6"],
+        x_label="text",
+        y_label="unit",
+        value_label="activation",
+    )
     assert [tick.get_text() for tick in figure.axes[0].get_xticklabels()] == ["a", "$", "␣"]
+    assert [tick.get_text() for tick in figure.axes[0].get_yticklabels()] == ["7", "5", "6"]
     assert overlaps(figure) == []
 
 

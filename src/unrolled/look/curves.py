@@ -5,6 +5,7 @@ Each function returns a matplotlib figure; `unrolled.plotting.save` writes it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -27,12 +28,17 @@ FEW = 1000
 
 @dataclass(frozen=True)
 class Curve:
-    """A line through points `x`, `y` (n,), with a band from `low` to `high` (n,) where they are given."""
+    """A line through points `x`, `y` (n,), with a band from `low` to `high` (n,) where they are given.
+
+    In the same colour: `threshold` is a dotted line (x, y), `mark` a vertical line at one x.
+    """
 
     x: Sequence[float] | NDArray[Any]
     y: Sequence[float] | NDArray[Any]
     low: Sequence[float] | NDArray[Any] | None = None
     high: Sequence[float] | NDArray[Any] | None = None
+    threshold: tuple[NDArray[Any], NDArray[Any]] | None = None
+    mark: float | None = None
 
 
 def curves(
@@ -41,6 +47,7 @@ def curves(
     x_label: str,
     y_label: str,
     title: str | None = None,
+    note: str | None = None,
     x_scale: Scale = "linear",
     y_scale: Scale = "linear",
     levels: Mapping[str, float] | None = None,
@@ -48,8 +55,8 @@ def curves(
 ) -> Figure:
     """A line chart of `series`: curves by name in one panel, or panels by title, side by side with one y axis.
 
-    A name has the same colour in all panels. `levels` are horizontal reference lines by name, for example a baseline.
-    `size` is that of one panel, in inches.
+    A name has the same colour in all panels. `levels` are horizontal reference lines by name, for example a baseline,
+    `note` is written below. `size` is that of one panel, in inches.
     """
     panels = _panels(series)
     names = list(dict.fromkeys(name for panel in panels.values() for name in panel))
@@ -74,6 +81,8 @@ def curves(
             label: handle for axis in axes for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
         }
         axes[-1].legend(handles.values(), handles.keys(), frameon=False, fontsize=9, handlelength=3.2)
+    if note:
+        picture.supxlabel(note, fontsize=9, color=style.FAINT, parse_math=False)
     style.add_title(picture, title)
     return picture
 
@@ -82,6 +91,7 @@ def heatmap(
     values: NDArray[Any],
     *,
     x_ticks: Sequence[str],
+    y_ticks: Sequence[str],
     x_label: str,
     y_label: str,
     value_label: str,
@@ -89,7 +99,7 @@ def heatmap(
     centred: bool = True,
     size: tuple[float, float] = (11, 5),
 ) -> Figure:
-    """A heat map of `values` (row, column), with one tick per column (labelled where the labels fit).
+    """A heat map of `values` (row, column), with the names of columns if all fit, and of as many rows as fit.
 
     With `centred`, zero is the middle of the colour scale; otherwise the scale runs from the minimum to the maximum.
     """
@@ -102,11 +112,11 @@ def heatmap(
     if len(shown) <= size[0] * 9:  # more would overlap
         axis.set_xticks(range(len(shown)), shown, fontproperties=style.font(8, text="".join(shown)), parse_math=False)
         axis.tick_params(axis="x", length=0)
+    rows = range(0, len(y_ticks), math.ceil(len(y_ticks) / (size[1] * 4)))
+    axis.set_yticks(rows, [y_ticks[i] for i in rows], fontsize=8)
     axis.set_xlabel("\n".join(filter(None, [x_label, note])), color=style.INK)
     axis.set_ylabel(y_label, color=style.INK)
-    bar = picture.colorbar(image, ax=axis, pad=0.01, fraction=0.03)
-    bar.set_label(value_label, color=style.INK)
-    bar.outline.set_visible(False)
+    style.add_colour_bar(picture, image, axis, value_label)
     style.add_title(picture, title)
     return picture
 
@@ -128,6 +138,10 @@ def _draw(axis: Axes, name: str, curve: Curve, i: int) -> None:
     axis.plot(x, y, color=shade, linestyle=dash, linewidth=1.8, label=name, **marks)
     if curve.low is not None and curve.high is not None:
         axis.fill_between(x, curve.low, curve.high, color=shade, alpha=0.15, linewidth=0)
+    if curve.threshold is not None:
+        axis.plot(*curve.threshold, color=shade, linestyle=(0, (1, 2)), linewidth=1.3)
+    if curve.mark is not None:
+        axis.axvline(curve.mark, color=shade, linestyle=dash, linewidth=0.8, alpha=0.8)
 
 
 def _draw_level(axis: Axes, name: str, level: float) -> None:

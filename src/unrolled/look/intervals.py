@@ -44,19 +44,19 @@ def mean_with_interval(
 
 def beyond_chance(
     values: Numbers, rng: np.random.Generator, false_alarm: float = 0.01, flips: int = 2000
-) -> NDArray[np.bool_]:
-    """Which columns of `values` (probe, column) have a mean significantly above zero.
+) -> tuple[NDArray[np.bool_], Numbers]:
+    """Which columns of `values` (probe, column) have a mean significantly above zero, and the mean that it takes.
 
-    The null distribution flips the sign of whole rows at random: where a replacement is as good as the original, its
-    cost is as likely negative as positive. A column must exceed the largest studentised mean over all columns, so
-    `false_alarm` is the probability of one or more false columns (the family-wise error rate).
+    Both are (column,). The null distribution flips the sign of whole rows at random: where a replacement is as good as
+    the original, its cost is as likely negative as positive. A column must exceed the largest studentised mean over all
+    columns, so `false_alarm` is the probability of one or more false columns (the family-wise error rate).
     """
     error = values.std(0) / np.sqrt(len(values))
     scaled = np.divide(values, error * len(values), out=np.zeros_like(values), where=error > 0)
     signs = rng.choice(np.array([-1.0, 1.0]), size=(flips, len(values)))
-    floor = np.quantile((signs @ scaled).max(1), 1 - false_alarm)
+    floor = float(np.quantile((signs @ scaled).max(1), 1 - false_alarm))
     exceeding: NDArray[np.bool_] = scaled.sum(0) > floor
-    return exceeding
+    return exceeding, floor * error
 
 
 def _quantile(values: Numbers, q: float) -> Numbers:

@@ -83,12 +83,20 @@ class Memory:
     """Nats per character at the measured positions."""
     curves: dict[str, dict[str, DistanceCurve]]
     """By measure (`MEASURES`), then by kind of position; `WHOLE` is one of these."""
+    threshold: Numbers
+    """For each bin, the mean cost that it takes to be beyond chance, (bin,)."""
 
     def to_json(self) -> dict[str, Any]:
         """Everything, as JSON takes it."""
         curves = {m: {k: curve.to_json() for k, curve in kinds.items()} for m, kinds in self.curves.items()}
-        facts = {"name": self.name, "memory": self.characters, "meaning": MEANING, "distance": self.distance}
-        return facts | {"sites": self.probes, "loss_nats": self.loss, "curves": curves}
+        facts: dict[str, Any] = {
+            "name": self.name,
+            "memory": self.characters,
+            "meaning": MEANING,
+            "distance": self.distance,
+        }
+        facts |= {"sites": self.probes, "loss_nats": self.loss, "threshold": self.threshold.tolist()}
+        return facts | {"curves": curves}
 
 
 def measure_memory(
@@ -117,22 +125,25 @@ def measure_memory(
     edges, kinds = bins(distance), position_kinds(text)
     curves = {measure: _curves(value, _kinds_ahead(kinds, probes), edges, rng) for measure, value in values.items()}
     curves["connectivity"] = _curves(gradients, _kinds_at_end(kinds, few), edges, rng)
-    memory = memory_length(found.cost, edges, rng)
-    return Memory(name, memory, distance, len(probes), float(found.loss.mean()), curves)
+    memory, threshold = memory_length(found.cost, edges, rng)
+    return Memory(name, memory, distance, len(probes), float(found.loss.mean()), curves, threshold)
 
 
-def memory_length(cost: Numbers, edges: NDArray[np.int64], rng: np.random.Generator) -> int | None:
+def memory_length(cost: Numbers, edges: NDArray[np.int64], rng: np.random.Generator) -> tuple[int | None, Numbers]:
     """The largest distance at which the mean of `cost` (probe, distance) is significantly above zero, or None.
 
     Single distances and bins of distances are tested together: a dependence at one distance shows in its own column,
-    and one that is spread over many shows in its bin, which counts as the bin's smallest distance.
+    and one that is spread over many shows in its bin, which counts as the bin's smallest distance. Also returned, for
+    each bin, the mean that it takes to be significant.
     """
     width = np.diff(edges)
     wide = width > 1
     columns = np.hstack([cost, (binned(cost, edges) / width)[:, wide]])
     claims = np.concatenate([np.arange(1, cost.shape[1] + 1), edges[:-1][wide]])
-    found = claims[beyond_chance(columns, rng, FALSE_ALARM)]
-    return int(found.max()) if len(found) else None
+    significant, needed = beyond_chance(columns, rng, FALSE_ALARM)
+    found, threshold = claims[significant], needed[edges[:-1] - 1]
+    threshold[wide] = needed[cost.shape[1] :]
+    return int(found.max()) if len(found) else None, threshold
 
 
 def _curves(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,7 +35,8 @@ def draw_memories(memories: Sequence[Memory], measure: str = "cost", *, by_place
     """The curves of one `measure`: all networks in one panel, or with `by_place` one panel per network with its kinds
     of position.
 
-    Both axes are logarithmic. Raises InputError for an unknown measure.
+    A vertical line is the memory of a network, and for `cost` a dotted line what the mean must exceed to be beyond
+    chance. Both axes are logarithmic. Raises InputError for an unknown measure.
     """
     check_measure(measure)
     title = "how far back predictions depend on the text"
@@ -42,16 +44,32 @@ def draw_memories(memories: Sequence[Memory], measure: str = "cost", *, by_place
     if by_place:
         series = {_label(m): _by_kind(m, measure) for m in memories}
     else:
-        series = {_label(m): _curve(m.curves[measure][WHOLE], measure) for m in memories}
+        series = {_label(m): _whole(m, measure) for m in memories}
+    note = "vertical line: memory" + "; dotted: the cost that is beyond chance" * (measure == "cost")
     return curves(
-        series, x_label="characters back", y_label=Y_LABELS[measure], title=title, x_scale="log", y_scale="log"
+        series,
+        x_label="characters back",
+        y_label=Y_LABELS[measure],
+        title=title,
+        note=note,
+        x_scale="log",
+        y_scale="log",
     )
 
 
 def _by_kind(memory: Memory, measure: str) -> dict[str, Curve]:
     """The kinds of position with enough of them to draw."""
     lines = {kind: _curve(curve, measure) for kind, curve in memory.curves[measure].items()}
+    lines[WHOLE] = _whole(memory, measure)
     return {kind: line for kind, line in lines.items() if len(line.x)}
+
+
+def _whole(memory: Memory, measure: str) -> Curve:
+    """The curve for the whole text, with the memory and the threshold."""
+    curve = memory.curves[measure][WHOLE]
+    drawn = memory.threshold >= FLOOR[measure]
+    threshold = (curve.middle[drawn], memory.threshold[drawn]) if measure == "cost" else None
+    return replace(_curve(curve, measure), threshold=threshold, mark=memory.characters)
 
 
 def _label(memory: Memory) -> str:

@@ -6,7 +6,6 @@ Left out: what single units mean (`scan`).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +19,8 @@ from unrolled.model.char_model import CharModel
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+DRAWN = 40
+"""States whose path is drawn; with more of them the lines cannot be followed."""
 LONGEST = 400
 """The most characters that a picture can show."""
 
@@ -116,8 +117,9 @@ def draw_map(states: StatePath, title: str = "") -> Figure:
     return heatmap(
         states.hidden[:, states.order].T,
         x_ticks=[visible(c) for c in states.text],
-        x_label="the text; the state is that after each character",
-        y_label="hidden units, like ones together",
+        y_ticks=[f"{unit}" for unit in states.order],
+        x_label="the text; each column is the state after a character",
+        y_label="unit, similar ones together",
         value_label="activation",
         title=title,
         size=(wide, 5),
@@ -125,33 +127,37 @@ def draw_map(states: StatePath, title: str = "") -> Figure:
 
 
 def draw_path(states: StatePath, title: str = "") -> Figure:
-    """The path: a line through the plane, with each character written where the state is after it.
+    """The path through the last 40 states: dots and arrows, darker with time, with characters where they fit.
 
-    The line goes from light to dark, and the first and the last character are in bold.
+    Earlier states are grey dots.
     """
     from unrolled import plotting as style
 
     picture, (axis,) = style.figure(9, 7)
-    letters, note = style.drawable([visible(c) for c in states.text])
-    last, strength = len(letters) - 1, min(0.9, 60 / len(letters))
-    for i, step in enumerate(pairwise(states.path)):
-        axis.plot(*np.transpose(step), color=style.INK, linewidth=0.7, alpha=strength * (0.15 + 0.85 * i / last))
-    for i, ((x, y), letter, shown) in enumerate(zip(states.path, letters, apart(states.path), strict=True)):
+    first = max(0, len(states.text) - DRAWN)
+    x, y = states.path[first:].T
+    time = np.arange(first + 1, len(states.text) + 1)
+    axis.plot(*states.path[:first].T, ".", color=style.GRID, markersize=7, zorder=1)
+    lightest = time[0] - 0.15 * len(time)  # a paler colour would not show on white
+    dots = axis.scatter(x, y, c=time, cmap=f"{style.SCALE}_r", vmin=lightest, s=18, zorder=3)
+    look: Any = {"angles": "xy", "scale_units": "xy", "scale": 1, "width": 0.0022, "headwidth": 6}
+    axis.quiver(x[:-1], y[:-1], np.diff(x), np.diff(y), color=dots.to_rgba(time[1:]), zorder=2, **look)
+    letters, note = style.drawable([visible(c) for c in states.text[first:]])
+    for at, letter, shown in zip(states.path[first:], letters, apart(states.path[first:]), strict=True):
         if shown:
-            font = style.font(10, bold=i in (0, last), text=letter)
-            axis.text(x, y, letter, fontproperties=font, ha="center", va="center", color=style.INK, parse_math=False)
-        else:
-            axis.plot(x, y, ".", color=style.FAINT, markersize=2)
-    said = "from light to dark; a dot is a character that found no room"
-    first, second = (f"component {i + 1} ({share:.0%} of the variance)" for i, share in enumerate(states.explained))
-    axis.set_xlabel("\n".join(filter(None, [first, said, note])), color=style.INK)
-    axis.set_ylabel(second, color=style.INK)
+            axis.annotate(letter, at, (0, 6), textcoords="offset points", ha="center", zorder=4, color=style.INK,
+                          fontproperties=style.font(11, text=letter), parse_math=False)  # fmt: skip
+    labels = [f"component {i + 1} ({share:.0%} of the variance)" for i, share in enumerate(states.explained)]
+    said = f"grey: the {first} characters before the last {DRAWN}" if first else ""
+    axis.set_xlabel("\n".join(filter(None, [labels[0], said, note])), color=style.INK)
+    axis.set_ylabel(labels[1], color=style.INK)
+    style.add_colour_bar(picture, dots, axis, "position in the text (characters)")
     style.add_title(picture, title)
     return picture
 
 
 def apart(path: NDArray[np.float64], columns: int = 60, rows: int = 24) -> NDArray[np.bool_]:
-    """Which points of (point, 2) get a letter so that no two letters share a field of the plane; both ends go first."""
+    """Which points of (point, 2) get a letter so that no two letters overlap; both ends come first."""
     low, span = path.min(0), np.ptp(path, axis=0)
     fields = np.floor((path - low) / np.where(span > 0, span, 1) * [columns, rows]).astype(int)
     shown, taken = np.zeros(len(path), bool), set[tuple[int, int]]()
