@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from unrolled.model.char_model import CharModel
     from unrolled.model.sampling import Sampling
     from unrolled.model.state import State
+    from unrolled.tables.comparison.compare import compare_encodings
     from unrolled.tables.encoder.estimator import EntityEncoder
+    from unrolled.tables.report.columns import examine_columns
 
 __version__ = "0.1.0"
 
@@ -31,10 +33,18 @@ _HOMES = {
     "State": "unrolled.model.state",
     "Trained": "unrolled.learn.train",
     "UnrolledError": "unrolled.errors",
+    "compare_encodings": "unrolled.tables.comparison.compare",
+    "examine_columns": "unrolled.tables.report.columns",
     "train": "unrolled.learn.train",
 }
 
-_NEEDS = {"EntityEncoder": ("sklearn", "tables"), "Trained": ("torch", "train"), "train": ("torch", "train")}
+_NEEDS = {
+    "EntityEncoder": ("sklearn", "tables"),
+    "Trained": ("torch", "train"),
+    "compare_encodings": ("sklearn", "tables"),
+    "examine_columns": ("sklearn", "tables"),
+    "train": ("torch", "train"),
+}
 """Libraries of extras, and the extras. An encoder needs PyTorch only while it is fitted, and says so then."""
 
 __all__ = [
@@ -48,6 +58,8 @@ __all__ = [
     "Trained",
     "UnrolledError",
     "__version__",
+    "compare_encodings",
+    "examine_columns",
     "train",
 ]
 

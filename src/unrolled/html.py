@@ -70,8 +70,9 @@ for (const table of document.querySelectorAll("table.sortable")) {
   const key = (row, i) => { const cell = row.cells[i], key = cell.dataset.sort ?? cell.textContent;
     return isNaN(key) || key === "" ? key : Number(key); };
   [...table.tHead.rows[0].cells].forEach((head, i) => head.querySelector("button")?.addEventListener("click", () => {
-    const down = head.getAttribute("aria-sort") === (head.classList.contains("number") ? "descending" : "ascending")
-      ? !head.classList.contains("number") : head.classList.contains("number");
+    const before = head.getAttribute("aria-sort");
+    const numeric = body.rows.length && typeof key(body.rows[0], i) === "number";
+    const down = before ? before === "ascending" : numeric;  // numbers start with the largest
     for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
     head.setAttribute("aria-sort", down ? "descending" : "ascending");
     const rows = [...body.rows].sort((a, b) => { const x = key(a, i), y = key(b, i);

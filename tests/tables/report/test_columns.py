@@ -17,6 +17,7 @@ from data import shared_data
 from unrolled.errors import InputError
 from unrolled.tables.data.table import Table
 from unrolled.tables.data.target import split_target
+from unrolled.tables.report.budget import LEAST_DROPPED, LEAST_ROUNDS, FitCost
 from unrolled.tables.report.columns import ColumnReport, examine_columns
 from unrolled.tables.report.features import Block, read_columns, target_code
 from unrolled.tables.report.model import share_explained
@@ -80,6 +81,44 @@ def test_a_column_99_percent_empty_that_explains_most_is_kept() -> None:
     assert "empty" in row.reason
     assert ("do worse than a guess" in row.reason) == (row.evidence.drop_cost > report.full)
     assert report["noise"].verdict == report["letter"].verdict == "safe to drop"
+    assert "measured in 2 folds of 2,000 rows" in report["noise"].reason
+
+
+@pytest.mark.parametrize("settings_", [{"max_rows": 4000}, {"cv": [(np.arange(4000), np.arange(4000, 6000))]}])
+def test_a_column_is_not_called_safe_on_few_of_the_rows_or_in_one_fold(settings_: dict[str, object]) -> None:
+    random = np.random.default_rng(0)
+    table = pd.DataFrame({"x": random.normal(size=6000), "noise": random.normal(size=6000)})
+    table["y"] = table["x"] + random.normal(size=6000)
+    row = examined(table, **settings_)["noise"]
+    assert row.verdict == "look"
+    assert "are needed to call a column safe to drop" in row.reason
+    assert ("2 folds of 4,000 of 6,000 rows" if "max_rows" in settings_ else "1 fold of 6,000 rows") in row.reason
+    assert examined(table)["noise"].verdict == "safe to drop"
+
+
+def test_a_kept_column_that_costs_nothing_alone_shows_the_cost_that_its_verdict_rests_on() -> None:
+    report = examined(nested(np.random.default_rng(1), own=0.0))
+    kept = next(row for row in report.rows if row.verdict == "keep")
+    if kept.evidence.drop_cost <= report.noise[1]:
+        assert (kept.evidence.drop_cost_after_safe or 0) > report.noise[1]
+        assert "once the safe ones are gone" in report.to_html()
+    for row in report.rows:
+        assert row.verdict != "keep" or max(row.evidence.drop_cost, row.evidence.drop_cost_after_safe or 0) > 0
+
+
+def test_work_is_settled_once_and_near_timings_lead_to_the_same() -> None:
+    plans = set()
+    for seconds in (0.100, 0.103, 0.097, 0.106):
+        cost = FitCost(seconds, 2000, 12, 2)
+        rows = cost.affordable_rows(20_000, 60.0)
+        plans.add(rows)
+        assert cost.round * cost.on(rows) * LEAST_ROUNDS <= 60.0
+    assert len(plans) == 1
+    cost = FitCost(0.1, 2000, 150, 0)
+    starved = cost.work(cost.affordable_rows(20_000, 4.0), 10, 4.0)
+    assert (starved.rounds, starved.dropped) == (1, LEAST_DROPPED)
+    plenty = cost.work(20_000, 10, 1e6)
+    assert (plenty.rounds, plenty.dropped) == (10, 150)
 
 
 @pytest.mark.parametrize("order", [["store", "state"], ["state", "store"]])
@@ -265,6 +304,7 @@ def test_the_budget_is_kept_roughly_and_said() -> None:
     assert report.rounds < report.rounds_asked
     assert report.rows_used < report.rows_total
     assert "the budget ended" in report.to_markdown()
+    assert not report.safe
 
 
 def test_polars_and_multi_class_and_dates() -> None:
@@ -288,8 +328,9 @@ def test_renderings_hold_every_column_and_are_self_contained(tmp_path: Path) -> 
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "<b>|id" not in page
     assert "&lt;b&gt;|id" in page
-    assert page.count("<tr>") == len(report.rows) + 1
-    assert not any(mark in page for mark in ("http:", "https:", "<script", "<link"))
+    assert page.count("<tr data-search=") == len(report.rows)
+    assert not any(mark in page for mark in ("http:", "https:", "src=", "<link", "@import"))
+    assert report._repr_html_().startswith("<iframe srcdoc=")
     lines = (tmp_path / "report.md").read_text(encoding="utf-8").splitlines()
     assert "<b>\\|id" in "\n".join(lines)
     assert len({line.replace("\\|", "").count("|") for line in lines if line.startswith("|")}) == 1
@@ -360,6 +401,7 @@ def test_columns_that_tell_nothing_are_not_said_to_explain_something() -> None:
     assert "explain nothing of y" in told
     assert "and nothing is lost" in told
     assert not any(row.verdict == "keep" for row in report.rows)
+    assert "it may be as much as" in report["b"].reason  # 120 rows are too few to say more
     assert all(" -0.0000" not in row.reason for row in report.rows)
 
 
@@ -367,7 +409,7 @@ def test_a_wide_table_keeps_the_budget_and_says_what_was_not_tried() -> None:
     random = np.random.default_rng(0)
     table = pd.DataFrame(random.normal(size=(300, 60)), columns=[f"c{i}" for i in range(60)])
     table["y"] = table["c3"] + 0.1 * random.normal(size=300)
-    report = examine_columns(table, "y", budget=1.0, cv=3, seeds=1)
+    report = examine_columns(table, "y", budget=0.3, cv=3, seeds=1)
     assert report.rounds == 1
     assert report["c3"].evidence.rounds == 1  # the one that tells most alone is tried first
     assert report["c3"].evidence.drop_cost > 0.5

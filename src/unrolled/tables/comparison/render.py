@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 ENDINGS = (".html", ".md", ".json", ".png")
 WITHOUT_COLOUR, WITH_COLOUR = "#b9c3d3", style.colour(0)
-AXIS_TICKS = 4
+AXIS_TICKS = 6
 
 
 def save_comparison(result: ComparisonResult, path: Path) -> None:
@@ -150,8 +150,8 @@ def _dot_plot(result: ComparisonResult) -> str:
     title = f"{METRICS[result.metric].title} (lower is better)"
     return (
         '<p class="key"><svg width="14" height="12"><circle cx="6" cy="6" r="5" class="with"/></svg> with embeddings '
-        '<svg width="14" height="12"><circle cx="6" cy="6" r="4.5" class="without"/></svg> without; the line is the '
-        "standard deviation over seeds, and each dot tells its encoding</p>"
+        '<svg width="14" height="12"><circle cx="6" cy="6" r="4.5" class="without"/></svg> without; lines are the '
+        "standard deviation over seeds; point at a dot for its encoding</p>"
         f'<div class="dots">{"".join(lines)}<span></span><svg height="20" aria-hidden="true">{axis}</svg>'
         f'<span></span><span class="axis">{escape(title)}</span></div>'
     )

@@ -1,12 +1,12 @@
 """Asking the model of the column report its questions: what a column explains alone, and what its absence costs.
 
-Every question is asked on the same folds and seeds, round by round, until the rounds or the budget of seconds end.
-Left out: the words in which the answers are given.
+Every question is asked on the same folds and seeds, round by round, as many as the work settled beforehand allows (see
+`budget`). Left out: the words in which the answers are given.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,13 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unrolled.tables.progress import OnProgress
-from unrolled.tables.report.features import Block, ColumnData
-from unrolled.tables.report.model import Deadline, Round, boosted
+from unrolled.tables.report.budget import LEAST_COPIES, MOST_COPIES, Work
+from unrolled.tables.report.features import Block
+from unrolled.tables.report.model import Round, boosted
 
-LEAST_COPIES, MOST_COPIES = 6, 10  # shuffled copies of columns, which set the noise band
 LEAST_NOISE = 0.001  # of the share explained: below a thousandth nothing is called a difference
-SHARE_FOR_CHECKS = 0.85  # of the budget goes to rounds, the rest to the re-check
-LEAST_TRIED = 3  # columns that are dropped even where the budget is too small for any
 MANY_CANDIDATES = 16  # from there on they are not tried one by one from the first
 
 
@@ -37,8 +35,6 @@ class Measures:
     without: dict[str, list[float]] = field(default_factory=dict)
     without_group: dict[tuple[str, ...], list[float]] = field(default_factory=dict)
     copies: dict[tuple[str, int], list[float]] = field(default_factory=dict)
-    stopped: bool = False
-    """Whether the budget ended before all questions of all rounds were asked."""
 
     def cost(self, without: Sequence[float]) -> NDArray[np.float64]:
         """(round,) what was lost against the full model."""
@@ -46,7 +42,7 @@ class Measures:
 
     @property
     def noise(self) -> tuple[float, float]:
-        """Drop costs between these bounds are what a column that tells nothing shows.
+        """Drop costs between these bounds are what a column without information shows.
 
         Alike on both sides of zero: the luck of the full model, which all costs share, enters the effect of a copy with
         the other sign.
@@ -64,26 +60,17 @@ class Measures:
 def measure(
     rounds: Sequence[Round],
     names: Sequence[str],
-    groups: Iterable[tuple[str, ...]],
-    deadline: Deadline,
+    groups: Sequence[tuple[str, ...]],
+    work: Work,
     progress: OnProgress | None = None,
 ) -> Measures:
-    """Ask every question in every round; stops before a round that the budget does not have time for.
-
-    The first round is begun in any case, and ended early where the columns are too many for the budget.
-    """
-    measures, groups = Measures(), list(groups)
+    """Ask every question in as many of the `rounds` as `work` allows."""
+    measures = Measures()
     copied = copied_columns(names)
-    longest = 0.0
-    for number, round_ in enumerate(rounds):
-        started = deadline.used
-        if measures.stopped or (number and deadline.used + longest > SHARE_FOR_CHECKS * deadline.seconds):
-            measures.stopped = True
-            break
-        _measure_round(round_, names, groups, copied, measures, deadline if number == 0 else None)
-        longest = max(longest, deadline.used - started)
+    for number, round_ in enumerate(rounds[: work.rounds]):
+        _measure_round(round_, names, groups, copied, measures, work.dropped)
         if progress:
-            progress(f"round {number + 1} of {len(rounds)}", (number + 1) / len(rounds))
+            progress(f"round {number + 1} of {work.rounds}", (number + 1) / work.rounds)
     return measures
 
 
@@ -93,9 +80,9 @@ def _measure_round(
     groups: Sequence[tuple[str, ...]],
     copied: Sequence[tuple[str, int]],
     measures: Measures,
-    deadline: Deadline | None,
+    dropped: int,
 ) -> None:
-    """All questions on one round; with a deadline, as many columns are dropped as there is time for, the best first."""
+    """All questions on one round; so many columns and groups are `dropped`, those that explain most alone first."""
     full = round_.explained(names)
     measures.full.append(full)
     for name in names:
@@ -103,19 +90,10 @@ def _measure_round(
         _append(measures.missing_alone, name, round_.missing_alone(name))
     for copy in copied:
         _append(measures.copies, copy, round_.explained(names, copy) - full)
-    for name in _in_time(sorted(names, key=lambda n: -measures.alone[n][-1]), measures, deadline):
+    for name in sorted(names, key=lambda n: -measures.alone[n][-1])[:dropped]:
         _append(measures.without, name, round_.explained([n for n in names if n != name]))
-    for group in _in_time(groups, measures, deadline):
+    for group in groups[: max(dropped - len(names), 0)]:
         _append(measures.without_group, group, round_.explained([n for n in names if n not in group]))
-
-
-def _in_time(items: Iterable[Any], measures: Measures, deadline: Deadline | None) -> Iterator[Any]:
-    """The first of `items`, and more as long as there is time."""
-    for number, item in enumerate(items):
-        if number >= LEAST_TRIED and deadline is not None and deadline.used > SHARE_FOR_CHECKS * deadline.seconds:
-            measures.stopped = True
-            return
-        yield item
 
 
 def _append(answers: dict[Any, list[float]], key: Any, value: float) -> None:
@@ -131,35 +109,35 @@ def copied_columns(names: Sequence[str]) -> list[tuple[str, int]]:
     return [(name, copy) for copy in range(rounds) for name in ordered]
 
 
-def questions(columns: int, groups: int) -> float:
-    """How many fits of the full model a round is worth (a fit of one column takes a third of it)."""
-    return 1 + columns + columns / 3 + groups + max(LEAST_COPIES, min(columns, MOST_COPIES))
+@dataclass(frozen=True)
+class Recheck:
+    """The outcome of dropping columns together: `safe` ones can go for `price`, `untried` ones were not reached.
 
+    `needed` ones cannot go as well: what dropping each costs once the safe ones before it are gone.
+    """
 
-def affordable_rows(columns: dict[str, ColumnData], first: Callable[[int], Round], most: int, budget: float) -> int:
-    """As many rows, at most `most`, as let three rounds end within the budget; `first(rows)` makes a trial round."""
-    few = min(most, 2000)
-    trial = first(few)
-    names = [name for name, column in columns.items() if column.useful]
-    trial.explained(names)  # the first fit also pays for imports and for starting threads
-    watch = Deadline(budget)
-    trial.explained(names)
-    longest = SHARE_FOR_CHECKS * budget / 3 / questions(len(names), len(names) // 3)
-    growth = (longest / max(watch.used, 1e-3) - 0.5) * 2  # half of a small fit does not grow with the rows
-    return int(np.clip(few * growth, min(few, 1000), most))
+    safe: tuple[str, ...] = ()
+    price: float = 0.0
+    untried: tuple[str, ...] = ()
+    needed: dict[str, float] = field(default_factory=dict)
 
 
 def recheck(
-    rounds: Sequence[Round], names: Sequence[str], candidates: Sequence[str], measures: Measures, deadline: Deadline
-) -> tuple[list[str], float, list[str]]:
+    rounds: Sequence[Round],
+    names: Sequence[str],
+    candidates: Sequence[str],
+    measures: Measures,
+    largest: float,
+    trials: int,
+) -> Recheck:
     """Drop `candidates` (least valued first) one after the other, as long as their cost together stays in the noise.
 
-    Returns those that can go together, what that costs, and those not tried before the budget ended. What each costs
-    alone says nothing about this: of two columns that tell the same, each can go, but not both.
+    Nor may it be more than `largest`. At most `trials` columns are tried one by one. What each costs alone says nothing
+    about this: of two columns with the same information, each can go, but not both.
     """
     if not candidates:
-        return [], 0.0, []
-    rounds, high = rounds[: len(measures.full)], measures.noise[1]
+        return Recheck()
+    rounds, high = rounds[: len(measures.full)], min(measures.noise[1], largest)
 
     def cost(gone: Sequence[str]) -> float:
         left = [name for name in names if name not in gone]
@@ -167,15 +145,16 @@ def recheck(
 
     together = cost(candidates)
     if together <= high:
-        return list(candidates), together, []
+        return Recheck(tuple(candidates), together)
     gone, price = _first_gone(candidates, cost, high)
-    for tried, name in enumerate(candidates[len(gone) :], len(gone)):
-        if deadline.left < 0:
-            return gone, price, list(candidates[tried:])
+    rest, needed = candidates[len(gone) :], {}
+    for name in rest[:trials]:
         trial = cost([*gone, name])
         if trial <= high:
             gone, price = [*gone, name], trial
-    return gone, price, []
+        else:
+            needed[name] = trial - price
+    return Recheck(tuple(gone), price, tuple(rest[trials:]), needed)
 
 
 def _first_gone(
@@ -191,11 +170,11 @@ def _first_gone(
 
 
 def outcome_like(round_: Round, names: Sequence[str], name: str) -> tuple[float, float]:
-    """Whether a column of numbers behaves like a second outcome: (told, together).
+    """Whether a column of numbers behaves like a second outcome: (predicted, together).
 
-    `told` is the share of it that the other columns explain, `together` the correlation of what they leave unexplained
-    of it with what they leave unexplained of the target. A column that is known only afterwards, such as the customers
-    of a day, has both; a property known beforehand has at most one.
+    `predicted` is the share of it that the other columns explain, `together` the correlation of what they leave
+    unexplained of it with what they leave unexplained of the target. A column that is known only afterwards, such as
+    the customers of a day, has both; a property known beforehand has at most one.
     """
     column = round_.columns[name].numbers[:, 0]
     train, test = (rows[~np.isnan(column[rows])] for rows in (round_.train, round_.test))
@@ -207,9 +186,9 @@ def outcome_like(round_: Round, names: Sequence[str], name: str) -> tuple[float,
     places = [np.isin(round_.train, train), np.isin(round_.test, test)]
     left = [_unexplained(blocks, values, round_, places) for values in (column, outcome)]
     spread = [float(part.std()) for part in left]
-    told = 1 - spread[0] ** 2 / float(column[test].var() or 1)
+    predicted = 1 - spread[0] ** 2 / float(column[test].var() or 1)
     together = float(np.corrcoef(left[0], left[1])[0, 1]) if min(spread) > 0 else 0.0
-    return max(told, 0.0), abs(together)
+    return max(predicted, 0.0), abs(together)
 
 
 def _unexplained(

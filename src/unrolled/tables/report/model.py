@@ -7,7 +7,6 @@ questions are asked.
 
 from __future__ import annotations
 
-import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -126,20 +125,3 @@ def _logarithmic(predicted: NDArray[Any], train: NDArray[Any], test: NDArray[Any
     own = np.log(np.maximum(predicted[np.arange(len(test)), test], SMALLEST))
     guess = np.log(np.maximum(prior[test], SMALLEST))
     return 1 - float(own.sum() / guess.sum()) if guess.any() else 0.0
-
-
-class Deadline:
-    """A budget in seconds, and how much of it is left."""
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds, self.start = seconds, time.monotonic()
-
-    @property
-    def used(self) -> float:
-        """Seconds since the start."""
-        return time.monotonic() - self.start
-
-    @property
-    def left(self) -> float:
-        """Seconds until the end, negative once it has passed."""
-        return self.seconds - self.used

@@ -1,7 +1,8 @@
-"""What columns tell about each other and about tomorrow, without looking at the target.
+"""What columns say about each other and about later rows, without looking at the target.
 
-`replacements` measures in both directions how well one column tells another, because information is not symmetric: a
-shop tells its state, a state does not tell its shop. `drift` compares the first nine tenths of the rows with the last.
+`replacements` measures in both directions how well one column predicts another, because information is not symmetric: a
+shop determines its state, a state does not determine its shop. `drift` compares the first nine tenths of the rows with
+the last.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from unrolled.tables.report.features import REPEATS, ColumnData
 
 BINS = 255
 ROWS_PER_BIN = 20
-FEW_LEVELS = 20  # a number with no more values is told exactly or not at all, like a category
-REPLACED = 0.95  # from here on a column counts as told by another
-LATE = 0.1  # the share of the rows that stands for tomorrow
+FEW_LEVELS = 20  # a number with no more values is predicted exactly or not at all, like a category
+REPLACED = 0.95  # from here on a column counts as determined by another
+LATE = 0.1  # the share of the rows that stands for later ones
 MOST_ROWS = 10_000
 MANY_COLUMNS = 60  # with more, pairs are measured on fewer rows
 
@@ -37,10 +38,10 @@ class Drift:
 
 
 def replacements(columns: Sequence[ColumnData], seed: int) -> NDArray[np.float64]:
-    """How well column i alone tells column j, as (i, j) between 0 (no better than guessing) and 1 (exactly).
+    """How well column i alone predicts column j, as (i, j) between 0 (no better than guessing) and 1 (exactly).
 
     Numbers: the share of the variance of the ranks explained by means per bin; categories: the share of right answers,
-    as the part of the way from the commonest category to all right. Judged on a fifth of the rows that was kept back.
+    as the part of the way from the commonest category to all right. Judged on a fifth of the rows that is held out.
     """
     rows = len(columns[0].codes)
     most = MOST_ROWS if len(columns) <= MANY_COLUMNS else MOST_ROWS // 2
@@ -49,22 +50,22 @@ def replacements(columns: Sequence[ColumnData], seed: int) -> NDArray[np.float64
     most_bins = int(np.clip(len(learn) // ROWS_PER_BIN, 4, BINS))
     given = [_bins(column, most_bins) for column in columns]
     asked = [_asked(column) for column in columns]
-    told = np.eye(len(columns))
+    predicted = np.eye(len(columns))
     for i, bins in enumerate(given):
         for j, question in enumerate(asked):
             if i != j:
                 answer: Callable[..., float] = _exactly if question.dtype == np.int64 else _in_rank
-                told[i, j] = max(answer(bins[learn], question[learn], bins[judge], question[judge]), 0.0)
-    return told
+                predicted[i, j] = max(answer(bins[learn], question[learn], bins[judge], question[judge]), 0.0)
+    return predicted
 
 
-def twins(told: NDArray[np.float64]) -> list[list[int]]:
-    """Groups of two or more columns of which each tells the others, by position."""
-    same = (told >= REPLACED) & (told.T >= REPLACED)
+def twins(predicted: NDArray[np.float64]) -> list[list[int]]:
+    """Groups of two or more columns of which each determines the others, by position."""
+    same = (predicted >= REPLACED) & (predicted.T >= REPLACED)
     groups: list[list[int]] = []
     taken: set[int] = set()
-    for i in range(len(told)):
-        group = [j for j in range(len(told)) if same[i, j] and j not in taken]
+    for i in range(len(predicted)):
+        group = [j for j in range(len(predicted)) if same[i, j] and j not in taken]
         if i not in taken and len(group) > 1:
             groups.append(group)
             taken.update(group)
@@ -105,7 +106,7 @@ def _variation(early: NDArray[np.int64], late: NDArray[np.int64]) -> float:
 def _bins(column: ColumnData, most: int) -> NDArray[np.int64]:
     """The column as categories 0, 1, ..., missing being the last: numbers in up to `most` bins of equal size."""
     missing = column.missing
-    repeats = len(column.codes) >= REPEATS * len(column.levels)  # every single date tells its day of the week
+    repeats = len(column.codes) >= REPEATS * len(column.levels)  # every single date determines its day of the week
     if not column.numbers.shape[1] or len(column.levels) <= most or repeats:
         return np.where(missing, len(column.levels), column.codes)
     values = column.numbers[:, 0]
@@ -114,7 +115,7 @@ def _bins(column: ColumnData, most: int) -> NDArray[np.int64]:
 
 
 def _asked(column: ColumnData) -> NDArray[np.int64] | NDArray[np.float64]:
-    """What is to be told: category numbers, or ranks in (0, 1] with 0 for missing."""
+    """What is to be predicted: category numbers, or ranks in (0, 1] with 0 for missing."""
     if not column.numbers.shape[1] or len(column.levels) <= FEW_LEVELS:
         return np.where(column.missing, len(column.levels), column.codes)
     present = column.codes[~column.missing]  # codes of numbers are in the order of the numbers

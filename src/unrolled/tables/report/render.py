@@ -8,28 +8,36 @@ from __future__ import annotations
 from collections.abc import Callable
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from unrolled.files import to_json, write_file
-from unrolled.html import cell, check_out, column_title, figure, html_page, html_table, markdown_table
+from unrolled.html import (
+    SCRIPT,
+    cell,
+    check_out,
+    column_title,
+    figure,
+    html_page,
+    html_table,
+    markdown_table,
+    search_box,
+)
 from unrolled.tables.report.profiles import Profile
-from unrolled.tables.report.verdicts import Evidence, cost_text
-
-if TYPE_CHECKING:
-    from unrolled.tables.report.columns import ColumnReport, ColumnRow
+from unrolled.tables.report.result import ColumnRow, ReportResult
+from unrolled.tables.report.verdicts import cost_text
 
 ENDINGS = (".html", ".md", ".json", ".csv")
 LISTED = 20  # names in a sentence; the table has them all
-BAR_WIDTH, PLOT_HEIGHT, COST_WIDTH = 10, 46, 150
+PLOT_WIDTH, PLOT_HEIGHT, AXIS_WIDTH, COST_WIDTH = 132, 46, 46, 132
+SHOWN_LABEL = 14  # characters of a value under a plot; the table of the distribution has them whole
 UNITS = {"continuous": "variance", "binary": "log loss", "multiclass": "log loss"}
-HEAD = ("Column", "Verdict", "Drop cost", "Values and target", "Alone", "With others", "Other columns", "Tomorrow")
+HEAD = ("Column", "Verdict", "Drop cost", "Distribution and target", "Alone", "Other columns", "Last tenth")
 
 
-def save_report(report: ColumnReport, path: Path) -> None:
+def save_report(report: ReportResult, path: Path) -> None:
     """Write the report to `path`, in the format of its ending; raises InputError for another ending than `ENDINGS`."""
     makers: dict[str, Callable[[], bytes]] = {
-        ".html": lambda: report.to_html().encode(),
-        ".md": lambda: report.to_markdown().encode(),
+        ".html": lambda: column_html(report).encode(),
+        ".md": lambda: column_markdown(report).encode(),
         ".json": lambda: to_json(report.to_dict()),
         ".csv": lambda: str(report.to_frame().to_csv(index=False)).encode(),
     }
@@ -42,16 +50,16 @@ def check_ending(path: Path | None) -> None:
     check_out(path, ENDINGS, "a report")
 
 
-def summary(report: ColumnReport) -> list[str]:
+def summary(report: ReportResult) -> list[str]:
     """What the whole report says, in sentences."""
     used = "all" if report.rows_used == report.rows_total else f"{report.rows_used:,} of"
     rounds = f"{report.rounds} fold{'s' * (report.rounds != 1)}"
     if report.rounds < report.rounds_asked:
-        rounds += f" (of {report.rounds_asked}: the budget ended)"
+        rounds += f" (of {report.rounds_asked}: the budget ended before the others)"
     low, high = map(figure, report.noise)
     lines = [
         _together(report),
-        f"A column that tells nothing shows a drop cost between {low} and {high} here.",
+        f"A column without information shows a drop cost between {low} and {high} here.",
     ]
     if report.safe:
         named = ", ".join(map(column_title, report.safe[:LISTED]))
@@ -67,8 +75,8 @@ def summary(report: ColumnReport) -> list[str]:
     return lines
 
 
-def _together(report: ColumnReport) -> str:
-    share = f"share of its {UNITS[report.target_type]}, judged on rows kept back"
+def _together(report: ReportResult) -> str:
+    share = f"share of its {UNITS[report.target_type]}, judged on rows held out"
     full = figure(report.full, 3) + (f" ± {report.full_spread:.3f}" if report.rounds > 1 else "")
     if report.full > 0:
         return f"All columns together explain {full} of {report.target} (1 is everything; {share})."
@@ -78,10 +86,10 @@ def _together(report: ColumnReport) -> str:
     )
 
 
-def column_markdown(report: ColumnReport) -> str:
+def column_markdown(report: ReportResult) -> str:
     """The report as Markdown: the summary, a table of figures, a list of reasons."""
     head = ("column", "verdict", "drop cost", "±", "alone", "with twins", "gain", "kind", "values", "missing",
-            "empty alone", "unseen", "drift", "told by")  # fmt: skip
+            "empty alone", "unseen", "drift", "predicted by")  # fmt: skip
     table = markdown_table(head, [_markdown_row(row) for row in report.rows], numeric=(2, 3, 4, 5, 6, 8, 9, 10, 11, 12))
     reasons = "\n".join(f"- **{column_title(row.name)}**: {row.verdict}. {row.reason}" for row in report.rows)
     lines = "\n".join(summary(report))
@@ -108,102 +116,171 @@ def _markdown_row(row: ColumnRow) -> list[str]:
     ]
 
 
-def column_html(report: ColumnReport) -> str:
-    """The report as one self-contained HTML page."""
+def column_html(report: ReportResult) -> str:
+    """The report as one self-contained HTML page: the summary, and a table that can be searched and sorted."""
     reach = max([abs(bound) for bound in report.noise] + [_reach(row) for row in report.rows] + [1e-6])
-    paragraphs = "".join(f"<p>{escape(line)}</p>" for line in summary(report))
+    lead, *paragraphs = summary(report)
     title = f"Columns that predict {report.target}"
-    rows = [_html_row(row, report, reach) for row in report.rows]
-    return html_page(title, f"<h1>{escape(title)}</h1>{paragraphs}{html_table(HEAD, rows, numeric=(4, 5))}{_legend()}")
+    table = html_table(HEAD, [_html_row(row, report, reach) for row in report.rows], numeric=(4,), sortable=True)
+    body = (
+        f'<h1>{escape(title)}</h1><p class="lead">{escape(lead)}</p>'
+        + "".join(f"<p>{escape(line)}</p>" for line in paragraphs)
+        + search_box(len(report.rows), "columns")
+        + table
+        + _legend(report)
+    )
+    return html_page(title, body, script=SCRIPT)
 
 
 def _reach(row: ColumnRow) -> float:
     return abs(row.evidence.drop_cost) + row.evidence.drop_cost_spread
 
 
-def _html_row(row: ColumnRow, report: ColumnReport, reach: float) -> str:
+def _html_row(row: ColumnRow, report: ReportResult, reach: float) -> str:
     e = row.evidence
     facts = f"{e.kind}, {e.cardinality:,} value{'s' * (e.cardinality != 1)}, {e.missing:.1%} missing"
     flag = "<small>too good to be true?</small>" if row.too_good else ""
     kind = "safe" if row.verdict == "safe to drop" else row.verdict
+    verdict = f'<span class="verdict {kind}">{row.verdict}</span>{flag}<small>{escape(row.reason)}</small>'
     cells = [
-        cell(f"{escape(column_title(row.name))}<small>{escape(facts)}</small>", "name"),
-        cell(f'<span class="verdict {kind}">{row.verdict}</span>{flag}<small>{escape(row.reason)}</small>', "reason"),
-        cell(_cost_svg(row, report.noise, reach) + cost_text(e)),
-        cell(_profile_svg(row.profile)),
-        cell(f"{figure(e.alone, 3)}{_spread(e)}{_missing_alone(row)}", "number"),
-        cell(_company(row), "number"),
-        cell(_relations(row)),
-        cell(f"{e.unseen:.1%} unseen<small>drift {e.drift:.2f}</small>"),
+        cell(f"{escape(column_title(row.name))}<small>{escape(facts)}</small>", "name", sort=row.name),
+        cell(verdict, "reason", sort=row.verdict),
+        cell(_cost(row, report, reach), "", HEAD[2], sort=e.drop_cost_after_safe or e.drop_cost),
+        cell(_distribution(row.profile, report), "", HEAD[3], sort=e.cardinality),
+        cell(_alone(row), "number", HEAD[4], sort=e.alone),
+        cell(_relations(row), "others", HEAD[5], sort=e.replaced_by[0][1] if e.replaced_by else 0),
+        cell(f"{e.unseen:.1%} unseen<small>drift {e.drift:.2f}</small>", "", HEAD[6], sort=e.drift),
     ]
-    return f"<tr>{''.join(cells)}</tr>"
+    search = escape(f"{row.name} {row.verdict} {e.kind}".lower())
+    return f'<tr data-search="{search}">{"".join(cells)}</tr>'
 
 
-def _spread(evidence: Evidence) -> str:
-    return f"<small>± {evidence.alone_spread:.3f}</small>" if evidence.rounds > 1 else ""
-
-
-def _missing_alone(row: ColumnRow) -> str:
-    return f"<small>empty or not: {figure(row.evidence.missing_alone, 3)}</small>" if row.evidence.missing else ""
-
-
-def _company(row: ColumnRow) -> str:
+def _cost(row: ColumnRow, report: ReportResult, reach: float) -> str:
+    """The drop cost drawn and in figures; where the verdict rests on what others leave, that cost as well."""
     e = row.evidence
-    twins = e.drop_cost_with_twins
-    below = "" if twins is None else f"<small>all that tell it: {figure(twins, 3)}</small>"
-    return ("+" if round(e.interaction_gain, 3) > 0 else "") + figure(e.interaction_gain, 3) + below
+    parts = [_cost_svg(row, report.noise, reach), cost_text(e)]
+    if e.drop_cost_with_twins is not None:
+        parts.append(f"<small>with all that determine it: {figure(e.drop_cost_with_twins, 3)}</small>")
+    if e.drop_cost_after_safe is not None:
+        parts.append(f"<small>once the safe ones are gone: {figure(e.drop_cost_after_safe)}</small>")
+    return "".join(parts)
+
+
+def _alone(row: ColumnRow) -> str:
+    e = row.evidence
+    gain = ("+" if round(e.interaction_gain, 3) > 0 else "") + figure(e.interaction_gain, 3)
+    parts = [figure(e.alone, 3)]
+    if e.rounds > 1:
+        parts.append(f"<small>± {e.alone_spread:.3f}</small>")
+    if e.missing:
+        parts.append(f"<small>missing or not: {figure(e.missing_alone, 3)}</small>")
+    return "".join([*parts, f"<small>beside others: {gain}</small>"])
 
 
 def _relations(row: ColumnRow) -> str:
     def listed(relations: tuple[tuple[str, float], ...]) -> str:
         return ", ".join(f"{escape(column_title(name))} {share:.0%}" for name, share in relations[:2]) or "none"
 
-    return f"told by {listed(row.evidence.replaced_by)}<small>tells {listed(row.evidence.replaces)}</small>"
+    return f"predicted by {listed(row.evidence.replaced_by)}<small>predicts {listed(row.evidence.replaces)}</small>"
+
+
+def _distribution(profile: Profile, report: ReportResult) -> str:
+    """The plot, and under it the same as a table with counts."""
+    rows = [
+        f"<tr><td>{escape(column_title(label))}</td><td class=number>{round(share * report.rows_total):,}</td>"
+        f"<td class=number>{share:.1%}</td><td class=number>{'' if mean is None else f'{mean:,.4g}'}</td></tr>"
+        for label, share, mean in zip(profile.labels, profile.shares, profile.means, strict=True)
+    ]
+    head = "".join(f"<th>{escape(name)}</th>" for name in ("value", "rows", "share", report.outcome))
+    table = f'<table class="chart"><tr>{head}</tr>{"".join(rows)}</table>'
+    return f"{_profile_svg(profile)}<details><summary>counts</summary>{table}</details>"
 
 
 def _profile_svg(profile: Profile) -> str:
-    """Bars for the share of the rows, dots for the mean target, each on its own scale."""
+    """Bars for the share of the rows, dots for the mean target on the scale at the right."""
     top = max(profile.shares, default=1) or 1
     known = [mean for mean in profile.means if mean is not None]
     low, high = (min(known), max(known)) if known else (0.0, 1.0)
+    width = PLOT_WIDTH / max(len(profile.labels), 1)
     parts = []
     for i, (label, share, mean) in enumerate(zip(profile.labels, profile.shares, profile.means, strict=True)):
         tip = f"{column_title(label)}: {share:.1%} of the rows" + ("" if mean is None else f", mean target {mean:.4g}")
         height = share / top * PLOT_HEIGHT
-        drawn = _bar(i * BAR_WIDTH, PLOT_HEIGHT + 4 - height, BAR_WIDTH - 2, height, "bar")
+        drawn = _bar(i * width, PLOT_HEIGHT + 14 - height, max(width - 2, 1), height, "bar")
         if mean is not None:
-            y = 4 + PLOT_HEIGHT * (1 - ((mean - low) / (high - low) if high > low else 0.5))
-            drawn += f'<circle cx="{i * BAR_WIDTH + BAR_WIDTH / 2 - 1}" cy="{y:.1f}" r="3" fill="var(--dot)"/>'
+            y = 14 + PLOT_HEIGHT * (1 - ((mean - low) / (high - low) if high > low else 0.5))
+            drawn += f'<circle cx="{(i + 0.5) * width - 1:.1f}" cy="{y:.1f}" r="3" fill="var(--dot)"/>'
         parts.append(f"<g><title>{escape(tip)}</title>{drawn}</g>")
-    width = max(len(profile.labels), 1) * BAR_WIDTH
-    return f'<svg width="{width}" height="{PLOT_HEIGHT + 8}" role="img" aria-label="values">{"".join(parts)}</svg>'
+    return (
+        f'<svg width="{PLOT_WIDTH + AXIS_WIDTH}" height="{PLOT_HEIGHT + 30}" role="img" '
+        f'aria-label="distribution">{"".join(parts)}{_axes(profile, top, low, high, bool(known))}</svg>'
+    )
+
+
+def _axes(profile: Profile, top: float, low: float, high: float, has_means: bool) -> str:
+    """The share of the highest bar, the first and last value, and the range of the dots."""
+    base = PLOT_HEIGHT + 14
+    texts = [(0.0, 9, "start", f"{top:.0%} of rows at most", "")]
+    shown = [label for label in profile.labels if label != "(missing)"]
+    if shown:
+        first, last = (column_title(label).split(" to ")[i] for label, i in ((shown[0], 0), (shown[-1], -1)))
+        texts.append((0.0, base + 13, "start", _short(first), ""))
+        if len(shown) > 1:
+            texts.append((PLOT_WIDTH - 2, base + 13, "end", _short(last), ""))
+    if has_means:
+        ends = {high: 14 + 4, low: base} if high > low else {high: 14 + PLOT_HEIGHT // 2 + 4}
+        texts += [(PLOT_WIDTH + 2, y, "start", f"{value:.3g}", "var(--dot)") for value, y in ends.items()]
+    line = f'<path d="M0 {base + 0.5}H{PLOT_WIDTH}" class="grid" fill="none"/>'
+    return line + "".join(
+        f'<text x="{x:.0f}" y="{y:.0f}" text-anchor="{anchor}"{f" style=fill:{colour}" if colour else ""}>'
+        f"{escape(text)}</text>"
+        for x, y, anchor, text, colour in texts
+    )
+
+
+def _short(text: str) -> str:
+    if "e+" in text and text.replace("e+", "").replace(".", "").strip("-").isdigit():
+        text = f"{float(text):,.0f}"  # the bounds of bins have four digits
+    limit = SHOWN_LABEL - 4
+    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def _cost_svg(row: ColumnRow, noise: tuple[float, float], reach: float) -> str:
-    """The drop cost as a bar from zero, its spread as a line, the noise band behind it."""
+    """The drop cost as a bar from zero, its spread as a line, the noise band behind it; all rows have one scale."""
     cost, spread = row.evidence.drop_cost, row.evidence.drop_cost_spread
-    floor = min(noise[0], cost - spread, -0.05 * reach)
+    floor = -min(max(abs(noise[0]), 0.05 * reach), reach)
 
     def place(value: float) -> float:
-        return (max(value, floor) - floor) / (reach - floor) * COST_WIDTH
+        return (min(max(value, floor), reach) - floor) / (reach - floor) * COST_WIDTH
 
     left, right = sorted((place(0.0), place(cost)))
     band = _bar(place(noise[0]), 0, max(place(noise[1]) - place(noise[0]), 1), 24, "band")
     bar = _bar(left, 6, max(right - left, 1), 12, "bar")
     line = f'<path d="M{place(cost - spread):.1f} 12H{place(cost + spread):.1f}" stroke="var(--dot)" stroke-width="2"/>'
-    return f'<svg width="{COST_WIDTH}" height="24" role="img" aria-label="drop cost">{band}{bar}{line}</svg>'
+    zero = f'<path d="M{place(0.0):.1f} 0V24" class="grid"/>'
+    ends = (
+        f'<text x="{place(0.0):.0f}" y="36" text-anchor="{"start" if place(0.0) < 12 else "middle"}">0</text>'
+        f'<text x="{COST_WIDTH}" y="36" text-anchor="end">{reach:.2g}</text>'
+    )
+    return (
+        f'<svg width="{COST_WIDTH}" height="40" role="img" aria-label="drop cost">{band}{bar}{line}{zero}{ends}</svg>'
+    )
 
 
 def _bar(x: float, y: float, width: float, height: float, colour: str) -> str:
     return f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" fill="var(--{colour})"/>'
 
 
-def _legend() -> str:
-    return (
-        '<p class="soft">Values and target: bars are shares of the rows, dots the mean target. Drop cost: the share of '
-        "the target that is no longer explained without the column, with its spread over folds and seeds; the shaded "
-        "band is noise, measured with shuffled copies. Alone: what the column explains by itself, missing values kept "
-        "as information. With others: what it is worth in company beyond what it is worth alone. Told by: how well one "
-        "other column predicts this one. Tomorrow: values of the last tenth of the rows that were not there before, "
-        "and the distance between the two distributions.</p>"
-    )
+def _legend(report: ReportResult) -> str:
+    terms = {
+        "Drop cost": "the share of the target that is no longer explained without the column, with its standard "
+        "deviation over folds and seeds (line); the shaded band is noise, measured with shuffled copies of columns.",
+        "Distribution and target": f"bars are shares of the rows, dots the {report.outcome}, scaled at the right.",
+        "Alone": "what the column explains by itself, missing values kept as information; beside others: the drop cost "
+        "less that.",
+        "Other columns": "how well one other column predicts this one, and this one another.",
+        "Last tenth": "the values among the last tenth of the rows that were not there before, and the distance of "
+        "the two distributions, 0 being the same and 1 disjoint.",
+    }
+    lines = "".join(f"<p><b>{name}</b>: {escape(text)}</p>" for name, text in terms.items())
+    return f'<div class="soft">{lines}</div>'

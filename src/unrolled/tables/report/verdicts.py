@@ -10,22 +10,29 @@ Left out: the measuring.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 
 from unrolled.html import column_title, figure
 from unrolled.tables.report.features import ReportKind
+from unrolled.tables.report.measures import Recheck
 from unrolled.tables.report.relations import REPLACED
 
 Verdict = Literal["keep", "look", "merge", "safe to drop"]
 
 TOO_GOOD_ALONE = 0.97  # of the target explained by one column, out of sample: rare in honest data
-TOO_GOOD_SHARE = 0.2  # of what the other columns leave unexplained, told by one more column ...
-TOO_GOOD_TOLD = 0.5  # ... that the others tell as they tell the target ...
+TOO_GOOD_SHARE = 0.2  # of what the other columns leave unexplained, explained by one more column ...
+TOO_GOOD_PREDICTED = 0.5  # ... that the others predict as they predict the target ...
 TOO_GOOD_TOGETHER = 0.5  # ... and that moves with the target where the others do not
 ENOUGH_ROWS = 10  # of each category, before its measures are believed to be small
+SAFE_ROUNDS = 2  # folds, from which on a column may be called safe to drop ...
+SAFE_ROWS = 5000  # ... on so many rows, or on all of a smaller table ...
+SAFE_COST = 0.05  # ... if it is unlikely to cost more than this share of what all columns explain ...
+LEAST_EXPLAINED = (
+    0.1  # ... taken for at least so much: where nothing is explained, costs have to be small by themselves
+)
 GONE_TOMORROW = 0.5  # unseen share of the last tenth from which a category will not do for new rows
 
 
@@ -33,8 +40,8 @@ GONE_TOMORROW = 0.5  # unseen share of the last tenth from which a category will
 class Evidence:
     """Everything measured about one column; shares are of the target's uncertainty, 1 is all of it.
 
-    `replaced_by` and `replaces` list other columns and how well they tell this one, or it tells them, best first.
-    `outcome_like` is (told by the others, moving with the target), see `column_measures.outcome_like`.
+    `replaced_by` and `replaces` list other columns and how well they predict this one, or it predicts them, best first.
+    `outcome_like` is (predicted by the others, moving with the target), see `measures.outcome_like`.
     """
 
     name: str
@@ -48,6 +55,8 @@ class Evidence:
     rounds: int = 0
     twins: tuple[str, ...] = ()
     drop_cost_with_twins: float | None = None
+    drop_cost_after_safe: float | None = None
+    """What dropping it costs once the columns that are safe to drop are gone, where that is more than noise."""
     replaced_by: tuple[tuple[str, float], ...] = ()
     replaces: tuple[tuple[str, float], ...] = ()
     missing_alone: float = 0.0
@@ -63,37 +72,56 @@ class Evidence:
         return self.kind not in ("constant", "empty")
 
     @property
+    def highest_cost(self) -> float:
+        """The drop cost and two standard errors."""
+        return self.drop_cost + 2 * self.drop_cost_spread / float(np.sqrt(max(self.rounds, 1)))
+
+    @property
     def interaction_gain(self) -> float:
-        """What it is worth in company beyond what it is worth alone; negative where others say the same."""
+        """What it is worth beside the others beyond what it is worth alone; negative where others carry the same."""
         return self.drop_cost - max(self.alone, 0.0)
 
 
 @dataclass(frozen=True)
-class Surroundings:
-    """What a verdict needs beside the column: the full model, the noise band, and the outcome of the re-check."""
+class Context:
+    """What a verdict needs beside the column: the full model, the noise band, what was measured, and the re-check."""
 
     full: float
     noise: tuple[float, float]
     columns: int
     """How many columns differ between rows at all."""
-    safe: tuple[str, ...]
-    """Columns that can go together."""
-    price: float
-    """What it costs when all of `safe` are gone."""
-    untried: tuple[str, ...] = ()
-    """Columns that the budget did not reach in the re-check."""
+    rounds: int
+    rows_used: int
+    rows_total: int
+    recheck: Recheck = field(default_factory=Recheck)
     suspects: tuple[str, ...] = ()
     """Columns that look too good to be true: as long as they are in, others look idle that are not."""
 
+    @property
+    def is_enough(self) -> bool:
+        """Whether folds and rows are enough to call a column safe to drop."""
+        return self.rounds >= SAFE_ROUNDS and self.rows_used >= min(SAFE_ROWS, self.rows_total)
 
-def too_good(evidence: Evidence, around: Surroundings) -> bool:
+    @property
+    def largest_cost(self) -> float:
+        """What dropping a column that is called safe may cost at most, its uncertainty included."""
+        return SAFE_COST * max(self.full, LEAST_EXPLAINED)
+
+    @property
+    def measured_on(self) -> str:
+        """The folds and rows of the measurement, for people."""
+        rows = f"{self.rows_used:,}" + (f" of {self.rows_total:,}" if self.rows_used < self.rows_total else "")
+        return f"{self.rounds} fold{'s' * (self.rounds != 1)} of {rows} rows"
+
+
+def too_good(evidence: Evidence, context: Context) -> bool:
     """Whether the column looks known only after the event, by the thresholds at the top of this file."""
-    if evidence.alone >= TOO_GOOD_ALONE and around.columns > 1:
+    if evidence.alone >= TOO_GOOD_ALONE and context.columns > 1:
         return True
     if evidence.outcome_like is None:
         return False
-    told, together = evidence.outcome_like
-    return told >= TOO_GOOD_TOLD and together >= TOO_GOOD_TOGETHER
+    predicted, together = evidence.outcome_like
+    return predicted >= TOO_GOOD_PREDICTED and together >= TOO_GOOD_TOGETHER
 
 
 def left_unexplained(evidence: Evidence, full: float) -> float:
@@ -102,50 +130,37 @@ def left_unexplained(evidence: Evidence, full: float) -> float:
     return evidence.drop_cost / rest if rest > 0 else 0.0
 
 
-def decide(evidence: Evidence, around: Surroundings) -> tuple[Verdict, str]:
+def decide(evidence: Evidence, context: Context) -> tuple[Verdict, str]:
     """The verdict on a column and its reason."""
     if evidence.kind == "constant":
-        return "safe to drop", "It has the same value in every row, so it can tell nothing: dropping it costs 0."
+        return "safe to drop", "It has the same value in every row, so it carries no information: dropping it costs 0."
     if evidence.kind == "empty":
-        return "safe to drop", "It is empty in every row, so it can tell nothing: dropping it costs 0."
-    if too_good(evidence, around):
+        return "safe to drop", "It is empty in every row, so it carries no information: dropping it costs 0."
+    if too_good(evidence, context):
         return "look", _why_too_good(evidence)
-    if evidence.drop_cost > around.noise[1]:
-        return _counts(evidence, around) if around.full > 0 else ("look", _why_nothing(evidence, around))
-    if evidence.twins and (evidence.drop_cost_with_twins or 0.0) > around.noise[1]:
+    if evidence.drop_cost > context.noise[1]:
+        return _counts(evidence, context) if context.full > 0 else ("look", _why_nothing(evidence, context))
+    if evidence.twins and (evidence.drop_cost_with_twins or 0.0) > context.noise[1]:
         return "merge", _why_merge(evidence)
-    if around.suspects and evidence.alone > around.noise[1]:
-        return "look", _why_hidden(evidence, around)
-    if evidence.rows_per_value is not None:
-        return "look", (
-            f"Dropping it costs {_cost(evidence)}, inside the noise ({_band(around)}), but within the budget only "
-            f"{evidence.rows_per_value:.1f} rows of each of its values could be used: allow more seconds or rows."
-        )
-    if evidence.name in around.untried:
-        return "look", (
-            f"Dropping it alone costs {_cost(evidence)}, inside the noise ({_band(around)}), but the budget ended "
-            "before it could be tried together with the others: allow more seconds."
-        )
-    if not evidence.rounds and evidence.name not in around.safe:
-        return "look", (
-            f"The budget ended before dropping it was tried; alone it explains {figure(evidence.alone, 3)}: allow more "
-            "seconds, or leave out columns that are not wanted anyway."
-        )
-    if evidence.name in around.safe:
-        return "safe to drop", _why_safe(evidence, around)
-    return "keep", _why_needed(evidence, around)
+    if context.suspects and evidence.alone > context.noise[1]:
+        return "look", _why_hidden(evidence, context)
+    if evidence.name in context.recheck.safe and context.is_enough:
+        return "safe to drop", _why_safe(evidence, context)
+    if evidence.drop_cost_after_safe is not None:
+        return "keep", _why_needed(evidence, context)
+    return "look", _why_open(evidence, context)
 
 
 def least_valued(evidence: list[Evidence]) -> list[Evidence]:
-    """In the order in which columns are tried for dropping: those that tell least alone first, ties by name."""
+    """In the order in which columns are tried for dropping: those that explain least alone first, ties by name."""
     return sorted(evidence, key=lambda e: (round(max(e.alone, 0.0), 3), e.name))
 
 
-def _counts(evidence: Evidence, around: Surroundings) -> tuple[Verdict, str]:
-    explained = f"of the {around.full:.3f} explained"
-    if evidence.drop_cost > around.full:
-        explained = f"where all columns explain {around.full:.3f}: without it they do worse than a guess"
-    cost = f"Dropping it costs {_cost(evidence)} {explained}; noise reaches {around.noise[1]:.4f}"
+def _counts(evidence: Evidence, context: Context) -> tuple[Verdict, str]:
+    explained = f"of the {context.full:.3f} explained"
+    if evidence.drop_cost > context.full:
+        explained = f"where all columns explain {context.full:.3f}: without it they do worse than a guess"
+    cost = f"Dropping it costs {_cost(evidence)} {explained}; noise reaches {context.noise[1]:.4f}"
     error = evidence.drop_cost_spread / np.sqrt(max(evidence.rounds, 1))
     if evidence.drop_cost < 2 * error:
         return "look", f"{cost}, but the folds disagree: more rows or a longer budget would tell."
@@ -175,62 +190,95 @@ def _why_too_good(evidence: Evidence) -> str:
             f"It explains {evidence.alone:.3f} of the target all alone, which is too good to be true: "
             "make sure that it is known before the event, and is not the target under another name."
         )
-    told, together = evidence.outcome_like or (0.0, 0.0)
+    predicted, together = evidence.outcome_like or (0.0, 0.0)
     return (
-        f"It behaves like a second outcome: the other columns tell {told:.0%} of it, as they tell the target, and what "
-        f"they leave open moves with the target (correlation {together:.2f}); make sure that it is known before the "
-        f"event. Dropping it costs {_cost(evidence)}."
+        f"It behaves like a second outcome: the other columns predict {predicted:.0%} of it, as they predict the "
+        f"target, and what they leave open moves with the target (correlation {together:.2f}); make sure that it is "
+        f"known before the event. Dropping it costs {_cost(evidence)}."
     )
 
 
-def _why_nothing(evidence: Evidence, around: Surroundings) -> str:
+def _why_nothing(evidence: Evidence, context: Context) -> str:
     return (
-        f"Dropping it costs {_cost(evidence)}, but all columns together tell no more than a guess "
-        f"({figure(around.full, 3)}), so that this says little: more rows or other columns are needed."
+        f"Dropping it costs {_cost(evidence)}, but all columns together predict no better than a guess "
+        f"({figure(context.full, 3)}), so that this says little: more rows or other columns are needed."
     )
 
 
 def _why_merge(evidence: Evidence) -> str:
     return (
-        f"It tells the same as {_listed(evidence.twins)}: one can go for {_cost(evidence)}, all of them together "
-        f"cost {evidence.drop_cost_with_twins:.3f}; keep one."
+        f"It carries the same information as {_listed(evidence.twins)}: one can go for {_cost(evidence)}, all of them "
+        f"together cost {evidence.drop_cost_with_twins:.3f}; keep one."
     )
 
 
-def _why_safe(evidence: Evidence, around: Surroundings) -> str:
+def _why_safe(evidence: Evidence, context: Context) -> str:
     alone = figure(evidence.alone, 3)
-    reason = f"Dropping it costs {_cost(evidence)}, inside the noise ({_band(around)})"
+    reason = f"Dropping it costs {_cost(evidence)}, inside the noise ({_band(context)})"
     if not evidence.rounds:
         reason = f"Within the budget it was not dropped alone, but together with others; alone it explains {alone}"
-    told = [name for name, share in evidence.replaced_by if share >= REPLACED and name not in around.safe]
-    if told and max(evidence.alone, evidence.drop_cost_with_twins or 0.0) > around.noise[1]:
-        reason += f", as long as {column_title(told[0])} stays, which tells it completely"
+    determining = [
+        name for name, share in evidence.replaced_by if share >= REPLACED and name not in context.recheck.safe
+    ]
+    if determining and max(evidence.alone, evidence.drop_cost_with_twins or 0.0) > context.noise[1]:
+        reason += f", as long as {column_title(determining[0])} stays, which determines it completely"
     elif evidence.kind == "id":
         reason += "; it is different in every row, so nothing learned of one value serves another"
     elif evidence.rounds and evidence.alone > 0.01:
         reason += f"; alone it explains {alone}, but the other columns together say that too"
-    others = [name for name in around.safe if name != evidence.name]
+    others = [name for name in context.recheck.safe if name != evidence.name]
+    reason += f"; measured in {context.measured_on}"
     if others:
-        price = figure(around.price) if around.price > 0 else "nothing is lost"
+        price = figure(context.recheck.price) if context.recheck.price > 0 else "nothing is lost"
         reason += f"; with {_listed(tuple(others))} gone too, {price}"
     return reason + "."
 
 
-def _why_hidden(evidence: Evidence, around: Surroundings) -> str:
+def _why_hidden(evidence: Evidence, context: Context) -> str:
     return (
-        f"Dropping it costs {_cost(evidence)}, inside the noise ({_band(around)}), but only as long as "
-        f"{_listed(around.suspects)} is in the table, which looks too good to be true; alone it explains "
-        f"{evidence.alone:.3f}: leave {column_title(around.suspects[0])} out and look again."
+        f"Dropping it costs {_cost(evidence)}, inside the noise ({_band(context)}), but only as long as "
+        f"{_listed(context.suspects)} is in the table, which looks too good to be true; alone it explains "
+        f"{evidence.alone:.3f}: leave {column_title(context.suspects[0])} out and look again."
     )
 
 
-def _why_needed(evidence: Evidence, around: Surroundings) -> str:
-    instead = tuple(name for name, share in evidence.replaced_by if share >= REPLACED and name in around.safe)
-    gone = instead or around.safe
+def _why_needed(evidence: Evidence, context: Context) -> str:
+    safe = context.recheck.safe
+    gone = tuple(name for name, share in evidence.replaced_by if share >= REPLACED and name in safe) or safe
     needed = f"once {_listed(gone)} {'is' if len(gone) == 1 else 'are'} gone it is needed"
     if evidence.drop_cost_with_twins is not None:
-        needed += f": without it and all that tell it {evidence.drop_cost_with_twins:.3f} are lost"
-    return f"Dropping it alone costs {_cost(evidence)}, inside the noise ({_band(around)}), but {needed}."
+        needed += f": without it and all that determine it {evidence.drop_cost_with_twins:.3f} are lost"
+    else:
+        needed += f": dropping it then costs {figure(evidence.drop_cost_after_safe or 0.0)}"
+    return f"Dropping it alone costs {_cost(evidence)}, inside the noise ({_band(context)}), but {needed}."
+
+
+def _why_open(evidence: Evidence, context: Context) -> str:
+    """Why a column that costs nothing to drop is not called safe: the evidence that is missing, and how to get it."""
+    if not evidence.rounds:
+        return (
+            f"The budget ended before dropping it was tried; alone it explains {figure(evidence.alone, 3)}: allow more "
+            "seconds, or leave out columns that are not wanted anyway."
+        )
+    costs = f"Dropping it alone costs {_cost(evidence)}, inside the noise ({_band(context)}), but"
+    if evidence.rows_per_value is not None:
+        return (
+            f"{costs} within the budget only {evidence.rows_per_value:.1f} rows of each of its values could be used: "
+            "allow more seconds or rows."
+        )
+    if not context.is_enough:
+        wanted = f"{SAFE_ROUNDS} folds of {min(SAFE_ROWS, context.rows_total):,} rows"
+        return (
+            f"{costs} that was measured in {context.measured_on} only, and at least {wanted} are needed to call a "
+            "column safe to drop: allow more seconds, rows or folds."
+        )
+    if evidence.highest_cost > context.largest_cost:
+        share = f", {SAFE_COST:.0%} of what all columns explain," if context.full >= LEAST_EXPLAINED else ""
+        return (
+            f"{costs} measured in {context.measured_on} it may be as much as {evidence.highest_cost:.4f}; above "
+            f"{context.largest_cost:.4f}{share} a column is not called safe to drop: more rows or folds would tell."
+        )
+    return f"{costs} the budget ended before it could be tried together with the others: allow more seconds."
 
 
 def cost_text(evidence: Evidence) -> str:
@@ -244,8 +292,8 @@ def _cost(evidence: Evidence) -> str:
     return cost_text(evidence) + (" (in one fold)" if evidence.rounds == 1 else "")
 
 
-def _band(around: Surroundings) -> str:
-    return f"{figure(around.noise[0])} to {figure(around.noise[1])}"
+def _band(context: Context) -> str:
+    return f"{figure(context.noise[0])} to {figure(context.noise[1])}"
 
 
 def _listed(names: tuple[str, ...], most: int = 3) -> str:
