@@ -225,7 +225,9 @@ def test_agreement_follows_the_cue_at_the_command_line(capsys, tmp_path):
     options = ("--text", places, "--cue", "xa|yb", "--choice", "c|d", "--places", 20)
     assert "'.'" in lines_of(capsys, "look", "agree", folder, *options, code=1)  # a character it never saw
     places.write_text("xa c yb d " * 40)
-    assert "20 lines" in lines_of(capsys, "look", "agree", folder, *options)
+    picture = tmp_path / "agree.svg"
+    assert "20 lines" in lines_of(capsys, "look", "agree", folder, *options, "--out", picture)
+    assert picture.read_bytes().startswith(b"<?xml")
     assert len(json_of(capsys, "look", "agree", folder, *options)["shifts"]) == 20
 
 

@@ -139,8 +139,10 @@ def test_the_honest_ladder_has_every_rung_and_the_baselines(text, capsys):
     assert all(wanted <= set(row) for row in table["rows"])
 
 
-def test_some_rungs_of_the_ladder_as_a_table(text, capsys):
-    assert run("ladder", text, "--epochs", 1, "--hidden", 8, *ONE_THREAD, "--rung", "rnn,gru") == 0
+def test_some_rungs_of_the_ladder_as_a_table(text, capsys, tmp_path):
+    picture = tmp_path / "ladder.svg"
+    assert run("ladder", text, "--epochs", 1, "--hidden", 8, *ONE_THREAD, "--rung", "rnn,gru", "--out", picture) == 0
+    assert picture.read_bytes().startswith(b"<?xml")
     shown = capsys.readouterr().out
     assert "rnn" in shown
     assert "lstm" not in shown

@@ -4,14 +4,17 @@ import itertools
 import json
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.patches import Rectangle
 
 from small import model_of, network_for, trained_on
 from unrolled.errors import InputError
 from unrolled.look.agreement.cues import by_distance, cue_effects, pairs_from_text
 from unrolled.look.agreement.pairs import agreement, read_pairs
+from unrolled.look.agreement.picture import draw_agreement
 
 
 @pytest.fixture(scope="module")
@@ -177,3 +180,25 @@ def test_the_end_of_a_word_at_the_edge_of_a_context_is_no_cue():
     text = "The woman" + " x" * 98 + " he"  # the window of 200 characters begins with "man"
     with pytest.raises(InputError, match="no he"):
         pairs_from_text(text, [("man", "boy")], ("he", "she"), 10, 0)
+
+
+def test_few_lines_are_drawn_as_their_probabilities(polite):
+    found = [agreement(polite, pair) for pair in read_pairs(["{rex|una} said [he|she]", "rex [did|said]."])]
+    (axis,) = draw_agreement(found, cue_effects(found), []).axes
+    widths = np.array([bar.get_width() for bar in axis.patches if isinstance(bar, Rectangle)]).reshape(3, 2)
+    np.testing.assert_allclose(widths, [one.shares for one in found])
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["rex said", "una said", "rex"]
+
+
+def test_many_lines_are_drawn_by_distance(polite):
+    text = "rex and una did. una said she did. rex did. did. did. he said. he did. " * 12
+    pairs = pairs_from_text(text, [("rex", "una")], ("he", "she"), places=100, seed=0)
+    found = [agreement(polite, pair) for pair in pairs]
+    effects = cue_effects(found)
+    bands = by_distance(effects)
+    (axis,) = draw_agreement(found, effects, bands).axes
+    (dots,) = (line for line in axis.lines if line.get_label() == "line")
+    assert dots.get_xdata().tolist() == [one.distance for one in effects]
+    assert dots.get_ydata().tolist() == [one.nats for one in effects]
+    (means,) = (line for line in axis.lines if len(line.get_xdata()) == len(bands) and line.get_marker() == "o")
+    assert means.get_ydata().tolist() == [band.nats for band in bands]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from unrolled.cli.options import Characters, Json, Run, Seed, TextFlags, TextOptions, Words
 from unrolled.cli.output import print_json
-from unrolled.cli.showing import check_known, model_in, print_table, text_for
+from unrolled.cli.showing import check_known, check_picture, model_in, print_table, save_picture, text_for
 from unrolled.embedding import visible
 from unrolled.errors import InputError
 
@@ -28,6 +28,7 @@ def agree(
     characters: Characters = 100_000,
     seed: Seed = 0,
     reading: TextFlags = TextOptions(),  # noqa: B008 - frozen
+    out: Path | None = None,
     json: Json = False,
 ) -> None:
     """Which of several continuations a network expects, and how far back a cue word decides it.
@@ -47,10 +48,14 @@ def agree(
         The words of the text that agree with the cues, in the same order.
     places
         The largest number of positions taken from the text.
+    out
+        Write a picture of the probabilities, or for many lines of the effects by distance, .png or .svg.
     """
     from unrolled.look.agreement.cues import by_distance, cue_effects, pairs_from_text
     from unrolled.look.agreement.pairs import agreement, read_pairs
+    from unrolled.look.agreement.picture import draw_agreement
 
+    check_picture(out)
     model = model_in(run)
     if text is None:
         pairs = read_pairs([*lines, *(_lines_of(file) if file else [])])
@@ -65,6 +70,8 @@ def agree(
     found = [agreement(model, pair) for pair in pairs]
     effects = cue_effects(found)
     bands = by_distance(effects)
+    if out:
+        save_picture(draw_agreement(found, effects, bands, f"what {run.name} expects"), out)
     if json:
         facts = {
             "run": f"{run}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
@@ -9,6 +10,7 @@ from cyclopts.validators import Number
 
 from unrolled.cli.options import Encoding, Flag, Json, Seed, Texts
 from unrolled.cli.output import messages, print_json, results
+from unrolled.cli.showing import check_picture, save_picture
 from unrolled.errors import InputError
 from unrolled.learn.recipe import Machine
 
@@ -26,6 +28,7 @@ def ladder(
     machine: Annotated[Machine, Parameter(name="*", group="Machine")] = Machine(),  # noqa: B008 - frozen
     full: Annotated[bool, Flag] = False,
     encoding: Encoding = "utf-8",
+    out: Path | None = None,
     json: Json = False,
 ) -> None:
     """Train every rung on one text.
@@ -43,12 +46,16 @@ def ladder(
         Hidden units (honest protocol).
     full
         Also the lesson's longest experiment, of an hour or two.
+    out
+        Write a picture of the table, .png or .svg.
     """
     from dataclasses import replace
 
     from unrolled.learn.experiments.ladder import HONEST
     from unrolled.learn.experiments.ladder import ladder as rows_of
+    from unrolled.look.experiments import draw_ladder
 
+    check_picture(out)
     if protocol == "lesson" and (epochs or hidden):
         raise InputError("the lesson's experiments have their own sizes: leave out --epochs and --hidden")
     recipe = replace(HONEST, seed=seed, epochs=epochs or HONEST.epochs, hidden=hidden or HONEST.hidden)
@@ -63,6 +70,8 @@ def ladder(
         for row in steps:
             rows.append(row)
             console.print(f"{row.rung}, {row.setting}: {row.validation_nats:.3f} nats", markup=False)
+    if out:
+        save_picture(draw_ladder(rows), out)
     if json:
         print_json({"protocol": protocol, "rows": [row.to_json() for row in rows]})
     else:

@@ -1,17 +1,65 @@
-"""Pictures of the experiments in `unrolled.learn.experiments`: the memory tasks of `unrolled lab`."""
+"""Pictures of the experiments in `unrolled.learn.experiments`: the ladder, and the memory tasks of the lab."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from unrolled import plotting as style
+from unrolled.errors import InputError
+from unrolled.learn.experiments.ladder import Row
 from unrolled.learn.experiments.memory_tasks import LabCurve, LabResult
 from unrolled.look.curves import Curve, curves
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+def draw_ladder(rows: Sequence[Row]) -> Figure:
+    """Bits per character of every row as a dot, and as a diamond beside it what was published; the first row on top.
+
+    Rows without a number of parameters are baselines, drawn as dotted lines. Raises InputError for no rows.
+    """
+    baselines = [row for row in rows if row.parameters is None and row.published_nats is None]
+    drawn = [row for row in rows if row not in baselines]
+    if not drawn:
+        raise InputError("the ladder has no rows to draw")
+    picture, (axis,) = style.figure(8.5, 1.8 + 0.34 * len(drawn))
+    for place, row in enumerate(drawn):
+        axis.plot(row.validation_bits, place, "o", color=style.colour(0), label="_" if place else "ours", zorder=3)
+        if row.published_nats is not None:
+            axis.plot(row.published_nats / math.log(2), place, "D", color=style.colour(1), markersize=5, zorder=2,
+                      label="_" if place else "published")  # fmt: skip
+        right = max(row.validation_bits, (row.published_nats or 0) / math.log(2))
+        axis.annotate(_figures(row), (right, place), (9, 0), textcoords="offset points", va="center", fontsize=8,
+                      color=style.INK, bbox={"color": style.PAPER, "pad": 0.5})  # fmt: skip
+    for level in baselines:
+        axis.axvline(level.validation_bits, color=style.INK, linewidth=1, linestyle=(0, (1, 2)))
+        axis.annotate(level.rung, (level.validation_bits, 1), xycoords=("data", "axes fraction"), xytext=(0, 3),
+                      textcoords="offset points", ha="center", fontsize=8, color=style.INK)  # fmt: skip
+    axis.set_yticks(range(len(drawn)), [_name(row) for row in drawn])
+    axis.set(ylim=(len(drawn) - 0.5, -0.5))
+    axis.margins(x=0.12)
+    axis.set_xlabel("bits per character on held-out text (lower is better)", color=style.INK)
+    if any(row.published_nats is not None for row in drawn):
+        axis.legend(frameon=False, fontsize=9)
+    return picture
+
+
+def _name(row: Row) -> str:
+    return row.rung if row.published_nats is None else f"{row.rung}, {row.setting}, epoch {row.epochs:g}"
+
+
+def _figures(row: Row) -> str:
+    known = [f"{row.validation_bits:.3f}"]
+    if row.parameters is not None:
+        known.append(f"{row.parameters:,} parameters")
+    if row.seconds is not None and row.published_nats is None:
+        known.append(f"{row.seconds:,.0f} s")
+    return ", ".join(known)
 
 
 def draw_lab(result: LabResult) -> Figure:
