@@ -26,7 +26,7 @@ from unrolled.learn.distributed import World, join_world
 from unrolled.learn.recipe import Machine, Recipe
 
 RECIPE = Recipe(
-    rung="gru", hidden=8, embedding=4, streams=4, length=16, epochs=0.5, evaluations=3, dropout=0.2, layers=2
+    rung="gru", hidden=8, embedding=4, streams=4, length=16, epochs=0.25, evaluations=3, dropout=0.2, layers=2
 )
 FLOAT64 = Machine(device="cpu", precision="float64", threads=1)
 FLOAT32 = replace(FLOAT64, precision="float32")
@@ -217,7 +217,7 @@ def play(folder, text):
     found["vanished"] = together(train, text, folder / "vanished", RECIPE, FLOAT32, 7, vanish)
     found["little memory"] = together(train, text, None, RECIPE, FLOAT64, None, None, little_memory)
     found["full disk"] = together(train, text, folder / "full", RECIPE, FLOAT64, None, None, full_disk)
-    found["reference"] = together(train, text, folder / "reference", replace(RECIPE, epochs=1.0), FLOAT32)
+    found["reference"] = together(train, text, folder / "reference", replace(RECIPE, epochs=0.5), FLOAT32)
     found["precision"] = [together(precision_of, text, refusing) for refusing in (False, True)]
     found["standard input"] = together(train, "-", None, RECIPE, FLOAT64)
     return found

@@ -39,13 +39,13 @@ _HOMES = {
 }
 
 _NEEDS = {
-    "EntityEncoder": ("sklearn", "tables"),
-    "Trained": ("torch", "train"),
-    "compare_encodings": ("sklearn", "tables"),
-    "examine_columns": ("sklearn", "tables"),
-    "train": ("torch", "train"),
+    "EntityEncoder": "sklearn",
+    "Trained": "torch",
+    "compare_encodings": "sklearn",
+    "examine_columns": "sklearn",
+    "train": "torch",
 }
-"""Libraries of extras, and the extras. An encoder needs PyTorch only while it is fitted, and says so then."""
+"""Optional libraries. An encoder needs PyTorch only while it is fitted, and says so then."""
 
 __all__ = [
     "CharModel",
@@ -70,7 +70,7 @@ def __getattr__(name: str) -> Any:
     if name in _NEEDS:
         from unrolled.errors import import_extra
 
-        import_extra(*_NEEDS[name])  # said in a sentence, before an import fails deep inside
+        import_extra(_NEEDS[name])  # said in a sentence, before an import fails deep inside
     return getattr(import_module(_HOMES[name]), name)
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from unrolled.errors import FolderError, InputError, import_extra, unknown_name
+from unrolled.errors import FolderError, InputError, unknown_name
 from unrolled.files import write_file
 
 _VISIBLE = {" ": "␣", "\n": "⏎", "\t": "⇥", "\r": "␍", "\0": "␀"}
@@ -116,13 +116,14 @@ class EmbeddingTable:
                 f"choose 1 to {largest}"
             )
         vectors = self.vectors.astype(np.float64)
-        if (vectors == vectors[0]).all():  # no variance: scikit-learn would divide by zero
+        if (vectors == vectors[0]).all():  # no variance to divide by
             return Projection(self.names, np.zeros((len(self), components)), np.zeros(components))
-        decomposition = import_extra("sklearn.decomposition", "plot")
-        pca = decomposition.PCA(components, svd_solver="full")
-        coordinates = pca.fit_transform(vectors)
+        centred = vectors - vectors.mean(axis=0)
+        _, sizes, axes = np.linalg.svd(centred, full_matrices=False)
+        coordinates = centred @ axes[:components].T
         outermost = coordinates[np.abs(coordinates).argmax(axis=0), np.arange(components)]
-        return Projection(self.names, coordinates * np.where(outermost < 0, -1, 1), pca.explained_variance_ratio_)
+        explained = sizes[:components] ** 2 / (sizes**2).sum()
+        return Projection(self.names, coordinates * np.where(outermost < 0, -1, 1), explained)
 
     def aligned(self, other: EmbeddingTable) -> EmbeddingTable:
         """These vectors, rotated and shifted as a whole to be as close as possible to those of the names in `other`.

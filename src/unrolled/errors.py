@@ -8,6 +8,8 @@ Messages say what was given, what was expected and what to do. Internal errors a
     ├── FolderError        a model folder, checkpoint or file that is missing, damaged, of another kind or too new
     ├── TrainingError      a training run that cannot go on
     └── MissingExtraError  an optional library that is not installed
+
+`EXTRAS` is the one place that knows which extra brings an optional library.
 """
 
 from __future__ import annotations
@@ -16,6 +18,24 @@ import difflib
 import importlib
 from collections.abc import Iterable
 from types import ModuleType
+
+EXTRAS = {
+    "torch": "train",
+    "sklearn": "tables",
+    "scipy": "tables",
+    "threadpoolctl": "tables",
+    "narwhals": "tables",
+    "pandas": "tables",
+    "pyarrow": "tables",
+    "matplotlib": "plot",
+    "plotly": "plot",
+    "fastapi": "serve",
+    "uvicorn": "serve",
+    "lightgbm": "bench",
+    "xgboost": "bench",
+    "catboost": "bench",
+}
+"""Optional libraries, by the name under which they are imported, and the extra that brings each."""
 
 
 class UnrolledError(Exception):
@@ -46,7 +66,15 @@ def unknown_name(kind: str, given: str, known: Iterable[str]) -> InputError:
     return InputError(f"unknown {kind} {given!r}: {hint}")
 
 
-def import_extra(module: str, extra: str) -> ModuleType:
+def missing_extra(library: str) -> MissingExtraError:
+    """The error for an optional library of `EXTRAS` that is not installed: it names the extra to install."""
+    remedy = f"pip install 'unrolled[{EXTRAS[library]}]'"
+    if EXTRAS[library] == "tables" and library != "pyarrow":
+        remedy += ", or 'unrolled[encoder]', without PyTorch, if you only use a fitted encoder"
+    return MissingExtraError(f"this needs {library}, which is not installed: {remedy}")
+
+
+def import_extra(module: str) -> ModuleType:
     """Import an optional library, or raise `MissingExtraError` that names the extra to install."""
     try:
         return importlib.import_module(module)
@@ -54,6 +82,4 @@ def import_extra(module: str, extra: str) -> ModuleType:
         library = module.split(".")[0]
         if error.name is None or error.name.split(".")[0] != library:
             raise  # the library is installed but one of its own dependencies is not: a different problem
-        raise MissingExtraError(
-            f"this needs {library}, which is not installed: pip install 'unrolled[{extra}]'"
-        ) from None
+        raise missing_extra(library) from None

@@ -48,9 +48,7 @@ def colour(i: int) -> str:
 
 def figure(width: float, height: float, columns: int = 1, rows: int = 1) -> tuple[Figure, list[Axes]]:
     """An empty figure of `width` x `height` inches and its axes, row by row, in the common style."""
-    made: Figure = import_extra("matplotlib.figure", "plot").Figure(
-        (width, height), facecolor=PAPER, layout="constrained"
-    )
+    made: Figure = import_extra("matplotlib.figure").Figure((width, height), facecolor=PAPER, layout="constrained")
     axes = made.subplots(rows, columns, squeeze=False).ravel().tolist()
     for axis in axes:
         style_axis(axis)
@@ -113,7 +111,7 @@ def check_type(path: Path, known: tuple[str, ...]) -> str:
 
 def font(size: float, *, bold: bool = False, text: str = "") -> FontProperties:
     """The common font at `size` points, followed by the installed fallback fonts that `text` needs."""
-    manager = import_extra("matplotlib.font_manager", "plot")
+    manager = import_extra("matplotlib.font_manager")
     families = [FONT, *(f for f in _fallbacks() if any(_draws(f, c) for c in text if not _draws(FONT, c)))]
     made: FontProperties = manager.FontProperties(family=families, size=size, weight="bold" if bold else "normal")
     return made
@@ -143,7 +141,7 @@ def drawable(texts: Iterable[str]) -> tuple[list[str], str | None]:
 @functools.cache
 def _fallbacks() -> tuple[str, ...]:
     """Installed fonts for scripts that DejaVu Sans lacks, in order of preference."""
-    manager = import_extra("matplotlib.font_manager", "plot")
+    manager = import_extra("matplotlib.font_manager")
     logging.getLogger("matplotlib.font_manager").addFilter(_is_not_about_weight)
     known = {entry.name for entry in manager.fontManager.ttflist}
     if not known & set(FALLBACKS):  # matplotlib's list of fonts is a cache that may be older than the font
@@ -165,5 +163,5 @@ def _draws(family: str, character: str) -> bool:
 
 @functools.cache
 def _charmap(family: str) -> frozenset[int]:
-    manager = import_extra("matplotlib.font_manager", "plot")
+    manager = import_extra("matplotlib.font_manager")
     return frozenset(manager.get_font(manager.findfont(family)).get_charmap())

@@ -16,7 +16,7 @@ from cyclopts import App, CycloptsError
 import unrolled
 from unrolled.cli.options import MistypedOption
 from unrolled.cli.output import fail, prepare_streams
-from unrolled.errors import UnrolledError, unknown_name
+from unrolled.errors import EXTRAS, UnrolledError, missing_extra, unknown_name
 
 
 class Command(NamedTuple):
@@ -99,9 +99,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except ModuleNotFoundError as error:
-        if error.name != "torch":
+        library = (error.name or "").partition(".")[0]
+        if library not in EXTRAS:
             raise
-        fail("this needs torch, which is not installed: pip install 'unrolled[train]'")
+        fail(f"{missing_extra(library)}")
         return 1
     except OSError as error:
         fail(f"{error.filename or 'the system'}: {error.strerror or error}")

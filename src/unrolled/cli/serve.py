@@ -29,7 +29,7 @@ def serve(
         Print the address as one JSON object.
     """
     for library in ("fastapi", "uvicorn"):
-        import_extra(library, "serve")
+        import_extra(library)
     from unrolled.serve import server
     from unrolled.serve.service import Service
 

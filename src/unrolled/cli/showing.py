@@ -24,7 +24,7 @@ def check_picture(out: Path | None) -> None:
         from unrolled.plotting import STILL, check_type
 
         check_type(out, STILL)
-        import_extra("matplotlib", "plot")
+        import_extra("matplotlib")
 
 
 def save_picture(picture: Figure, out: Path) -> None:

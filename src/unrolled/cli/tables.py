@@ -244,7 +244,7 @@ def _splitting(split: SplitOptions, folds: int) -> dict[str, Any]:
         raise InputError(f"--split {split.split} needs the column to go by: add --by COLUMN")
     if split.split == "group":
         return {"cv": folds, "groups": split.by}
-    selection = import_extra("sklearn.model_selection", "tables")
+    selection = import_extra("sklearn.model_selection")
     return {"cv": selection.TimeSeriesSplit(folds), "order": split.by}
 
 
@@ -277,7 +277,7 @@ def _to_parquet(vectors: EmbeddingTable, path: Path) -> None:
 
     data = {"name": list(vectors.names), **vectors.facts}
     data |= {f"d{i}": vectors.vectors[:, i] for i in range(vectors.vectors.shape[1])}
-    write_file(path, import_extra("pandas", "tables").DataFrame(data).to_parquet(index=False))
+    write_file(path, import_extra("pandas").DataFrame(data).to_parquet(index=False))
 
 
 def _print_columns(report: ColumnReport) -> None:

@@ -152,7 +152,7 @@ def _draw_level(axis: Axes, name: str, level: float) -> None:
 
 def _mark_powers(axis: Axis, limits: tuple[float, float]) -> None:
     """Label the major ticks of a logarithmic axis only: the minor labels that matplotlib adds overlap."""
-    ticker = import_extra("matplotlib.ticker", "plot")
+    ticker = import_extra("matplotlib.ticker")
     axis.set_minor_formatter(ticker.NullFormatter())
     if limits[1] < FEW * limits[0]:
         axis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))

@@ -20,7 +20,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import StreamingResponse
 from starlette.exceptions import HTTPException
 
-from unrolled.errors import MissingExtraError, UnrolledError, unknown_name
+from unrolled.errors import UnrolledError, unknown_name
 from unrolled.serve.middleware import error
 from unrolled.serve.schemas import ExchangeRequest, GenerateRequest, NextRequest, ReadRequest, ScoreRequest
 from unrolled.serve.service import Service
@@ -110,7 +110,7 @@ def _page(path: str) -> Callable[[], Response]:
 
 
 def _user_error(request: Request, raised: Exception) -> Response:
-    return error(501 if isinstance(raised, MissingExtraError) else 400, f"{raised}")
+    return error(400, f"{raised}")
 
 
 def _http_error(request: Request, raised: Exception) -> Response:

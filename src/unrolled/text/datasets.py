@@ -7,18 +7,19 @@ serves `nietzsche.txt` and `tinyshakespeare.txt` to download them from there.
 from __future__ import annotations
 
 import os
-import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from unrolled.errors import InputError
+from unrolled.files import sha256, write_file
 from unrolled.text.sources import FileSource, Source, TextSource
 
 PYTHON_DOCS = "python-docs"
 MIRROR_VARIABLE = "UNROLLED_MIRROR"
 CACHE_VARIABLE = "UNROLLED_CACHE"
 TIMEOUT_SECONDS = 30
+LARGEST_DOWNLOAD = 16 << 20
 
 
 @dataclass(frozen=True)
@@ -46,12 +47,13 @@ NAMES = (*DOWNLOADS, PYTHON_DOCS)
 
 def cache_folder() -> Path:
     """The folder for everything that can be downloaded or computed again: UNROLLED_CACHE, or the system's default."""
-    given = os.environ.get(CACHE_VARIABLE)
-    if given:
+    if given := os.environ.get(CACHE_VARIABLE):
         return Path(given)
-    import pooch
-
-    return Path(pooch.os_cache("unrolled"))
+    variable, default = {
+        "darwin": ("", Path.home() / "Library" / "Caches"),
+        "win32": ("LOCALAPPDATA", Path.home() / "AppData" / "Local"),
+    }.get(sys.platform, ("XDG_CACHE_HOME", Path.home() / ".cache"))
+    return Path(os.environ.get(variable) or default) / "unrolled"
 
 
 def named_source(name: str, *, mirror: str | None = None, cache: Path | None = None) -> Source:
@@ -80,33 +82,35 @@ def fetch(name: str, *, mirror: str | None = None, cache: Path | None = None) ->
     """
     from http.client import HTTPException
 
-    import pooch
-
     download = DOWNLOADS[name]
     base = mirror or os.environ.get(MIRROR_VARIABLE)
     url = f"{base.rstrip('/')}/{name}.txt" if base else download.url
-    folder = cache or cache_folder()
+    path = (cache or cache_folder()) / f"{name}.txt"
+    if path.is_file() and sha256(path.read_bytes()) == download.sha256:
+        return path
     try:
-        given = {"fname": f"{name}.txt", "path": folder, "downloader": _download}
-        return Path(pooch.retrieve(url, f"sha256:{download.sha256}", **given))
-    except ValueError as error:  # pooch: the hash does not match; the file it had is left as it was
-        raise InputError(f"{url} is not the text {name!r}: {error}") from None
-    except (OSError, HTTPException) as error:
+        content = _download(url)
+    except (OSError, HTTPException, ValueError) as error:  # a ValueError for what is no URL
         raise InputError(
             f"{name!r} could not be downloaded from {url} ({_reason(error)}): check the connection, set "
-            f"{MIRROR_VARIABLE} to another base URL, put the file at {folder / f'{name}.txt'}, "
+            f"{MIRROR_VARIABLE} to another base URL, put the file at {path}, "
             f"or use {PYTHON_DOCS!r}, which needs none"
         ) from None
+    if (found := sha256(content)) != download.sha256:
+        raise InputError(f"{url} is not the text {name!r}: its SHA-256 is {found}, not {download.sha256}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_file(path, content)
+    return path
 
 
-def _download(url: str, output: str, _: Any) -> None:
-    """The downloader for pooch; its own leaves connections open after an error."""
+def _download(url: str) -> bytes:
     from urllib.error import HTTPError  # imported here, since it takes a tenth of a second
     from urllib.request import urlopen
 
     try:
-        with urlopen(url, timeout=TIMEOUT_SECONDS) as response, open(output, "wb") as file:
-            shutil.copyfileobj(response, file)
+        with urlopen(url, timeout=TIMEOUT_SECONDS) as response:
+            content: bytes = response.read(LARGEST_DOWNLOAD)
+            return content
     except HTTPError as error:
         error.close()
         raise

@@ -246,7 +246,7 @@ def _save_png(drawing: Drawing, path: Path) -> None:
         drawing = below(drawing, Drawing(tuple(lines(note.split("\n"), (0, 0)))))
     left, top, right, bottom = drawing.box()
     width, height = right - left + 2 * _MARGIN, bottom - top + 2 * _MARGIN
-    figure = import_extra("matplotlib.figure", "plot").Figure((width / 72, height / 72), facecolor=style.PAPER)
+    figure = import_extra("matplotlib.figure").Figure((width / 72, height / 72), facecolor=style.PAPER)
     axis = figure.add_axes((0, 0, 1, 1))
     axis.set(xlim=(left - _MARGIN, right + _MARGIN), ylim=(bottom + _MARGIN, top - _MARGIN))
     axis.set_axis_off()
@@ -256,11 +256,11 @@ def _save_png(drawing: Drawing, path: Path) -> None:
 
 
 def _artist(item: Item):  # type: ignore[no-untyped-def]  # any of four unrelated matplotlib classes
-    patches = import_extra("matplotlib.patches", "plot")
+    patches = import_extra("matplotlib.patches")
     if isinstance(item, Text):
         align = {"start": "left", "middle": "center", "end": "right"}[item.anchor]
         look = style.font(item.size, bold=item.bold, text=item.text)
-        made = import_extra("matplotlib.text", "plot").Text
+        made = import_extra("matplotlib.text").Text
         shown = style.drawable([item.text])[0][0]
         if item.math:
             font = r"\mathbf" if item.bold else r"\mathit"
@@ -268,7 +268,7 @@ def _artist(item: Item):  # type: ignore[no-untyped-def]  # any of four unrelate
         place = {"ha": align, "va": "baseline", "parse_math": item.math}  # a dollar sign would begin a formula
         return made(*item.at, shown, color=item.colour, fontproperties=look, **place)
     if isinstance(item, Line):
-        Path = import_extra("matplotlib.path", "plot").Path
+        Path = import_extra("matplotlib.path").Path
         codes = [Path.MOVETO] + [Path.CURVE4 if item.curved else Path.LINETO] * (len(item.points) - 1)
         return patches.PathPatch(Path(item.points, codes), fill=False, edgecolor=item.stroke, linewidth=item.width)
     paint = {"facecolor": item.fill, "edgecolor": item.stroke or "none", "linewidth": 1.4}

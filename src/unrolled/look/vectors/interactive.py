@@ -24,14 +24,14 @@ _EYE = {"x": 1.3, "y": 1.3, "z": 0.8}
 
 def interactive_page(data: PlotData, title: str | None) -> str:
     """One self-contained page with the points of `data`, in two or three dimensions."""
-    graph = import_extra("plotly.graph_objects", "plot")
+    graph = import_extra("plotly.graph_objects")
     figure = graph.Figure(_traces(data, graph), layout=_layout(data, title))
     return _page(figure, title)
 
 
 def animated_page(frames: Sequence[PlotData], title: str | None) -> str:
     """One self-contained page that plays `frames` in order, with a slider."""
-    graph = import_extra("plotly.graph_objects", "plot")
+    graph = import_extra("plotly.graph_objects")
     figure = graph.Figure(_traces(frames[-1], graph), layout=_layout(frames[-1], title))
     figure.frames = [graph.Frame(data=_traces(frame, graph), name=f"{k}") for k, frame in enumerate(frames)]
     everything = np.concatenate([frame.coordinates for frame in frames])

@@ -34,7 +34,7 @@ def draw_panels(
 ) -> Figure:
     """One panel per (data, plane, heading), one legend; `paths` (snapshot, row, component) are drawn as lines."""
     figure, axes = style.figure(_PANEL * len(panels), _PANEL, columns=len(panels))
-    canvas = import_extra("matplotlib.backends.backend_agg", "plot").FigureCanvasAgg(figure)
+    canvas = import_extra("matplotlib.backends.backend_agg").FigureCanvasAgg(figure)
     for axis, (data, plane, heading) in zip(axes, panels, strict=True):
         at = data.coordinates[:, plane]
         axis.set(xlabel=data.axis_label(plane[0]), ylabel=data.axis_label(plane[1]))
@@ -166,7 +166,7 @@ def _needs_leader(
 
 def _draw_rings(axis: Axes, data: PlotData, at: NDArray[np.float64]) -> None:
     assert data.rings is not None
-    patches = import_extra("matplotlib.patches", "plot")
+    patches = import_extra("matplotlib.patches")
     axis.set_autoscale_on(False)
     for i in _order(data)[: len(at) if len(at) <= _ALL_RINGS else _FEW_RINGS]:
         look = {"fill": False, "edgecolor": style.FAINT, "linewidth": 0.7, "alpha": 0.7, "zorder": 1}
@@ -175,7 +175,7 @@ def _draw_rings(axis: Axes, data: PlotData, at: NDArray[np.float64]) -> None:
 
 def _legend(figure: Figure, data: PlotData, title: str | None) -> None:
     """The title and the legend of colours and marks, above all panels."""
-    line = import_extra("matplotlib.lines", "plot").Line2D
+    line = import_extra("matplotlib.lines").Line2D
     handles = []
     for group in (group for group in (*COLOURS, *MARKS) if group in data.groups):
         mark, shade, edge = ("o", COLOURS[group], None) if data.are_characters else (MARKS[group], GREY, style.INK)

@@ -142,7 +142,7 @@ def compare_encodings(
     for number, (_, (_, test)) in enumerate(splits):
         check_judged(chosen, outcome.take(test), number % (len(splits) // seeds) + 1)
     runs = [partial(_run, roles, outcome, log, networks, s, split) for s, split in splits]
-    with import_extra("threadpoolctl", "tables").threadpool_limits(THREADS):
+    with import_extra("threadpoolctl").threadpool_limits(THREADS):
         cells, more, done = measure(runs, pairs, METRICS[chosen], len(splits) // seeds, progress)
     if done < len(splits):
         more.append(f"stopped early, after {done} of {len(splits)} folds: the figures are of {_what_is_done(done)}")

@@ -149,8 +149,8 @@ def _by_transformer(fold: Fold, transformer: Any) -> EncodedFold:
         learned.append(transformer.fit_transform(fold.train.texts(), fold.target.values))
         judged.append(transformer.transform(fold.test.texts()))
     if fold.train.numbers:
-        filled = import_extra("sklearn.impute", "tables").SimpleImputer(strategy="median", add_indicator=True)
-        scaled = import_extra("sklearn.pipeline", "tables").make_pipeline(filled, _preprocessing().StandardScaler())
+        filled = import_extra("sklearn.impute").SimpleImputer(strategy="median", add_indicator=True)
+        scaled = import_extra("sklearn.pipeline").make_pipeline(filled, _preprocessing().StandardScaler())
         learned.append(scaled.fit_transform(fold.train.values()))
         judged.append(scaled.transform(fold.test.values()))
     sparse = any(hasattr(part, "toarray") for part in learned) and _density(learned) < SPARSE_BELOW
@@ -164,7 +164,7 @@ def _density(parts: list[Any]) -> float:
 
 def _side_by_side(parts: list[Any], sparse: bool) -> Any:
     if sparse:
-        return import_extra("scipy.sparse", "tables").hstack(parts).tocsr()
+        return import_extra("scipy.sparse").hstack(parts).tocsr()
     return np.hstack([part.toarray() if hasattr(part, "toarray") else part for part in parts])
 
 
@@ -194,7 +194,7 @@ def _native(fold: Fold) -> EncodedFold:
 
     Columns are called c0, c1, ...: LightGBM and XGBoost refuse some names that people give.
     """
-    pandas = import_extra("pandas", "tables")
+    pandas = import_extra("pandas")
     frames: tuple[dict[str, Any], dict[str, Any]] = {}, {}
     for i, name in enumerate(fold.train.table.names):
         for frame, values in zip(frames, _native_column(fold, name), strict=True):
@@ -213,7 +213,7 @@ def _native_column(fold: Fold, name: str) -> list[Any]:
         other, rare = _free_name(levels), levels[fold.levels - 1 :]
         texts = [np.where(np.isin(text, rare), other, text) for text in texts]
         levels = [*levels[: fold.levels - 1], other]
-    pandas = import_extra("pandas", "tables")
+    pandas = import_extra("pandas")
     known = [pandas.Series(text).where(np.isin(text, levels), None) for text in texts]
     return [pandas.Categorical(text, categories=sorted(levels)) for text in known]
 
@@ -226,7 +226,7 @@ def _free_name(levels: Sequence[str]) -> str:
 
 def _target_encoder(target: TargetColumn, seed: int) -> Any:
     """scikit-learn's, told what the target is: left alone it takes whole numbers for classes."""
-    preprocessing, selection = _preprocessing(), import_extra("sklearn.model_selection", "tables")
+    preprocessing, selection = _preprocessing(), import_extra("sklearn.model_selection")
     kind = preprocessing.TargetEncoder
     most = int(np.bincount(target.values).max()) if target.is_classification else len(target.values)
     count = max(2, min(TARGET_FOLDS, most))
@@ -237,12 +237,12 @@ def _target_encoder(target: TargetColumn, seed: int) -> Any:
 
 
 def _takes_splitter() -> bool:
-    version = import_extra("sklearn", "tables").__version__
+    version = import_extra("sklearn").__version__
     return tuple(int(part) for part in version.split(".")[:2]) >= (1, 9)
 
 
 def _preprocessing() -> Any:
-    return import_extra("sklearn.preprocessing", "tables")
+    return import_extra("sklearn.preprocessing")
 
 
 ENCODINGS: dict[str, Encoding] = {

@@ -65,7 +65,7 @@ def fit_predict(
             return None
         train, test = train.toarray(), test.toarray()
     if model.scaled and not (model.by_distance and ENCODINGS[encoding].distances):
-        scaler = import_extra("sklearn.preprocessing", "tables").StandardScaler(with_mean=not hasattr(train, "toarray"))
+        scaler = import_extra("sklearn.preprocessing").StandardScaler(with_mean=not hasattr(train, "toarray"))
         if encoding != "one-hot":  # zeros and ones are on one scale
             train, test = scaler.fit_transform(train), scaler.transform(test)
     fitted = model.make(target, seed)
@@ -77,7 +77,7 @@ def fit_predict(
 
 
 def _either(module: str, number: str, classes: str, target: TargetColumn, **settings: Any) -> Any:
-    return getattr(import_extra(module, "tables"), classes if target.is_classification else number)(**settings)
+    return getattr(import_extra(module), classes if target.is_classification else number)(**settings)
 
 
 def _neighbours(target: TargetColumn, seed: int) -> Any:
@@ -98,7 +98,7 @@ def _hist(target: TargetColumn, seed: int) -> Any:
 
 
 def _linear(target: TargetColumn, seed: int) -> Any:
-    linear = import_extra("sklearn.linear_model", "tables")
+    linear = import_extra("sklearn.linear_model")
     return linear.LogisticRegression(max_iter=200) if target.is_classification else linear.Ridge()
 
 
@@ -110,8 +110,8 @@ def _network(target: TargetColumn, seed: int) -> Any:
     if target.is_classification:
         return network
     # unscaled, a network that starts far from its target never gets there
-    scaler = import_extra("sklearn.preprocessing", "tables").StandardScaler()
-    return import_extra("sklearn.compose", "tables").TransformedTargetRegressor(network, transformer=scaler)
+    scaler = import_extra("sklearn.preprocessing").StandardScaler()
+    return import_extra("sklearn.compose").TransformedTargetRegressor(network, transformer=scaler)
 
 
 def _lightgbm(target: TargetColumn, seed: int) -> Any:
@@ -134,7 +134,7 @@ class _CatBoost:
     kind = ""
 
     def __init__(self, seed: int) -> None:
-        maker = getattr(import_extra("catboost", "bench"), self.kind)
+        maker = getattr(import_extra("catboost"), self.kind)
         self.model = maker(
             iterations=300, random_seed=seed, thread_count=THREADS, verbose=False, allow_writing_files=False
         )

@@ -49,7 +49,7 @@ def check_ending(path: Path | None) -> None:
     """
     check_out(path, ENDINGS, "a comparison")
     if path is not None and path.suffix == ".png":
-        import_extra("matplotlib.figure", "plot")
+        import_extra("matplotlib.figure")
 
 
 def plain_values(result: ComparisonResult) -> dict[str, Any]:
@@ -200,7 +200,7 @@ def _broken(name: str) -> str:
 
 
 def _patch(colour: str) -> Any:
-    return import_extra("matplotlib.patches", "plot").Patch(color=colour)
+    return import_extra("matplotlib.patches").Patch(color=colour)
 
 
 def _bar(axes: Any, place: float, cell: ComparisonCell, colour: str) -> None:

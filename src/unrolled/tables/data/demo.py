@@ -51,7 +51,7 @@ def demo_table(seed: int = 0, rows: int = ROWS, shops: int = SHOPS) -> DemoTable
     week = (weekday - 2.5) / 2.5  # from Monday to Saturday
     logarithm = 8.5 + SWING * (north * season + east * week) + 0.2 * promotion + NOISE * random.standard_normal(rows)
     names = np.array([f"S{number:03d}" for number in random.permutation(shops) + 1])
-    frame = import_extra("pandas", "tables").DataFrame(
+    frame = import_extra("pandas").DataFrame(
         {
             "Shop": names[shop],
             "Month": month,

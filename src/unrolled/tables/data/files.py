@@ -60,7 +60,7 @@ def open_table(path: str | Path) -> Any:
 
 
 def _read_parquet(path: Path) -> Any:
-    parquet, arrow = import_extra("pyarrow.parquet", "tables"), import_extra("pyarrow", "tables")
+    parquet, arrow = import_extra("pyarrow.parquet"), import_extra("pyarrow")
     try:
         refuse_duplicates(parquet.read_schema(path).names)  # pandas would rename the second of two
         return parquet.read_table(path).to_pandas()
@@ -69,7 +69,7 @@ def _read_parquet(path: Path) -> Any:
 
 
 def _read_csv(path: Path) -> Any:
-    pandas = import_extra("pandas", "tables")
+    pandas = import_extra("pandas")
     try:
         head = _head(path)
         delimiter = "\t" if ".tsv" in path.name.lower() else _delimiter(head)
@@ -124,7 +124,7 @@ def _with_dates(frame: Any) -> Any:
 def _as_dates(series: Any, form: str) -> Any:
     """The dates, by the local clock where they have a zone; None where one is on no calendar, as 2023-02-31."""
     local = series.str.replace(ZONE + "$", "", regex=True)
-    dates = import_extra("pandas", "tables").to_datetime(local, format=form, errors="coerce")
+    dates = import_extra("pandas").to_datetime(local, format=form, errors="coerce")
     return dates if dates.notna().sum() == series.notna().sum() else None
 
 
@@ -134,12 +134,12 @@ def _with_decimals(frame: Any) -> Any:
         texts = frame[name]
         if _all_match(texts, DECIMAL_COMMA) and texts.str.contains(",", regex=False, na=False).any():
             plain = texts.str.replace(".", "", regex=False).str.replace(",", ".", regex=False)
-            frame[name] = import_extra("pandas", "tables").to_numeric(plain)
+            frame[name] = import_extra("pandas").to_numeric(plain)
     return frame
 
 
 def _text_columns(frame: Any) -> list[str]:
-    types = import_extra("pandas", "tables").api.types
+    types = import_extra("pandas").api.types
     return [name for name in frame.columns if types.is_string_dtype(frame[name].dropna())]
 
 

@@ -62,7 +62,7 @@ def _log_loss(probabilities: NDArray[Any], true: NDArray[Any]) -> float:
 
 
 def _area_missing(probabilities: NDArray[Any], true: NDArray[Any]) -> float:
-    return 1 - float(import_extra("sklearn.metrics", "tables").roc_auc_score(true, probabilities[:, 1]))
+    return 1 - float(import_extra("sklearn.metrics").roc_auc_score(true, probabilities[:, 1]))
 
 
 NUMBERS: tuple[TargetType, ...] = ("continuous",)

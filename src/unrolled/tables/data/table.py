@@ -75,12 +75,12 @@ class Table:
 
     def to_frame(self) -> Any:
         """A pandas frame with the same values, None or NaN where missing; declared categories are categoricals."""
-        pandas = import_extra("pandas", "tables")
+        pandas = import_extra("pandas")
         return pandas.DataFrame({column.name: _series(column) for column in self.columns})
 
 
 def _series(column: Column) -> Any:
-    pandas = import_extra("pandas", "tables")
+    pandas = import_extra("pandas")
     kinds = {"boolean": "boolean", "integer": "Int64"} if column.missing.any() else {}
     series = pandas.Series(column.values).astype(kinds.get(column.kind, column.values.dtype))
     if column.missing.any():

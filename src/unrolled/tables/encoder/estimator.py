@@ -198,7 +198,7 @@ class EntityEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # s
         that has a vector already.
         """
         check_is_fitted(self)
-        import_extra("torch", "train")
+        import_extra("torch")
         from unrolled.tables.encoder.add_category import add_category
 
         self.fitted_ = add_category(self.fitted_, column, category, self._read(X), y)
@@ -270,7 +270,7 @@ class EntityEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # s
             raise InputError(f"handle_unknown is {self.handle_unknown!r}, but must be 'embed' or 'error'")
         if isinstance(self.random_state, int | np.integer):
             check_seed(int(self.random_state), "random_state")
-        import_extra("torch", "train")
+        import_extra("torch")
         names = [f.name for f in fields(FitSettings) if f.name not in ("config", "seed")]
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         return FitSettings(find_config(self.recipe), seed, **{name: getattr(self, name) for name in names})

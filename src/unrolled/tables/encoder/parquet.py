@@ -47,7 +47,7 @@ class ParquetTable:
     def __init__(self, path: str | Path, target: str, buffer: int = BUFFER, weight: str | None = None) -> None:
         if not Path(path).exists():
             raise InputError(f"{path} does not exist: give a Parquet file or a folder of Parquet files")
-        dataset = import_extra("pyarrow.dataset", "tables")
+        dataset = import_extra("pyarrow.dataset")
         try:
             self._data = dataset.dataset(path, format="parquet")
             self.rows = int(self._data.count_rows())
@@ -70,7 +70,7 @@ class ParquetTable:
 
         Row groups come in the given order, or as they stand.
         """
-        arrow = import_extra("pyarrow", "tables")
+        arrow = import_extra("pyarrow")
         waiting: list[Any] = []
         places: list[NDArray[np.int64]] = []
         for i in range(len(self._pieces)) if order is None else order:

@@ -152,7 +152,7 @@ def _read_column(column: Column, is_category: bool) -> ColumnData:
 def _codes(column: Column) -> tuple[NDArray[np.int64], NDArray[Any]]:
     """(row,) positions in the sorted levels, -1 where missing; strings and declared categories are sorted as text."""
     as_text = column.kind == "string" or column.declared
-    found, levels = import_extra("pandas", "tables").factorize(column.values[~column.missing], sort=not as_text)
+    found, levels = import_extra("pandas").factorize(column.values[~column.missing], sort=not as_text)
     if as_text:
         names = np.array([str(level) for level in levels], dtype=object)
         order = np.argsort(names)

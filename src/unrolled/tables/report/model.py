@@ -91,7 +91,7 @@ def share_explained(
 
 def boosted(blocks: Sequence[Block], target: TargetColumn | None, seed: int, iterations: int = ITERATIONS) -> Any:
     """scikit-learn's histogram gradient boosting for `blocks`, not fitted yet; no target stands for a number."""
-    ensemble = import_extra("sklearn.ensemble", "tables")
+    ensemble = import_extra("sklearn.ensemble")
     native = [flag for b in blocks for flag in b.native]
     settings: dict[str, Any] = {
         "learning_rate": LEARNING_RATE,

@@ -76,4 +76,4 @@ class ReportResult:
     def to_frame(self) -> Any:
         """A pandas frame with one row per column, in the order of the report."""
         rows = [{name: value for name, value in row.to_dict().items() if name != "profile"} for row in self.rows]
-        return import_extra("pandas", "tables").DataFrame(rows)
+        return import_extra("pandas").DataFrame(rows)
