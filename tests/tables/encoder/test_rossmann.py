@@ -61,7 +61,7 @@ def test_shops_never_seen(sales):
     Those are networks that never meet a row again with its shop unknown, with their unknown row or the mean of the
     known ones. A mean over five draws of hidden shops: with a tenth of 1,115 shops, draws differ more than the ways do.
     """
-    X, y = sales
+    X, y = sales[0][:12_000], sales[1][:12_000]
     usual = replace(SMALL, masked_fraction=0.0)
     errors = []
     for draw in range(5):
