@@ -36,7 +36,9 @@ def lab(
     Parameters
     ----------
     task
-        adding: the sum of two marked numbers among many. copy: repeat what was shown before a long pause.
+        adding: the sum of two marked numbers among many. copy: repeat what was shown before a long pause. parity and
+        modulo: whether the ones so far are odd in number, the sum of digits modulo 3. recall: the value that came with
+        a key. race: all of them, at fixed lengths.
     rung
         Rungs, separated by commas; irnn is the paper's (identity start, ReLU), irnn:tanh the lesson's.
     length
@@ -56,21 +58,30 @@ def lab(
     until_failure
         Try a rung at no length beyond the first that it fails at.
     """
-    from unrolled.learn.experiments.memory_tasks import LabSettings, run_lab
-    from unrolled.look.experiments import draw_lab
+    from unrolled.learn.experiments.memory_tasks import LabSettings, run_lab, run_race
+    from unrolled.look.experiments import draw_lab, draw_race
 
     check_picture(out)
     lengths = tuple(_whole(number, "--length") for number in length.split(","))
     settings = LabSettings(lengths, hidden, steps, batch, learning_rate, clip, seed, repeats)
-    console = messages()
-    with console.status(task) as status:
-        result = run_lab(
-            task,
-            [name.strip() for name in rung.split(",")],
-            settings,
-            lambda label, at, step, loss: status.update(f"{label}, length {at}: step {step:,}, loss {loss:.4f}"),
-            until_failure=until_failure,
-        )
+    rungs = [name.strip() for name in rung.split(",")]
+    with messages().status(task) as status:
+
+        def on_point(label: str, at: int, step: int, loss: float) -> None:
+            status.update(f"{label}, length {at}: step {step:,}, loss {loss:.4f}")
+
+        if task == "race":
+            results = run_race(rungs, settings, on_point)
+        else:
+            result = run_lab(task, rungs, settings, on_point, until_failure=until_failure)
+    if task == "race":
+        if out:
+            save_picture(draw_race(results), out)
+        if json:
+            print_json({"race": [each.to_json() for each in results]})
+        else:
+            _print_race(results)
+        return
     if out:
         save_picture(draw_lab(result), out)
     if json:
@@ -100,6 +111,20 @@ def _print_lab(result: LabResult) -> None:
     else:
         print(f"how many of {repeats} trainings solved it and the middle one's step, or the middle loss {after}")
         print("a rung fails at the first length that at least half of its trainings did not solve")
+
+
+def _print_race(results: Sequence[LabResult]) -> None:
+    """One row a rung: its parameters and seconds, and what came of each task."""
+    rows = []
+    for label in results[0].labels:
+        found = [each.at(label, each.settings.lengths[0]) for each in results]
+        trained = [curve for curves in found for curve in curves]
+        seconds = sum(curve.seconds for curve in trained)
+        rows.append((label, f"{trained[0].parameters:,}", f"{seconds:.0f}", *map(_outcome, found)))
+    tasks = [f"{each.task} {each.settings.lengths[0]}" for each in results]
+    print_table(("", "parameters", "seconds", *tasks), rows)
+    guesses = ", ".join(f"{each.task} {each.baseline:.3f}" for each in results)
+    print(f"the step at which it was solved, or the loss at the end; losses without memory: {guesses}")
 
 
 def _outcome(curves: Sequence[LabCurve]) -> str:

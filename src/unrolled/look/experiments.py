@@ -11,7 +11,7 @@ import numpy as np
 from unrolled import plotting as style
 from unrolled.errors import InputError
 from unrolled.learn.experiments.ladder import Row
-from unrolled.learn.experiments.memory_tasks import LabCurve, LabResult
+from unrolled.learn.experiments.memory_tasks import LabCurve, LabResult, failure
 from unrolled.look.curves import Curve, curves
 
 if TYPE_CHECKING:
@@ -78,6 +78,30 @@ def draw_lab(result: LabResult) -> Figure:
         title=f"the {result.task} task, hidden {result.settings.hidden}",
         levels={f"{result.baseline_meaning}: {result.baseline:.4f}": result.baseline},
     )
+
+
+def draw_race(results: Sequence[LabResult]) -> Figure:
+    """A heat map, a row for each rung and a column for each task: the share of the loss without memory that is left."""
+    labels, tasks = results[0].labels, [f"{each.task}\n{each.settings.lengths[0]}" for each in results]
+    left = np.array([[_left(each, label) for each in results] for label in labels])
+    figure, (axis,) = style.figure(2.6 + 1.1 * len(tasks), 1.4 + 0.36 * len(labels))
+    axis.imshow(left, cmap="Blues_r", vmin=0, vmax=1, aspect="auto")
+    axis.set_xticks(range(len(tasks)), tasks)
+    axis.set_yticks(range(len(labels)), labels)
+    for i, j in np.ndindex(left.shape):
+        text = "solved" if left[i, j] == 0 else f"{left[i, j]:.0%}"
+        axis.text(j, i, text, ha="center", va="center", color="white" if left[i, j] < 0.5 else style.INK)
+    style.add_title(figure, "loss left, of a network without memory")
+    return figure
+
+
+def _left(result: LabResult, label: str) -> float:
+    """The middle loss of the repeats as a share of the baseline; 0 where most of them solved the task."""
+    found = result.at(label, result.settings.lengths[0])
+    if not failure(found):
+        return 0.0
+    losses = [curve.losses[-1] if curve.losses else result.baseline for curve in found]
+    return float(np.clip(np.median(losses) / result.baseline, 0, 1))
 
 
 def _curve(found: Sequence[LabCurve]) -> Curve:

@@ -14,11 +14,16 @@ from unrolled.learn.experiments.memory_tasks import (
     Copy,
     LabCurve,
     LabSettings,
+    Modulo,
+    Parity,
+    Recall,
     RungVariant,
     failure,
     run_lab,
+    run_race,
 )
-from unrolled.look.experiments import draw_lab
+from unrolled.learn.networks import RUNGS
+from unrolled.look.experiments import draw_lab, draw_race
 
 
 def generator(seed=0):
@@ -35,10 +40,10 @@ def test_adding_marks_one_number_in_each_half(length, seed):
         assert target[row] == pytest.approx(float(numbers[row][marks[row] == 1].sum()))
 
 
-@pytest.mark.parametrize("task", [Adding(), Copy()])
+@pytest.mark.parametrize("task", [task() for task in TASKS.values()], ids=list(TASKS))
 def test_the_baseline_is_what_the_best_forgetful_answer_scores(task):
     x, target = task.batch(40_000, 12, generator(1))
-    constant = torch.ones(40_000, x.shape[1], 1) if task.name == "adding" else torch.zeros(40_000, x.shape[1], 8)
+    constant = torch.full((40_000, x.shape[1], task.outputs), 1.0 if task.name == "adding" else 0.0)
     assert float(task.loss(constant, target)) == pytest.approx(task.baseline, rel=0.02)
 
 
@@ -52,6 +57,39 @@ def test_copy_asks_for_what_was_shown_first():
     perfect = torch.zeros(8, 30, 8)
     perfect[:, 25:] = 50 * torch.nn.functional.one_hot(target, 8).float()
     assert float(Copy().loss(perfect, target)) < 1e-6
+
+
+@pytest.mark.parametrize(("task", "base"), [(Parity(), 2), (Modulo(), 3)])
+def test_the_remainder_is_asked_at_every_digit(task, base):
+    x, target = task.batch(4, 30, generator(3))
+    digits = x.argmax(2)
+    assert digits.max() == base - 1
+    for row in range(4):
+        assert target[row].tolist() == [sum(digits[row, : t + 1].tolist()) % base for t in range(30)]
+
+
+def test_recall_asks_for_the_value_of_one_of_the_keys():
+    x, target = Recall().batch(50, 6, generator(4))
+    keys, values = x[:, :6, :64].argmax(2), x[:, :6, 64:].argmax(2)
+    assert all(len(set(row.tolist())) == 6 for row in keys)
+    asked = x[:, 6, :64].argmax(1)
+    assert not x[:, 6, 64:].any()
+    assert target.tolist() == [int(values[i][keys[i] == asked[i]]) for i in range(50)]
+
+
+def test_only_a_factor_that_can_be_negative_tells_odd_from_even():
+    settings = LabSettings(lengths=(12,), hidden=32, steps=600)
+    result = run_lab("parity", ["deltanet", "deltanet:double-sigmoid"], settings)
+    positive, negative = result.curves
+    assert negative.losses[-1] < 0.15
+    assert positive.losses[-1] > 0.5
+
+
+def test_the_race_has_every_task_and_a_picture():
+    results = run_race(["rnn", "lru"], LabSettings(hidden=8, steps=4, batch=4))
+    assert [each.task for each in results] == list(TASKS)
+    (axis,) = draw_race(results).axes
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["rnn, tanh, default start", "lru"]
 
 
 def test_identity_start_with_relu_solves_adding_where_plain_tanh_stays_at_the_baseline():
@@ -86,7 +124,9 @@ def test_the_plain_network_fails_where_the_identity_start_does_not():
     assert result.fails_at(identity) is None
 
 
-@pytest.mark.parametrize("rung", ["loop", "concat", "rnn", "irnn", "irnn:tanh", "gru", "lstm", "mingru"])
+@pytest.mark.parametrize(
+    "rung", [*(rung for rung in RUNGS if rung != "three-char"), "rnn:relu", "deltanet:double-sigmoid"]
+)
 @pytest.mark.parametrize("task", list(TASKS))
 def test_every_rung_runs_every_task(task, rung):
     points = []
@@ -154,7 +194,7 @@ def test_a_rung_is_tried_until_it_fails():
 
 def test_half_of_the_repeats_is_a_failure():
     def curve(solved_at):
-        return LabCurve(RungVariant("gru"), 5, 0, (50,), (1.0,), solved_at, None, 0.1)
+        return LabCurve(RungVariant("gru"), 5, 0, (50,), (1.0,), solved_at, None, 0.1, 10)
 
     assert failure([curve(None)])
     assert failure([curve(None), curve(50)])

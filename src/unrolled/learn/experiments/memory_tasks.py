@@ -1,8 +1,9 @@
 """The memory lab: tasks that a network without memory cannot solve, and every rung of the ladder trained on them.
 
 `adding` (Hochreiter and Schmidhuber 1997, in the form of Le, Jaitly and Hinton 2015) and `copy` (Arjovsky, Shah and
-Bengio 2016). The recurrences are those of the ladder, with a linear head and real-valued inputs. Left out: text, and
-anything that tunes a rung: all run with the same settings.
+Bengio 2016) ask how far a network remembers, `parity` and `modulo` whether it can count (Grazzi et al. 2024), `recall`
+whether it can look something up (Arora et al. 2023). The recurrences are those of the ladder, with a linear head and
+real-valued inputs. Left out: text, and anything that tunes a rung: all run with the same settings.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar
 
 import torch
@@ -99,7 +100,66 @@ class Copy(MemoryTask):
         return functional.cross_entropy(outputs[:, -self.ITEMS :].flatten(0, 1), targets.flatten())
 
 
-TASKS: dict[str, type[MemoryTask]] = {task.name: task for task in (Adding, Copy)}
+class Modulo(MemoryTask):
+    """The sum of all digits so far, modulo 3, asked at every position of a row of random digits 0, 1 and 2.
+
+    The state to be kept is one of three, but every digit changes it: nothing may fade, and a sum that only grows does
+    not help. A recurrence that is linear in its state, with factors between 0 and 1, cannot do it.
+    """
+
+    BASE = 3
+    name, inputs, outputs = "modulo", BASE, BASE
+    measure = "nats per digit"
+    baseline = math.log(BASE)
+    baseline_meaning = "guessing among 3 remainders"
+    solved = 0.05
+
+    def batch(self, count: int, length: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        if length < 1:
+            raise InputError(f"the {self.name} task needs a length of at least 1, not {length}: that many digits")
+        digits = torch.randint(0, self.BASE, (count, length), generator=generator)
+        return functional.one_hot(digits, self.BASE).float(), digits.cumsum(1) % self.BASE
+
+    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        return functional.cross_entropy(outputs.flatten(0, 1), targets.flatten())
+
+
+class Parity(Modulo):
+    """`Modulo` of random bits: whether the number of ones so far is odd. A coin toss has 0.693 nats."""
+
+    BASE = 2
+    name, inputs, outputs = "parity", BASE, BASE
+    baseline = math.log(BASE)
+    baseline_meaning = "a coin toss"
+
+
+class Recall(MemoryTask):
+    """`length` pairs of a key and a value, all keys different; then one of the keys, whose value is to be named."""
+
+    VALUES, KEYS = 8, 64
+    name, inputs, outputs = "recall", KEYS + VALUES, VALUES
+    measure = "nats per value"
+    baseline = math.log(VALUES)
+    baseline_meaning = "guessing among 8 values"
+    solved = 0.1
+
+    def batch(self, count: int, length: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        if not 1 <= length <= self.KEYS:
+            raise InputError(f"the recall task takes a length from 1 to {self.KEYS} pairs, not {length}: keys differ")
+        keys = torch.rand(count, self.KEYS, generator=generator).argsort(1)[:, :length]
+        values = torch.randint(0, self.VALUES, (count, length), generator=generator)
+        wanted = torch.randint(0, length, (count, 1), generator=generator)
+        pairs = functional.one_hot(keys, self.inputs) + functional.one_hot(self.KEYS + values, self.inputs)
+        query = functional.one_hot(keys.gather(1, wanted), self.inputs)
+        return torch.cat([pairs, query], dim=1).float(), values.gather(1, wanted)[:, 0]
+
+    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        return functional.cross_entropy(outputs[:, -1], targets)
+
+
+TASKS: dict[str, type[MemoryTask]] = {task.name: task for task in (Adding, Copy, Parity, Modulo, Recall)}
+RACE = {"adding": 50, "copy": 10, "parity": 20, "modulo": 20, "recall": 8}
+"""The tasks of `race`, and the length of each."""
 
 
 @dataclass(frozen=True)
@@ -122,8 +182,11 @@ class RungVariant:
     @property
     def label(self) -> str:
         """How curves and tables call it."""
-        starts = {"rnn": "rnn, tanh, default start", "irnn": f"irnn, {self.nonlinearity}, identity start"}
-        return starts.get(self.rung, self.rung)
+        starts = {
+            "rnn": f"rnn, {self.nonlinearity or 'tanh'}, default start",
+            "irnn": f"irnn, {self.nonlinearity}, identity start",
+        }
+        return starts.get(self.rung, self.rung + (f":{self.nonlinearity}" if self.nonlinearity else ""))
 
 
 @dataclass(frozen=True)
@@ -190,6 +253,8 @@ class LabCurve:
     diverged_at: int | None
     """The step at which the loss had grown out of all bounds, or None. The curve ends before it."""
     seconds: float
+    parameters: int
+    """Numbers that were trained, the head's among them."""
 
 
 @dataclass(frozen=True)
@@ -251,6 +316,11 @@ def run_lab(
     return LabResult(task, kind.measure, kind.baseline, kind.baseline_meaning, settings, tuple(curves))
 
 
+def run_race(rungs: Sequence[str], settings: LabSettings, on_point: OnPoint | None = None) -> tuple[LabResult, ...]:
+    """Every rung of `rungs` at every task of `RACE`; the lengths of `settings` are not used."""
+    return tuple(run_lab(task, rungs, replace(settings, lengths=(length,)), on_point) for task, length in RACE.items())
+
+
 def failure(curves: Sequence[LabCurve]) -> bool:
     """Whether at least half of these trainings did not solve their task; False where there are none."""
     return bool(curves) and sum(curve.solved_at is not None for curve in curves) <= len(curves) / 2
@@ -286,7 +356,8 @@ def train_at(
         diverged = state.step
     steps, losses = zip(*points, strict=True) if points else ((), ())
     solved = steps[-1] if losses and losses[-1] < task.solved else None
-    return LabCurve(variant, length, seed, steps, losses, solved, diverged, state.seconds)
+    parameters = sum(parameter.numel() for parameter in trial.network.parameters())
+    return LabCurve(variant, length, seed, steps, losses, solved, diverged, state.seconds, parameters)
 
 
 @dataclass
