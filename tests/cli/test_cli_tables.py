@@ -1,6 +1,9 @@
 """The commands columns, embed and compare: files in, files out, one JSON object, exit codes and sentences."""
 
 import json
+import signal
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 
@@ -156,6 +159,35 @@ def test_compare_demo_offline(
     out = capsys.readouterr().out
     assert out == Path("c.md").read_text(encoding="utf-8")
     assert "| linear |" in out
+
+
+def test_compare_stopped_by_a_signal_writes_the_folds_that_are_done(tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "unrolled",
+        "compare",
+        "demo",
+        "--models",
+        "linear",
+        "--folds",
+        "2",
+        "--seeds",
+        "5",
+    ]
+    command += ["--networks", "1", "--max-rows", "600", "--out", "c.json"]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        next(line for line in process.stderr if line.lstrip().startswith("20%"))  # two of ten folds are done
+        process.send_signal(signal.SIGTERM)
+        printed, told = process.communicate(timeout=240)
+    assert process.returncode == 0
+    assert "stopped early, after" in told
+    assert "written: c.json" in told
+    assert "stopped early, after" in printed
+    comparison = json.loads((tmp_path / "c.json").read_text(encoding="utf-8"))
+    assert 2 <= comparison["folds_done"] < 10
+    assert all(len(cell["by_fold"]) == comparison["folds_done"] for cell in comparison["cells"])
 
 
 @pytest.mark.parametrize(

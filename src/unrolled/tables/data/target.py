@@ -21,6 +21,8 @@ from unrolled.tables.data.table import Table
 
 TargetType = Literal["continuous", "binary", "multiclass"]
 TARGET_TYPES: tuple[TargetType, ...] = ("continuous", "binary", "multiclass")
+LOSS_NAMES: dict[TargetType, str] = {"continuous": "variance", "binary": "log loss", "multiclass": "log loss"}
+"""What the share of a target that is explained is a share of."""
 FEW_VALUES = 20
 """Whole numbers with up to this many values are warned about: they may be class codes."""
 SHOWN_CLASSES = 8

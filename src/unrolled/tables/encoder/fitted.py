@@ -81,7 +81,7 @@ class Fitted:
     def predict(self, table: Encoded) -> NDArray[np.float64]:
         """The networks' mean prediction: (row,) or (row, output) numbers, or (row, class) probabilities."""
         mean: NDArray[np.float64] = self.target.decode(self.weights.outputs(table)).mean(axis=0)
-        return mean[:, 0] if self.target.kind == "continuous" and self.target.single else mean
+        return mean[:, 0] if self.target.single and not self.target.is_classification else mean
 
     def table(self, column: str) -> EmbeddingTable:
         """The vectors of one column with facts on each row, see `EntityEncoder.table`."""

@@ -81,7 +81,7 @@ class Trainer:
         schema, target = self.statistics.schema, self.statistics.target
         rows, numbers = tuple(c.rows for c in schema.codings), sum(s.width for s in schema.scalings)
         # of classes the loss takes logits: a sigmoid here would be the second
-        sigmoid = self.settings.config.output == "sigmoid" and target.kind == "continuous"
+        sigmoid = self.settings.config.output == "sigmoid" and not target.is_classification
         return Shape(rows, schema.dimensions, numbers, target.outputs, sigmoid)
 
     def _run(self, training: Training, label: str) -> bool:
@@ -131,7 +131,7 @@ class Fit:
         settings = self.trainer.settings
         automatic = isinstance(settings.cv, str) and settings.cv == "auto"
         cv = auto_folds(self.table.codes, self.trainer.statistics.schema) if automatic else settings.cv
-        classes = self.trainer.statistics.target.kind != "continuous"
+        classes = self.trainer.statistics.target.is_classification
         return [] if cv is None else folds(cv, y, groups, classes, settings.seed)
 
     def out_of_fold(

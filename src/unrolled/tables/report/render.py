@@ -21,6 +21,7 @@ from unrolled.html import (
     markdown_table,
     search_box,
 )
+from unrolled.tables.data.target import LOSS_NAMES
 from unrolled.tables.report.profiles import Profile
 from unrolled.tables.report.result import ColumnRow, ReportResult
 from unrolled.tables.report.verdicts import cost_text
@@ -29,7 +30,6 @@ ENDINGS = (".html", ".md", ".json", ".csv")
 LISTED = 20  # names in a sentence; the table has them all
 PLOT_WIDTH, PLOT_HEIGHT, AXIS_WIDTH, COST_WIDTH = 132, 46, 46, 132
 SHOWN_LABEL = 14  # characters of a value under a plot; the table of the distribution has them whole
-UNITS = {"continuous": "variance", "binary": "log loss", "multiclass": "log loss"}
 HEAD = ("Column", "Verdict", "Drop cost", "Distribution and target", "Alone", "Other columns", "Last tenth")
 
 
@@ -76,7 +76,7 @@ def summary(report: ReportResult) -> list[str]:
 
 
 def _together(report: ReportResult) -> str:
-    share = f"share of its {UNITS[report.target_type]}, judged on rows held out"
+    share = f"share of its {LOSS_NAMES[report.target_type]}, judged on rows held out"
     full = figure(report.full, 3) + (f" ± {report.full_spread:.3f}" if report.rounds > 1 else "")
     if report.full > 0:
         return f"All columns together explain {full} of {report.target} (1 is everything; {share})."
