@@ -34,15 +34,20 @@ def orthogonal_factor(matrix: Tensor) -> Tensor:
     gram = x.mT @ x
     bound = torch.linalg.matrix_norm(gram.float()).to(gram.dtype) * 1.02 + 1e-12
     gram = gram / bound
-    total: Tensor | None = None
-    for a, b, c in MINIMAX:
-        step = torch.addmm(gram, gram, gram, beta=b, alpha=c)
-        step.diagonal().add_(a)  # a + b G + c G^2
-        total = step if total is None else total @ step
+    total = step = _quintic(gram, *MINIMAX[0])
+    for coefficients in MINIMAX[1:]:
         gram = gram @ step @ step
-    assert total is not None
+        step = _quintic(gram, *coefficients)
+        total = total @ step
     factor: Tensor = x @ (total * bound.rsqrt())
     return factor if matrix.shape[0] >= matrix.shape[1] else factor.mT
+
+
+def _quintic(gram: Tensor, a: float, b: float, c: float) -> Tensor:
+    """a + b G + c G^2"""
+    step = torch.addmm(gram, gram, gram, beta=b, alpha=c)
+    step.diagonal().add_(a)
+    return step
 
 
 @dataclass
