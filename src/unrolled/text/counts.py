@@ -9,11 +9,12 @@ mixture with a network.
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,20 +94,38 @@ class Table:
         probabilities += np.append(self.weights, np.float32(0))[entry]
         return probabilities
 
-    def interpolate_all(self, context: int, shorter: Probabilities) -> Probabilities:
-        """The distribution (symbols,) after the context with this code, from that of the shorter one."""
+    def place(self, context: int) -> int | None:
+        """Where the context with this code is; None if it was never seen."""
         place = bisect_left(self._contexts_view, context)
-        if place == len(self._contexts_view) or self._contexts_view[place] != context:
-            return shorter
-        entries = slice(self.starts[place], self.starts[place + 1])
-        distribution: Probabilities = shorter * self.backoff[place]
-        distribution[self.followers[entries]] += self.weights[entries]
-        return distribution
+        found = place < len(self._contexts_view) and self._contexts_view[place] == context
+        return place if found else None
+
+    def interpolate_all(self, places: NDArray[np.int64], shorter: Probabilities) -> None:
+        """Turn the distributions (n, symbols) after shorter contexts into those after the contexts at `places` (n,).
+
+        A context that was never seen has place -1; its distribution stays.
+        """
+        shorter *= np.append(self.backoff, 1.0)[places][:, None]
+        rows = np.flatnonzero(places >= 0)
+        first, sizes = self.starts[places[rows]], np.diff(self.starts)[places[rows]]
+        entries = np.arange(sizes.sum()) + np.repeat(first - sizes.cumsum() + sizes, sizes)
+        shorter[np.repeat(rows, sizes), self.followers[entries]] += self.weights[entries]
 
     @cached_property
     def _contexts_view(self) -> memoryview:
         """Gives whole numbers of Python, which compare faster than those of NumPy one at a time."""
         return self.contexts.data
+
+
+class Prediction(NamedTuple):
+    """What comes after one context."""
+
+    probabilities: Probabilities
+    """(symbols,), read-only"""
+    log_peak: float
+    """Of the likeliest id, in nats."""
+    log_backoff: float
+    """Of the share that the longest known context leaves to shorter ones: near 0 if it was seen once or twice."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,20 +198,45 @@ class CountModel:
         context = 0
         for i in recent[max(0, len(recent) - self.order) :]:
             context = context * self.symbols + int(i)
+        return self.after(context).probabilities
+
+    def after(self, context: int) -> Prediction:
+        """The prediction after the context of `order` ids with this code; those of recent calls are remembered."""
         return self._cached(self.order, context)
 
     @cached_property
-    def _cached(self) -> Callable[[int, int], Probabilities]:
-        return lru_cache(max(16, CACHED // self.symbols))(self._distribution)
+    def _cached(self) -> Callable[[int, int], Prediction]:
+        return lru_cache(max(16, CACHED // self.symbols))(self._after)
 
-    def _distribution(self, n: int, context: int) -> Probabilities:
+    def _after(self, n: int, context: int) -> Prediction:
         if n < 0:
-            distribution = np.full(self.symbols, 1 / self.symbols)
+            probabilities, log_backoff = np.full(self.symbols, 1 / self.symbols), 0.0
         else:
-            shorter = self._cached(n - 1, context % self.symbols ** max(0, n - 1))
-            distribution = self.tables[n].interpolate_all(context, shorter)
-        distribution.flags.writeable = False  # it is handed out again
-        return distribution
+            table, shorter = self.tables[n], self._cached(n - 1, context % self.symbols ** max(0, n - 1))
+            place = table.place(context)
+            if place is None:
+                return shorter
+            entries = slice(table.starts[place], table.starts[place + 1])
+            probabilities = shorter.probabilities * table.backoff[place]
+            probabilities[table.followers[entries]] += table.weights[entries]
+            log_backoff = math.log(table.backoff[place])
+        probabilities.flags.writeable = False  # it is handed out again
+        return Prediction(probabilities, math.log(probabilities.max()), log_backoff)
+
+    def after_all(self, contexts: Codes) -> tuple[Probabilities, Probabilities]:
+        """The distributions (n, symbols) after contexts (n,) as in `after`, and their `log_backoff` (n,)."""
+        probabilities = np.full((len(contexts), self.symbols), 1 / self.symbols)
+        backoff = np.ones(len(contexts))
+        for n, table in enumerate(self.tables):
+            places = _find(table.contexts, contexts % np.uint64(self.symbols**n))
+            table.interpolate_all(places, probabilities)
+            backoff = np.where(places >= 0, np.append(table.backoff, 1.0)[places], backoff)
+        return probabilities, np.log(backoff)
+
+    def append(self, contexts: Codes, ids: NDArray[np.integer]) -> Codes:
+        """The codes of contexts, of any shape, one id later."""
+        after: Codes = contexts * np.uint64(self.symbols) + ids.astype(np.uint64)
+        return after % np.uint64(self.symbols**self.order)
 
     def to_tensors(self) -> dict[str, NDArray[Any]]:
         """Arrays by name, for a safetensors file."""

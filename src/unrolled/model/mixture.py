@@ -1,0 +1,195 @@
+"""Several models that predict one character together: counts beside networks, and the mean of networks.
+
+All mixing is of probabilities. How much of a prediction is the network's depends on how sure each side is (`Gate`).
+Left out: counting (`text.counts`), files (`folder`).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unrolled.model.predictor import Logits, Predictor, PredictorState
+from unrolled.model.probabilities import softmax
+from unrolled.text.counts import Codes, CountModel
+
+Probabilities = NDArray[np.float64]
+ROUNDS, PULL = 50, 1e-3
+"""Of the fit of a gate, and its pull of the weights to zero."""
+
+
+@dataclass(frozen=True)
+class Gate:
+    """The network's share of a prediction: the logistic function of a weighted sum of three logarithms, plus a bias."""
+
+    bias: float = 0.0
+    network_peak: float = 0.0
+    """times the log-probability of the likeliest character of the network"""
+    counts_peak: float = 0.0
+    """times the same of the counts"""
+    counts_backoff: float = 0.0
+    """times `Prediction.log_backoff` of the counts"""
+
+    def share(self, network_peak: float, counts_peak: float, counts_backoff: float) -> float:
+        """For one prediction."""
+        z = (
+            self.bias + self.network_peak * network_peak
+            + self.counts_peak * counts_peak + self.counts_backoff * counts_backoff
+        )  # fmt: skip
+        return 1 / (1 + math.exp(-z)) if z > -700 else 0.0
+
+    def shares(self, features: Probabilities) -> Probabilities:
+        """For many: the three logarithms (n, 3) -> (n,)."""
+        weights = np.array([self.network_peak, self.counts_peak, self.counts_backoff])
+        return _logistic(self.bias + features @ weights)
+
+    @classmethod
+    def fit(cls, network: Probabilities, counts: Probabilities, features: Probabilities) -> Gate:
+        """The gate under which a text is likeliest, from what each side gave to its characters, (n,), and (n, 3).
+
+        Expectation maximisation: the share of each character that the network explains, then a Newton step of the
+        logistic regression to these shares, with a slight pull to zero.
+        """
+        inputs = np.column_stack([np.ones(len(features)), features])
+        weights, best, best_loss = np.zeros(4), np.zeros(4), math.inf
+        for _ in range(ROUNDS):
+            share = _logistic(inputs @ weights)
+            mixed = share * network + (1 - share) * counts
+            loss = -float(np.log(mixed).mean()) + PULL * float(weights @ weights)
+            if loss < best_loss:
+                best, best_loss = weights, loss
+            explained = share * network / mixed
+            gradient = inputs.T @ (explained - share) / len(inputs) - 2 * PULL * weights
+            curvature = (inputs.T * (share * (1 - share))) @ inputs / len(inputs) + 2 * PULL * np.eye(4)
+            weights = weights + np.linalg.solve(curvature, gradient)
+        return cls(*map(float, best))
+
+
+class CountPredictor:
+    """A count model as a `Predictor`. Its state is the code of the last ids, (*batch, 1)."""
+
+    def __init__(self, counts: CountModel) -> None:
+        self.counts = counts
+
+    def initial_state(self, *batch: int) -> PredictorState:
+        """Before the first character: as after unknown ones."""
+        return (np.zeros((*batch, 1), np.uint64),)
+
+    def advance(self, ids: int | NDArray[np.integer], state: PredictorState) -> PredictorState:
+        """The state after one more id of each text."""
+        return (self.counts.append(state[0], np.asarray(ids)[..., None]),)
+
+    def step(self, ids: int | NDArray[np.integer], state: PredictorState) -> tuple[Logits, PredictorState]:
+        """The log-probabilities (*batch, symbols) after one more id of each text, and the state."""
+        state = self.advance(ids, state)
+        return self.log_probabilities(state[0]), state
+
+    def read(self, ids: NDArray[np.integer], state: PredictorState) -> tuple[Logits, PredictorState]:
+        """`step` for ids (time, *batch): (time, *batch, symbols)."""
+        codes = self.codes(ids, state)
+        return self.log_probabilities(codes), (codes[-1],)
+
+    def codes(self, ids: NDArray[np.integer], state: PredictorState) -> Codes:
+        """The state after each of the ids (time, *batch): (time, *batch, 1)."""
+        states = []
+        for now in ids:
+            state = self.advance(now, state)
+            states.append(state[0])
+        return np.stack(states)
+
+    def log_probabilities(self, codes: Codes) -> Logits:
+        """After contexts (*batch, 1): (*batch, symbols)."""
+        if codes.shape == (1,):
+            return np.log(self.counts.after(int(codes[0])).probabilities)
+        probabilities, _ = self.counts.after_all(codes.ravel())
+        return np.log(probabilities).reshape(*codes.shape[:-1], -1)
+
+
+class Mixture:
+    """A network, or a committee of some, and counts. Its state is that of the counts and then that of the network."""
+
+    def __init__(self, network: Predictor, counts: CountModel, gate: Gate) -> None:
+        self.network, self.counts, self.gate = network, CountPredictor(counts), gate
+
+    def initial_state(self, *batch: int) -> PredictorState:
+        """The state before the first character."""
+        return self.counts.initial_state(*batch) + self.network.initial_state(*batch)
+
+    def advance(self, ids: int | NDArray[np.integer], state: PredictorState) -> PredictorState:
+        """The state after one more id of each text."""
+        return self.counts.advance(ids, state[:1]) + self.network.advance(ids, state[1:])
+
+    def step(self, ids: int | NDArray[np.integer], state: PredictorState) -> tuple[Logits, PredictorState]:
+        """The log-probabilities (*batch, vocabulary) after one more id of each text, and the state."""
+        logits, after = self.network.step(ids, state[1:])
+        codes = self.counts.advance(ids, state[:1])
+        return self.mixed(logits, codes[0]), codes + after
+
+    def read(self, ids: NDArray[np.integer], state: PredictorState) -> tuple[Logits, PredictorState]:
+        """`step` for ids (time, *batch): (time, *batch, vocabulary)."""
+        logits, after = self.network.read(ids, state[1:])
+        codes = self.counts.codes(ids, state[:1])
+        return self.mixed(logits, codes), (codes[-1], *after)
+
+    def mixed(self, logits: Logits, codes: Codes) -> Logits:
+        """Log-probabilities from the logits (*batch, vocabulary) of the network and contexts (*batch, 1)."""
+        if codes.shape == (1,):
+            return self._mixed_once(logits, int(codes[0]))
+        network = softmax(logits).reshape(codes.size, -1)
+        counts, backoff = self.counts.counts.after_all(codes.ravel())
+        share = self.gate.shares(features(network, counts, backoff))[:, None]
+        mixed: Logits = np.log(share * network + (1 - share) * counts)
+        return mixed.reshape(logits.shape)
+
+    def _mixed_once(self, logits: Logits, code: int) -> Logits:
+        """The same for one text, in as few calls of NumPy as will do."""
+        powers = np.exp(logits - logits.max())
+        total = float(powers.sum())
+        counts = self.counts.counts.after(code)
+        share = self.gate.share(-math.log(total), counts.log_peak, counts.log_backoff)
+        return np.log(powers * (share / total) + counts.probabilities * (1 - share))
+
+
+class Committee:
+    """The mean of the probabilities of several networks. Its state is theirs, one after the other."""
+
+    def __init__(self, members: tuple[Predictor, ...]) -> None:
+        self.members = members
+        ends = np.cumsum([len(member.initial_state()) for member in members]).tolist()
+        self._parts = [slice(start, end) for start, end in zip([0, *ends[:-1]], ends, strict=True)]
+
+    def initial_state(self, *batch: int) -> PredictorState:
+        """The state before the first character."""
+        return tuple(part for member in self.members for part in member.initial_state(*batch))
+
+    def advance(self, ids: int | NDArray[np.integer], state: PredictorState) -> PredictorState:
+        """The state after one more id of each text."""
+        pairs = zip(self.members, self._parts, strict=True)
+        return tuple(array for member, part in pairs for array in member.advance(ids, state[part]))
+
+    def step(self, ids: int | NDArray[np.integer], state: PredictorState) -> tuple[Logits, PredictorState]:
+        """The log-probabilities (*batch, vocabulary) after one more id of each text, and the state."""
+        pairs = zip(self.members, self._parts, strict=True)
+        return self._mean([member.step(ids, state[part]) for member, part in pairs])
+
+    def read(self, ids: NDArray[np.integer], state: PredictorState) -> tuple[Logits, PredictorState]:
+        """`step` for ids (time, *batch): (time, *batch, vocabulary)."""
+        pairs = zip(self.members, self._parts, strict=True)
+        return self._mean([member.read(ids, state[part]) for member, part in pairs])
+
+    def _mean(self, steps: list[tuple[Logits, PredictorState]]) -> tuple[Logits, PredictorState]:
+        mean = sum(softmax(logits) for logits, _ in steps) / len(steps)
+        return np.log(mean), tuple(array for _, state in steps for array in state)
+
+
+def features(network: Probabilities, counts: Probabilities, log_backoff: Probabilities) -> Probabilities:
+    """What a gate looks at, (n, 3), from the distributions of both sides, (n, vocabulary)."""
+    return np.column_stack([np.log(network.max(axis=1)), np.log(counts.max(axis=1)), log_backoff])
+
+
+def _logistic(z: Probabilities) -> Probabilities:
+    result: Probabilities = 0.5 + 0.5 * np.tanh(0.5 * z)
+    return result
