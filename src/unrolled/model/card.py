@@ -22,7 +22,6 @@ def _head(sizes: Mapping[str, Any]) -> list[str]:
 
 
 def _what(sizes: Mapping[str, Any]) -> list[str]:
-    layers = "one layer" if sizes["layers"] == 1 else f"{sizes['layers']} layers"
     return [
         "",
         f"# A character model: {sizes['rung']}",
@@ -30,9 +29,22 @@ def _what(sizes: Mapping[str, Any]) -> list[str]:
         "It reads a text one character at a time and gives the probability of each character that may come next. With",
         "these probabilities it can write, and measure how surprising a text is.",
         "",
-        f"- network: {sizes['rung']}, {layers} of {sizes['hidden']} hidden units, {sizes['parameters']:,} weights",
-        f"- characters known: {sizes['vocabulary'] - 1:,}, each a vector of {sizes['embedding']} numbers",
+        *_members(sizes),
     ]
+
+
+def _members(sizes: Mapping[str, Any]) -> list[str]:
+    known, networks = f"- characters known: {sizes['vocabulary'] - 1:,}", len(sizes["members"])
+    lines = []
+    if "counts" in sizes["members"]:
+        networks -= 1
+        lines = ["- counts of what followed the last characters, frozen after the training text"]
+    if not networks:
+        return [*lines, known]
+    layers = "one layer" if sizes["layers"] == 1 else f"{sizes['layers']} layers"
+    what = f"{sizes['rung']}, {layers} of {sizes['hidden']} hidden units, {sizes['parameters']:,} weights"
+    many = "network" if networks == 1 else f"mean of {networks} networks"
+    return [f"- {many}: {what}", *lines, f"{known}, each a vector of {sizes['embedding']} numbers"]
 
 
 def _trained(training: Mapping[str, Any]) -> list[str]:

@@ -16,9 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unrolled.embedding import EmbeddingTable
+from unrolled.errors import InputError
 from unrolled.files import write_folder
 from unrolled.model.cells import CellNetwork
 from unrolled.model.folder import ModelConfig, ModelParts, read_model
+from unrolled.model.mixture import Committee, CountPredictor, Mixture
 from unrolled.model.predictor import Predictor
 from unrolled.model.sampling import UNFILTERED, Sampling, SamplingSettings
 from unrolled.model.state import State
@@ -42,12 +44,17 @@ class CharModel:
 
     def __init__(self, parts: ModelParts) -> None:
         self.parts = parts
-        self.network = CellNetwork(parts.config.rung, parts.weights, parts.config.nonlinearity)
 
     @classmethod
-    def from_pretrained(cls, folder: str | Path, warn: Callable[[str], None] = warnings.warn) -> CharModel:
-        """The model in `folder`; errors and warnings are those of `unrolled.model.folder.read_model`."""
-        return cls(read_model(folder, warn))
+    def from_pretrained(
+        cls, folder: str | Path, warn: Callable[[str], None] = warnings.warn, *, only: str | None = None
+    ) -> CharModel:
+        """The model in `folder`; errors and warnings are those of `unrolled.model.folder.read_model`.
+
+        `only` names one of its `members`, which then predicts alone; InputError if there is none of that name.
+        """
+        model = cls(read_model(folder, warn))
+        return model if only is None else model.only(only)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the model to `folder`, which must not exist yet or be empty; else FolderError."""
@@ -55,12 +62,42 @@ class CharModel:
 
     def __repr__(self) -> str:
         config = self.config
-        return f"CharModel({config.rung}, {config.layers} x {config.hidden}, {config.vocabulary} ids)"
+        sizes = f"{config.rung}, {config.layers} x {config.hidden}, " if config.has_network else ""
+        beside = ", ".join([*self.members[1:], f"{config.vocabulary} ids"] if sizes else ["counts"])
+        return f"CharModel({sizes}{beside})"
 
     @property
+    def members(self) -> list[str]:
+        """The names of what predicts together: network, network-2 ..., counts."""
+        return self.parts.members
+
+    def only(self, member: str) -> CharModel:
+        """The model that one of the `members` is alone. Raises InputError for one that is not there."""
+        return CharModel(self.parts.only(member))
+
+    @cached_property
+    def network(self) -> CellNetwork:
+        """The network, or the first one. Raises InputError where there is none, but counts alone."""
+        config = self.config
+        self._check_network()
+        return CellNetwork(config.rung, self.parts.weights, config.nonlinearity)
+
+    def _check_network(self) -> None:
+        if not self.config.has_network:
+            raise InputError("this model is made of counts alone: it has no network, hidden state or vectors to show")
+
+    @cached_property
     def predictor(self) -> Predictor:
-        """What predicts the next id: the network."""
-        return self.network
+        """What predicts the next id: the network, the mean of several, counts, or a mixture."""
+        config, beside = self.config, self.parts.beside
+        if not config.has_network:
+            assert beside.counts is not None
+            return CountPredictor(beside.counts)
+        others = [CellNetwork(config.rung, weights, config.nonlinearity) for weights in beside.networks]
+        network: Predictor = Committee((self.network, *others)) if others else self.network
+        if beside.counts is None or beside.gate is None:
+            return network
+        return Mixture(network, beside.counts, beside.gate)
 
     @property
     def config(self) -> ModelConfig:
@@ -84,10 +121,11 @@ class CharModel:
 
     @property
     def embedding(self) -> EmbeddingTable:
-        """The vector of each character, with its count in the training text and its kind.
+        """The vector of each character in the first network, with its count in the training text and its kind.
 
         The unknown character (U+FFFD) is among them if rare characters of the training text were merged into it.
         """
+        self._check_network()
         vocabulary = self.vocabulary
         names, counts = list(vocabulary.characters), list(vocabulary.counts)
         first = 1

@@ -1,8 +1,9 @@
 """The model folder, which training writes and everything else reads, and its strict validation.
 
-Five files and their manifest: `config.json`, `vocabulary.json`, `model.safetensors`, `training.json`, `README.md`.
-Nothing read here can run code, and everything is checked before it is used: sums, names, shapes, dtypes, finite
-numbers. Left out: what the weights compute (`cells`), and the files of a checkpoint that only training needs.
+Five files and their manifest: `config.json`, `vocabulary.json`, `model.safetensors`, `training.json`, `README.md`;
+where a network is not alone, those of `members` too. Nothing read here can run code, and everything is checked before
+it is used: sums, names, shapes, dtypes, finite numbers. Left out: what the weights compute (`cells`), and the files of a
+checkpoint that only training needs.
 """
 
 from __future__ import annotations
@@ -10,20 +11,18 @@ from __future__ import annotations
 import hashlib
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-import safetensors.numpy
-from numpy.typing import NDArray
-from safetensors import SafetensorError
 
 from unrolled.errors import FolderError, InputError, UnrolledError, unknown_name
 from unrolled.files import PICKLES, from_json, is_complete, read_folder, to_json
 from unrolled.model.card import model_card
 from unrolled.model.cells import CELLS
+from unrolled.model.members import COUNTS, Members
+from unrolled.model.tensors import Weights, check_weights, read_tensors, write_tensors
+from unrolled.text.counts import CountModel
 from unrolled.text.vocabulary import Vocabulary
 
 FORMAT = 1
@@ -34,15 +33,14 @@ SNAPSHOTS = "embeddings.safetensors"
 """Also in a run folder: the embedding at each measurement."""
 LIMITS = {"vocabulary": 0x110000 + 1, "embedding": 1 << 16, "hidden": 1 << 16, "layers": 1 << 8}
 """The largest sizes that are accepted; Unicode has 0x110000 code points, and id 0 is reserved."""
-MAX_HEADER_BYTES = 1 << 20
-"""The largest header of a safetensors file that is parsed; ours have a few KB."""
-
-Weights = dict[str, NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """The sizes of a network. Raises InputError for a size that is no whole number within its bounds."""
+    """The sizes of a network; the rung `counts`, which is no network, has none but its vocabulary.
+
+    Raises InputError for a size that is no whole number within its bounds.
+    """
 
     rung: str
     vocabulary: int
@@ -55,9 +53,16 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         for name, limit in LIMITS.items():
-            size = getattr(self, name)
-            if type(size) is not int or not 1 <= size <= limit:
-                raise InputError(f"{name} is {size!r}, but must be a whole number from 1 to {limit:,}")
+            size, bounds = getattr(self, name), (1, limit)
+            if self.rung == COUNTS and name != "vocabulary":
+                bounds = (0, 0)
+            if type(size) is not int or not bounds[0] <= size <= bounds[1]:
+                raise InputError(f"{name} is {size!r}, but must be a whole number from {bounds[0]} to {bounds[1]:,}")
+
+    @property
+    def has_network(self) -> bool:
+        """Whether there is a network; counts alone have none."""
+        return self.rung != COUNTS
 
     def to_json(self) -> dict[str, Any]:
         """The content of `config.json`."""
@@ -69,7 +74,7 @@ class ModelConfig:
         version = content.get("format")
         if type(version) is int and version > FORMAT:
             raise FolderError(f"{CONFIG} has format {version}, newer than the {FORMAT} known here: upgrade unrolled")
-        names = {field.name for field in fields(cls)}
+        names = {entry.name for entry in fields(cls)}
         if version != FORMAT or set(content) != names | {"format"}:
             raise FolderError(f"{CONFIG} should have format {FORMAT} and hold {', '.join(sorted(names))}")
         try:
@@ -82,6 +87,8 @@ class ModelConfig:
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The shape of every tensor in `model.safetensors`, by name. Raises InputError for an unknown rung."""
         _check_rung(self)
+        if not self.has_network:
+            return {}
         shapes: dict[str, tuple[int, ...]] = {
             "embedding.weight": (self.vocabulary, self.embedding),
             "head.weight": (self.vocabulary, self.hidden),
@@ -105,34 +112,53 @@ class ModelParts:
     config: ModelConfig
     vocabulary: Vocabulary
     weights: Weights
+    """Of the network, or of the first one."""
     training: dict[str, Any]
+    beside: Members = field(default_factory=Members)
+    """What predicts together with the network."""
 
     def __post_init__(self) -> None:
         if len(self.vocabulary) != self.config.vocabulary:
             raise FolderError(f"{VOCABULARY} has {len(self.vocabulary)} ids, but {CONFIG} {self.config.vocabulary}")
-        _check_weights(self.weights, self.config.shapes())
+        check_weights(WEIGHTS, self.weights, self.config.shapes())
+        self.beside.check(self.config.vocabulary, self.config.shapes())
 
     @property
     def parameters(self) -> int:
-        """The number of weights."""
-        return sum(array.size for array in self.weights.values())
+        """The number of weights of all networks."""
+        return sum(array.size for weights in (self.weights, *self.beside.networks) for array in weights.values())
+
+    @property
+    def members(self) -> list[str]:
+        """The names of all that predict together."""
+        return self.beside.names(self.config.has_network)
+
+    def only(self, member: str) -> ModelParts:
+        """One member alone. Raises InputError for one that is not there."""
+        if member not in self.members:
+            raise unknown_name("member", member, self.members)
+        if member != COUNTS:
+            networks = (self.weights, *self.beside.networks)
+            return replace(self, weights=networks[self.members.index(member)], beside=Members())
+        return counts_alone(self.vocabulary, self.beside.counts, self.training)
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over sizes, vocabulary and weights: all that the predictions depend on."""
-        files = self._essence()
-        return hashlib.sha256(b"".join(files[name] for name in (CONFIG, VOCABULARY, WEIGHTS))).hexdigest()
+        """SHA-256 over all that the predictions depend on: sizes, vocabulary, weights, other members."""
+        return hashlib.sha256(b"".join(self._essence().values())).hexdigest()
 
     def to_files(self) -> dict[str, bytes]:
         """The files of the folder, without its manifest: what `unrolled.files.write_folder` takes."""
-        card = model_card(asdict(self.config) | {"parameters": self.parameters}, self.training)
+        sizes = asdict(self.config) | {"parameters": self.parameters, "members": self.members}
+        card = model_card(sizes, self.training)
         return self._essence() | {TRAINING: to_json(self.training), CARD: card.encode("utf-8", "backslashreplace")}
 
     def _essence(self) -> dict[str, bytes]:
         return {
             CONFIG: to_json(self.config.to_json()),
             VOCABULARY: to_json(self.vocabulary.to_json()),
-            WEIGHTS: safetensors.numpy.save({name: np.ascontiguousarray(a) for name, a in self.weights.items()}),
+            WEIGHTS: write_tensors(self.weights),
+            **self.beside.to_files(self.config.has_network),
         }
 
     @classmethod
@@ -144,7 +170,16 @@ class ModelParts:
         _check_names(files)
         config = ModelConfig.from_json(from_json(files[CONFIG], CONFIG))
         vocabulary = _vocabulary(files[VOCABULARY])
-        return cls(config, vocabulary, _tensors(files[WEIGHTS]), from_json(files[TRAINING], TRAINING))
+        weights, training = read_tensors(files[WEIGHTS], WEIGHTS), from_json(files[TRAINING], TRAINING)
+        return cls(
+            config, vocabulary, weights, training, Members.from_files(files, len(vocabulary), config.has_network)
+        )
+
+
+def counts_alone(vocabulary: Vocabulary, counts: CountModel | None, training: dict[str, Any]) -> ModelParts:
+    """A model that is counts and no network."""
+    config = ModelConfig(COUNTS, len(vocabulary), 0, 0, 0)
+    return ModelParts(config, vocabulary, {}, training, Members(counts=counts))
 
 
 def read_model(folder: str | Path, warn: Callable[[str], None] = warnings.warn) -> ModelParts:
@@ -195,8 +230,10 @@ def _check_names(files: Mapping[str, bytes]) -> None:
 
 
 def _check_rung(config: ModelConfig) -> None:
-    if not isinstance(config.rung, str) or config.rung not in CELLS:
-        raise unknown_name("rung", str(config.rung), CELLS)
+    if not isinstance(config.rung, str) or config.rung not in (*CELLS, COUNTS):
+        raise unknown_name("rung", str(config.rung), (*CELLS, COUNTS))
+    if config.rung == COUNTS:
+        return
     choices = (None, *CELLS[config.rung].nonlinearities)
     if config.nonlinearity not in choices:
         raise InputError(f"nonlinearity is {config.nonlinearity!r}, but the rung {config.rung} knows {choices}")
@@ -208,27 +245,3 @@ def _vocabulary(data: bytes) -> Vocabulary:
         return Vocabulary.from_json(content)
     except UnrolledError as error:
         raise FolderError(f"{error}" if VOCABULARY in f"{error}" else f"{VOCABULARY}: {error}") from None
-
-
-def _tensors(data: bytes) -> dict[str, NDArray[Any]]:
-    size = int.from_bytes(data[:8], "little")
-    if len(data) < 8 or size > min(MAX_HEADER_BYTES, len(data) - 8):  # checked before anything is allocated by it
-        raise FolderError(f"{WEIGHTS} is not a safetensors file of ours: its header cannot be {size:,} bytes long")
-    try:
-        return dict(safetensors.numpy.load(data))
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:  # KeyError: a dtype that NumPy lacks
-        raise FolderError(f"{WEIGHTS} is not a safetensors file of ours: {error}") from None
-
-
-def _check_weights(weights: Mapping[str, NDArray[Any]], shapes: Mapping[str, tuple[int, ...]]) -> None:
-    foreign, missing = sorted(weights.keys() - shapes.keys()), sorted(shapes.keys() - weights.keys())
-    if foreign or missing:
-        first = f"{foreign[0]} is foreign" if foreign else f"{missing[0]} is missing"
-        raise FolderError(f"{WEIGHTS} does not fit {CONFIG}: {first}")
-    for name, shape in shapes.items():
-        array = weights[name]
-        if array.shape != shape or array.dtype != np.float32:
-            given = f"{array.dtype} of shape {array.shape}"
-            raise FolderError(f"{WEIGHTS} does not fit {CONFIG}: {name} is {given} instead of float32 of {shape}")
-        if not np.isfinite(array).all():
-            raise FolderError(f"{WEIGHTS} holds numbers in {name} that are not finite: its training went wrong")

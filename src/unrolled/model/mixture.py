@@ -181,7 +181,7 @@ class Committee:
         return self._mean([member.read(ids, state[part]) for member, part in pairs])
 
     def _mean(self, steps: list[tuple[Logits, PredictorState]]) -> tuple[Logits, PredictorState]:
-        mean = sum(softmax(logits) for logits, _ in steps) / len(steps)
+        mean = np.mean([softmax(logits) for logits, _ in steps], axis=0)
         return np.log(mean), tuple(array for _, state in steps for array in state)
 
 

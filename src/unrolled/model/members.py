@@ -1,0 +1,118 @@
+"""What a model folder may hold beside its network: more networks, a count model, and the gate between the two sides.
+
+    network-2.safetensors, ...   weights of further networks of the same sizes, trained from other seeds
+    counts.safetensors           the tables of a count model
+    mixture.json                 names of all members in order, and the gate; written if there is more than one
+
+Left out: how members predict together (`mixture`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from unrolled.errors import FolderError
+from unrolled.files import from_json, to_json
+from unrolled.model.mixture import Gate
+from unrolled.model.tensors import Weights, check_weights, read_tensors, write_tensors
+from unrolled.text.counts import CountModel
+
+FORMAT = 1
+MIXTURE, COUNTS = "mixture.json", "counts"
+MAX_NETWORKS = 64
+
+
+@dataclass(frozen=True)
+class Members:
+    """Models that predict together with a first network, or counts that predict alone."""
+
+    networks: tuple[Weights, ...] = field(default=(), repr=False)
+    """Of further networks."""
+    counts: CountModel | None = None
+    gate: Gate | None = None
+    """Between the networks and the counts."""
+
+    def names(self, has_network: bool) -> list[str]:
+        """The name of each member, the first network's at the head if there is one."""
+        networks = [network_name(i) for i in range(1 + len(self.networks))] if has_network else []
+        return networks + ([COUNTS] if self.counts is not None else [])
+
+    def check(self, vocabulary: int, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        """Raises FolderError unless all members have these ids and shapes; no shapes mean that counts are alone."""
+        for i, weights in enumerate(self.networks, start=1):
+            check_weights(_file(network_name(i)), weights, shapes)
+        if self.counts is not None and self.counts.symbols != vocabulary:
+            raise FolderError(f"{_file(COUNTS)} has {self.counts.symbols:,} ids, but the vocabulary {vocabulary:,}")
+        if not shapes and (self.counts is None or self.networks or self.gate is not None):
+            raise FolderError(f"a model of the rung counts holds {_file(COUNTS)} and no network")
+        if shapes and (self.counts is None) != (self.gate is None):
+            raise FolderError(f"counts beside a network need a gate in {MIXTURE}, and a gate needs counts")
+
+    def to_files(self, has_network: bool) -> dict[str, bytes]:
+        """The files of all but the first network."""
+        names = self.names(has_network)
+        files = {_file(name): write_tensors(weights) for name, weights in zip(names[1:], self.networks, strict=False)}
+        if self.counts is not None:
+            files[_file(COUNTS)] = write_tensors(self.counts.to_tensors())
+        if len(names) > 1:
+            gate = None if self.gate is None else asdict(self.gate)
+            files[MIXTURE] = to_json({"format": FORMAT, "members": names, "gate": gate})
+        return files
+
+    @classmethod
+    def from_files(cls, files: Mapping[str, bytes], vocabulary: int, has_network: bool) -> Members:
+        """The members in the files of a folder. Raises FolderError naming a file that is missing or damaged."""
+        alone: dict[str, Any] = {"format": FORMAT, "gate": None, "members": ["network" if has_network else COUNTS]}
+        content = from_json(files[MIXTURE], MIXTURE) if MIXTURE in files else alone
+        names = _names(content, has_network)
+        for name in names[has_network:]:
+            if _file(name) not in files:
+                raise FolderError(f"{_file(name)} is missing, but the model has the members {', '.join(names)}")
+        networks = [name for name in names[has_network:] if name != COUNTS]
+        return cls(
+            tuple(read_tensors(files[_file(name)], _file(name)) for name in networks),
+            _counts(files[_file(COUNTS)], vocabulary) if COUNTS in names else None,
+            None if content["gate"] is None else _gate(content["gate"]),
+        )
+
+
+def network_name(i: int) -> str:
+    """The name of a network; the first one, of number 0, has none in its name."""
+    return "network" if i == 0 else f"network-{i + 1}"
+
+
+def _file(name: str) -> str:
+    return f"{name}.safetensors"
+
+
+def _counts(data: bytes, vocabulary: int) -> CountModel:
+    tensors = read_tensors(data, _file(COUNTS))
+    try:
+        return CountModel.from_tensors(tensors, vocabulary)
+    except FolderError as error:
+        raise FolderError(f"{_file(COUNTS)}: {error}") from None
+
+
+def _names(content: Mapping[str, Any], has_network: bool) -> list[str]:
+    """The members in `mixture.json`. Raises FolderError for another order, another name or a newer format."""
+    version, names = content.get("format"), content.get("members")
+    if type(version) is int and version > FORMAT:
+        raise FolderError(f"{MIXTURE} has format {version}, newer than the {FORMAT} known here: upgrade unrolled")
+    count = min(len(names), MAX_NETWORKS) if isinstance(names, list) else 0
+    networks = [network_name(i) for i in range(count)] if has_network else []
+    possible = (networks, [*networks[: count - 1], COUNTS])
+    if version != FORMAT or not count or names not in possible or "gate" not in content:
+        raise FolderError(f"{MIXTURE} should have format {FORMAT} and hold the members and their gate")
+    return [str(name) for name in names]
+
+
+def _gate(content: Any) -> Gate:
+    names = asdict(Gate()).keys()
+    if not isinstance(content, dict) or content.keys() != names:
+        raise FolderError(f"the gate in {MIXTURE} should have {', '.join(names)}")
+    if not all(type(value) in (int, float) and math.isfinite(value) for value in content.values()):
+        raise FolderError(f"the gate in {MIXTURE} holds weights that are not finite numbers")
+    return Gate(**{name: float(value) for name, value in content.items()})
