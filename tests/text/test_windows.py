@@ -51,7 +51,7 @@ def test_windows_are_all_slices_that_fit(length: int, size: int, stride: int, ta
 def test_windows_of_a_mapped_file_are_views_of_it(tmp_path: Path) -> None:
     text_of(1000).tofile(tmp_path / "ids")
     ids = np.memmap(tmp_path / "ids", np.uint16, mode="r")
-    for view in (*windows(ids, 8, 1, 8), streams(ids, 7), *vars(split(ids, 0.1, 0.1)).values()):
+    for view in (*windows(ids, 8, 1, 8), streams(ids, 7), *vars(split(ids, 0.1, 0.1, 0.1)).values()):
         assert np.shares_memory(view, ids)
         assert not view.flags.writeable
         assert view.dtype == np.uint16

@@ -44,6 +44,10 @@ Source = Annotated[
     ),
 ]
 Run = Annotated[Path, Parameter(help="The run folder, finished or not.")]
+Only = Annotated[
+    str | None,
+    Parameter(help="Use one member of a mixture alone: network, counts, or network-2 and so on in a committee."),
+]
 Json = Annotated[bool, Parameter(negative="", help="Print one JSON object.")]
 Seed = Annotated[int, Parameter(help="Random seed.")]
 Encoding = Annotated[str, Parameter(help="Encoding of the text files.")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from unrolled.cli.options import Flag, Run
+from unrolled.cli.options import Flag, Only, Run
 from unrolled.cli.output import fail, print_json
 from unrolled.errors import import_extra
 from unrolled.model.char_model import CharModel
@@ -15,6 +15,7 @@ def serve(
     *,
     host: str = "127.0.0.1",
     port: int = 8000,
+    only: Only = None,
     json: Annotated[bool, Flag] = False,
 ) -> None:
     """Open a network on a page: type, and see what it expects, what surprises it and what it remembers.
@@ -33,7 +34,7 @@ def serve(
     from unrolled.serve import server
     from unrolled.serve.service import Service
 
-    service = Service(CharModel.from_pretrained(run, warn=fail), run.resolve().name)
+    service = Service(CharModel.from_pretrained(run, warn=fail, only=only), run.resolve().name)
     with server.listen(host, port) as listening:
         address = server.address_of(listening)
         if not server.is_local(listening):

@@ -16,7 +16,7 @@ def settings_type(kind: type[Any], group: str) -> Any:
     keys = {
         entry.name: Annotated[
             hints[entry.name],
-            Parameter(help=_with_default(sentences[entry.name], entry.default), group=group),
+            Parameter(help=_with_default(sentences[entry.name], entry.default), group=group, name=_flag(entry.name)),
         ]
         for entry in fields(kind)
     }
@@ -25,3 +25,8 @@ def settings_type(kind: type[Any], group: str) -> Any:
 
 def _with_default(sentence: str, default: Any) -> str:
     return sentence if default is None else f"{sentence} [default: {default}]"
+
+
+def _flag(name: str) -> str:
+    """A name that is a word of Python ends with an underscore; its flag does not."""
+    return "--" + name.rstrip("_").replace("_", "-")

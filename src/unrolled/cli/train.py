@@ -15,12 +15,14 @@ from unrolled.cli.options import Flag, Json, Texts
 from unrolled.cli.output import messages, print_json, results, say
 from unrolled.cli.settings import settings_type
 from unrolled.learn.recipe import Machine, Recipe
+from unrolled.model.members import COUNTS
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from unrolled.learn.loop import Record
-    from unrolled.learn.session import Session, Summary
+    from unrolled.learn.session import Session
+    from unrolled.learn.summary import Summary
     from unrolled.model.char_model import CharModel
     from unrolled.notices import Notify
     from unrolled.text.encoded import EncodedText
@@ -59,10 +61,12 @@ def train(
     save_seconds
         Seconds between checkpoints, beside those at every measurement.
     """
+    given: dict[str, Any] = dict(settings or {})
+    if given.get("rung") == COUNTS:
+        return _count(texts, out, given, encoding, json)
     from unrolled.learn.distributed import join_world
     from unrolled.learn.train import prepare
 
-    given: dict[str, Any] = dict(settings or {})
     with join_world() as world:
         console = messages() if world.is_main else None
         session = prepare(
@@ -83,6 +87,18 @@ def train(
             return 130
     if world.is_main:
         print_json(summary.to_json()) if json else _print_summary(summary)
+    return 0
+
+
+def _count(texts: tuple[str, ...], out: Path, given: dict[str, Any], encoding: str | None, json: bool) -> int:
+    """The rung counts, without PyTorch."""
+    from unrolled.learn.count_text import count_text
+
+    console = messages()
+    summary, _ = count_text(
+        list(texts), out, Recipe(**given), given=given, encoding=encoding, on_text=_describe(console)
+    )  # fmt: skip
+    print_json(summary.to_json()) if json else _print_summary(summary)
     return 0
 
 
@@ -254,11 +270,16 @@ def _print_summary(summary: Summary) -> None:
     from rich.table import Table
 
     table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_row("network", f"{summary.rung}, {summary.parameters:,} parameters, {summary.vocabulary} symbols")
+    what, weights = ("model", "n-grams") if summary.rung == COUNTS else ("network", "parameters")
+    table.add_row(what, f"{summary.rung}, {summary.parameters:,} {weights}, {summary.vocabulary} symbols")
     table.add_row("read", f"{summary.characters_seen:,} characters in {summary.seconds:,.0f} s")
     for name in ("train", "validation", "test"):
         if loss := getattr(summary, name):
             table.add_row(name, f"{loss['bits']:.3f} bits per character ({loss['nats']:.4f} nats)")
+    for name in ("counts", "together"):
+        if summary.rung != COUNTS and (nats := summary.members.get(name)) is not None:
+            table.add_row(f"  {name}", f"{nats / NATS_PER_BIT:.3f} on the validation part ({nats:.4f} nats)")
     results().print(table)
+    results().print(summary.mixing)
     if summary.run is not None:
         results().print(f"{'model':<12}{summary.run}", markup=False)

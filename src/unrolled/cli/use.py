@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
-from unrolled.cli.options import Encoding, Flag, Json, Run, SamplingFlags, Seed, Texts, Unknown, Words
+from unrolled.cli.options import Encoding, Flag, Json, Only, Run, SamplingFlags, Seed, Texts, Unknown, Words
 from unrolled.cli.output import fail, messages, print_json, results
 from unrolled.embedding import visible
 from unrolled.errors import InputError
@@ -31,6 +31,7 @@ def next_character(
     *,
     top: int = 10,
     unknown: Unknown = "error",
+    only: Only = None,
     json: Json = False,
 ) -> None:
     """Show the distribution of the next character.
@@ -44,7 +45,7 @@ def next_character(
     """
     if top < 1:
         raise InputError(f"--top is {top}, but at least 1 character must be shown")
-    model = CharModel.from_pretrained(run, warn=fail)
+    model = CharModel.from_pretrained(run, warn=fail, only=only)
     distribution = model.next(prompt, unknown=unknown)
     if json:
         rows = [{"character": character, "probability": p} for character, p in distribution]
@@ -64,6 +65,7 @@ def generate(
     stop: Annotated[tuple[Words, ...], Flag] = (),
     seed: Seed = 0,
     unknown: Unknown = "error",
+    only: Only = None,
     json: Json = False,
 ) -> None:
     """Let a network write, character by character, after the prompt.
@@ -77,7 +79,7 @@ def generate(
     stop
         End before this string; can be given several times.
     """
-    model = CharModel.from_pretrained(run, warn=fail)
+    model = CharModel.from_pretrained(run, warn=fail, only=only)
     characters = model.stream(prompt, length, sampling, stop=stop, seed=seed, unknown=unknown)
     if json:
         print_json({"prompt": prompt, "text": "".join(characters), "seed": seed})
@@ -92,6 +94,7 @@ def score(
     exact: Annotated[bool, Flag] = False,
     encoding: Encoding = "utf-8",
     unknown: Unknown = "error",
+    only: Only = None,
     json: Json = False,
 ) -> None:
     """Measure the bits per character of a text, beside those of gzip and xz.
@@ -103,7 +106,7 @@ def score(
     exact
         Read a long text in one go too, which takes much longer. Texts up to 65,536 characters always are.
     """
-    model = CharModel.from_pretrained(run, warn=fail)
+    model = CharModel.from_pretrained(run, warn=fail, only=only)
     encoded = _encoded(model, texts, encoding, unknown)
     measured = _measured(model, encoded, 1 if exact else None)
     if json:
@@ -143,10 +146,12 @@ def _measured(model: CharModel, encoded: EncodedText, stretches: int | None) -> 
 
 
 def _print_score(measured: Score) -> None:
-    rows = (("this model", measured.bits), ("gzip", measured.gzip_bits), ("xz", measured.xz_bits))
+    alone = [(f"{name} alone", nats / math.log(2)) for name, nats in measured.alone.items()]
+    rows = (*alone, ("this model", measured.bits), ("gzip", measured.gzip_bits), ("xz", measured.xz_bits))
+    width = 2 + max(len(name) for name, _ in rows)
     print(f"bits per character on {measured.characters:,} characters ({measured.nats:.4f} nats)")
     for name, bits in rows:
-        print(f"  {name:<12}{bits:.3f}")
+        print(f"  {name:<{width}}{bits:.3f}")
     if measured.unknown:
         print(f"{measured.unknown:,} characters are unknown to the model, so its figure is too low")
     print(measured.rule)

@@ -16,6 +16,7 @@ from unrolled.learn.distributed import World
 from unrolled.learn.hardware import Choice, choose, cores, running
 from unrolled.learn.initialization import start_well
 from unrolled.learn.loop import steps_within
+from unrolled.learn.mixing import SHARE
 from unrolled.learn.networks.dropout import Dropout
 from unrolled.learn.networks.network import CharNetwork
 from unrolled.learn.optimizers import Optimizers, build_optimizer
@@ -26,7 +27,7 @@ from unrolled.notices import Notice, Notify, warn
 from unrolled.text.corpus import Corpus, open_corpus, text_corpus
 from unrolled.text.encoded import EncodedText, encode_corpus
 from unrolled.text.vocabulary import Vocabulary
-from unrolled.text.windows import Split, streams
+from unrolled.text.windows import Split, split, streams
 
 TRIAL_SECONDS = 0.5
 DROPOUT = ((2.5, 0.0), (5.0, 0.1), (8.0, 0.2), (math.inf, 0.3))
@@ -79,6 +80,12 @@ def _corpus(request: Request, recipe: Recipe) -> Corpus:
     if request.world.size > 1 and "-" in map(str, request.sources):
         raise InputError("standard input can be read by one process alone: give several processes a file")
     return open_corpus(request.sources, encoding=request.encoding or "utf-8", lower=recipe.lower)
+
+
+def cut_for(recipe: Recipe, text: EncodedText) -> Split:
+    """The parts of the text; the end of the training part is held out where a gate may be fitted on it."""
+    mixing = 0.0 if recipe.with_ == "none" else SHARE
+    return split(text.ids, recipe.validation, recipe.test, mixing)
 
 
 def check_streams(recipe: Recipe, world: World) -> None:

@@ -8,14 +8,17 @@ from __future__ import annotations
 import torch
 
 from unrolled.learn.networks.network import CharNetwork
+from unrolled.model.char_model import CharModel
 from unrolled.model.folder import ModelParts
 
 
 def network_of(parts: ModelParts) -> CharNetwork:
     """The network of a model folder, its weights frozen, in evaluation mode.
 
-    `parts` is what `unrolled.model.folder.read_model` gives.
+    `parts` is what `unrolled.model.folder.read_model` gives; of a committee, the first network is taken. Raises
+    InputError for counts alone.
     """
+    CharModel(parts).check_network()
     network = CharNetwork(parts.config)
     network.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in parts.weights.items()})
     return network.eval().requires_grad_(False)

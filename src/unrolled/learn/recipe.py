@@ -11,8 +11,10 @@ from typing import Any, TypedDict
 
 from unrolled.errors import FolderError, InputError, unknown_name
 from unrolled.model.cells import CELLS
+from unrolled.model.members import COUNTS
 
 OPTIMIZERS = ("muon", "adamw")
+WITH = ("auto", "counts", "none")
 PRECISIONS = ("auto", "float32", "bfloat16", "float64")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
@@ -23,7 +25,7 @@ class Recipe:
 
     rung: str = "lstm"
     """The recurrence: three-char, loop, concat, rnn, irnn, gru, lstm, mingru, minlstm, lru, rg-lru, mamba,
-    linear-attention, deltanet, gated-deltanet, slstm or mlstm."""
+    linear-attention, deltanet, gated-deltanet, slstm or mlstm; or counts, which is no network."""
     embedding: int = 64
     """Numbers in the vector of a character."""
     hidden: int = 320
@@ -65,12 +67,16 @@ class Recipe:
     """Characters seen fewer times become the unknown character."""
     lower: bool = False
     """Read the text in lower case."""
+    with_: str = "auto"
+    """counts: mix the network with counts of what followed the last characters; none: do not; auto: where that is
+    better on the end of the training part, of which neither has read the last 1/32."""
     seed: int = 0
     """Decides the first weights and the dropout masks."""
 
     def __post_init__(self) -> None:
-        _check_name("rung", self.rung, tuple(CELLS))
+        _check_name("rung", self.rung, (*CELLS, COUNTS))
         _check_name("optimizer", self.optimizer, OPTIMIZERS)
+        _check_name("partner (with)", self.with_, WITH)
         for name in ("embedding", "hidden", "layers", "streams", "length", "evaluations", "min_count"):
             _check_whole(name, getattr(self, name), at_least=1)
         for name in ("epochs", "minutes", "learning_rate", "muon_rate", "clip"):
@@ -100,7 +106,7 @@ class Recipe:
         unknown = sorted(set(content) - {field.name for field in fields(cls)})
         if unknown:
             raise FolderError(f"the stored recipe has settings unknown here: {', '.join(unknown)}")
-        return cls(**content)
+        return cls(**({"with_": "none"} | content))  # runs from before there were mixtures
 
 
 @dataclass(frozen=True)
@@ -145,6 +151,7 @@ class RecipeSettings(TypedDict, total=False):
     test: float
     min_count: int
     lower: bool
+    with_: str
     seed: int
 
 

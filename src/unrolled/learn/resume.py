@@ -15,7 +15,7 @@ from torch import Tensor
 from unrolled.embedding import visible
 from unrolled.errors import FolderError, InputError
 from unrolled.files import read_folder
-from unrolled.learn.build import Builder, Request, check_streams, dropout_of, read_text
+from unrolled.learn.build import Builder, Request, check_streams, cut_for, dropout_of, read_text
 from unrolled.learn.checkpoint import TrainingState
 from unrolled.learn.distributed import World
 from unrolled.learn.hardware import Choice, available, describe
@@ -26,7 +26,6 @@ from unrolled.learn.session import Session
 from unrolled.model.folder import read_model
 from unrolled.notices import Notice
 from unrolled.text.encoded import EncodedText
-from unrolled.text.windows import split
 
 
 def stored_state(run: Run | None, world: World) -> TrainingState | None:
@@ -53,7 +52,7 @@ def resume(request: Request, run: Run, state: TrainingState) -> Session:
     text = read_text(request, state.recipe, state.started_from)
     _check_text(text, state)
     request.on_text(text)
-    cut = split(text.ids, state.recipe.validation, state.recipe.test)
+    cut = cut_for(state.recipe, text)
     build = Builder(text, cut, state.recipe, request.world, request.notify)
     network = build.network()
     network.dropout = dropout_of(state.recipe)

@@ -13,7 +13,6 @@ import time
 import weakref
 from collections.abc import Generator, Iterator
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -23,9 +22,11 @@ from torch import Tensor
 from unrolled.learn.checkpoint import TrainingState
 from unrolled.learn.hardware import describe, running
 from unrolled.learn.loop import Optimizer, Record, fit
+from unrolled.learn.mixing import mix
 from unrolled.learn.run_folder import Run
 from unrolled.learn.signals import Interrupt, interruptions
 from unrolled.learn.stream_task import StreamTask
+from unrolled.learn.summary import Summary
 from unrolled.model.char_model import CharModel
 from unrolled.model.folder import SNAPSHOTS, ModelParts
 from unrolled.notices import Notice
@@ -35,27 +36,6 @@ HISTORY_ENTRIES = 200  # training losses kept of a whole run: enough for a curve
 TRAIN_SAMPLE = 100_000  # characters of the training part that are measured at the end
 RELEASE_STEPS = 200
 LONG_MEASUREMENT = 5_000_000  # characters from which on the last measurement is announced
-
-
-@dataclass(frozen=True)
-class Summary:
-    """What came of a run; `to_json` is the object that `unrolled train --json` prints."""
-
-    run: Path | None
-    rung: str
-    characters: int
-    vocabulary: int
-    parameters: int
-    characters_seen: int
-    seconds: float
-    train: dict[str, float]
-    validation: dict[str, float]
-    test: dict[str, float] | None
-
-    def to_json(self) -> dict[str, Any]:
-        """JSON object; losses are `{"nats", "bits"}` per character, `test` only where there is a test part."""
-        content = asdict(self) | {"run": None if self.run is None else str(self.run)}
-        return {key: value for key, value in content.items() if key != "test" or value is not None}
 
 
 @dataclass
@@ -160,6 +140,8 @@ class Session:
             train = self.task.loss(max(start, end - TRAIN_SAMPLE), end)
             validation = self.task.loss(*self.task.bounds("validation"))
             test = self.task.loss(*self.task.bounds("test")) if len(self.task.split.test) else None
+        model = self._model({})
+        mixed = mix(model, self.text.ids, self.task.split, self.state.recipe.with_)
         summary = Summary(
             run=self.run_folder.path if self.run_folder else None,
             rung=self.state.recipe.rung,
@@ -171,8 +153,10 @@ class Session:
             train=train.to_json(),
             validation=validation.to_json(),
             test=test.to_json() if test else None,
+            members=mixed.to_json(),
+            mixing=mixed.sentence,
         )
-        model = self._model(self._training(summary))
+        model = replace(mixed.model, training=self._training(summary))
         self._write(model)
         return summary, model
 
@@ -208,7 +192,7 @@ class Session:
     def _training(self, summary: Summary) -> dict[str, Any]:
         return {
             "corpus": {"sha256": self.text.sha256, "characters": len(self.text.ids), "sources": self.state.sources},
-            "split": {name: self.task.bounds(name) for name in ("train", "validation", "test")},
+            "split": {name: self.task.bounds(name) for name in ("train", "mixing", "validation", "test")},
             "recipe": self.state.recipe.to_json(),
             "machine": asdict(self.state.choice) | describe(self.state.choice.device),
             "steps": self.state.progress.step,
@@ -216,6 +200,7 @@ class Session:
             "losses": {
                 key: value for key, value in summary.to_json().items() if key in ("train", "validation", "test")
             },
+            "members": summary.members,
             "seconds": round(summary.seconds, 1),
             "characters_seen": summary.characters_seen,
         }

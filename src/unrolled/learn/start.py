@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from unrolled.errors import InputError
-from unrolled.learn.build import Builder, Request, check_streams, dropout_of, read_text, with_dropout
+from unrolled.learn.build import Builder, Request, check_streams, cut_for, dropout_of, read_text, with_dropout
 from unrolled.learn.checkpoint import TrainingState
 from unrolled.learn.hardware import describe
 from unrolled.learn.loop import Plan
@@ -18,7 +18,7 @@ from unrolled.learn.run_folder import Run
 from unrolled.learn.session import Session
 from unrolled.learn.stream_task import StreamTask
 from unrolled.model.folder import ModelParts, read_model
-from unrolled.text.windows import Split, split
+from unrolled.text.windows import Split
 
 DEFAULT_MINUTES = 3.0
 
@@ -30,7 +30,7 @@ def start(request: Request, run: Run | None) -> Session:
     check_streams(recipe, request.world)
     text = read_text(request, recipe, model.vocabulary if model else None)
     request.on_text(text)
-    cut = split(text.ids, recipe.validation, recipe.test)
+    cut = cut_for(recipe, text)
     recipe = _shortened(recipe, cut, request)
     build = Builder(text, cut, recipe, request.world, request.notify)
     network = build.network()

@@ -109,8 +109,8 @@ class StreamTask:
         return evaluate(self.network, self.ids, start, end, world=self.world, release=self.release)
 
     def bounds(self, part: str) -> tuple[int, int]:
-        """Where the part `train`, `validation` or `test` begins and ends in the text."""
-        lengths = {name: len(getattr(self.split, name)) for name in ("train", "validation", "test")}
+        """Where the part `train`, `mixing`, `validation` or `test` begins and ends in the text."""
+        lengths = {name: len(getattr(self.split, name)) for name in ("train", "mixing", "validation", "test")}
         start = sum(list(lengths.values())[: list(lengths).index(part)])
         return start, start + lengths[part]
 

@@ -9,14 +9,17 @@ from typing import Any, Unpack
 
 from unrolled.errors import InputError, unknown_name
 from unrolled.learn.build import Request
+from unrolled.learn.count_text import count_text
 from unrolled.learn.distributed import World, join_world
 from unrolled.learn.recipe import Machine, Recipe, Settings
 from unrolled.learn.resume import resume as resume_run
 from unrolled.learn.resume import stored_state
 from unrolled.learn.run_folder import Run
-from unrolled.learn.session import Session, Summary
+from unrolled.learn.session import Session
 from unrolled.learn.start import start
+from unrolled.learn.summary import Summary
 from unrolled.model.char_model import CharModel
+from unrolled.model.members import COUNTS
 from unrolled.notices import Notify, warn
 from unrolled.text.encoded import EncodedText
 
@@ -59,6 +62,9 @@ def train(
     """
     _check_names(settings)
     recipe, machine = Recipe(**_of(Recipe, settings)), Machine(**_of(Machine, settings))
+    if recipe.rung == COUNTS:
+        summary, model = count_text(_sources(texts), out, recipe, text=text, given=settings, encoding=encoding)
+        return Trained(CharModel(model), summary)
     with join_world() as world:
         session = prepare(
             _sources(texts), out, recipe, machine, text=text, given=settings, world=world, resume=resume,
@@ -97,6 +103,8 @@ def prepare(
     between checkpoints, beside those at every measurement. `notify` is told each choice in a sentence, `on_text` is
     called with the text before anything is trained.
     """
+    if recipe.rung == COUNTS:
+        raise InputError("the rung counts is not trained in steps: call unrolled.train(rung='counts')")
     if text is not None and sources:
         raise InputError("both texts and text were given: choose one")
     names = {entry.name for entry in fields(Recipe)}

@@ -79,10 +79,11 @@ class CharModel:
     def network(self) -> CellNetwork:
         """The network, or the first one. Raises InputError where there is none, but counts alone."""
         config = self.config
-        self._check_network()
+        self.check_network()
         return CellNetwork(config.rung, self.parts.weights, config.nonlinearity)
 
-    def _check_network(self) -> None:
+    def check_network(self) -> None:
+        """Raises InputError where there is no network, but counts alone."""
         if not self.config.has_network:
             raise InputError("this model is made of counts alone: it has no network, hidden state or vectors to show")
 
@@ -125,7 +126,7 @@ class CharModel:
 
         The unknown character (U+FFFD) is among them if rare characters of the training text were merged into it.
         """
-        self._check_network()
+        self.check_network()
         vocabulary = self.vocabulary
         names, counts = list(vocabulary.characters), list(vocabulary.counts)
         first = 1
@@ -202,7 +203,8 @@ class CharModel:
         stretches: int | None = None,
         progress: Callable[[int], None] | None = None,
     ) -> Score:
-        """How well the model predicts `text`; see `unrolled.model.scoring.score`."""
+        """How well the model predicts `text`, and each of several members; see `unrolled.model.scoring.score`."""
         from unrolled.model.scoring import score  # compressors are not needed to write
 
-        return score(self, text, unknown=unknown, stretches=stretches, progress=progress)
+        members = {name: self.only(name) for name in self.members} if len(self.members) > 1 else {}
+        return score(self, text, unknown=unknown, stretches=stretches, progress=progress, members=members)

@@ -2,8 +2,8 @@
 
 Five files and their manifest: `config.json`, `vocabulary.json`, `model.safetensors`, `training.json`, `README.md`;
 where a network is not alone, those of `members` too. Nothing read here can run code, and everything is checked before
-it is used: sums, names, shapes, dtypes, finite numbers. Left out: what the weights compute (`cells`), and the files of a
-checkpoint that only training needs.
+it is used: sums, names, shapes, dtypes, finite numbers. Left out: what the weights compute (`cells`), and the files of
+a checkpoint that only training needs.
 """
 
 from __future__ import annotations

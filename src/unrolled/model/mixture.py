@@ -103,9 +103,9 @@ class CountPredictor:
     def log_probabilities(self, codes: Codes) -> Logits:
         """After contexts (*batch, 1): (*batch, symbols)."""
         if codes.shape == (1,):
-            return np.log(self.counts.after(int(codes[0])).probabilities)
+            return logarithms(self.counts.after(int(codes[0])).probabilities)
         probabilities, _ = self.counts.after_all(codes.ravel())
-        return np.log(probabilities).reshape(*codes.shape[:-1], -1)
+        return logarithms(probabilities).reshape(*codes.shape[:-1], -1)
 
 
 class Mixture:
@@ -141,8 +141,7 @@ class Mixture:
         network = softmax(logits).reshape(codes.size, -1)
         counts, backoff = self.counts.counts.after_all(codes.ravel())
         share = self.gate.shares(features(network, counts, backoff))[:, None]
-        mixed: Logits = np.log(share * network + (1 - share) * counts)
-        return mixed.reshape(logits.shape)
+        return logarithms(share * network + (1 - share) * counts).reshape(logits.shape)
 
     def _mixed_once(self, logits: Logits, code: int) -> Logits:
         """The same for one text, in as few calls of NumPy as will do."""
@@ -150,7 +149,7 @@ class Mixture:
         total = float(powers.sum())
         counts = self.counts.counts.after(code)
         share = self.gate.share(-math.log(total), counts.log_peak, counts.log_backoff)
-        return np.log(powers * (share / total) + counts.probabilities * (1 - share))
+        return logarithms(powers * (share / total) + counts.probabilities * (1 - share))
 
 
 class Committee:
@@ -182,12 +181,17 @@ class Committee:
 
     def _mean(self, steps: list[tuple[Logits, PredictorState]]) -> tuple[Logits, PredictorState]:
         mean = np.mean([softmax(logits) for logits, _ in steps], axis=0)
-        return np.log(mean), tuple(array for _, state in steps for array in state)
+        return logarithms(mean), tuple(array for _, state in steps for array in state)
 
 
 def features(network: Probabilities, counts: Probabilities, log_backoff: Probabilities) -> Probabilities:
     """What a gate looks at, (n, 3), from the distributions of both sides, (n, vocabulary)."""
     return np.column_stack([np.log(network.max(axis=1)), np.log(counts.max(axis=1)), log_backoff])
+
+
+def logarithms(probabilities: Probabilities) -> NDArray[np.float32]:
+    """Logits like those of a network, which are float32."""
+    return np.log(probabilities, dtype=np.float32)
 
 
 def _logistic(z: Probabilities) -> Probabilities:

@@ -9,14 +9,15 @@ the text.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unrolled.errors import InputError
-from unrolled.model.predictor import LanguageModel, Predictor, PredictorState
+from unrolled.model.predictor import LanguageModel, Logits, Predictor, PredictorState
 from unrolled.model.probabilities import log_softmax
 from unrolled.text.baselines.compressors import gzip_bits, xz_bits
 from unrolled.text.encoded import EncodedText
@@ -49,6 +50,8 @@ class Score:
     """Characters read before each part without being counted."""
     each: NDArray[np.float32] | None = field(default=None, repr=False)
     """Nats of every character, (characters,), for texts of up to a million; else None."""
+    alone: Mapping[str, float] = field(default_factory=dict)
+    """Nats per character of each member of a mixture, by its name."""
 
     @property
     def bits(self) -> float:
@@ -62,10 +65,13 @@ class Score:
             return "exact: read in one go, the state carried from the first character to the last"
         return f"read in {self.stretches} stretches side by side, each warmed up on {self.warm_up} characters before it"
 
-    def to_json(self) -> dict[str, float | str]:
-        """`{"characters", "nats", "bits", "gzip_bits", "xz_bits"}`, the unknown characters and the rule."""
+    def to_json(self) -> dict[str, Any]:
+        """`{"characters", "nats", "bits", "gzip_bits", "xz_bits"}`, the unknown characters and the rule.
+
+        For a mixture also `alone`, the nats of each member.
+        """
         names = ("characters", "nats", "bits", "gzip_bits", "xz_bits", "unknown", "rule")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in (*names, *(["alone"] if self.alone else []))}
 
 
 def score(
@@ -75,30 +81,44 @@ def score(
     unknown: OnUnknown = "error",
     stretches: int | None = None,
     progress: Callable[[int], None] | None = None,
+    members: Mapping[str, LanguageModel] | None = None,
 ) -> Score:
     """Score `text`, which may be larger than memory if it is an EncodedText with the model's vocabulary.
 
     The first character is predicted by its frequency in the training text, so that all characters count. `stretches`
-    overrules the rule at the top of this file; 1 is exact, however long. `progress` is told the characters done.
-    Raises InputError for an empty text, and for characters that the model does not know, unless `unknown` says "skip"
-    or "replace".
+    overrules the rule at the top of this file; 1 is exact, however long. `progress` is told the characters done. Each
+    of `members`, given by name, is scored too. Raises InputError for an empty text, and for characters that the model
+    does not know, unless `unknown` says "skip" or "replace".
     """
     ids = _ids(model, text, unknown)
     count = _stretches(len(ids), stretches)
-    total, missing, done = 0.0, 0, 0
     release = text.release if isinstance(text, EncodedText) else lambda: None
+    nats, each = _read(model, ids, count, release, progress)
+    alone = {name: _read(member, ids, count, release)[0] for name, member in (members or {}).items()}
+    gzip, xz = (bits(_pieces(model, ids, release)) for bits in (gzip_bits, xz_bits))
+    missing = sum(int((ids[start : start + PIECE] == UNKNOWN).sum()) for start in range(0, len(ids), PIECE))
+    return Score(len(ids), nats, gzip, xz, missing, count, WARM_UP if count > 1 else 0, each, alone)
+
+
+def _read(
+    model: LanguageModel,
+    ids: Ids,
+    stretches: int,
+    release: Callable[[], None],
+    progress: Callable[[int], None] | None = None,
+) -> tuple[float, NDArray[np.float32] | None]:
+    """Nats per character, and those of each character of a text that is not too long."""
+    total, done = 0.0, 0
     kept = np.empty(len(ids), np.float32) if len(ids) <= KEPT else None
-    for positions, nats in _nats(model, ids, count):
+    for positions, nats in _nats(model, ids, stretches):
         total += float(nats.sum(dtype=np.float64))
-        missing += int((ids[positions] == UNKNOWN).sum())
         done += len(positions)
         if kept is not None:
             kept[positions] = nats
         if progress is not None:
             progress(done)
         release()
-    gzip, xz = (bits(_pieces(model, ids, release)) for bits in (gzip_bits, xz_bits))
-    return Score(len(ids), total / len(ids), gzip, xz, missing, count, WARM_UP if count > 1 else 0, kept)
+    return total / len(ids), kept
 
 
 def _ids(model: LanguageModel, text: str | EncodedText, unknown: OnUnknown) -> Ids:
@@ -121,15 +141,23 @@ def _stretches(length: int, asked: int | None) -> int:
 
 def _nats(model: LanguageModel, ids: Ids, stretches: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
     """Every position of the text once, with the nats of its character, in parts that are flat arrays."""
-    yield np.zeros(1, np.int64), -log_softmax(model.start_logits)[ids[:1]]
+    yield np.zeros(1, np.int64), -log_softmax(model.start_logits)[ids[:1]].astype(np.float32, copy=False)
     if len(ids) > 1:
-        yield from _later_nats(model.predictor, ids, stretches, len(model.vocabulary))
+        for positions, logits in readings(model.predictor, ids, (1, len(ids)), stretches, len(model.vocabulary)):
+            nats = -log_softmax(logits)[np.arange(len(positions)), ids[positions]]
+            yield positions, nats.astype(np.float32, copy=False)
 
 
-def _later_nats(
-    predictor: Predictor, ids: Ids, stretches: int, vocabulary: int
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-    borders = 1 + np.arange(stretches + 1, dtype=np.int64) * (len(ids) - 1) // stretches
+def readings(
+    predictor: Predictor, ids: Ids, span: tuple[int, int], stretches: int, vocabulary: int
+) -> Iterator[tuple[NDArray[np.int64], Logits]]:
+    """Every position of the text from span[0] to span[1] once, (n,), with the logits of its character, (n, vocabulary).
+
+    The positions are read in stretches side by side, each warmed up on the characters before it. The first of all needs
+    a character before it.
+    """
+    first, end = span
+    borders = first + np.arange(stretches + 1, dtype=np.int64) * (end - first) // stretches
     starts, ends = borders[:-1], borders[1:]
     state = _warmed_up(predictor, ids, starts)
     steps = max(1, min(STEPS, LOGITS // (stretches * vocabulary)))
@@ -140,22 +168,26 @@ def _later_nats(
         positions = np.minimum(positions, len(ids) - 1)  # a stretch that has ended reads on uncounted
         inputs = ids[positions - 1]
         logits, state = predictor.read(inputs[:, 0] if stretches == 1 else inputs, state)
-        nats = -log_softmax(logits).astype(np.float32, copy=False)
-        targets = ids[positions].reshape(nats.shape[:-1])
-        chosen = np.take_along_axis(nats, targets[..., None].astype(np.int64), axis=-1).reshape(positions.shape)
-        yield positions[counted], chosen[counted]
+        yield positions[counted], logits.reshape(*positions.shape, -1)[counted]
 
 
 def _warmed_up(predictor: Predictor, ids: Ids, starts: NDArray[np.int64]) -> PredictorState:
     """The states before the first input of each stretch; at the beginning of the text that is the start."""
     if len(starts) == 1:
-        return predictor.initial_state()
+        return _read_before(predictor, ids, int(starts[0]))
     state = predictor.initial_state(len(starts))
     for back in range(WARM_UP, 0, -1):
         positions = starts - 1 - back
         after = predictor.advance(ids[np.maximum(positions, 0)], state)
         began = (positions >= 0)[:, None]
         state = tuple(np.where(began, new, old) for new, old in zip(after, state, strict=True))
+    return state
+
+
+def _read_before(predictor: Predictor, ids: Ids, start: int) -> PredictorState:
+    state = predictor.initial_state()
+    for i in ids[max(0, start - 1 - WARM_UP) : start - 1].tolist():
+        state = predictor.advance(i, state)
     return state
 
 

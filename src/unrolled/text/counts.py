@@ -238,6 +238,14 @@ class CountModel:
         after: Codes = contexts * np.uint64(self.symbols) + ids.astype(np.uint64)
         return after % np.uint64(self.symbols**self.order)
 
+    def contexts(self, ids: Ids, positions: NDArray[np.integer]) -> Codes:
+        """The codes of the contexts of the characters at `positions` (n,) of a text."""
+        codes = np.zeros(len(positions), np.uint64)
+        for back in range(self.order, 0, -1):
+            places = positions - back
+            codes = self.append(codes, np.where(places >= 0, ids[np.maximum(places, 0)], 0))
+        return codes
+
     def to_tensors(self) -> dict[str, NDArray[Any]]:
         """Arrays by name, for a safetensors file."""
         named = {f"{n}.codes": table.codes for n, table in enumerate(self.tables)}

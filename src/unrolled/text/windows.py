@@ -6,7 +6,7 @@ batches (`unrolled.learn`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -40,11 +40,13 @@ EIGHT_TO_EIGHT = Windowing(8, 8, 8)
 
 @dataclass(frozen=True)
 class Split:
-    """Three contiguous parts of a text, as views in reading order. A part with a share of 0 is empty."""
+    """Contiguous parts of a text, views: train, mixing, validation, test in reading order. Some may be empty."""
 
     train: Ids
     validation: Ids
     test: Ids
+    mixing: Ids = field(default_factory=lambda: np.empty(0, np.uint8))
+    """The end of the training part, not trained on: it decides how models are mixed."""
 
 
 def windows(ids: Ids, size: int, stride: int, targets: int) -> tuple[Ids, Ids]:
@@ -87,8 +89,10 @@ def streams(ids: Ids, count: int) -> Ids:
     return np.lib.stride_tricks.as_strided(ids, (count, length), (step * item, item), writeable=False)
 
 
-def split(ids: Ids, validation: float, test: float = 0.0) -> Split:
-    """The text in three parts: `test` is the fraction at the end, `validation` the fraction before it, train the rest.
+def split(ids: Ids, validation: float, test: float = 0.0, mixing: float = 0.0) -> Split:
+    """The text cut: the last share `test`, before it the share `validation`, and all before as train.
+
+    `mixing` is a share of the training part, at its end.
 
     Raises InputError for fractions that are negative or leave nothing to train on, and for a text so short that a
     requested part would be empty.
@@ -99,7 +103,8 @@ def split(ids: Ids, validation: float, test: float = 0.0) -> Split:
         )
     # Rounded first: 1 - 0.1 - 0.1 is slightly below 0.8, which would move the boundary by one character.
     first, second = (int(round(len(ids) * (1 - share), 6)) for share in (validation + test, test))
-    parts = Split(ids[:first], ids[first:second], ids[second:])
+    train = first - int(first * mixing)
+    parts = Split(ids[:train], ids[first:second], ids[second:], ids[train:first])
     asked = {"train": 1.0, "validation": validation, "test": test}
     for name, share in asked.items():
         if share and not len(getattr(parts, name)):

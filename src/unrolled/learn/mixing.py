@@ -1,0 +1,133 @@
+"""Counts beside a network: how well they predict alone, whether a mixture is better, and the gate for it.
+
+The gate is fitted, and the choice made, on a last part of the training text that the network has not read and the
+counts for this purpose neither. The counts of the finished model have read it too. Left out: PyTorch; a network is
+read by NumPy here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unrolled.model.char_model import CharModel
+from unrolled.model.folder import ModelParts
+from unrolled.model.members import Members
+from unrolled.model.mixture import Gate, features
+from unrolled.model.predictor import Predictor
+from unrolled.model.probabilities import softmax
+from unrolled.model.scoring import readings
+from unrolled.text.counts import CountModel
+from unrolled.text.vocabulary import Ids
+from unrolled.text.windows import Split
+
+SHARE = 1 / 32
+"""Of the training part that is held out for the gate."""
+LEAST = 200
+"""Characters that the held-out part must have, for a gate to be fitted."""
+GAIN = 0.003
+"""Nats per character by which a mixture must be better to be chosen."""
+STRETCHES, SHORTEST = 32, 64
+MEASURED = 1_000_000
+"""Characters of the validation part on which members are measured, at most."""
+
+Probabilities = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What a network and counts gave to each character of a text, in the order of the text."""
+
+    network: Probabilities
+    """(character,)"""
+    counts: Probabilities
+    """(character,)"""
+    features: Probabilities
+    """(character, 3), those of `Gate`"""
+
+    def __getitem__(self, places: slice) -> Observed:
+        return Observed(self.network[places], self.counts[places], self.features[places])
+
+    def gate(self) -> Gate:
+        """The gate that suits these characters best."""
+        return Gate.fit(self.network, self.counts, self.features)
+
+    def nats(self, gate: Gate) -> float:
+        """Nats per character of the mixture."""
+        share = gate.shares(self.features)
+        return _nats(share * self.network + (1 - share) * self.counts)
+
+
+def observe(network: Predictor, counts: CountModel, ids: Ids, span: tuple[int, int]) -> Observed:
+    """Both sides on `ids[span[0]:span[1]]`; the network is warmed up on what stands before."""
+    first, end = span
+    network_p, counts_p, seen = np.empty(end - first), np.empty(end - first), np.empty((end - first, 3))
+    stretches = max(1, min(STRETCHES, (end - first) // SHORTEST))
+    for positions, logits in readings(network, ids, (max(1, first), end), stretches, counts.symbols):
+        one, (other, backoff) = softmax(logits), counts.after_all(counts.contexts(ids, positions))
+        rows, targets, places = np.arange(len(positions)), ids[positions], positions - first
+        network_p[places], counts_p[places] = one[rows, targets], other[rows, targets]
+        seen[places] = features(one, other, backoff)
+    return Observed(network_p, counts_p, seen)
+
+
+@dataclass(frozen=True)
+class Mixed:
+    """A model with or without counts, and how well each side predicts the validation part, in nats per character."""
+
+    model: ModelParts
+    network: float
+    counts: float
+    mixture: float | None
+    """None if no gate was fitted."""
+    gain: float | None = None
+    """By how much the mixture was better than the network on the held-out end of the training part."""
+
+    @property
+    def sentence(self) -> str:
+        """What was chosen, and why."""
+        if self.gain is None:
+            return "the network predicts alone, as was asked for"
+        better = f"{abs(self.gain):.3f} nats {'better' if self.gain > 0 else 'worse'}"
+        used = "the model mixes both" if self.model.beside.counts is not None else "the network predicts alone"
+        return f"with counts it is {better} on the end of the training part, which neither had read: {used}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Nats per character on the validation part, by member; `together` where a gate was fitted."""
+        together = {} if self.mixture is None else {"together": self.mixture}
+        return {"network": self.network, "counts": self.counts} | together
+
+
+def mix(model: ModelParts, ids: Ids, cut: Split, wanted: str) -> Mixed:
+    """`model`, a network or a committee, with the counts of its training text, where it is better.
+
+    `wanted` is auto for that, or counts or none whatever is better.
+    """
+    train, symbols = len(cut.train), len(model.vocabulary)
+    held_out = train + len(cut.mixing)
+    validation = (held_out, held_out + min(MEASURED, len(cut.validation)))
+    network = CharModel(model).predictor
+    counts = CountModel.count(ids[:held_out], symbols)
+    seen = observe(network, counts, ids, validation)
+    alone = _nats(seen.network), _nats(seen.counts)
+    if wanted == "none" or len(cut.mixing) < LEAST:
+        return Mixed(model, *alone, mixture=None)
+    gate, gain = _fitted(observe(network, CountModel.count(ids[:train], symbols), ids, (train, held_out)))
+    if wanted == "counts" or gain > GAIN:
+        model = replace(model, beside=Members(model.beside.networks, counts, gate))
+    return Mixed(model, *alone, seen.nats(gate), gain)
+
+
+def _fitted(seen: Observed) -> tuple[Gate, float]:
+    """The gate of all that was seen, and what the gates of each half gain on the other half."""
+    half = len(seen.network) // 2
+    halves = (seen[:half], seen[half:])
+    crossed = (halves[1].nats(halves[0].gate()) + halves[0].nats(halves[1].gate())) / 2
+    return seen.gate(), _nats(seen.network) - crossed
+
+
+def _nats(probabilities: Probabilities) -> float:
+    return -float(np.log(probabilities).mean())

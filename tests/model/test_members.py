@@ -1,0 +1,146 @@
+"""Models of several members: folders, states, one member alone, and what is refused."""
+
+import json
+
+import numpy as np
+import pytest
+
+from small import model_of, network_for
+from unrolled.errors import FolderError, InputError
+from unrolled.files import write_folder
+from unrolled.model.char_model import CharModel
+from unrolled.model.folder import ModelParts, counts_alone
+from unrolled.model.members import MIXTURE, Members
+from unrolled.model.mixture import Gate
+from unrolled.model.state import State
+from unrolled.text.counts import CountModel
+
+TEXT = "the quick brown fox jumps over the lazy dog. the cat sat on the mat, and the dog sat on the cat.\n" * 5
+NETWORKS = [model_of(*network_for(TEXT, "gru", hidden=8, seed=seed)).parts for seed in range(3)]
+VOCABULARY = NETWORKS[0].vocabulary
+COUNTS = CountModel.count(VOCABULARY.encode(TEXT), len(VOCABULARY), 5)
+GATE = Gate(-0.5, 0.3, -0.4, 0.2)
+
+
+def parts(networks=1, counts=True):
+    others = tuple(network.weights for network in NETWORKS[1:networks])
+    beside = Members(others, COUNTS if counts else None, GATE if counts else None)
+    return ModelParts(NETWORKS[0].config, VOCABULARY, NETWORKS[0].weights, {}, beside)
+
+
+KINDS = {
+    "mixture": parts(),
+    "committee": parts(3, counts=False),
+    "both": parts(3),
+    "counts": counts_alone(VOCABULARY, COUNTS, {}),
+}
+kinds = pytest.mark.parametrize("model", KINDS.values(), ids=KINDS)
+
+
+@kinds
+def test_a_folder_gives_the_model_back(model, tmp_path):
+    CharModel(model).save_pretrained(tmp_path / "run")
+    again = CharModel.from_pretrained(tmp_path / "run")
+    assert again.parts.to_files() == model.to_files()
+    assert again.fingerprint == model.fingerprint
+    assert again.members == model.members
+    assert again.next("the c") == CharModel(model).next("the c")
+    assert again.generate("the ", 60, seed=3) == CharModel(model).generate("the ", 60, seed=3)
+
+
+@kinds
+def test_a_stored_state_goes_on_as_if_nothing_had_happened(model, tmp_path):
+    model = CharModel(model)
+    state = model.read("the quick ")
+    state.generate(20, seed=1)
+    state.save(tmp_path / "state")
+    again = State.load(tmp_path / "state", model)
+    assert again.generate(50) == state.generate(50)
+    assert again.next() == state.next()
+
+
+@kinds
+def test_probabilities_sum_to_one_and_score_reads_the_same(model):
+    model = CharModel(model)
+    assert sum(p for _, p in model.next("the dog ")) == pytest.approx(1)
+    each = model.score("the dog sat").each
+    state = model.read("the dog")
+    assert -np.log(softmaxed(state.logits)[VOCABULARY.encode(" ")[0]]) == pytest.approx(each[7], abs=1e-4)
+
+
+def softmaxed(logits):
+    powers = np.exp(logits.astype(np.float64) - logits.max())
+    return powers / powers.sum()
+
+
+def test_one_member_alone():
+    both = CharModel(KINDS["both"])
+    assert both.members == ["network", "network-2", "network-3", "counts"]
+    for i, name in enumerate(both.members[:3]):
+        assert both.only(name).next("the ") == CharModel(NETWORKS[i]).next("the ")
+    assert both.only("counts").next("the ") == CharModel(KINDS["counts"]).next("the ")
+    assert both.only("network").fingerprint == NETWORKS[0].fingerprint
+    alone = both.score(TEXT[:200]).alone
+    assert alone.keys() == set(both.members)
+    assert alone["counts"] == pytest.approx(both.only("counts").score(TEXT[:200]).nats)
+    with pytest.raises(InputError, match="unknown member 'count': did you mean 'counts'"):
+        both.only("count")
+
+
+def test_counts_have_no_network_to_look_into():
+    model = CharModel(KINDS["counts"])
+    for look in (lambda: model.network, lambda: model.embedding):
+        with pytest.raises(InputError, match="counts alone"):
+            look()
+
+
+def test_a_fingerprint_covers_every_member():
+    changed = parts().to_files() | {MIXTURE: parts().to_files()[MIXTURE].replace(b"0.3", b"0.4")}
+    models = [*KINDS.values(), NETWORKS[0], parts(2), ModelParts.from_files(changed)]
+    assert len({model.fingerprint for model in models}) == len(models)
+
+
+def mixture_json(**changes):
+    content = json.loads(KINDS["both"].to_files()[MIXTURE]) | changes
+    return {MIXTURE: json.dumps(content).encode()}
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"counts.safetensors": None}, "counts.safetensors is missing, but the model has the members"),
+        ({"network-3.safetensors": None}, "network-3.safetensors is missing"),
+        ({"network-2.safetensors": b"1"}, "network-2.safetensors is not a safetensors file"),
+        ({"counts.safetensors": KINDS["both"].to_files()["network-2.safetensors"]}, "counts.safetensors: tables of"),
+        ({"network-2.safetensors": KINDS["both"].to_files()["counts.safetensors"]}, "does not fit config.json"),
+        (mixture_json(format=2), "mixture.json has format 2, newer"),
+        (mixture_json(members=["network", "counts", "network-2"]), "should have format 1"),
+        (mixture_json(members=[]), "should have format 1"),
+        (mixture_json(members="network"), "should have format 1"),
+        (mixture_json(members=["network", "network-2"]), "a gate needs counts"),
+        (mixture_json(gate=None), "need a gate"),
+        (mixture_json(gate={"bias": 1}), "the gate in mixture.json should have"),
+        (mixture_json(gate=vars(GATE) | {"bias": float("nan")}), "not finite"),
+        (mixture_json(gate=vars(GATE) | {"bias": "0"}), "not finite"),
+    ],
+)
+def test_what_does_not_fit_is_refused(changes, sentence):
+    files = {name: data for name, data in (KINDS["both"].to_files() | changes).items() if data is not None}
+    with pytest.raises(FolderError, match=sentence):
+        ModelParts.from_files(files)
+
+
+def test_an_altered_member_is_found_by_the_manifest(tmp_path):
+    write_folder(tmp_path / "run", KINDS["both"].to_files())
+    path = tmp_path / "run" / "counts.safetensors"
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(bytes(data))
+    with pytest.raises(FolderError, match=r"counts\.safetensors"):
+        CharModel.from_pretrained(tmp_path / "run")
+
+
+def test_members_of_another_vocabulary_are_refused():
+    other = CountModel.count(np.array([1, 2, 3, 4, 1, 2], np.uint8), 5)
+    with pytest.raises(FolderError, match="has 5 ids, but the vocabulary"):
+        ModelParts(NETWORKS[0].config, VOCABULARY, NETWORKS[0].weights, {}, Members((), other, GATE))
