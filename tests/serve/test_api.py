@@ -14,6 +14,7 @@ from serve.running import Running
 from tiny import TEXT
 from unrolled.cli.app import main
 from unrolled.model.attribution import exchange
+from unrolled.model.sampling import Sampling
 
 SETTINGS = {"temperature": 0.8, "top_k": 9, "top_p": 0.95, "min_p": 0.01, "repetition": 1.1, "seed": 3}
 
@@ -40,6 +41,36 @@ def test_generate_writes_what_the_model_writes(client: httpx.Client, settings: d
     answer = client.post("/api/generate", json={"prompt": "the ", "length": 200, **settings})
     assert answer.text == MODEL.generate("the ", 200, **settings)
     assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+
+
+def test_next_tells_how_likely_each_character_is_drawn(client: httpx.Client) -> None:
+    filters = {name: value for name, value in SETTINGS.items() if name != "seed"}
+    rows = ask(client, "next", prompt="the cat", **filters)["next"]
+    assert [(row["character"], row["probability"]) for row in rows] == MODEL.next("the cat")
+    assert {row["character"]: row["drawn"] for row in rows} == dict(MODEL.read("the cat").next(Sampling(**filters)))
+    (first, *others) = ask(client, "next", prompt="the cat", temperature=0)["next"]
+    assert first["drawn"] == 1
+    assert {row["drawn"] for row in others} == {0}
+
+
+@pytest.mark.parametrize("settings", [{}, SETTINGS])
+def test_generate_can_be_followed(client: httpx.Client, settings: dict) -> None:
+    answer = client.post("/api/generate", json={"prompt": "the ", "length": 300, "follow": True, **settings})
+    assert answer.headers["content-type"] == "application/x-ndjson"
+    lines = [json.loads(line) for line in answer.text.splitlines()]
+    written = "".join(line["text"] for line in lines)
+    assert written == MODEL.generate("the ", 300, **settings)
+    assert [row["character"] for row in lines[-1]["next"]] == [c for c, _ in MODEL.next("the " + written)]
+    assert all(len(line["next"]) == 12 for line in lines[:-1])
+    further = ask(client, "next", state=lines[-1]["state"])["next"]
+    assert [row["probability"] for row in further] == [row["probability"] for row in lines[-1]["next"]]
+
+
+def test_after_a_stop_string_there_is_no_state_of_what_was_written(client: httpx.Client) -> None:
+    stop = MODEL.generate("the ", 60, seed=5)[20:23]
+    body = {"prompt": "the ", "length": 60, "seed": 5, "stop": stop, "follow": True}
+    lines = [json.loads(line) for line in client.post("/api/generate", json=body).text.splitlines()]
+    assert lines[-1]["state"] is None
 
 
 def test_generate_ends_before_a_stop(client: httpx.Client) -> None:

@@ -13,6 +13,7 @@ from serve.running import Running
 from tiny import TEXT as CORPUS
 from unrolled.embedding import visible
 from unrolled.model.attribution import exchange
+from unrolled.model.sampling import Sampling
 
 pytestmark = pytest.mark.skipif(browser.PATH is None, reason="no chromium or google-chrome on the PATH")
 TEXT = "the cat sat on the mat.\nThe dog"
@@ -59,8 +60,10 @@ def typed(page: Page, text: str) -> None:
 def test_it_draws_the_distribution_the_surprise_the_memory_and_the_map(page: Page) -> None:
     assert page.run(BARS) == expected_bars(TEXT)
     widths = page.run("[...document.querySelectorAll('#bars .fill')].map(e => parseFloat(e.style.width))")
-    probabilities = [p for _, p in MODEL.next(TEXT)[:12]]
-    assert widths == pytest.approx([100 * p / probabilities[0] for p in probabilities], rel=1e-3)
+    drawn = MODEL.read(TEXT).next(Sampling(temperature=0.8))
+    assert widths == pytest.approx([100 * p for _, p in drawn[:12]], rel=1e-3, abs=1e-3)  # of 100 %, not of the largest
+    pale = page.run("[...document.querySelectorAll('#bars .model')].map(e => parseFloat(e.style.width))")
+    assert pale == pytest.approx([100 * p for _, p in MODEL.next(TEXT)[:12]], rel=1e-3, abs=1e-3)
     assert page.run("document.getElementById('painted').textContent") == TEXT.replace("\n", "⏎\n")
     assert page.run("document.querySelectorAll('#strip button').length") == len(TEXT)
     assert page.run("document.querySelectorAll('#map g[data-character]').length") == len(MODEL.vocabulary.characters)
@@ -85,6 +88,177 @@ def test_it_writes_what_the_model_writes_and_takes_it_back(page: Page) -> None:
     assert value(page) == TEXT + MODEL.generate(TEXT, 50, seed=7, temperature=0.5, top_k=5)
     page.run("document.getElementById('back').click()")
     assert value(page) == TEXT
+
+
+def set_to(page: Page, **settings: object) -> None:
+    """Set settings as a person does, and tell the page."""
+    for name, given in settings.items():
+        page.run(f"document.getElementById('{name}').value = '{given}'")
+        page.run(f"document.getElementById('{name}').dispatchEvent(new Event('input', {{bubbles: true}}))")
+
+
+def written(page: Page) -> str:
+    """Press Write, wait for the end, and return what was added."""
+    before = value(page)
+    page.run("document.getElementById('write').click()")
+    page.wait_for(f"document.getElementById('stop').disabled && text.value.length > {len(before)}")
+    return value(page).removeprefix(before)
+
+
+def test_settings_move_the_bars(page: Page) -> None:
+    set_to(page, temperature=1.5, top_k=3)
+    filters = Sampling(temperature=1.5, top_k=3)
+    expected = [100 * p for _, p in MODEL.read(TEXT).next(filters)[:12]]
+    page.wait_for(f"Math.abs(parseFloat(document.querySelector('#bars .fill').style.width) - {expected[0]}) < 0.01")
+    assert page.run(
+        "[...document.querySelectorAll('#bars .fill')].map(e => parseFloat(e.style.width))"
+    ) == pytest.approx(expected, abs=1e-3)
+
+
+def test_one_undo_takes_back_what_was_written_and_then_what_was_typed(page: Page) -> None:
+    page.run("text.focus(); text.setSelectionRange(text.value.length, text.value.length)")
+    page.send("Input.insertText", text=" sat")
+    added = written(page)
+    assert len(added) == 400
+    page.run("text.focus(); document.execCommand('undo')")
+    assert value(page) in (TEXT + " sat", TEXT)
+    page.run("document.execCommand('redo')")
+    assert value(page) == TEXT + " sat" + added
+    page.run("document.querySelector('#bars button').click()")
+    page.run("text.focus(); document.execCommand('undo')")
+    assert value(page) == TEXT + " sat" + added
+
+
+def test_take_back_removes_only_what_was_written(page: Page) -> None:
+    set_to(page, length=30)
+    added = written(page)
+    page.run("text.focus(); text.setSelectionRange(text.value.length, text.value.length)")
+    page.send("Input.insertText", text=" the mat")
+    page.run("text.setSelectionRange(0, 0)")
+    page.send("Input.insertText", text="a ")
+    assert value(page) == "a " + TEXT + added + " the mat"
+    page.run("document.getElementById('back').click()")
+    assert value(page) == "a " + TEXT + " the mat"
+    assert page.run("document.getElementById('back').disabled")
+
+
+def test_another_takes_the_next_seed(page: Page) -> None:
+    set_to(page, length=30, seed=4)
+    assert written(page) == MODEL.generate(TEXT, 30, temperature=0.8, seed=4)
+    page.run("document.getElementById('another').click()")
+    expected = TEXT + MODEL.generate(TEXT, 30, temperature=0.8, seed=5)
+    page.wait_for(f"text.value === {json.dumps(expected)}")
+    assert page.run("document.getElementById('seed').value") == "5"
+
+
+def test_a_hidden_setting_that_is_wrong_opens_and_says_why(page: Page) -> None:
+    set_to(page, top_p=7)
+    page.run("document.getElementById('write').click()")
+    page.wait_for("document.querySelector('details').open")
+    assert page.run("document.getElementById('message').textContent").startswith("top p: ")
+    assert value(page) == TEXT
+
+
+def test_panels_of_an_earlier_text_are_dimmed(page: Page) -> None:
+    typed(page, "the zebra")
+    page.wait_for("document.getElementById('message').textContent.includes('U+007A')")
+    for panel in ("next", "memory", "surprise"):
+        assert page.run(f"document.querySelector('main > .{panel}').classList.contains('stale')")
+    typed(page, "the cat")
+    page.wait_for("!document.querySelector('.stale')")
+    page.problems.clear()
+
+
+def test_a_newline_can_be_put_in_and_is_shown_as_its_sign(page: Page) -> None:
+    at = TEXT.index("sat")
+    page.run(f"document.querySelectorAll('#strip button')[{at}].click()")
+    page.run("document.getElementById('other').value = '⏎'")
+    page.run("document.getElementById('other').dispatchEvent(new Event('input'))")
+    character, p = MODEL.next(TEXT[:at] + "\n" + TEXT[at + 1 :])[0]
+    start = f"It would expect {visible(character)} {100 * p:.{0 if p >= 0.0995 else 1}f} %"
+    page.wait_for(f"document.getElementById('outcome').textContent.startsWith({json.dumps(start)})")
+
+
+def test_a_link_restores_text_settings_and_the_chosen_character(page: Page, server: Running) -> None:
+    set_to(page, temperature=0.5, seed=9, top_k=4)
+    page.run("document.querySelectorAll('#strip button')[8].click()")
+    page.wait_for("document.getElementById('outcome').textContent")
+    outcome = page.run("document.getElementById('outcome').textContent")
+    link = page.run("location.origin + '/' + address()")
+    assert page.run("location.href") == link
+    page.open("about:blank")
+    page.open(link)
+    page.wait_for(f"document.getElementById('outcome')?.textContent === {json.dumps(outcome)}")
+    assert value(page) == TEXT
+    shown = [page.run(f"document.getElementById('{name}').value") for name in ("temperature", "seed", "top_k")]
+    assert shown == ["0.5", "9", "4"]
+    assert page.run("document.querySelector('#strip .chosen').dataset.at") == "8"
+
+
+def test_back_and_forward_go_through_the_texts(page: Page) -> None:
+    set_to(page, length=20)
+    page.run("history.replaceState(null, '', address())")
+    added = written(page)
+    page.run("history.back()")
+    page.wait_for(f"text.value === {json.dumps(TEXT)}")
+    page.run("history.forward()")
+    page.wait_for(f"text.value === {json.dumps(TEXT + added)}")
+
+
+def test_no_request_is_aborted_and_one_is_in_flight_at_a_time(page: Page) -> None:
+    page.run(
+        """window.flying = 0; window.most = 0; window.failures = 0; window.sent = [];
+        const original = window.fetch;
+        window.fetch = async (...given) => {
+          sent.push(given[0]);
+          most = Math.max(most, ++flying);
+          try {
+            const answer = await original(...given);
+            return answer;
+          } catch (error) {
+            failures += 1;
+            throw error;
+          } finally {
+            flying -= 1;
+          }
+        }; 0"""
+    )
+    for count in range(1, 21):
+        typed(page, TEXT + " the cat"[: 1 + count % 8])
+    set_to(page, length=2000)
+    added = written(page)
+    assert len(added) == 2000
+    page.wait_for("!document.querySelector('.stale')")
+    assert page.run("most") == 1
+    assert page.run("failures") == 0
+    assert "/api/generate" in page.run("sent")
+
+
+def test_what_is_cut_off_on_pasting_is_said(page: Page) -> None:
+    page.run(
+        """(() => {
+          const data = new DataTransfer();
+          data.setData('text', 'a'.repeat(9000));
+          text.dispatchEvent(new ClipboardEvent('paste', { clipboardData: data }));
+        })()"""
+    )
+    page.wait_for("document.getElementById('cut').textContent.includes('8,000 characters')")
+    assert f"{9000 + len(TEXT) - 8000:,} were left out" in page.run("document.getElementById('cut').textContent")
+
+
+def test_the_focus_stays_where_it_was_after_writing(page: Page) -> None:
+    page.run("document.getElementById('write').focus()")
+    written(page)
+    assert page.run("document.activeElement.id") == "write"
+
+
+def test_every_row_of_memory_has_a_scale_and_larger_bars_are_taller(page: Page) -> None:
+    page.look(400, 800)
+    page.wait_for("document.querySelectorAll('#strip .ruled').length > 1")
+    rows = page.run("document.querySelectorAll('#strip .ruled').length")
+    assert page.run("document.querySelectorAll('#strip .scale').length") == rows
+    assert page.run("height(16) > height(4) && height(4) > height(1)")
+    page.look(1280, 800)
 
 
 def test_stop_stops(page: Page) -> None:

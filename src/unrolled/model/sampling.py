@@ -78,6 +78,13 @@ class Sampling:
             kept = keep_top_p(kept, self.top_p)
         return kept if self.min_p is None else keep_min_p(kept, self.min_p)
 
+    def probabilities(self, logits: NDArray[np.floating], recent: NDArray[np.integer] | None = None) -> Logits:
+        """The probability with which `draw` chooses each id from logits (vocabulary,)."""
+        kept = self.filtered(logits, recent)
+        if self.temperature == 0:
+            return np.where(np.arange(len(kept)) == kept.argmax(), 1.0, 0.0)
+        return softmax(kept)
+
     def draw(
         self, logits: NDArray[np.floating], generator: np.random.Generator, recent: NDArray[np.integer] | None = None
     ) -> int:

@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 from unrolled.errors import FolderError, InputError
 from unrolled.files import from_json, sha256, to_json, write_file
 from unrolled.model.predictor import LanguageModel, Logits, PredictorState
-from unrolled.model.probabilities import softmax
 from unrolled.model.sampling import (
     RECENT,
     UNFILTERED,
@@ -29,7 +28,6 @@ from unrolled.model.sampling import (
     SamplingSettings,
     checked_stops,
     until_stop,
-    without_reserved,
 )
 from unrolled.text.vocabulary import OnUnknown
 
@@ -72,12 +70,13 @@ class State:
         """The position before the first character, which is predicted by its frequency in the training text."""
         return cls(model, model.predictor.initial_state(), model.start_logits, deque(maxlen=RECENT), generator_of(0))
 
-    def next(self) -> list[tuple[str, float]]:
+    def next(self, sampling: Sampling = UNFILTERED) -> list[tuple[str, float]]:
         """Every character with its probability of coming next, the most likely first.
 
-        The unknown character is left out, as it is never written: the probabilities of the others sum to 1.
+        With `sampling`, that is the probability with which `stream` chooses it. The unknown character is left out, as
+        it is never written: the probabilities of the others sum to 1.
         """
-        probabilities = softmax(without_reserved(self.logits))
+        probabilities = sampling.probabilities(self.logits, self._recent_for(sampling))
         order = np.argsort(-probabilities, kind="stable")
         characters = self.model.vocabulary.characters
         return [(characters[i - 1], float(probabilities[i])) for i in order if i > 0]
@@ -143,11 +142,13 @@ class State:
         """What `stream` writes, as one string, with the same arguments."""
         return "".join(self.stream(length, sampling, stop=stop, seed=seed, **settings))
 
+    def _recent_for(self, sampling: Sampling) -> NDArray[np.int64] | None:
+        return np.array(self.recent, np.int64) if sampling.repetition is not None else None
+
     def _written(self, length: int, sampling: Sampling) -> Iterator[str]:
         characters, predictor = self.model.vocabulary.characters, self.model.predictor
         for _ in range(length):
-            recent = np.array(self.recent, np.int64) if sampling.repetition is not None else None
-            i = sampling.draw(self.logits, self.generator, recent)
+            i = sampling.draw(self.logits, self.generator, self._recent_for(sampling))
             self.logits, self.hidden = predictor.step(i, self.hidden)
             self.recent.append(i)
             self.position += 1

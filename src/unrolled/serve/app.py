@@ -6,6 +6,7 @@ Every error is one sentence in JSON, the same that the command line prints. Left
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 import traceback
@@ -36,6 +37,9 @@ THREADS = 4
 """Requests that are computed at the same time; others wait."""
 PIECE_SECONDS = 0.02
 """How long characters are collected before they are sent: a message each would cost more than the characters."""
+
+FOLLOW_SECONDS = 0.05
+"""The same where each piece comes with a distribution, which is drawn."""
 
 
 def app_for(service: Service, closing: Callable[[], bool] = lambda: False) -> FastAPI:
@@ -68,6 +72,10 @@ def _add_endpoints(app: FastAPI, service: Service, closing: Callable[[], bool]) 
 
     @app.post("/api/generate")
     def generate(body: GenerateRequest) -> Response:
+        if body.follow:
+            lines = service.follow(body, lambda written: in_pieces(written, closing, FOLLOW_SECONDS))
+            written = (json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+            return StreamingResponse(written, media_type="application/x-ndjson")
         return StreamingResponse(in_pieces(service.generate(body), closing), media_type="text/plain; charset=utf-8")
 
     @app.post("/api/score")
@@ -83,8 +91,8 @@ def _add_endpoints(app: FastAPI, service: Service, closing: Callable[[], bool]) 
         return service.read(body)
 
 
-def in_pieces(characters: Iterator[str], closing: Callable[[], bool]) -> Iterator[str]:
-    """The first character at once, and then what was written in `PIECE_SECONDS` together."""
+def in_pieces(characters: Iterator[str], closing: Callable[[], bool], seconds: float = PIECE_SECONDS) -> Iterator[str]:
+    """The first character at once, and then what was written in `seconds` together."""
     written, due = [], 0.0
     for character in characters:
         written.append(character)
@@ -93,7 +101,7 @@ def in_pieces(characters: Iterator[str], closing: Callable[[], bool]) -> Iterato
             if closing():
                 return
             written.clear()
-            due = time.monotonic() + PIECE_SECONDS
+            due = time.monotonic() + seconds
     yield "".join(written)
 
 

@@ -43,15 +43,6 @@ class ReadRequest(Request):
     """The `state` of an earlier response; None is the start."""
 
 
-class NextRequest(Request):
-    """The distribution of the character after a prompt."""
-
-    prompt: Text = ""
-    state: str | None = None
-    top: Annotated[int, Field(ge=1)] | None = None
-    """How many characters to return; None is all."""
-
-
 R = TypeVar("R", bound=Request)
 
 
@@ -62,8 +53,27 @@ def with_sampling(request: type[R]) -> type[R]:
     return create_model(request.__name__, __base__=request, **settings)
 
 
+class SamplingRequest(Request):
+    """A request whose further fields are those of `Sampling`."""
+
+    @property
+    def sampling(self) -> Sampling:
+        """The fields of `Sampling`. Raises InputError for a value out of its bounds."""
+        return Sampling(**self.model_dump(include=set(asdict(UNFILTERED))))
+
+
 @with_sampling
-class GenerateRequest(Request):
+class NextRequest(SamplingRequest):
+    """The distribution of the character after a prompt, and that of sampling with these settings."""
+
+    prompt: Text = ""
+    state: str | None = None
+    top: Annotated[int, Field(ge=1)] | None = None
+    """How many characters to return; None is all."""
+
+
+@with_sampling
+class GenerateRequest(SamplingRequest):
     """Continue a prompt; the fields are those of `CharModel.stream`."""
 
     prompt: Text = ""
@@ -72,11 +82,8 @@ class GenerateRequest(Request):
     stop: Stop | Annotated[list[Stop], Field(max_length=16)] = []
     seed: Annotated[int, Field(ge=0, lt=1 << 64)] | None = None
     """None is 0, or after a `state` continues that state's random generator."""
-
-    @property
-    def sampling(self) -> Sampling:
-        """The fields of `Sampling`. Raises InputError for a value out of its bounds."""
-        return Sampling(**self.model_dump(include=set(asdict(UNFILTERED))))
+    follow: bool = False
+    """Respond with lines of JSON: each piece of text with the distribution after it, and in the end the state."""
 
 
 class ScoreRequest(Request):

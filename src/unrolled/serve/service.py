@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import PurePath
 from typing import Any
@@ -20,6 +20,7 @@ from unrolled.embedding import EmbeddingTable
 from unrolled.errors import InputError
 from unrolled.model.attribution import exchange
 from unrolled.model.char_model import CharModel
+from unrolled.model.sampling import UNFILTERED, Sampling
 from unrolled.model.state import State
 from unrolled.serve.schemas import (
     FARTHEST_BACK,
@@ -32,6 +33,9 @@ from unrolled.serve.schemas import (
     ScoreRequest,
 )
 
+Following = dict[str, Any]
+SHOWN = 12
+"""Characters of the distribution that follows each piece of generated text."""
 NEAREST = 5
 """How many neighbours of a character are named."""
 
@@ -79,17 +83,34 @@ class Service:
     def next(self, request: NextRequest) -> dict[str, Any]:
         """Every character with its probability of coming next, the most likely first."""
         place = self._read(request.prompt, request)
-        rows = [{"character": character, "probability": p} for character, p in place.next()[: request.top]]
-        return {"prompt": request.prompt, "next": rows}
+        return {"prompt": request.prompt, "next": _distribution(place, request.sampling, request.top)}
 
     def read(self, request: ReadRequest) -> dict[str, Any]:
         """The state after the text as `state`, base64, to be sent with the next request."""
         place = self._read(request.text, request)
-        return {"position": place.position, "state": base64.b64encode(place.to_bytes()).decode()}
+        return {"position": place.position, "state": _encoded(place)}
 
     def generate(self, request: GenerateRequest) -> Iterator[str]:
         """The characters that the network writes. Errors are raised at once, before the first."""
+        return self._stream(self._read(request.prompt, request), request)
+
+    def follow(self, request: GenerateRequest, pieces: Callable[[Iterator[str]], Iterator[str]]) -> Iterator[Following]:
+        """What `generate` writes, in `pieces`, each with the distribution after it; in the end the state.
+
+        While a possible beginning of a stop string is held back, the distribution is that after it.
+        """
         place = self._read(request.prompt, request)
+        return self._following(place, pieces(self._stream(place, request)), request.sampling)
+
+    def _following(self, place: State, pieces: Iterator[str], sampling: Sampling) -> Iterator[Following]:
+        written = place.position
+        for piece in pieces:
+            written += len(piece)
+            yield {"text": piece, "next": _distribution(place, sampling, SHOWN)}
+        whole = written == place.position  # not after a stop string, which was read but is not in the text
+        yield {"text": "", "state": _encoded(place) if whole else None, "next": _distribution(place, sampling, None)}
+
+    def _stream(self, place: State, request: GenerateRequest) -> Iterator[str]:
         seed = 0 if request.seed is None and request.state is None else request.seed
         return place.stream(request.length, request.sampling, stop=request.stop, seed=seed)
 
@@ -116,6 +137,19 @@ class Service:
         except (binascii.Error, ValueError):
             raise InputError("the state is not base64: send the state of an earlier response unchanged") from None
         return State.from_bytes(data, self.model, "the state")
+
+
+def _distribution(place: State, sampling: Sampling, top: int | None) -> list[dict[str, Any]]:
+    """The likeliest `top` characters; under other settings than the model's own also how likely each is drawn."""
+    likely = place.next()[:top]
+    if sampling == UNFILTERED:
+        return [{"character": character, "probability": p} for character, p in likely]
+    drawn = dict(place.next(sampling))
+    return [{"character": character, "probability": p, "drawn": drawn[character]} for character, p in likely]
+
+
+def _encoded(place: State) -> str:
+    return base64.b64encode(place.to_bytes()).decode()
 
 
 def _point(table: EmbeddingTable, i: int, x: float, y: float) -> dict[str, Any]:
