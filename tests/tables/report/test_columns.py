@@ -421,6 +421,14 @@ def test_a_wide_table_keeps_the_budget_and_says_what_was_not_tried() -> None:
     assert "not tried" in report.to_html()
 
 
+def test_a_column_without_a_value_in_the_training_rows_of_a_fold() -> None:
+    late = np.where(np.arange(60) < 40, np.nan, np.arange(60) % 7)
+    table = pd.DataFrame({"late": late, "x": np.arange(60) % 5, "y": np.arange(60) * 0.7})
+    report = examined(table, cv=[(np.arange(40), np.arange(40, 60))])
+    assert np.isfinite(report["late"].evidence.drop_cost)
+    assert report["late"].evidence.alone == 0
+
+
 def test_many_classes_bring_no_warnings_of_other_libraries() -> None:
     random = np.random.default_rng(0)
     kind = random.integers(0, 45, 120)

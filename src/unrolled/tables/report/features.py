@@ -91,8 +91,10 @@ def block(
         if len(column.levels) > NATIVE_LEVELS:
             outcome = target.indicators()[train]
             parts.append((*target_code(column.codes[train], column.codes[test], outcome, seed), False))
-    native = tuple(flag for learned, _, flag in parts for _ in range(learned.shape[1]))
-    return Block(np.hstack([p[0] for p in parts]), np.hstack([p[1] for p in parts]), native)
+    native = np.array([flag for learned, _, flag in parts for _ in range(learned.shape[1])], dtype=bool)
+    learned, judged = (np.hstack([p[i] for p in parts]) for i in (0, 1))
+    known = ~np.isnan(learned).all(axis=0)  # a feature without a value to learn from, which trees refuse to bin
+    return Block(learned[:, known], judged[:, known], tuple(native[known].tolist()))
 
 
 def _native_codes(codes: NDArray[np.int64], other: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[Any]]:

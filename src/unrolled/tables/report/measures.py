@@ -195,6 +195,8 @@ def _unexplained(
     blocks: list[Block], values: NDArray[np.float64], round_: Round, places: list[NDArray[np.bool_]]
 ) -> NDArray[np.float64]:
     """What a regression of `values` on `blocks` leaves at the rows it was not fitted on."""
+    if not any(b.native for b in blocks):  # no feature at all
+        return np.asarray(values[round_.test][places[1]] - values[round_.train][places[0]].mean())
     model = boosted(blocks, None, round_.seed)
     model.fit(np.hstack([b.train for b in blocks])[places[0]], values[round_.train][places[0]])
     predicted = model.predict(np.hstack([b.test for b in blocks])[places[1]])

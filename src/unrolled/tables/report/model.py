@@ -76,7 +76,7 @@ def share_explained(
     iterations: int = ITERATIONS,
 ) -> float:
     """The share of the target at `test` that a model of `blocks`, fitted at `train`, explains."""
-    if not blocks:
+    if not any(b.native for b in blocks):  # no feature at all
         return 0.0
     model = boosted(blocks, target, seed, iterations)
     with warnings.catch_warnings():  # the kind of the target is settled, and many classes are no mistake
