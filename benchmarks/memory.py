@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.encode import MEGABYTE, write_text
-from unrolled.text.datasets import CACHE_VARIABLE
+from unrolled.text.cache import CACHE_VARIABLE
 
 SMALL = 10
 GROWTH_MB = 300

@@ -26,6 +26,7 @@ LINES = {
     "compare": ["table.csv", "--target", "y"],
     "plot": ["run", "--out", "vectors.png"],
     "serve": ["run"],
+    "cache": [],
     "lab": ["adding"],
     "look diagram": ["run"],
     "look memory": ["run", "book.txt"],
@@ -34,7 +35,7 @@ LINES = {
     "look state": ["run", "the cat", "--out", "state.png"],
 }
 """What stands behind each command; a new command needs a line here."""
-USING = {"next", "generate", "score", "look agree", "look diagram"}
+USING = {"cache", "next", "generate", "score", "look agree", "look diagram"}
 """Commands that use a model, for which no extra is needed."""
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from unrolled.tables.encoder.estimator import EntityEncoder
     from unrolled.tables.report.columns import examine_columns
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOMES = {
     "CharModel": "unrolled.model.char_model",

@@ -11,7 +11,7 @@ import pytest
 from data import shared_data
 from unrolled.errors import InputError
 from unrolled.text.corpus import open_corpus
-from unrolled.text.datasets import DOWNLOADS, cache_folder, fetch, named_source, python_docs
+from unrolled.text.datasets import DOWNLOADS, fetch, named_source, python_docs
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
@@ -100,10 +100,3 @@ def test_published_addresses_are_encrypted_and_have_sums() -> None:
     for download in DOWNLOADS.values():
         assert download.url.startswith("https://")
         assert len(bytes.fromhex(download.sha256)) == 32
-
-
-def test_the_cache_is_where_one_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("UNROLLED_CACHE", f"{tmp_path}")
-    assert cache_folder() == tmp_path
-    monkeypatch.delenv("UNROLLED_CACHE")
-    assert cache_folder().name == "unrolled"

@@ -47,6 +47,7 @@ COMMANDS = {
         "pictures:plot", "Draw the vectors of a run or of a table's columns.", "plot run --out vectors.html"
     ),
     "serve": Command("serve:serve", "Open a network on a page in the browser.", "serve run --port 8000"),
+    "cache": Command("cache:cache", "Show or delete what is kept of long and downloaded texts.", "cache --clear"),
     "lab": Command("lab:lab", "Tasks that a forgetful network cannot win.", "lab adding --rung rnn,irnn --length 100"),
 }
 LOOK_COMMANDS = {
@@ -65,6 +66,7 @@ app = App(
     name="unrolled",
     help="Train small recurrent networks on your own text, look inside them, and turn categories into vectors.",
     version=unrolled.__version__,
+    version_flags=["--version", "-V"],
     help_format="markdown",
 )
 look = App(name="look", help="See inside: diagram, memory, agreement, units, state.")
@@ -79,6 +81,7 @@ def _register(parent: App, commands: dict[str, Command]) -> None:
 _register(app, COMMANDS)
 _register(look, LOOK_COMMANDS)
 app.command(look)
+app.register_install_completion_command(help="Install the completion of commands and options for your shell.")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -7,17 +7,16 @@ serves `nietzsche.txt` and `tinyshakespeare.txt` to download them from there.
 from __future__ import annotations
 
 import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from unrolled.errors import InputError
 from unrolled.files import sha256, write_file
+from unrolled.text.cache import cache_folder
 from unrolled.text.sources import FileSource, Source, TextSource
 
 PYTHON_DOCS = "python-docs"
 MIRROR_VARIABLE = "UNROLLED_MIRROR"
-CACHE_VARIABLE = "UNROLLED_CACHE"
 TIMEOUT_SECONDS = 30
 LARGEST_DOWNLOAD = 16 << 20
 
@@ -43,17 +42,6 @@ DOWNLOADS = {
     ),
 }
 NAMES = (*DOWNLOADS, PYTHON_DOCS)
-
-
-def cache_folder() -> Path:
-    """The folder for everything that can be downloaded or computed again: UNROLLED_CACHE, or the system's default."""
-    if given := os.environ.get(CACHE_VARIABLE):
-        return Path(given)
-    variable, default = {
-        "darwin": ("", Path.home() / "Library" / "Caches"),
-        "win32": ("LOCALAPPDATA", Path.home() / "AppData" / "Local"),
-    }.get(sys.platform, ("XDG_CACHE_HOME", Path.home() / ".cache"))
-    return Path(os.environ.get(variable) or default) / "unrolled"
 
 
 def named_source(name: str, *, mirror: str | None = None, cache: Path | None = None) -> Source:

@@ -7,6 +7,7 @@ memory. The file is named by a hash of its content. Left out: what the ids are u
 from __future__ import annotations
 
 import collections
+import contextlib
 import hashlib
 import mmap
 import os
@@ -19,8 +20,8 @@ import numpy as np
 
 from unrolled.errors import FolderError, InputError
 from unrolled.files import from_json, sha256, to_json, write_file
+from unrolled.text.cache import CACHE_VARIABLE, cache_folder, make_room
 from unrolled.text.corpus import Corpus
-from unrolled.text.datasets import CACHE_VARIABLE, cache_folder
 from unrolled.text.vocabulary import UNKNOWN, Ids, OnUnknown, Tally, Vocabulary, unknown_character
 
 IN_MEMORY_BYTES = 64 << 20  # more bytes of ids than this are mapped from a file
@@ -129,7 +130,10 @@ def _own_vocabulary(count: _Count, name: str, min_count: int, known: Sequence[st
 
 
 def _mapped(parts: Iterator[Ids], vocabulary: Vocabulary, count: _Count, file: _CacheFile) -> EncodedText:
-    if not file.is_whole():
+    if file.is_whole():
+        file.touch()
+    else:
+        make_room(file.folder, file.key, count.characters * vocabulary.dtype.itemsize)
         file.write(parts)
     if not file.ids_path.stat().st_size:  # an empty file cannot be mapped
         return EncodedText(np.empty(0, vocabulary.dtype), vocabulary, count.sha256)
@@ -209,6 +213,11 @@ class _CacheFile:
         except (OSError, FolderError):
             return False
 
+    def touch(self) -> None:
+        """Note that the file is used now: what was used longest ago is deleted first."""
+        with contextlib.suppress(OSError):
+            os.utime(self.facts_path)
+
     def write(self, parts: Iterator[Ids]) -> None:
         """Write the ids, keeping the correct part that is already there.
 
@@ -225,8 +234,9 @@ class _CacheFile:
             write_file(self.facts_path, to_json(self._facts()))
         except OSError as error:
             raise FolderError(
-                f"the ids of the text cannot be written to {self.folder}: {error.strerror}. Make room there, or set "
-                f"{CACHE_VARIABLE} to another folder; what is written already is kept"
+                f"the ids of the text cannot be written to {self.folder}: {error.strerror}. Make room there "
+                f"(`unrolled cache --clear` empties it), or set {CACHE_VARIABLE} to another folder; what is written "
+                "already is kept"
             ) from None
 
     def mapped(self) -> mmap.mmap:
