@@ -37,7 +37,7 @@ COMMANDS = {
     "generate": Command(
         "use:generate", "Let a network write.", 'generate run --prompt "This is " --length 400 --seed 1'
     ),
-    "score": Command("use:score", "Measure the bits per character of a text.", "score run other.txt --color"),
+    "score": Command("score:score", "Bits per character of a text or of each line.", "score run other.txt --color"),
     "columns": Command(
         "tables:columns", "Look at every column before you drop one.", "columns sales.csv --target Sales"
     ),

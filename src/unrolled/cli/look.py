@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from unrolled.cli.options import Characters, Flag, Json, Picture, Run, Seed, Source, TextFlags, TextOptions, Words
 from unrolled.cli.output import fail, messages, print_json, results, say
-from unrolled.cli.showing import check_known, check_picture, model_in, print_table, save_picture, text_for
+from unrolled.cli.showing import check_known, check_picture, model_in, print_table, run_names, save_picture, text_for
 from unrolled.embedding import visible
 from unrolled.errors import InputError
 from unrolled.files import write_file
@@ -60,7 +60,7 @@ def memory(
     check_measure(measure)
     check_picture(out)
     *runs, source = runs_and_text
-    names = _names(runs)
+    names = run_names(runs)
     found = [_memory_of(run, names[run], source, characters, reading, distance, places, seed) for run in runs]
     if out:
         save_picture(draw_memories(found, measure, by_place=by_place), out)
@@ -170,12 +170,6 @@ def state(
         for c, (x, y), step in zip(text, seen.path, seen.moves, strict=True)
     ]
     print_table(("after", "first", "second", "moved by"), rows)
-
-
-def _names(runs: list[str]) -> dict[str, str]:
-    """The label of each run: the name of its folder, or the path as given if two folders share a name."""
-    short = {run: Path(run).name for run in runs}
-    return {run: name if list(short.values()).count(name) == 1 else run for run, name in short.items()}
 
 
 def _memory_of(

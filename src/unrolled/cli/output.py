@@ -35,11 +35,11 @@ def print_json(value: dict[str, Any], *, flush: bool = False) -> None:
     print(json.dumps(value, ensure_ascii=not is_unicode, allow_nan=False), flush=flush)
 
 
-def results() -> Console:
-    """The console for results: stdout, colours only where a terminal reads them (NO_COLOR is honoured by rich)."""
+def results(*, force: bool = False) -> Console:
+    """The console for results: stdout, colours only on a terminal unless `force` (NO_COLOR is honoured by rich)."""
     from rich.console import Console
 
-    return Console(highlight=False, soft_wrap=True)
+    return Console(highlight=False, soft_wrap=True, force_terminal=force or None)
 
 
 def messages() -> Console:

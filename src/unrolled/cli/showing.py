@@ -49,14 +49,19 @@ def model_in(run: str | Path) -> CharModel:
     return CharModel.from_pretrained(run, warn=fail)
 
 
+def run_names(runs: Sequence[str]) -> dict[str, str]:
+    """The label of each run: the name of its folder, or the path as given if two folders share a name."""
+    short = {run: Path(run).name for run in runs}
+    return {run: name if list(short.values()).count(name) == 1 else run for run, name in short.items()}
+
+
 def text_for(model: CharModel, source: str, characters: int, reading: TextOptions) -> str:
     """The last `characters` of the text, in lower case if the model learned it so, and all of them known to it."""
     from unrolled.text.corpus import open_corpus
 
     if characters < 1:
         raise InputError(f"--characters is {characters}, but at least 1 must be read")
-    lower = model.training.get("recipe", {}).get("lower") is True
-    text = open_corpus([source], encoding=reading.encoding, lower=lower).read()[-characters:]
+    text = open_corpus([source], encoding=reading.encoding, lower=model.lower).read()[-characters:]
     if reading.unknown == "error":
         check_known(model, text, "or leave such characters out with --unknown skip")
         return text

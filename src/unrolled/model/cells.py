@@ -195,9 +195,12 @@ class Lstm(Cell):
 
     def step(self, p: Array, state: CellState) -> tuple[Array, CellState]:
         h, c = state
-        a = h @ self.U
+        a: Array = h @ self.U
         a += p
-        i, f, g, o = quarters(tanh(a) * self.scale + self.shift)
+        tanh(a)
+        a *= self.scale
+        a += self.shift
+        i, f, g, o = quarters(a)
         c = f * c + i * g
         h = o * np.tanh(c)
         return h, (h, c)
@@ -288,25 +291,25 @@ class CellNetwork:
 
         The given state is not changed. `hook` sees every layer's h, and may replace it for all that read it.
         """
-        h, state = self._layers(ids, state, hook)
+        h, state = self.hidden(ids, state, hook)
         return h @ self.head + self.head_bias, state
 
     def advance(self, ids: int | NDArray[np.integer], state: CellState) -> CellState:
         """The state of `step`, without the logits."""
-        return self._layers(ids, state)[1]
+        return self.hidden(ids, state)[1]
 
     def read(self, ids: NDArray[np.integer], state: CellState) -> tuple[Array, CellState]:
         """`step` for ids (time, ...): all logits (time, ..., vocabulary), and the last state."""
         outputs = []
         for now in ids.tolist() if ids.ndim == 1 else ids:
-            h, state = self._layers(now, state)
+            h, state = self.hidden(now, state)
             outputs.append(h)
         return np.stack(outputs) @ self.head + self.head_bias, state
 
-    def _layers(
+    def hidden(
         self, ids: int | NDArray[np.integer], state: CellState, hook: LayerHook | None = None
     ) -> tuple[Array, CellState]:
-        """The last layer's h (..., hidden), and the new state."""
+        """`step` without the head: the last layer's h (..., hidden), and the new state."""
         h: Array = self.table[ids]
         after: list[Array] = []
         for k, cell in enumerate(self.cells):

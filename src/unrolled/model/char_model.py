@@ -7,7 +7,7 @@ text is measured (`scoring`), files (`folder`).
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
@@ -28,6 +28,7 @@ from unrolled.text.kinds import kind
 from unrolled.text.vocabulary import UNKNOWN_CHARACTER, OnUnknown, Vocabulary
 
 if TYPE_CHECKING:
+    from unrolled.model.lines import LineScore
     from unrolled.model.scoring import Score
     from unrolled.text.encoded import EncodedText
 
@@ -114,6 +115,11 @@ class CharModel:
     def training(self) -> dict[str, Any]:
         """What is recorded of the training: corpus, split, recipe, losses. Empty while it is not finished."""
         return self.parts.training
+
+    @property
+    def lower(self) -> bool:
+        """Whether its training text was read in lower case."""
+        return self.training.get("recipe", {}).get("lower") is True
 
     @property
     def fingerprint(self) -> str:
@@ -208,3 +214,9 @@ class CharModel:
 
         members = {name: self.only(name) for name in self.members} if len(self.members) > 1 else {}
         return score(self, text, unknown=unknown, stretches=stretches, progress=progress, members=members)
+
+    def score_lines(self, lines: Iterable[str], *, after: str = "\n", mask: bool = False) -> Iterator[LineScore]:
+        """The score of every line on its own, in order; see `unrolled.model.lines.score_lines`."""
+        from unrolled.model.lines import score_lines
+
+        return score_lines(self, lines, after=after, mask=mask)

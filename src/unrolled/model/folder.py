@@ -200,6 +200,11 @@ def read_model(folder: str | Path, warn: Callable[[str], None] = warnings.warn) 
     raise FolderError(f"{path} holds an unfinished run, and all of its {len(checkpoints)} checkpoints are damaged")
 
 
+def is_model_folder(path: Path) -> bool:
+    """Whether `path` is meant to be a model folder or an unfinished run, be it whole or not."""
+    return (path / CONFIG).is_file() or (path / "checkpoints").is_dir()
+
+
 def _checkpoints(path: Path) -> list[Path]:
     """The complete checkpoints in a run folder, newest first."""
     steps = [step for step in path.glob("checkpoints/step-*") if step.name[5:].isdigit() and is_complete(step)]

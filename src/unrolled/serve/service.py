@@ -57,7 +57,7 @@ class Service:
             "weights": model.parts.parameters,
             "characters": list(model.vocabulary.characters),
             "counts": list(model.vocabulary.counts),
-            "lower": training.get("recipe", {}).get("lower") is True,
+            "lower": model.lower,
             "finished": bool(training),
             "losses": training.get("losses", {}),
             "sources": [PurePath(str(source)).name for source in training.get("corpus", {}).get("sources", [])],

@@ -56,7 +56,7 @@ class Corpus:
         for source in self.sources:
             separator = "\n" if last not in ("", "\n") else ""
             for piece in self._decoded(source, done, on_read):
-                text = separator + (_lower(piece) if self.lower else piece)
+                text = separator + (lower_case(piece) if self.lower else piece)
                 yield text
                 separator, last = "", text[-1]
             done += source.size
@@ -114,6 +114,6 @@ def _reported(source: Source, done: int, on_read: Callable[[int], None] | None) 
             on_read(done + position)
 
 
-def _lower(piece: str) -> str:
+def lower_case(piece: str) -> str:
     """Lower case, character by character: Python's rule for a final sigma would depend on the piece boundaries."""
     return piece.replace("Σ", "σ").lower()

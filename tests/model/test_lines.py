@@ -1,0 +1,140 @@
+"""Scores of lines: those of `CharModel.score`, whatever the batch; escapes, masks, order."""
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import unrolled.model.lines as lines_module
+from tiny import TEXT, tiny_model, tiny_parts
+from unrolled.model.char_model import CharModel
+from unrolled.model.folder import ModelConfig, ModelParts
+from unrolled.model.lines import escape_nats, score_lines, variable
+from unrolled.model.prefixes import prefix_levels
+from unrolled.text.vocabulary import Vocabulary
+
+MODEL = tiny_model("lstm", layers=2)
+KNOWN = st.text(alphabet=MODEL.vocabulary.characters, max_size=12)
+
+
+@given(texts=st.lists(st.lists(st.integers(0, 3), max_size=6), max_size=8))
+def test_the_levels_are_the_distinct_prefixes(texts: list[list[int]]) -> None:
+    rows: dict[tuple[int, ...], int] = {(): 0}
+    for length, level in enumerate(prefix_levels([np.array(text, np.uint8) for text in texts]), 1):
+        assert level.texts.tolist() == [i for i, text in enumerate(texts) if len(text) >= length]
+        assert len(level.ids) == len({tuple(text[:length]) for text in texts if len(text) >= length})
+        for i, row in zip(level.texts, level.prefixes, strict=True):
+            prefix = tuple(texts[i][:length])
+            assert level.ids[row] == prefix[-1]
+            assert level.parents[row] == rows[prefix[:-1]]
+            assert rows.setdefault(prefix, row) == row
+    assert max(map(len, texts), default=0) == max(map(len, rows))
+
+
+@given(lines=st.lists(KNOWN, max_size=9))
+def test_bits_are_those_of_each_line_alone(lines: list[str]) -> None:
+    scored = list(MODEL.score_lines(lines, after=""))
+    assert [one.line for one in scored] == lines
+    for one in scored:
+        if one.line:
+            expected = MODEL.score(one.line)
+            assert expected.each is not None
+            np.testing.assert_allclose(one.nats, expected.each, atol=1e-5)
+            assert one.bits == pytest.approx(expected.bits, abs=1e-5)
+            assert one.total_bits == pytest.approx(expected.bits * len(one.line), abs=1e-4)
+            assert one.position == int(one.nats.argmax())
+        else:
+            assert (one.bits, one.total_bits, one.position) == (0, 0, None)
+
+
+def test_a_line_is_read_after_a_newline() -> None:
+    (one,) = MODEL.score_lines(["the cat"])
+    whole = MODEL.score("\nthe cat").each
+    assert whole is not None
+    np.testing.assert_allclose(one.nats, whole[1:], atol=1e-5)
+
+
+@pytest.mark.parametrize("rung", ["three-char", "gru", "mingru"])
+def test_every_rung_can_score_lines(rung: str) -> None:
+    model = tiny_model(rung)
+    lines = TEXT.splitlines()
+    for one in model.score_lines(lines, after=""):
+        assert one.bits == pytest.approx(model.score(one.line).bits, abs=1e-5)
+
+
+def test_small_batches_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = [TEXT[i : i + 3 * (i % 9)] for i in range(0, 200, 7)]
+    whole = [one.total_bits for one in MODEL.score_lines(lines)]
+    monkeypatch.setattr(lines_module, "BATCH_LINES", 3)
+    monkeypatch.setattr(lines_module, "BATCH_CHARACTERS", 20)
+    assert [one.total_bits for one in MODEL.score_lines(lines)] == pytest.approx(whole, abs=1e-4)
+
+
+def test_lines_are_taken_a_batch_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lines_module, "BATCH_LINES", 2)
+    taken = 0
+
+    def endless() -> Iterator[str]:
+        nonlocal taken
+        while True:
+            taken += 1
+            yield "the cat"
+
+    scores = score_lines(MODEL, endless())
+    next(scores)
+    assert taken == 2
+
+
+def test_an_unknown_character_costs_its_escape() -> None:
+    plain, strange = MODEL.score_lines(["the cat", "the Ж cat"])
+    assert (plain.unknown, strange.unknown) == (0, 1)
+    assert strange.position == 4
+    unseen = math.log(sum(MODEL.vocabulary.counts) + 1)
+    which = math.log(0x110000 - len(MODEL.vocabulary.characters))
+    assert strange.nats[4] == pytest.approx(unseen + which)
+    np.testing.assert_array_equal(plain.nats[:4], strange.nats[:4])
+
+
+def test_where_rare_characters_were_merged_the_model_predicts_the_escape() -> None:
+    vocabulary = Vocabulary.of(TEXT, min_count=10)
+    assert vocabulary.merged_count
+    config = ModelConfig("rnn", len(vocabulary), 3, 5, 1)
+    weights = tiny_parts("rnn").weights
+    weights = {name: array[: len(vocabulary)] if len(array) > 20 else array for name, array in weights.items()}
+    model = CharModel(ModelParts(config, vocabulary, weights, {}))
+    (one,) = model.score_lines(["aЖ"], after="")
+    replaced = model.score("aЖ", unknown="replace").each
+    assert replaced is not None
+    assert escape_nats(vocabulary) == (None, math.log(0x110000 - len(vocabulary.characters)))
+    assert one.nats[1] == pytest.approx(replaced[1] + escape_nats(vocabulary)[1], rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("took 12 ms", "12"),
+        ("from 173.234.31.186 port 38926", "173.234.31.186|38926"),
+        ("2005-06-03-15.42.50.675872 R02", "2005-06-03-15.42.50.675872|02"),
+        ("Dec 10 06:55:46 LabSZ sshd[24200]:", "Dec 10 06:55:46|24200"),
+        ("at 0x7ffe03 and deadbeef1 bad", "0x7ffe03|deadbeef1"),
+        ("id 550e8400-e29b-41d4-a716-446655440000.", "550e8400-e29b-41d4-a716-446655440000"),
+        ('status "200", size "1,024"', "200|1,024"),
+        ("a decade of facade, added beef", ""),
+        ("3 cats", "3"),
+    ],
+)
+def test_the_variable_parts_of_a_line(line: str, found: str) -> None:
+    marked = "".join(c if is_variable else "\0" for c, is_variable in zip(line, variable(line), strict=True))
+    assert "|".join(filter(None, marked.split("\0"))) == found
+
+
+def test_masked_characters_are_read_but_not_counted() -> None:
+    line = "the 3 cats"
+    (plain,), (masked,) = MODEL.score_lines([line]), MODEL.score_lines([line], mask=True)
+    assert (plain.counted, masked.counted) == (10, 9)
+    assert masked.nats[4] == 0
+    assert np.delete(masked.nats, 4).tolist() == np.delete(plain.nats, 4).tolist()
+    assert masked.bits == pytest.approx(masked.total_bits / 9)
