@@ -9,7 +9,7 @@ import pytest
 
 from small import as_folder, echoing_text, shift_register, trained_on
 from unrolled.cli import main
-from unrolled.cli.look import _names
+from unrolled.cli.showing import run_names
 from unrolled.files import write_folder
 from unrolled.text.vocabulary import Vocabulary
 
@@ -232,4 +232,4 @@ def test_agreement_follows_the_cue_at_the_command_line(capsys, tmp_path):
 
 
 def test_runs_in_folders_of_one_name_are_told_apart():
-    assert _names(["a/run", "b/run", "other"]) == {"a/run": "a/run", "b/run": "b/run", "other": "other"}
+    assert run_names(["a/run", "b/run", "other"]) == {"a/run": "a/run", "b/run": "b/run", "other": "other"}

@@ -80,7 +80,7 @@ def _read_on(place: State, ids: list[int], width: int) -> tuple[NDArray[np.int64
     text of every branch, (time * width, vocabulary).
     """
     predictor = place.model.predictor
-    branches = tuple(np.zeros((len(ids) * width, part.shape[-1]), part.dtype) for part in place.hidden)
+    branches = tuple(np.zeros((len(ids) * width, *part.shape), part.dtype) for part in place.hidden)
     others, weights = np.zeros((len(ids), width), np.int64), np.zeros((len(ids), width))
     logits: Logits = np.zeros((0, len(place.logits)))
     for t, i in enumerate(ids):

@@ -25,7 +25,7 @@ from unrolled.model.predictor import Predictor
 from unrolled.model.sampling import UNFILTERED, Sampling, SamplingSettings
 from unrolled.model.state import State
 from unrolled.text.kinds import kind
-from unrolled.text.vocabulary import UNKNOWN_CHARACTER, OnUnknown, Vocabulary
+from unrolled.text.vocabulary import UNKNOWN_CHARACTER, Ids, OnUnknown, Vocabulary
 
 if TYPE_CHECKING:
     from unrolled.model.lines import LineScore
@@ -220,3 +220,22 @@ class CharModel:
         from unrolled.model.lines import score_lines
 
         return score_lines(self, lines, after=after, mask=mask)
+
+    def embed(self, strings: Sequence[str]) -> NDArray[np.float32]:
+        """A vector for each string from the hidden states of the network, (strings, 2 x hidden); names, titles, codes.
+
+        The first half is the last layer's output after the last character, the second the mean of its outputs after
+        each. The vector of a string does not depend on the others, and strings spelled alike have similar ones. See
+        `unrolled.model.string_vectors`. Characters that the model does not know are read as the unknown character.
+        """
+        from unrolled.model.string_vectors import string_vectors
+
+        texts = [self.vocabulary.encode(string, "replace") for string in strings]
+        return string_vectors(self.network, texts, self.vocabulary.encode("\n", "skip"), self._own_text)
+
+    @cached_property
+    def _own_text(self) -> Ids:
+        """The ids of a text that the model writes, which gives the scale of its units."""
+        from unrolled.model.string_vectors import STEPS, STREAMS
+
+        return self.vocabulary.encode(self.generate("", STREAMS * STEPS, seed=0))

@@ -15,8 +15,8 @@ from unrolled.text.vocabulary import Vocabulary
 
 Logits = NDArray[np.floating]
 PredictorState = tuple[NDArray[Any], ...]
-"""Arrays of shape (*batch, n), each with its own n and dtype. They are never written over: a copy of the tuple is a
-copy of the state."""
+"""Arrays of shape (*batch, ...), each with its own further axes and dtype. They are never written over: a copy of the
+tuple is a copy of the state."""
 
 
 class Predictor(Protocol):

@@ -179,8 +179,10 @@ def _warmed_up(predictor: Predictor, ids: Ids, starts: NDArray[np.int64]) -> Pre
     for back in range(WARM_UP, 0, -1):
         positions = starts - 1 - back
         after = predictor.advance(ids[np.maximum(positions, 0)], state)
-        began = (positions >= 0)[:, None]
-        state = tuple(np.where(began, new, old) for new, old in zip(after, state, strict=True))
+        begun = positions >= 0
+        state = tuple(
+            np.where(begun.reshape(-1, *[1] * (new.ndim - 1)), new, old) for new, old in zip(after, state, strict=True)
+        )
     return state
 
 
