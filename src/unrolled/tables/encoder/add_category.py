@@ -1,7 +1,7 @@
 """A vector for one new category from a few rows, everything else frozen.
 
-In each network the new vector starts at the unknown row and is pulled back to it, the harder the fewer rows there are:
-with no information it stays there. Left out: learning several categories at once.
+In each network the new vector starts at that of its spelling, or else at the unknown row, and is pulled back to it, the
+harder the fewer rows there are: with no information it stays there. Left out: learning several categories at once.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from unrolled.tables.encoder.coding import RARE, SPECIAL, UNKNOWN, Coding, one_v
 from unrolled.tables.encoder.fitted import Fitted
 from unrolled.tables.encoder.networks import Batch, losses, mlp
 from unrolled.tables.encoder.schema import Encoded
+from unrolled.tables.encoder.spelling import blend
 from unrolled.tables.encoder.vectors import shrink
 
 T = TypeVar("T")
@@ -63,10 +64,10 @@ class _NewVector:
     def __init__(self, fitted: Fitted, position: int, table: Encoded, target: NDArray[Any]) -> None:
         self._fitted, self._position = fitted, position
         own = fitted.weights.tables[position]
-        self._start, self._variance = torch.from_numpy(own[:, UNKNOWN].copy()), torch.from_numpy(_variance(own))
+        self._start = torch.from_numpy(_start(fitted, position, table))
+        self._variance = torch.from_numpy(_variance(own))
         self.network = nn.ParameterList([nn.Parameter(self._start.clone())])
-        tables = fitted.weights.tables
-        self._fixed = [torch.from_numpy(own[:, table.codes[:, i]]) for i, own in enumerate(tables)]
+        self._fixed = list(map(torch.from_numpy, fitted.in_networks(table).look_up(fitted.weights.tables)))
         arrays = (table.codes, table.numbers, target, np.ones(len(target), dtype=np.float32))
         self._batch = Batch(*(torch.from_numpy(a).expand(fitted.weights.count, *a.shape) for a in arrays))
 
@@ -101,6 +102,13 @@ class _NewVector:
         return mlp(torch.cat([*vectors, self._batch.numbers], dim=-1), weights, biases, skip, own.sigmoid)
 
 
+def _start(fitted: Fitted, position: int, table: Encoded) -> NDArray[np.float32]:
+    """What is known of the new category before its rows are seen, (network, dimension): its spelling, or nothing."""
+    spelled = fitted.in_networks(table).spelled.get(position)
+    start = fitted.weights.tables[position][:, UNKNOWN] if spelled is None else spelled[:, 0]
+    return np.array(start, dtype=np.float32)
+
+
 def _variance(own: NDArray[np.float32]) -> NDArray[np.float32]:
     """The variance of each network's vectors, (network,), in units of which the pull is measured.
 
@@ -118,10 +126,20 @@ def _extended(fitted: Fitted, position: int, grown: Coding, new: NDArray[np.floa
     own = np.concatenate([weights.tables[position], new[:, None]], axis=1)
     aligned = vectors.alignments[position].apply(own)
     last = shrink(aligned.mean(axis=0), grown.counts, fitted.config.smoothing)[-1:].astype(np.float32)
+    spelled = fitted.spellings[position].read([grown.known[-1]])[0] if position in fitted.spellings else None
+    if spelled is not None:
+        last = blend(last, spelled[None, : last.shape[1]], grown.counts[-1:])
     fields = (replace(f, coding=grown) if f.coding.name == grown.name else f for f in fitted.schema.fields)
     means = np.append(statistics.target_means[position], mean)
+    components = dict(fitted.components)
+    if position in components:
+        own_components = (
+            np.zeros(components[position].shape[1], np.float32) if spelled is None else spelled[last.shape[1] :]
+        )
+        components[position] = np.concatenate([components[position], own_components[None]])
     return replace(
         fitted,
+        components=components,
         statistics=replace(
             statistics,
             schema=replace(fitted.schema, fields=tuple(fields)),

@@ -35,6 +35,11 @@ class Alignment:
         moved: Array = (tables.astype(np.float64) - self.centres[:, None]) @ self.rotations
         return moved
 
+    def undo(self, vectors: NDArray[np.floating]) -> Array:
+        """(row, dimension) in shared coordinates -> (network, row, dimension), the same in each network's own."""
+        moved: Array = vectors.astype(np.float64) @ np.linalg.inv(self.rotations) + self.centres[:, None]
+        return moved
+
     def after_scaling(self, scale: float) -> Alignment:
         """The alignment that first multiplies vectors by `scale`, and then does what this one does."""
         return Alignment(self.centres / scale, self.rotations * scale)

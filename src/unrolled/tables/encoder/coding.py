@@ -6,6 +6,7 @@ Rows 0, 1 and 2 of every embedding belong to what has no row of its own: unknown
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -51,7 +52,7 @@ class Coding:
         Raises InputError for a column of another type than the fitted one (1 and "1" are different categories), and
         for a category never seen if `refuse_unknown`.
         """
-        column = as_kind(column, self.kind)
+        column = one_form(as_kind(column, self.kind))
         ids = self._look_up(column.values)
         ids[column.missing] = MISSING
         if refuse_unknown and (ids == UNKNOWN).any():
@@ -107,7 +108,7 @@ def fit_coding(column: Column, rank: NDArray[np.float64], min_frequency: int = 1
     """
     if column.missing.all():
         raise InputError(f"column {column.name!r} holds no value at all: leave it out")
-    column = _whole_if_possible(column)
+    column = one_form(_whole_if_possible(column))
     present = ~column.missing
     values, inverse, counts = np.unique(column.values[present], return_inverse=True, return_counts=True)
     means = _means(inverse, rank[present], counts)
@@ -151,6 +152,14 @@ def _whole_if_possible(column: Column) -> Column:
     if column.kind != "number" or beyond_whole(present).any():
         return column
     return Column(column.name, "integer", np.where(column.missing, 0, column.values).astype(np.int64), column.missing)
+
+
+def one_form(column: Column) -> Column:
+    """`column` with strings in Unicode's composed form (NFC): é is one category, however it was typed."""
+    if column.kind != "string" or all(map(str.isascii, column.values)):
+        return column
+    values = np.array([unicodedata.normalize("NFC", value) for value in column.values], dtype=object)
+    return replace(column, values=values)
 
 
 def as_kind(column: Column, kind: ColumnKind) -> Column:

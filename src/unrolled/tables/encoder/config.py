@@ -114,7 +114,7 @@ class FitSettings:
     """The parameters of one fit of an `EntityEncoder`, under its names; `seed` was drawn from its `random_state`.
 
     Raises InputError for a value out of its bounds, except for those of a table's columns and rows (dimensions,
-    categorical_features, validation, cv), which are checked against the table.
+    categorical_features, validation, cv, spelling), which are checked against the table.
     """
 
     config: EncoderConfig
@@ -127,6 +127,7 @@ class FitSettings:
     n_networks: int | None = None
     validation: Any = None
     cv: Any = "auto"
+    spelling: Any = "auto"
     n_jobs: int | None = None
     verbose: int = 0
 

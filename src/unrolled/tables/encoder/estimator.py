@@ -8,7 +8,7 @@ another model (`comparison`), and what a column is worth (`report`).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -68,6 +68,11 @@ class EntityEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # s
         With it `fit_transform` returns out-of-fold vectors, in the coordinates of the full fit. A row that no fold
         holds out (such as the first ones of TimeSeriesSplit) gets its vector from the full fit; `out_of_fold_` marks
         the others. "auto" is 5 folds where some column has fewer than 10 rows per category on average, else None.
+    spelling : "auto", None, or list of columns
+        Columns of strings whose names are read: a map from the character n-grams of a name to its vector, learned from
+        the categories seen, gives a vector to names that were not, and leads those of few rows: with n rows a vector
+        weighs n, its spelling 3. Beside the vector stand up to 30 main components of the n-grams. "auto" reads columns
+        with 50 categories or more if their spelling predicts the vectors of held-out categories, told in `describe()`.
     random_state : None, int or RandomState
         Same seed, same rows, same bits on the same machine and number of threads.
     n_jobs : None or int
@@ -100,6 +105,7 @@ class EntityEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # s
         n_networks: int | None = None,
         validation: Any = None,
         cv: Any = "auto",
+        spelling: Any = "auto",
         random_state: int | np.random.RandomState | None = None,
         n_jobs: int | None = None,
         verbose: int = 0,
@@ -114,6 +120,7 @@ class EntityEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # s
         self.n_networks = n_networks
         self.validation = validation
         self.cv = cv
+        self.spelling = spelling
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.verbose = verbose
@@ -128,13 +135,15 @@ class EntityEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # s
         return self
 
     def fit_transform(self, X: object, y: object = None, sample_weight: object = None, groups: object = None) -> Any:
-        """`fit`, and the vectors of the rows: out-of-fold ones where `cv` is set, else those of `transform`."""
+        """`fit`, and the vectors of the rows: out-of-fold ones where `cv` is set, else those of `transform`.
+
+        Unless `cv` is None, a fifth of the rows shows names that are read as if they were new: a model that is fitted
+        on them learns what to make of new names.
+        """
         fit = self._prepare(X, y, sample_weight)
         validation = validation_rows(self.validation, y, groups, fit.trainer.settings.seed)
         splits = fit.splits(y, groups)
-        fitted = fit.run(validation)
-        out, self.out_of_fold_, interrupted = fit.out_of_fold(splits, fitted)
-        self.fitted_ = replace(fitted, interrupted=interrupted)
+        self.fitted_, out, self.out_of_fold_ = fit.run_out_of_fold(validation, splits)
         return out
 
     def fit_parquet(
@@ -163,7 +172,7 @@ class EntityEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # s
         """Names of the output columns: Store_0, Store_1, ... for vectors, the column's own name for a number."""
         check_is_fitted(self)
         _check_feature_names_in(self, input_features)
-        return np.array(self.schema_.names_out(), dtype=object)
+        return np.array(self.fitted_.names_out(), dtype=object)
 
     def network_prediction(self, X: object) -> NDArray[np.float64]:
         """The networks' own mean prediction: (row,) or (row, output) numbers, or (row, class) probabilities."""

@@ -5,8 +5,10 @@ Left out: learning it (`fitting`, `parquet`), its folder (`folder`), and scikit-
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +17,10 @@ from unrolled.embedding import EmbeddingTable
 from unrolled.tables.data.columns import Column
 from unrolled.tables.data.target import Target
 from unrolled.tables.encoder.alignment import DistanceCheck, distance_check, neighbours_kept
-from unrolled.tables.encoder.coding import SPECIAL
+from unrolled.tables.encoder.coding import SPECIAL, UNKNOWN
 from unrolled.tables.encoder.config import EncoderConfig
 from unrolled.tables.encoder.schema import Encoded, Schema
+from unrolled.tables.encoder.spelling import Spelling
 from unrolled.tables.encoder.vectors import Vectors
 from unrolled.tables.encoder.weights import NetworkWeights
 
@@ -46,6 +49,10 @@ class Statistics:
 class Fitted:
     """A fitted encoder. `interrupted` is set if Ctrl-C ended its training early.
 
+    `spellings` holds, by position of a category field, how names without a row of their own are read; `explained` has
+    what the spelling explains of held-out vectors, for all fields where that was tried, and `components` those of the
+    spelling of each known category, (row, component), which stand beside its vector.
+
     Tables are given as `Column`s under the fitted names; predictions and vectors are float, rows in the order given.
     """
 
@@ -54,6 +61,9 @@ class Fitted:
     weights: NetworkWeights
     vectors: Vectors
     interrupted: bool = False
+    spellings: Mapping[int, Spelling] = dataclasses.field(default_factory=dict)
+    explained: Mapping[int, float] = dataclasses.field(default_factory=dict)
+    components: Mapping[int, NDArray[np.float32]] = dataclasses.field(default_factory=dict)
 
     @property
     def schema(self) -> Schema:
@@ -68,19 +78,56 @@ class Fitted:
     def encode(self, columns: Sequence[Column], refuse_unknown: bool = False) -> Encoded:
         """The table as network input. Raises InputError for another type of column, and for unknown categories if so
         wished."""
-        return self.schema.encode(columns, refuse_unknown)
+        table = self.schema.encode(columns, refuse_unknown)
+        values = {column.name: column.values for column in columns}
+        spelled: dict[int, NDArray[np.floating]] = {}
+        for i, spelling in self.spellings.items():
+            coding = self.schema.codings[i]
+            unseen = np.flatnonzero(table.codes[:, i] == UNKNOWN)
+            names = values[coding.name][unseen].tolist()
+            vectors = {name: v for name, v in zip(names, spelling.read(names), strict=True) if v is not None}
+            if vectors:
+                codes = {name: coding.rows + place for place, name in enumerate(vectors)}
+                table.codes[unseen, i] = [codes.get(name, UNKNOWN) for name in names]
+                spelled[i] = np.stack(list(vectors.values()))
+        return replace(table, spelled=spelled)
+
+    def in_networks(self, table: Encoded) -> Encoded:
+        """`table` with the vectors of names read by their spelling in the coordinates of each network."""
+        vectors = {i: spelled[:, : self.schema.dimensions[i]] for i, spelled in table.spelled.items()}
+        spelled = {i: self.vectors.alignments[i].undo(own) for i, own in vectors.items()}
+        return replace(table, spelled=spelled)
 
     def transform(self, table: Encoded) -> NDArray[np.float32]:
-        """Vectors in place of categories, float32 (row, `schema.names_out()`)."""
-        return self.assemble([vectors[table.codes[:, i]] for i, vectors in enumerate(self.vectors.tables)], table)
+        """Vectors in place of categories, float32 (row, `names_out()`)."""
+        return self._assemble(table.look_up(self._outputs), table)
 
     def assemble(self, vectors: Sequence[NDArray[np.float32]], table: Encoded) -> NDArray[np.float32]:
-        """The output for given `vectors`, (row, dimension) per category field, beside the scaled numbers of `table`."""
+        """The output for given `vectors` of known categories, (row, dimension) per category field.
+
+        Beside them stand the components of their spelling and the scaled numbers of `table`.
+        """
+        beside = {i: own[table.codes[:, i]] for i, own in self.components.items()}
+        joined = [np.concatenate([v, beside[i]], axis=1) if i in beside else v for i, v in enumerate(vectors)]
+        return self._assemble(joined, table)
+
+    def _assemble(self, vectors: Sequence[NDArray[np.float32]], table: Encoded) -> NDArray[np.float32]:
         return self.schema.assemble(vectors, table.numbers * self.vectors.scales.numbers)
+
+    @cached_property
+    def _outputs(self) -> list[NDArray[np.float32]]:
+        """Per category field the output of each known category, (row, dimension + component)."""
+        beside = self.components
+        return [np.concatenate([own, beside[i]], axis=1) if i in beside else own
+                for i, own in enumerate(self.vectors.tables)]  # fmt: skip
+
+    def names_out(self) -> list[str]:
+        """Names of the output columns; those of the components of a column's spelling: Title_spelling_0, ..."""
+        return self.schema.names_out({i: own.shape[1] for i, own in self.components.items()})
 
     def predict(self, table: Encoded) -> NDArray[np.float64]:
         """The networks' mean prediction: (row,) or (row, output) numbers, or (row, class) probabilities."""
-        mean: NDArray[np.float64] = self.target.decode(self.weights.outputs(table)).mean(axis=0)
+        mean: NDArray[np.float64] = self.target.decode(self.weights.outputs(self.in_networks(table))).mean(axis=0)
         return mean[:, 0] if self.target.single and not self.target.is_classification else mean
 
     def table(self, column: str) -> EmbeddingTable:
@@ -102,4 +149,14 @@ class Fitted:
 
     def describe(self) -> list[str]:
         """One sentence per column on how it is coded and why, and one on the target."""
-        return self.statistics.describe()
+        lines = self.statistics.describe()
+        names = [field.coding.name for field in self.schema.fields]
+        for i, share in self.explained.items():
+            lines[names.index(self.schema.codings[i].name)] += _described(share, i in self.spellings)
+        return lines
+
+
+def _described(explained: float, read: bool) -> str:
+    if read:
+        return f"; its names are read: their spelling explains {explained:.0%} of the vectors of held-out categories"
+    return "; its names are not read: their spelling explains nothing clear of the vectors of held-out categories"

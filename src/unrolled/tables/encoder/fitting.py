@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -26,13 +26,17 @@ from unrolled.tables.encoder.coding import SPECIAL
 from unrolled.tables.encoder.config import FitSettings
 from unrolled.tables.encoder.fitted import Fitted, Statistics
 from unrolled.tables.encoder.networks import Batch, Networks, Shape
+from unrolled.tables.encoder.reading import Readings, columns_to_read, read_names
 from unrolled.tables.encoder.schema import Encoded, Schema, fit_schema
+from unrolled.tables.encoder.spelling import blend
 from unrolled.tables.encoder.training import RowsInMemory, Source, Training
 from unrolled.tables.encoder.vectors import Counts, Vectors, combine, counts_of, fill_untrained, means_of
 from unrolled.tables.encoder.weights import NetworkWeights
 
 FOLDS = 5
 MIN_ROWS_PER_CATEGORY = 10
+SHOWN_AS_NEW = 0.2
+"""Share of the rows that `fit_transform` shows by the spelling of their names alone."""
 
 
 @dataclass
@@ -121,10 +125,41 @@ class Fit:
 
     def run(self, validation: Rows | None) -> Fitted:
         """Train on all rows but those of `validation`, which stop the training early."""
+        unread, counts = self._trained(validation)
+        return read_names(unread, counts, self.trainer.settings.spelling)[0]
+
+    def run_out_of_fold(
+        self, validation: Rows | None, splits: list[tuple[Rows, Rows]]
+    ) -> tuple[Fitted, NDArray[np.float32], NDArray[np.bool_]]:
+        """`run`, the output table with vectors of networks that were not trained on the row, and which rows have them.
+
+        Names that are read by their spelling show a share of the rows as if they were new.
+        """
+        unread, counts = self._trained(validation)
+        vectors, seen, done, interrupted = self._out_of_fold(splits, unread, counts)
+        fitted, readings = read_names(unread, counts, self.trainer.settings.spelling)
+        if self.trainer.settings.cv is not None:
+            self._hide_names(seen, readings)
+        for i, reading in readings.items():
+            known = np.flatnonzero(self.table.codes[:, i] >= len(SPECIAL))
+            spelled = reading.held_out[self.table.codes[known, i] - len(SPECIAL)]
+            vectors[i][known] = blend(vectors[i][known], spelled, seen[known, i])
+        return replace(fitted, interrupted=interrupted), fitted.assemble(vectors, self.table), done
+
+    def _hide_names(self, seen: NDArray[np.float64], readings: Readings) -> None:
+        """Set `seen` (row, field) to 0 in a share of the rows, which their content and the seed decide."""
+        order = canonical_order(self.table, self.target, self.weight)
+        rng = np.random.default_rng(self.trainer.settings.seed)
+        for i in readings:
+            seen[order[rng.random(len(order)) < SHOWN_AS_NEW], i] = 0
+
+    def _trained(self, validation: Rows | None) -> tuple[Fitted, list[Counts]]:
+        """The networks and vectors before names are read, and how many rows each vector was learned from."""
         self.trainer.report(*self.trainer.statistics.describe())
         rows = np.arange(len(self.target))
         trained = self.train(rows, validation, self.trainer.settings.seed)
-        return self.trainer.fitted(trained, self._counts(self._used(rows, validation)))
+        counts = self._counts(self._used(rows, validation))
+        return self.trainer.fitted(trained, counts), counts
 
     def splits(self, y: object, groups: object) -> list[tuple[Rows, Rows]]:
         """Train and held-out rows of each fold of `settings.cv`; none if there is no cross-fitting."""
@@ -134,17 +169,19 @@ class Fit:
         classes = self.trainer.statistics.target.is_classification
         return [] if cv is None else folds(cv, y, groups, classes, settings.seed)
 
-    def out_of_fold(
-        self, splits: list[tuple[Rows, Rows]], fitted: Fitted
-    ) -> tuple[NDArray[np.float32], NDArray[np.bool_], bool]:
-        """The output table with vectors of networks that were not trained on the row.
+    def _out_of_fold(
+        self, splits: list[tuple[Rows, Rows]], fitted: Fitted, counts: list[Counts]
+    ) -> tuple[list[NDArray[np.float32]], NDArray[np.float64], NDArray[np.bool_], bool]:
+        """Per category field the vectors of networks that were not trained on the row, (row, dimension).
 
-        Rows that no split holds out, and those after Ctrl-C, have the vectors of `fitted`. Also returns which rows are
-        out-of-fold, (row,), and whether Ctrl-C ended it before the last fold. The vectors of each fold are aligned with
-        those of `fitted`, so that all rows share one coordinate system.
+        Rows that no split holds out, and those after Ctrl-C, have the vectors of `fitted`. Also returns how many rows
+        each was learned from, (row, field), which rows are out-of-fold, (row,), and whether Ctrl-C ended it before the
+        last fold. The vectors of each fold are aligned with those of `fitted`, so that all rows share one coordinate
+        system.
         """
-        full = fitted.vectors
-        vectors = [table[self.table.codes[:, i]] for i, table in enumerate(full.tables)]
+        full, codes = fitted.vectors, self.table.codes
+        vectors = [table[codes[:, i]] for i, table in enumerate(full.tables)]
+        seen = _per_row(counts, codes)
         done = np.zeros(len(self.target), dtype=bool)
         seeds = np.random.SeedSequence(self.trainer.settings.seed).generate_state(len(splits))
         interrupted = fitted.interrupted
@@ -152,11 +189,13 @@ class Fit:
             if interrupted:
                 break
             weights, interrupted = self.train(train, None, int(seed), f"fold {number} of {len(splits)}")
-            own = self.trainer.vectors_onto(full, weights, self._counts(self._used(train)))
+            counts = self._counts(self._used(train))
+            own = self.trainer.vectors_onto(full, weights, counts)
             for i, table in enumerate(own.tables):
-                vectors[i][held] = table[self.table.codes[held, i]]
+                vectors[i][held] = table[codes[held, i]]
+            seen[held] = _per_row(counts, codes[held])
             done[held] = True
-        return fitted.assemble(vectors, self.table), done, interrupted
+        return vectors, seen, done, interrupted
 
     def train(self, rows: Rows, validation: Rows | None, seed: int, label: str = "fit") -> tuple[NetworkWeights, bool]:
         """Train on those of `rows` that have a weight and are not held out for `validation`."""
@@ -180,6 +219,14 @@ class Fit:
         return self._source(rows).batch(torch.arange(len(rows)).expand(self.trainer.settings.networks, -1))
 
 
+def _per_row(counts: list[Counts], codes: NDArray[np.int32]) -> NDArray[np.float64]:
+    """How many rows the vector of each row of `codes` (row, field) was learned from, of the same shape."""
+    seen = np.zeros(codes.shape)
+    for i, count in enumerate(counts):
+        seen[:, i] = count[codes[:, i]]
+    return seen
+
+
 def prepare(columns: Sequence[Column], y: object, weight: object, settings: FitSettings,
             feature_names: tuple[str, ...] | None) -> Fit:  # fmt: skip
     """Everything about a fit but the training: the codings are learned, bad input is refused with InputError."""
@@ -191,6 +238,7 @@ def prepare(columns: Sequence[Column], y: object, weight: object, settings: FitS
     target = fit_target(values, single, settings.target_type, settings.log_target, by_maximum)
     numeric = target.numeric(values)
     schema = fit_schema(columns, numeric, settings.categorical_features, settings.min_frequency, settings.dimensions)
+    columns_to_read(schema, settings.spelling)
     table = schema.encode(columns)
     means = means_of(table.codes, schema.codings, numeric)
     statistics = Statistics(schema, target, means, len(columns), feature_names)

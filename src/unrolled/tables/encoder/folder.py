@@ -25,17 +25,20 @@ from unrolled.tables.encoder.alignment import Alignment
 from unrolled.tables.encoder.coding import Coding, Scaling
 from unrolled.tables.encoder.config import EncoderConfig, find_config
 from unrolled.tables.encoder.fitted import Fitted, Statistics
+from unrolled.tables.encoder.ngrams import NGrams
 from unrolled.tables.encoder.schema import Field, Schema
+from unrolled.tables.encoder.spelling import Spelling
 from unrolled.tables.encoder.vectors import Scales, Vectors
 from unrolled.tables.encoder.weights import NetworkWeights
 
-FORMAT = 2
-"""1 had no sensitivity: vectors and numbers were handed on in the scale of the networks."""
+FORMAT = 3
+"""1 had no sensitivity: vectors and numbers were handed on in the scale of the networks. 2 read no names."""
 CONFIG, ARRAYS, CARD = "encoder.json", "vectors.safetensors", "README.md"
 RENAMED = {"least_steps": "min_steps", "second_moment": "beta2", "embedding_spread": "embedding_std",
            "dropout": "unknown_fraction", "strangers": "masked_fraction", "measured": "scale_by_sensitivity",
            "smooth": "smoothing"}  # fmt: skip
 """Names that settings had in earlier versions, and those they have now."""
+SPELLING = ("hashes", "weights", "vectors", "mean")
 DTYPES = {"string": object, "boolean": bool, "integer": np.int64, "number": np.float64}
 
 Arrays = dict[str, NDArray[Any]]
@@ -51,6 +54,7 @@ def save(fitted: Fitted, settings: Mapping[str, Any], folder: Path) -> None:
         "fields": [_field(field) for field in fitted.schema.fields],
         "dimensions": list(fitted.schema.dimensions), "target": _target(fitted.target),
         "interrupted": fitted.interrupted, "sigmoid": fitted.weights.sigmoid,
+        "explained": {fitted.schema.codings[i].name: share for i, share in fitted.explained.items()},
     }  # fmt: skip
     files = {CONFIG: to_json(config), ARRAYS: save_arrays(_arrays(fitted)), CARD: _card(fitted).encode()}
     write_folder(folder, files)
@@ -141,6 +145,12 @@ def _arrays(fitted: Fitted) -> Arrays:
         own: Arrays = {"vectors": vectors.tables[i], "spread": vectors.spreads[i], "centres": alignment.centres,
                "rotations": alignment.rotations, "networks": weights.tables[i],
                "target_mean": fitted.statistics.target_means[i]}  # fmt: skip
+        spelling = fitted.spellings.get(i)
+        if spelling is not None:
+            ngrams = spelling.ngrams
+            arrays_of = (ngrams.hashes, ngrams.weights, spelling.vectors, spelling.mean)
+            own |= {f"spelling_{name}": array for name, array in zip(SPELLING, arrays_of, strict=True)}
+            own["components"] = fitted.components[i]
         arrays |= {f"fields.{i}.{coding.name}.{name}": array for name, array in own.items()}
     for i, (weight, bias) in enumerate(zip(weights.weights, weights.biases, strict=True)):
         arrays |= {f"layers.{i}.weight": weight, f"layers.{i}.bias": bias}
@@ -154,6 +164,9 @@ def _read_fitted(entry: dict[str, Any], config: EncoderConfig, arrays: Arrays) -
     own = [_take_field(arrays, i, coding, schema.dimensions[i]) for i, coding in enumerate(schema.codings)]
     if len(own) != len(schema.dimensions):
         raise ValueError(f"there are {len(own)} columns of categories, but {len(schema.dimensions)} dimensions")
+    components = {i: array for i, c in enumerate(schema.codings)
+                  if (array := arrays.pop(f"fields.{i}.{c.name}.components", None)) is not None}  # fmt: skip
+    spellings = _take_spellings(arrays, schema, components)
     weights = _take_weights(arrays, [arrays_of["networks"] for arrays_of in own], entry["sigmoid"])
     if arrays:
         raise ValueError(f"array {next(iter(arrays))} is not part of an encoder")
@@ -167,7 +180,8 @@ def _read_fitted(entry: dict[str, Any], config: EncoderConfig, arrays: Arrays) -
     means = [arrays_of["target_mean"] for arrays_of in own]
     statistics = Statistics(schema, _read_target(entry["target"]), means, entry["n_features_in"],
                             None if names is None else tuple(names))  # fmt: skip
-    return Fitted(statistics, config, weights, vectors, entry["interrupted"])
+    explained = {schema.position(name): float(share) for name, share in entry.get("explained", {}).items()}
+    return Fitted(statistics, config, weights, vectors, entry["interrupted"], spellings, explained, components)
 
 
 def _take_field(arrays: Arrays, i: int, coding: Coding, dimension: int) -> Arrays:
@@ -180,6 +194,22 @@ def _take_field(arrays: Arrays, i: int, coding: Coding, dimension: int) -> Array
     return own
 
 
+def _take_spellings(arrays: Arrays, schema: Schema, components: Mapping[int, NDArray[Any]]) -> dict[int, Spelling]:
+    """How the names of each column that has `components` are read, removed from `arrays`."""
+    spellings = {}
+    for i, beside in components.items():
+        coding = schema.codings[i]
+        own = {name: arrays.pop(f"fields.{i}.{coding.name}.spelling_{name}") for name in SPELLING}
+        width, count = schema.dimensions[i] + beside.shape[1], len(own["hashes"])
+        shapes = {"hashes": (count,), "weights": (count,), "vectors": (count, width), "mean": (width,)}
+        if len(beside) != coding.rows:
+            raise ValueError(f"column {coding.name!r} needs components of {coding.rows} rows, not {len(beside)}")
+        if {name: array.shape for name, array in own.items()} != shapes:
+            raise ValueError(f"the spelling of column {coding.name!r} needs arrays of shapes {shapes}")
+        spellings[i] = Spelling(NGrams(own["hashes"], own["weights"]), own["vectors"], own["mean"])
+    return spellings
+
+
 def _take_weights(arrays: Arrays, tables: list[NDArray[np.float32]], sigmoid: bool) -> NetworkWeights:
     skip, sensitivity = arrays.pop("skip.weight", None), arrays.pop("sensitivity", None)
     layers = range(len(arrays) // 2)
@@ -188,7 +218,7 @@ def _take_weights(arrays: Arrays, tables: list[NDArray[np.float32]], sigmoid: bo
 
 
 def _card(fitted: Fitted) -> str:
-    lines = "\n".join(f"- {line}" for line in fitted.statistics.describe())
+    lines = "\n".join(f"- {line}" for line in fitted.describe())
     return (
         "---\nlibrary_name: unrolled\ntags:\n- entity-embeddings\n- tabular\n---\n\n# Entity embeddings\n\n"
         f"Vectors for categories, learned by {fitted.weights.count} small networks that predict the target.\n\n"

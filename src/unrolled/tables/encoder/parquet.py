@@ -25,11 +25,12 @@ from unrolled.tables.data.columns import Column, read_table
 from unrolled.tables.data.dates import date_part, has_hour
 from unrolled.tables.data.splits import validation_rows
 from unrolled.tables.data.target import Target, fit_target, read_target
-from unrolled.tables.encoder.coding import Coding, Scaling, as_kind, beyond_whole, coding_of
+from unrolled.tables.encoder.coding import Coding, Scaling, as_kind, beyond_whole, coding_of, one_form
 from unrolled.tables.encoder.config import FitSettings
 from unrolled.tables.encoder.fitted import Fitted, Statistics
 from unrolled.tables.encoder.fitting import Trainer, scaled_weights
 from unrolled.tables.encoder.networks import Batch
+from unrolled.tables.encoder.reading import columns_to_read, read_names
 from unrolled.tables.encoder.schema import Encoded, Schema, fit_schema, least_rows, schema_of
 from unrolled.tables.encoder.training import RowsInMemory
 from unrolled.tables.encoder.vectors import Counts, counts_of
@@ -120,7 +121,7 @@ class CategoryCount:
 
     def add(self, column: Column, target: NDArray[np.float64]) -> None:
         """Count one buffer."""
-        column = as_kind(column, self.first.kind)
+        column = one_form(as_kind(column, self.first.kind))
         values, inverse = _unique(_with_none(column))
         counts, totals = np.bincount(inverse), np.bincount(inverse, weights=target)
         for value, count, total in zip(values, counts.tolist(), totals.tolist(), strict=True):
@@ -255,7 +256,8 @@ def fit_parquet(table: ParquetTable, settings: FitSettings) -> Fitted:
     trainer.report(*statistics.describe())
     rows = StreamedRows(table, statistics.schema, statistics.target, weight, held)
     batch = rows.validation(settings.networks, np.random.default_rng(settings.seed))
-    return trainer.fitted(trainer.train(rows, batch, settings.seed), rows.counts())
+    counts = rows.counts()
+    return read_names(trainer.fitted(trainer.train(rows, batch, settings.seed), counts), counts, settings.spelling)[0]
 
 
 def fit_statistics(table: ParquetTable, settings: FitSettings) -> Statistics:
@@ -270,6 +272,7 @@ def fit_statistics(table: ParquetTable, settings: FitSettings) -> Statistics:
     codings = [c.coding(least) if isinstance(c, CategoryCount) else c.scaling() for c in counters]
     fields = tuple(replace(f, coding=coding) for f, coding in zip(first.fields, codings, strict=True))
     schema = schema_of(fields, settings.dimensions)
+    columns_to_read(schema, settings.spelling)
     counts = {c.first.name: c for c in counters if isinstance(c, CategoryCount)}
     overall = float(target.numeric(values).mean())
     means = [counts[coding.name].means(coding, overall) for coding in schema.codings]

@@ -7,6 +7,7 @@ per value or more on average; other numbers are scaled. Left out: learning vecto
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -41,15 +42,30 @@ class Field:
 class Encoded:
     """A table as network input: `codes` int32 (row, category field), `numbers` float32 (row, number column).
 
-    Fields and columns stand in the order of their names.
+    Fields and columns stand in the order of their names. `spelled` holds, for the position of a category field, the
+    vectors of names without a row of their own, (..., name, dimension): the codes beyond the rows of the embedding.
     """
 
     codes: NDArray[np.int32]
     numbers: NDArray[np.float32]
+    spelled: Mapping[int, NDArray[np.floating]] = dataclasses.field(default_factory=dict)
 
     def take(self, rows: NDArray[np.int64]) -> Encoded:
         """The input at `rows`, in their order."""
-        return Encoded(self.codes[rows], self.numbers[rows])
+        return Encoded(self.codes[rows], self.numbers[rows], self.spelled)
+
+    def look_up(self, tables: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
+        """The vector of each row per category field, (..., row, dimension), from `tables` (..., code, dimension)."""
+        return [self._look_up(table, self.codes[:, i], self.spelled.get(i)) for i, table in enumerate(tables)]
+
+    @staticmethod
+    def _look_up(table: NDArray[Any], codes: NDArray[np.int32], spelled: NDArray[Any] | None) -> NDArray[Any]:
+        if spelled is None:
+            return table[..., codes, :]
+        beyond = codes >= table.shape[-2]
+        vectors = table[..., np.where(beyond, 0, codes), :]
+        vectors[..., beyond, :] = spelled[..., codes[beyond] - table.shape[-2], :]
+        return vectors
 
 
 @dataclass(frozen=True)
@@ -108,11 +124,16 @@ class Schema:
         blocks |= dict(zip((c.name for c in self.codings), vectors, strict=True))
         return np.concatenate([blocks[field.coding.name] for field in self.fields], axis=1)
 
-    def names_out(self) -> list[str]:
-        """Names of the output columns: Store_0, Store_1, ... for vectors, the column's own name for a number."""
+    def names_out(self, components: Mapping[int, int] | None = None) -> list[str]:
+        """Names of the output columns: Store_0, Store_1, ... for vectors, the column's own name for a number.
+
+        `components` has the number of those of the spelling, by position of the category field, where there are any.
+        """
+        beside = components or {}
         outputs = {scaling.name: scaling.outputs for scaling in self.scalings}
-        for coding, dimension in zip(self.codings, self.dimensions, strict=True):
-            outputs[coding.name] = tuple(f"{coding.name}_{d}" for d in range(dimension))
+        for i, (coding, dimension) in enumerate(zip(self.codings, self.dimensions, strict=True)):
+            spelled = (f"{coding.name}_spelling_{d}" for d in range(beside.get(i, 0)))
+            outputs[coding.name] = (*(f"{coding.name}_{d}" for d in range(dimension)), *spelled)
         return [name for field in self.fields for name in outputs[field.coding.name]]
 
     def describe(self) -> list[str]:

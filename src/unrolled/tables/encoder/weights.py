@@ -43,9 +43,9 @@ class NetworkWeights:
         return np.concatenate([self._outputs(table.take(rows)) for rows in _chunks(len(table.codes), chunk)], axis=1)
 
     def _outputs(self, table: Encoded) -> Array:
-        vectors = [vectors[:, table.codes[:, i]] for i, vectors in enumerate(self.tables)]
         numbers = np.broadcast_to(table.numbers, (self.count, *table.numbers.shape))
-        return mlp(np.concatenate([*vectors, numbers], axis=2), self.weights, self.biases, self.skip, self.sigmoid)
+        inputs = np.concatenate([*table.look_up(self.tables), numbers], axis=2)
+        return mlp(inputs, self.weights, self.biases, self.skip, self.sigmoid)
 
 
 def mlp(inputs: Array, weights: Sequence[Array], biases: Sequence[Array], skip: Array | None, sigmoid: bool) -> Array:

@@ -1,0 +1,162 @@
+"""A vector from the spelling of a name: the weighted mean of vectors that belong to its character n-grams.
+
+Learned by ridge regression from the vectors of the categories that have rows, and used for names that have few or none.
+Beside it stand the main components of the n-grams, which know no target. Left out: the vectors regressed on
+(`vectors`), and which columns are read (`reading`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from sklearn.utils.extmath import randomized_svd
+
+from unrolled.tables.encoder.ngrams import NGrams, fit_ngrams
+
+ROWS_OF_SPELLING = 3.0
+"""A category's spelling counts as much as so many rows of it."""
+PENALTIES = (0.1, 0.3, 1.0, 3.0)
+FOLDS = 5
+COMPONENTS = 30
+MAX_ITERATIONS, TOLERANCE = 200, 1e-3
+ROUNDING = 1e-12
+CACHED_NAMES = 1 << 16
+CHUNK = 4096
+
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Spelling:
+    """A map from names to vectors of their spelling, which end in the main components of the n-grams.
+
+    `vectors` is (n-gram, dimension + component), `mean` (dimension + component,).
+    """
+
+    ngrams: NGrams
+    vectors: Array
+    mean: Array
+    _cache: dict[str, Array | None] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def read(self, names: Sequence[str]) -> list[Array | None]:
+        """The vector of each of `names`, (dimension + component,); None where no n-gram was seen while fitting."""
+        new = [name for name in dict.fromkeys(names) if name not in self._cache]
+        found: dict[str, Array | None] = {}
+        for start in range(0, len(new), CHUNK):
+            part = new[start : start + CHUNK]
+            found |= zip(part, self._read(part), strict=True)
+        vectors = [found[name] if name in found else self._cache[name] for name in names]
+        if len(self._cache) + len(found) <= CACHED_NAMES:
+            self._cache.update(found)
+        return vectors
+
+    def _read(self, names: Sequence[str]) -> list[Array | None]:
+        features = self.ngrams.features(names)
+        vectors = (features @ self.vectors + self.mean).astype(np.float32)
+        readable = np.diff(features.indptr) > 0
+        return [vector if known else None for vector, known in zip(vectors, readable, strict=True)]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A fitted spelling and how good it is.
+
+    `held_out` (category, dimension) is the vector that it predicts for each category from the other ones, `components`
+    (category, component) are those of its name. The former explain the share `explained` of the variance of the vectors
+    of held-out categories, `error` is its standard error.
+    """
+
+    spelling: Spelling
+    held_out: Array
+    components: Array
+    explained: float
+    error: float
+
+
+def fit_spelling(names: Sequence[str], vectors: NDArray[np.floating], counts: NDArray[np.integer]) -> Reading:
+    """Learn the map from `names` to their `vectors` (name, dimension), of which each was learned from `counts` rows.
+
+    A vector of n rows weighs n / (n + 3): it is its spelling's and its own deviation, and the noise of few rows. The
+    penalty is chosen on one fold of the names, and all five give the held-out vectors. The components are scaled by
+    what the spelling explains, so that in distances between vectors they count as much.
+    """
+    ngrams = fit_ngrams(names)
+    features, targets = ngrams.features(names), vectors.astype(np.float64)
+    importance = counts / (counts + ROWS_OF_SPELLING)
+    fold = np.random.default_rng(0).permutation(len(names)) % FOLDS
+    trials = {penalty: _held_out(features, targets, importance, fold == 0, penalty) for penalty in PENALTIES}
+    errors = {p: _explained(targets, predicted, importance, fold == 0) for p, predicted in trials.items()}
+    penalty = max(errors, key=lambda p: errors[p])
+    held_out = trials[penalty]
+    for k in range(1, FOLDS):
+        held_out += _held_out(features, targets, importance, fold == k, penalty)
+    explained = [_explained(targets, held_out, importance, fold == k) for k in range(FOLDS)]
+    error = float(np.std(explained) / np.sqrt(FOLDS - 1))
+    share = float(np.mean(explained))
+    mean, weights = _ridge(features, targets, importance, penalty)
+    axes = _main_axes(features, counts)
+    deviation = np.sqrt(max(share, 0) * targets.var(axis=0).sum() / max((features @ axes).var(axis=0).sum(), ROUNDING))
+    vectors = np.concatenate([weights, axes * deviation], axis=1).astype(np.float32)
+    spelling = Spelling(ngrams, vectors, np.pad(mean, (0, axes.shape[1])).astype(np.float32))
+    components = (features @ vectors[:, len(mean) :]).astype(np.float32)
+    return Reading(spelling, held_out.astype(np.float32), components, share, error)
+
+
+def _main_axes(features: Any, counts: NDArray[np.integer]) -> NDArray[np.float64]:
+    """The axes of most variance of the n-grams over all rows, (n-gram, component): latent semantic analysis."""
+    components = min(COMPONENTS, features.shape[0] // 4)
+    rows = sparse.diags(np.sqrt(counts)) @ features
+    axes: NDArray[np.float64] = randomized_svd(rows, components, n_iter=4, random_state=0)[2].T
+    return axes
+
+
+def _held_out(features: Any, targets: NDArray[np.float64], importance: NDArray[np.float64],
+              held: NDArray[np.bool_], penalty: float) -> NDArray[np.float64]:  # fmt: skip
+    """Predictions for the `held` names from all others, (name, dimension), 0 elsewhere."""
+    mean, weights = _ridge(features[~held], targets[~held], importance[~held], penalty)
+    predicted = np.zeros_like(targets)
+    predicted[held] = features[held] @ weights + mean
+    return predicted
+
+
+def _explained(targets: NDArray[np.float64], predicted: NDArray[np.float64], importance: NDArray[np.float64],
+               held: NDArray[np.bool_]) -> float:  # fmt: skip
+    """The share of the variance of the `held` names around the mean of the others that is predicted."""
+    mean = np.average(targets[~held], axis=0, weights=importance[~held])
+    weight = importance[held, None]
+    left, all_ = (weight * (targets - predicted)[held] ** 2).sum(), (weight * (targets[held] - mean) ** 2).sum()
+    return float(1 - left / all_) if all_ > ROUNDING * (weight * targets[held] ** 2).sum() else 0.0
+
+
+def _ridge(features: Any, targets: NDArray[np.float64], importance: NDArray[np.float64],
+           penalty: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:  # fmt: skip
+    """Weighted mean (dimension,) and weights (n-gram, dimension): conjugate gradients on the dual problem."""
+    mean = np.average(targets, axis=0, weights=importance)
+    root = np.sqrt(importance)
+    scaled = sparse.diags(root) @ features
+    transposed = scaled.T.tocsr()
+    left = root[:, None] * (targets - mean)
+    solution, direction = np.zeros_like(left), left.copy()
+    size = start = (left**2).sum(axis=0)
+    for _ in range(MAX_ITERATIONS):
+        if size.sum() <= TOLERANCE**2 * start.sum():
+            break
+        product = scaled @ (transposed @ direction) + penalty * direction
+        step = size / np.maximum((direction * product).sum(axis=0), np.finfo(float).tiny)
+        solution += step * direction
+        left -= step * product
+        before, size = size, (left**2).sum(axis=0)
+        direction = left + size / np.maximum(before, np.finfo(float).tiny) * direction
+    return mean, transposed @ solution
+
+
+def blend(own: NDArray[np.float32], spelled: NDArray[np.float32], seen: NDArray[Any]) -> NDArray[np.float32]:
+    """(n v + 3 s) / (n + 3): a vector v learned from n rows `seen` (row,), and the vector s of its spelling."""
+    share = (seen / (seen + ROWS_OF_SPELLING))[:, None]
+    blended: NDArray[np.float32] = (share * own + (1 - share) * spelled).astype(np.float32)
+    return blended
