@@ -40,6 +40,7 @@ def test_train_ends_with_one_json_object(text, tmp_path, capsys):
     assert shown.out.count("\n") == 1
     assert list(summary) == [
         "run", "rung", "characters", "vocabulary", "parameters", "characters_seen", "seconds", "train", "validation",
+        "members", "mixing",
     ]  # fmt: skip
     assert summary["run"] == str(tmp_path / "run")
     assert summary["characters"] == len(TEXT)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -13,6 +14,8 @@ from unrolled.cli.output import messages, print_json, results
 from unrolled.cli.showing import check_picture, save_picture
 from unrolled.errors import InputError
 from unrolled.learn.recipe import Machine
+
+NATS_PER_BIT = math.log(2)
 
 if TYPE_CHECKING:
     from unrolled.learn.experiments.ladder import Row
@@ -83,7 +86,9 @@ def _print(rows: list[Row]) -> None:
 
     table = Table("rung", "setting", box=None, pad_edge=False)
     published = any(row.published_nats is not None for row in rows)
-    for name in ("epochs", "parameters", "seconds", "nats", "bits", *["published"] * published):
+    mixed = any(row.together_nats is not None for row in rows)
+    more = [*["with counts"] * mixed, *["published"] * published]
+    for name in ("epochs", "parameters", "seconds", "nats", "bits", *more):
         table.add_column(name, justify="right")
     remarks: dict[str, list[str]] = {}
     for row in rows:
@@ -91,6 +96,8 @@ def _print(rows: list[Row]) -> None:
             row.rung, row.setting, _number(row.epochs), _number(row.parameters), _number(row.seconds),
             f"{row.validation_nats:.3f}", f"{row.validation_bits:.3f}",
         ]  # fmt: skip
+        if mixed:
+            cells.append("" if row.together_nats is None else f"{row.together_nats / NATS_PER_BIT:.3f}")
         if published:
             cells.append("" if row.published_nats is None else f"{row.published_nats:.3f}")
         table.add_row(*cells)

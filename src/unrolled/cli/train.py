@@ -20,6 +20,7 @@ from unrolled.model.members import COUNTS
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from unrolled.learn.committee import CommitteeRun
     from unrolled.learn.loop import Record
     from unrolled.learn.session import Session
     from unrolled.learn.summary import Summary
@@ -64,9 +65,17 @@ def train(
     given: dict[str, Any] = dict(settings or {})
     if given.get("rung") == COUNTS:
         return _count(texts, out, given, encoding, json)
+    from unrolled.learn.build import Request
+    from unrolled.learn.committee import CommitteeRun
     from unrolled.learn.distributed import join_world
     from unrolled.learn.train import prepare
 
+    if given.get("networks", 1) > 1:
+        request = Request(
+            list(texts), None, Recipe(**given), machine, frozenset(given), start_from, encoding,
+            notify=_notify(messages()), on_text=_describe(messages()),
+        )  # fmt: skip
+        return _train_committee(CommitteeRun(request, out, resume, save_seconds), json)
     with join_world() as world:
         console = messages() if world.is_main else None
         session = prepare(
@@ -87,6 +96,21 @@ def train(
             return 130
     if world.is_main:
         print_json(summary.to_json()) if json else _print_summary(summary)
+    return 0
+
+
+def _train_committee(run: CommitteeRun, json: bool) -> int:
+    """Network after network, each with its own bar."""
+    console, count = messages(), run.request.recipe.networks
+    for session in run.sessions():
+        _say(console, f"network {len(run.models) + 1} of {count}")
+        if code := _watch(session, console):
+            _say(
+                console, f"stopped in network {len(run.models) + 1} of {count}; the same command with --resume goes on"
+            )
+            return code
+    summary, _ = run.finish()
+    print_json(summary.to_json()) if json else _print_summary(summary)
     return 0
 
 
@@ -276,7 +300,7 @@ def _print_summary(summary: Summary) -> None:
     for name in ("train", "validation", "test"):
         if loss := getattr(summary, name):
             table.add_row(name, f"{loss['bits']:.3f} bits per character ({loss['nats']:.4f} nats)")
-    for name in ("counts", "together"):
+    for name in ("networks", "counts", "together"):
         if summary.rung != COUNTS and (nats := summary.members.get(name)) is not None:
             table.add_row(f"  {name}", f"{nats / NATS_PER_BIT:.3f} on the validation part ({nats:.4f} nats)")
     results().print(table)

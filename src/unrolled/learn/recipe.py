@@ -67,6 +67,8 @@ class Recipe:
     """Characters seen fewer times become the unknown character."""
     lower: bool = False
     """Read the text in lower case."""
+    networks: int = 1
+    """Networks of this recipe and other seeds, whose probabilities are averaged; they share the minutes."""
     with_: str = "auto"
     """counts: mix the network with counts of what followed the last characters; none: do not; auto: where that is
     better on the end of the training part, of which neither has read the last 1/32."""
@@ -77,7 +79,7 @@ class Recipe:
         _check_name("rung", self.rung, (*CELLS, COUNTS))
         _check_name("optimizer", self.optimizer, OPTIMIZERS)
         _check_name("partner (with)", self.with_, WITH)
-        for name in ("embedding", "hidden", "layers", "streams", "length", "evaluations", "min_count"):
+        for name in ("embedding", "hidden", "layers", "streams", "length", "evaluations", "min_count", "networks"):
             _check_whole(name, getattr(self, name), at_least=1)
         for name in ("epochs", "minutes", "learning_rate", "muon_rate", "clip"):
             _check(name, getattr(self, name), above=0)
@@ -151,6 +153,7 @@ class RecipeSettings(TypedDict, total=False):
     test: float
     min_count: int
     lower: bool
+    networks: int
     with_: str
     seed: int
 

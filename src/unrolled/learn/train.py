@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Unpack
 
 from unrolled.errors import InputError, unknown_name
 from unrolled.learn.build import Request
+from unrolled.learn.committee import CommitteeRun
 from unrolled.learn.count_text import count_text
-from unrolled.learn.distributed import World, join_world
+from unrolled.learn.distributed import join_world
+from unrolled.learn.prepare import prepare as prepare
 from unrolled.learn.recipe import Machine, Recipe, Settings
-from unrolled.learn.resume import resume as resume_run
-from unrolled.learn.resume import stored_state
-from unrolled.learn.run_folder import Run
 from unrolled.learn.session import Session
-from unrolled.learn.start import start
 from unrolled.learn.summary import Summary
 from unrolled.model.char_model import CharModel
 from unrolled.model.members import COUNTS
 from unrolled.notices import Notify, warn
-from unrolled.text.encoded import EncodedText
 
 
 @dataclass(frozen=True)
@@ -66,57 +63,29 @@ def train(
         summary, model = count_text(_sources(texts), out, recipe, text=text, given=settings, encoding=encoding)
         return Trained(CharModel(model), summary)
     with join_world() as world:
+        if recipe.networks > 1:
+            request = Request(
+                _sources(texts), text, recipe, machine, frozenset(settings), start_from, encoding, world, notify
+            )
+            committee = CommitteeRun(request, None if out is None else Path(out), resume, save_seconds)
+            for session in committee.sessions():
+                _run(session)
+            summary, model = committee.finish()
+            return Trained(CharModel(model), summary)
         session = prepare(
             _sources(texts), out, recipe, machine, text=text, given=settings, world=world, resume=resume,
             start_from=start_from, encoding=encoding, save_seconds=save_seconds, notify=notify,
         )  # fmt: skip
-        for _ in session.run():
-            pass
-        if session.interrupt is not None:
-            raise KeyboardInterrupt
+        _run(session)
         summary, model = session.finish()
     return Trained(CharModel(model), summary)
 
 
-def prepare(
-    sources: Sequence[str | Path],
-    out: str | Path | None,
-    recipe: Recipe,
-    machine: Machine,
-    *,
-    text: str | None = None,
-    given: Collection[str] | None = None,
-    world: World | None = None,
-    resume: bool = False,
-    start_from: str | Path | None = None,
-    encoding: str | None = None,
-    save_seconds: float = 300.0,
-    notify: Notify = warn,
-    on_text: Callable[[EncodedText], None] = lambda text: None,
-) -> Session:
-    """Read the text, choose the machine, start a network or resume an unfinished run: a session ready to `run`.
-
-    `resume` continues the unfinished run in `out`, or starts one if there is none; texts and settings may then be left
-    out. `given` names the settings of `recipe` that were given, which must be those of the run to resume; if None,
-    those that are not at their defaults. `start_from` is a model folder whose weights and sizes are taken; its
-    vocabulary is extended by characters that are new. `encoding` is UTF-8 if not given; `save_seconds` is the time
-    between checkpoints, beside those at every measurement. `notify` is told each choice in a sentence, `on_text` is
-    called with the text before anything is trained.
-    """
-    if recipe.rung == COUNTS:
-        raise InputError("the rung counts is not trained in steps: call unrolled.train(rung='counts')")
-    if text is not None and sources:
-        raise InputError("both texts and text were given: choose one")
-    names = {entry.name for entry in fields(Recipe)}
-    request = Request(
-        sources, text, recipe, machine, recipe.changes() if given is None else frozenset(given) & names,
-        start_from, encoding, world or World(), notify, on_text,
-    )  # fmt: skip
-    run = Run(Path(out), resume=resume, notify=notify) if out is not None else None
-    state = stored_state(run, request.world)
-    session = start(request, run) if run is None or state is None else resume_run(request, run, state)
-    session.save_seconds = save_seconds
-    return session
+def _run(session: Session) -> None:
+    for _ in session.run():
+        pass
+    if session.interrupt is not None:
+        raise KeyboardInterrupt
 
 
 def _check_names(settings: Mapping[str, Any]) -> None:

@@ -27,7 +27,7 @@ from unrolled.text.encoded import EncodedText, encode_corpus
 from unrolled.text.windows import split
 
 PROTOCOLS = ("honest", "lesson")
-HONEST = Recipe(hidden=256, epochs=2, dropout=0.0, evaluations=1)
+HONEST = Recipe(hidden=256, epochs=2, dropout=0.0, evaluations=1, with_="counts")
 OnRecord = Callable[[str, Record], None]
 
 
@@ -43,6 +43,8 @@ class Row:
     seconds: float | None = None
     published_nats: float | None = None
     remark: str | None = None
+    together_nats: float | None = None
+    """Of the rung mixed with counts."""
 
     @property
     def validation_bits(self) -> float:
@@ -97,7 +99,10 @@ def _honest(
         summary, _ = session.finish()
         setting = f"hidden {recipe.hidden}"
         nats, text = summary.validation["nats"], session.text
-        yield Row(rung, setting, nats, _plain(recipe.epochs), summary.parameters, summary.seconds)
+        yield Row(
+            rung, setting, nats, _plain(recipe.epochs), summary.parameters, summary.seconds,
+            together_nats=summary.members.get("together"),
+        )  # fmt: skip
     if text is not None:
         yield from _baselines(text, recipe)
 

@@ -1,0 +1,75 @@
+"""Committees: the mean of networks of other seeds, resumed to the same bits, and folders that are refused."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from unrolled import train
+from unrolled.errors import FolderError, InputError
+from unrolled.learn.build import Request
+from unrolled.learn.committee import NETWORKS, CommitteeRun, recipes
+from unrolled.learn.distributed import World
+from unrolled.learn.recipe import Recipe
+from unrolled.model.char_model import CharModel
+
+TEXT = "".join(f"{i} bottles of ink, {i * i} drops; the {'odd' if i % 2 else 'even'} one writes.\n" for i in range(300))
+SMALL = {"hidden": 12, "epochs": 1, "streams": 4, "threads": 1, "device": "cpu", "precision": "float32"}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    out = tmp_path_factory.mktemp("committee") / "run"
+    return train(text=TEXT, out=out, networks=2, **SMALL)
+
+
+def test_it_is_the_mean_of_networks_of_other_seeds(whole):
+    model = CharModel.from_pretrained(whole.summary.run)
+    assert model.members == ["network", "network-2", "counts"]
+    for i, name in enumerate(("network", "network-2")):
+        alone = train(text=TEXT, seed=i, **SMALL).model
+        assert model.only(name).next("12 b") == alone.only("network").next("12 b")
+    members = whole.summary.members
+    assert list(members) == ["network", "networks", "counts", "together"]
+    assert members["networks"] < members["network"] + 0.05
+    assert members["network"] == whole.summary.validation["nats"]
+    assert not (whole.summary.run / NETWORKS).exists()
+
+
+def test_a_killed_committee_is_resumed_to_the_same_bits(whole, tmp_path):
+    (tmp_path / "text.txt").write_text(TEXT)
+    flags = [word for name, value in SMALL.items() for word in (f"--{name}", str(value))]
+    out = ["--out", str(tmp_path / "run"), "--networks", "2", *flags]
+    command = [sys.executable, "-m", "unrolled", "train", str(tmp_path / "text.txt"), *out]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    while process.poll() is None and not (tmp_path / "run" / NETWORKS / "2").exists():
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "run" / "manifest.json").exists()
+    refused = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert refused.returncode == 1
+    assert "unfinished committee: continue with --resume" in refused.stderr
+    subprocess.run([*command, "--resume"], capture_output=True, check=True)
+    assert CharModel.from_pretrained(tmp_path / "run").fingerprint == whole.model.fingerprint
+
+
+def test_minutes_are_shared_and_epochs_are_not():
+    assert [r.minutes for r in recipes(Recipe(minutes=4, networks=4))] == [1.0] * 4
+    both = recipes(Recipe(epochs=2, networks=2, seed=5))
+    assert [(r.epochs, r.minutes, r.seed, r.networks) for r in both] == [(2, None, 5, 1), (2, None, 6, 1)]
+
+
+def test_folders_and_processes_that_are_refused(whole, tmp_path):
+    with pytest.raises(FolderError, match="holds a finished run"):
+        CommitteeRun(Request(), whole.summary.run)
+    (tmp_path / "file").touch()
+    with pytest.raises(FolderError, match="is a file"):
+        CommitteeRun(Request(), tmp_path / "file")
+    with pytest.raises(FolderError, match="other files"):
+        CommitteeRun(Request(), tmp_path)
+    with pytest.raises(InputError, match="one process"):
+        CommitteeRun(Request(world=World(0, 2, 2)), None)
