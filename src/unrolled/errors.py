@@ -61,7 +61,7 @@ class MissingExtraError(UnrolledError, ImportError):
 def unknown_name(kind: str, given: str, known: Iterable[str]) -> InputError:
     """The error for a name that is not in a registry: it suggests the closest name, or lists all."""
     names = sorted(known)
-    near = difflib.get_close_matches(given, names, n=1)
+    near = [name for name in names if given and name.startswith(given)] or difflib.get_close_matches(given, names, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"choose one of: {', '.join(names)}"
     return InputError(f"unknown {kind} {given!r}: {hint}")
 

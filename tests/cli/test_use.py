@@ -224,3 +224,32 @@ def test_a_prompt_may_begin_with_a_hyphen(run: Path, capsys: pytest.CaptureFixtu
 def test_a_mistyped_option_is_no_text(run: Path, book: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["score", str(run), str(book), "--exakt"]) == 2
     assert "did you mean '--exact'" in capsys.readouterr().err
+
+
+def test_escapes_in_a_prompt(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["generate", str(run), "--prompt", r"mat.\n", "--length", "20", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer == {"prompt": "mat.\n", "text": MODEL.generate("mat.\n", 20), "seed": 0}
+    assert main(["next", str(run), r"\\n", "--unknown", "skip", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["prompt"] == r"\n"
+
+
+def test_an_empty_prompt_begins_a_line() -> None:
+    assert MODEL.generate("", 30, seed=2) == MODEL.generate("\n", 30, seed=2)
+
+
+def test_complete_shows_words_with_their_probabilities(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["complete", str(run), "the c", "--count", "3"]) == 0
+    found = MODEL.complete("the c", count=3)
+    assert capsys.readouterr().out.splitlines() == [f"{one.probability:7.2%}  the c{one.text}" for one in found]
+    assert main(["complete", str(run), "the c", "--line", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["completions"] == [
+        {"text": one.text, "probability": one.probability} for one in MODEL.complete("the c", "line")
+    ]
+
+
+@pytest.mark.parametrize("option", ["--temp", "--temprature"])
+def test_a_mistyped_option_suggests_the_nearest(option: str, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["generate", str(run), option, "0.8"]) == 2
+    assert "did you mean '--temperature'?" in capsys.readouterr().err

@@ -103,6 +103,15 @@ def test_score_of_unknown_characters(client: httpx.Client) -> None:
     assert replaced["unknown"] == 1
 
 
+def test_complete_is_that_of_the_model(client: httpx.Client) -> None:
+    answer = ask(client, "complete", prompt="the c", count=3)
+    expected = [{"text": one.text, "probability": one.probability} for one in MODEL.complete("the c", count=3)]
+    assert answer == {"prompt": "the c", "completions": expected}
+    state = ask(client, "read", text="the c")["state"]
+    assert ask(client, "complete", state=state, count=3)["completions"] == expected
+    assert client.post("/api/complete", json={"unit": "page"}).status_code == 422
+
+
 def test_exchange_is_that_of_the_model(client: httpx.Client) -> None:
     answer = ask(client, "exchange", text=TEXT[:50], back=20, alternatives=3)
     assert answer == exchange(MODEL, TEXT[:50], 20, alternatives=3).to_json()

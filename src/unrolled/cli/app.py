@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, UnknownOptionError
 
 import unrolled
 from unrolled.cli.options import MistypedOption
@@ -37,6 +37,7 @@ COMMANDS = {
     "generate": Command(
         "use:generate", "Let a network write.", 'generate run --prompt "This is " --length 400 --seed 1'
     ),
+    "complete": Command("use:complete", "Show the likeliest ways to finish a word or a line.", 'complete run "The ki"'),
     "score": Command("score:score", "Bits per character of a text or of each line.", "score run other.txt --color"),
     "columns": Command(
         "tables:columns", "Look at every column before you drop one.", "columns sales.csv --target Sales"
@@ -89,6 +90,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     prepare_streams()
     try:
         result = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+    except UnknownOptionError as error:
+        fail(f"{unknown_name('option', error.token.keyword or error.token.value, _options(arguments))}")
+        return 2
     except CycloptsError as error:
         fail(f"{error}".strip())
         return 2

@@ -55,4 +55,5 @@ def say(message: str, console: Console | None = None) -> None:
     `console` is that of the progress bar on screen, if any.
     """
     with contextlib.suppress(OSError):  # the terminal may have closed
-        (console or messages()).print(message, markup=False, soft_wrap=True)
+        console = console or messages()
+        console.print(message, markup=False, soft_wrap=not console.is_terminal, overflow="ignore", crop=False)

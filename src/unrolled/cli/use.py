@@ -1,25 +1,27 @@
-"""`unrolled next` and `generate`: use a trained model. NumPy alone."""
+"""`unrolled next`, `generate` and `complete`: use a trained model. NumPy alone."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import asdict
+from typing import Annotated
 
-from unrolled.cli.options import Flag, Json, Only, Run, SamplingFlags, Seed, Unknown, Words
+from unrolled.cli.options import Flag, Json, Only, Prompt, Run, SamplingFlags, Seed, Unknown
 from unrolled.cli.output import fail, print_json
 from unrolled.embedding import visible
 from unrolled.errors import InputError
 from unrolled.model.char_model import CharModel
 from unrolled.model.sampling import UNFILTERED
 
-if TYPE_CHECKING:
-    pass
+NEWLINES = str.maketrans("\n", "⏎")
+SHOWN = 40
+"""Characters of a prompt that are shown before its completions."""
 
 
 def next_character(
     run: Run,
-    prompt: Words,
+    prompt: Prompt,
     *,
     top: int = 10,
     unknown: Unknown = "error",
@@ -31,7 +33,8 @@ def next_character(
     Parameters
     ----------
     prompt
-        The text before the character. After an empty one, the frequencies in the training text are shown.
+        The text before the character; \\n and \\t stand for a newline and a tab. After an empty one, the frequencies in
+        the training text are shown.
     top
         Characters to show.
     """
@@ -51,10 +54,10 @@ def next_character(
 def generate(
     run: Run,
     *,
-    prompt: Words = "",
+    prompt: Prompt = "",
     length: int = 400,
     sampling: SamplingFlags = UNFILTERED,
-    stop: Annotated[tuple[Words, ...], Flag] = (),
+    stop: Annotated[tuple[Prompt, ...], Flag] = (),
     seed: Seed = 0,
     unknown: Unknown = "error",
     only: Only = None,
@@ -65,7 +68,7 @@ def generate(
     Parameters
     ----------
     prompt
-        The text to go on from.
+        The text to continue; \\n and \\t stand for a newline and a tab. By default a new line begins.
     length
         Characters to write at most.
     stop
@@ -77,6 +80,36 @@ def generate(
         print_json({"prompt": prompt, "text": "".join(characters), "seed": seed})
     else:
         _print_as_they_come(prompt, characters)
+
+
+def complete(
+    run: Run,
+    prompt: Prompt,
+    *,
+    line: Annotated[bool, Flag] = False,
+    count: int = 5,
+    unknown: Unknown = "error",
+    only: Only = None,
+    json: Json = False,
+) -> None:
+    """Show the likeliest ways to finish a word, or a line.
+
+    Parameters
+    ----------
+    prompt
+        The text before it, with the beginning of the word.
+    line
+        Finish the line instead of the word.
+    count
+        Completions to show, up to 50.
+    """
+    model = CharModel.from_pretrained(run, warn=fail, only=only)
+    found = model.complete(prompt, "line" if line else "word", count, unknown=unknown)
+    if json:
+        print_json({"prompt": prompt, "completions": [asdict(one) for one in found]})
+        return
+    for one in found:
+        print(f"{one.probability:7.2%}  {(prompt[-SHOWN:] + one.text).translate(NEWLINES)}")
 
 
 def _print_as_they_come(prompt: str, characters: Iterator[str]) -> None:

@@ -28,6 +28,7 @@ from unrolled.text.kinds import kind
 from unrolled.text.vocabulary import UNKNOWN_CHARACTER, Ids, OnUnknown, Vocabulary
 
 if TYPE_CHECKING:
+    from unrolled.model.completion import Completion, Unit
     from unrolled.model.lines import LineScore
     from unrolled.model.scoring import Score
     from unrolled.text.encoded import EncodedText
@@ -214,6 +215,19 @@ class CharModel:
 
         members = {name: self.only(name) for name in self.members} if len(self.members) > 1 else {}
         return score(self, text, unknown=unknown, stretches=stretches, progress=progress, members=members)
+
+    def complete(
+        self, prompt: str, unit: Unit = "word", count: int = 5, *, unknown: OnUnknown = "error"
+    ) -> list[Completion]:
+        """The likeliest ways to finish the word or the line that `prompt` has begun; see `unrolled.model.completion`.
+
+        Example::
+
+            model.complete("The ki")  # [Completion("nd", 0.31), Completion("ng", 0.12), ...]
+        """
+        from unrolled.model.completion import complete
+
+        return complete(self.read(prompt, unknown=unknown), unit, count)
 
     def score_lines(self, lines: Iterable[str], *, after: str = "\n", mask: bool = False) -> Iterator[LineScore]:
         """The score of every line on its own, in order; see `unrolled.model.lines.score_lines`."""

@@ -120,7 +120,8 @@ class State:
         """Write up to `length` characters, one at a time as they come, moving this state on.
 
         How they are chosen is said by `sampling`, or by its fields as keywords: `stream(400, temperature=0.8)`. Ends
-        before the first of the `stop` strings, which are searched for in what this call writes. `seed` restarts the
+        before the first of the `stop` strings, which are searched for in what this call writes. At the start of a text,
+        the text begins with a line: a newline is read first, where the model knows one. `seed` restarts the
         random generator; without it the generator continues. Raises InputError for a value out of its bounds.
         """
         sampling, stops = sampling.updated(**settings), checked_stops(stop)
@@ -128,6 +129,8 @@ class State:
             raise InputError(f"length is {length}, but at least 1 character must be asked for")
         if seed is not None:
             self.generator = generator_of(seed)
+        if not self.position:
+            self.feed(self.model.vocabulary.encode("\n", "skip"))
         return until_stop(self._written(length, sampling), stops)
 
     def generate(

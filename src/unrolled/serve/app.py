@@ -23,7 +23,14 @@ from starlette.exceptions import HTTPException
 
 from unrolled.errors import UnrolledError, unknown_name
 from unrolled.serve.middleware import error
-from unrolled.serve.schemas import ExchangeRequest, GenerateRequest, NextRequest, ReadRequest, ScoreRequest
+from unrolled.serve.schemas import (
+    CompleteRequest,
+    ExchangeRequest,
+    GenerateRequest,
+    NextRequest,
+    ReadRequest,
+    ScoreRequest,
+)
 from unrolled.serve.service import Service
 
 PAGE = {
@@ -77,6 +84,10 @@ def _add_endpoints(app: FastAPI, service: Service, closing: Callable[[], bool]) 
             written = (json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
             return StreamingResponse(written, media_type="application/x-ndjson")
         return StreamingResponse(in_pieces(service.generate(body), closing), media_type="text/plain; charset=utf-8")
+
+    @app.post("/api/complete")
+    def complete(body: CompleteRequest) -> dict[str, Any]:
+        return service.complete(body)
 
     @app.post("/api/score")
     def score(body: ScoreRequest) -> dict[str, Any]:

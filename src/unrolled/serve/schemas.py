@@ -12,6 +12,7 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from unrolled.model.attribution import ALTERNATIVES, BACK
+from unrolled.model.completion import MOST, Unit
 from unrolled.model.sampling import UNFILTERED, Sampling
 from unrolled.text.vocabulary import OnUnknown
 
@@ -84,6 +85,15 @@ class GenerateRequest(SamplingRequest):
     """None is 0, or after a `state` continues that state's random generator."""
     follow: bool = False
     """Respond with lines of JSON: each piece of text with the distribution after it, and in the end the state."""
+
+
+class CompleteRequest(Request):
+    """The likeliest ways to finish a word or a line."""
+
+    prompt: Text = ""
+    state: str | None = None
+    unit: Unit = "word"
+    count: Annotated[int, Field(ge=1, le=MOST)] = 5
 
 
 class ScoreRequest(Request):

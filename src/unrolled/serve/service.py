@@ -10,6 +10,7 @@ import base64
 import binascii
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import PurePath
 from typing import Any
@@ -20,12 +21,14 @@ from unrolled.embedding import EmbeddingTable
 from unrolled.errors import InputError
 from unrolled.model.attribution import exchange
 from unrolled.model.char_model import CharModel
+from unrolled.model.completion import complete
 from unrolled.model.sampling import UNFILTERED, Sampling
 from unrolled.model.state import State
 from unrolled.serve.schemas import (
     FARTHEST_BACK,
     LONGEST_TEXT,
     LONGEST_WRITING,
+    CompleteRequest,
     ExchangeRequest,
     GenerateRequest,
     NextRequest,
@@ -114,6 +117,11 @@ class Service:
         seed = 0 if request.seed is None and request.state is None else request.seed
         return place.stream(request.length, request.sampling, stop=request.stop, seed=seed)
 
+    def complete(self, request: CompleteRequest) -> dict[str, Any]:
+        """The likeliest completions of the prompt with their probabilities."""
+        found = complete(self._read(request.prompt, request), request.unit, request.count)
+        return {"prompt": request.prompt, "completions": [asdict(one) for one in found]}
+
     def score(self, request: ScoreRequest) -> dict[str, Any]:
         """The figures of `unrolled score --json`, the text as it was read, and the bits of each character of it."""
         measured = self.model.score(request.text, unknown=request.unknown, stretches=1)
@@ -127,7 +135,7 @@ class Service:
         back, others = request.back, request.alternatives
         return exchange(self.model, request.text, back, alternatives=others, unknown=request.unknown).to_json()
 
-    def _read(self, text: str, request: NextRequest | ReadRequest | GenerateRequest) -> State:
+    def _read(self, text: str, request: NextRequest | ReadRequest | GenerateRequest | CompleteRequest) -> State:
         state = None if request.state is None else self._state(request.state)
         return self.model.read(text, state, unknown=request.unknown)
 
