@@ -5,7 +5,7 @@ capped (`--rows`); where a table has time, its later rows judge, else a random q
 at once and is not computed again where that file holds it. `flights` and `ramen` are for judging only: nothing was
 chosen on them. Left out: choosing anything, and networks that are no dependency here (TabM, RealMLP).
 
-    python -m benchmarks.tables [--rows 6000] [--seeds 2] [--only salaries/as-is] [--report]
+    python -m benchmarks.tables [--rows 6000] [--seeds 2] [--only salaries/as-is ...] [--report]
 """
 
 from __future__ import annotations
@@ -324,12 +324,12 @@ def score(part: Split, prediction: NDArray[np.float64]) -> dict[str, float]:
     return {"score": float(roc_auc_score(part.judged, chance)), "log_loss": float(log_loss(part.judged, chance))}
 
 
-def run(out: Path, rows: int, seeds: int, only: str) -> None:
-    """Compute the cells that `out` lacks, the cheap ones of all tables first."""
+def run(out: Path, rows: int, seeds: int, only: list[str]) -> None:
+    """Compute the cells that `out` lacks, table by table; of those named by `only`, in that order."""
     done = {line["cell"] for line in read(out)}
-    for seed, method, name, state in itertools.product(range(seeds), METHODS, TABLES, STATES):
+    for wanted, seed, name, state, method in itertools.product(only, range(seeds), TABLES, STATES, METHODS):
         cell = f"{name}/{state}/{method}/{seed}/{rows}"
-        if cell in done or not cell.startswith(only):
+        if cell in done or not cell.startswith(wanted):
             continue
         part = split(name, state, seed, rows)
         start = time.process_time()
@@ -341,6 +341,7 @@ def run(out: Path, rows: int, seeds: int, only: str) -> None:
         out.parent.mkdir(parents=True, exist_ok=True)
         with out.open("a") as file:
             print(json.dumps(line), file=file)
+        done.add(cell)
         print(cell, f"{seconds:.1f} s", {label: round(s["score"], 3) for label, s in scores.items()}, flush=True)
 
 
@@ -386,7 +387,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/tables.jsonl"))
     parser.add_argument("--rows", type=int, default=6000)
     parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--only", default="", help="compute cells whose name starts so: table/state/method/seed/rows")
+    parser.add_argument("--only", nargs="+", default=[""], help="cells whose name starts so: table/state/method/seed")
     parser.add_argument("--report", action="store_true", help="compute nothing")
     arguments = parser.parse_args()
     if not arguments.report:

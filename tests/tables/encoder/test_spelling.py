@@ -1,6 +1,7 @@
 """Names as n-grams and as vectors: against scikit-learn's own n-grams and ridge regression, and on hostile strings."""
 
 import unicodedata
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import Ridge
 
 from unrolled.tables.encoder.ngrams import fit_ngrams, normal_form
-from unrolled.tables.encoder.spelling import Spelling, blend, fit_spelling
+from unrolled.tables.encoder.spelling import blend, fit_spelling
 
 RANKS = ("junior", "senior", "chief", "deputy", "acting", "assistant")
 TRADES = ("plumber", "carpenter", "surveyor", "librarian", "gardener", "painter", "welder", "driver", "nurse", "clerk")
@@ -45,7 +46,8 @@ def test_ridge_is_that_of_scikit_learn():
     features = reading.spelling.ngrams.features(TITLES)
     importance = counts / (counts + 3)
     mean = np.average(vectors, axis=0, weights=importance)
-    ours = np.array(reading.spelling.read(TITLES))[:, :5]
+    plain = replace(reading.spelling, deviations=np.zeros_like(reading.spelling.deviations))
+    ours = np.array(plain.read(TITLES))[:, :5]
     errors = []
     for penalty in (0.1, 0.3, 1.0, 3.0):
         ridge = Ridge(penalty, fit_intercept=False).fit(features, vectors - mean, sample_weight=importance)
@@ -94,6 +96,21 @@ def test_held_out_vectors_do_not_know_their_own():
     assert np.abs(after[17] - before[17]).max() < np.abs(after[others] - before[others]).max() / 10
 
 
+def test_a_misspelt_name_takes_on_the_deviation_of_its_original():
+    vectors, counts = title_vectors(1.0), np.full(len(TITLES), 1000)
+    spelling = fit_spelling(TITLES, vectors, counts).spelling
+    typos = [title[:9] + title[10:] for title in TITLES]
+    found = []
+    for own in (spelling, replace(spelling, deviations=np.zeros_like(spelling.deviations))):
+        misspelt = np.array(own.read(typos))[:, :5]
+        nearest = np.linalg.norm(misspelt[:, None] - vectors, axis=2).argmin(axis=1)
+        found.append((nearest == np.arange(len(TITLES))).mean())
+    assert found[0] > 0.7
+    assert found[0] > found[1] + 0.2
+    strange = np.array(spelling.read(["zoo keeper", "astronaut"]))[:, :5]
+    assert np.abs(strange - vectors.mean(axis=0)).max() < 1
+
+
 def test_ids_explain_nothing():
     rng = np.random.default_rng(1)
     names = [f"S{i:04d}" for i in rng.permutation(1000)[:400]]
@@ -110,9 +127,9 @@ def test_equal_vectors_are_no_error():
 def test_same_bits_alone_and_among_others():
     reading = fit_spelling(TITLES, title_vectors(0.3), np.full(len(TITLES), 5))
     one = reading.spelling
-    fresh = Spelling(one.ngrams, one.vectors, one.mean)
+    fresh = replace(one)
     many = fresh.read([*TITLES[:50], "senior welder nrth", "junior clark"])[-2:]
-    again = Spelling(one.ngrams, one.vectors, one.mean)
+    again = replace(one)
     alone = [again.read([name])[0] for name in ("senior welder nrth", "junior clark")]
     cached = [again.read([name])[0] for name in ("senior welder nrth", "junior clark")]
     assert np.array_equal(many, alone)

@@ -38,7 +38,7 @@ RENAMED = {"least_steps": "min_steps", "second_moment": "beta2", "embedding_spre
            "dropout": "unknown_fraction", "strangers": "masked_fraction", "measured": "scale_by_sensitivity",
            "smooth": "smoothing"}  # fmt: skip
 """Names that settings had in earlier versions, and those they have now."""
-SPELLING = ("hashes", "weights", "vectors", "mean")
+SPELLING = ("hashes", "weights", "vectors", "mean", "deviations")
 DTYPES = {"string": object, "boolean": bool, "integer": np.int64, "number": np.float64}
 
 Arrays = dict[str, NDArray[Any]]
@@ -148,7 +148,7 @@ def _arrays(fitted: Fitted) -> Arrays:
         spelling = fitted.spellings.get(i)
         if spelling is not None:
             ngrams = spelling.ngrams
-            arrays_of = (ngrams.hashes, ngrams.weights, spelling.vectors, spelling.mean)
+            arrays_of = (ngrams.hashes, ngrams.weights, spelling.vectors, spelling.mean, spelling.deviations)
             own |= {f"spelling_{name}": array for name, array in zip(SPELLING, arrays_of, strict=True)}
             own["components"] = fitted.components[i]
         arrays |= {f"fields.{i}.{coding.name}.{name}": array for name, array in own.items()}
@@ -201,12 +201,15 @@ def _take_spellings(arrays: Arrays, schema: Schema, components: Mapping[int, NDA
         coding = schema.codings[i]
         own = {name: arrays.pop(f"fields.{i}.{coding.name}.spelling_{name}") for name in SPELLING}
         width, count = schema.dimensions[i] + beside.shape[1], len(own["hashes"])
-        shapes = {"hashes": (count,), "weights": (count,), "vectors": (count, width), "mean": (width,)}
+        shapes = {"hashes": (count,), "weights": (count,), "vectors": (count, width), "mean": (width,),
+                  "deviations": (len(own["deviations"]), schema.dimensions[i])}  # fmt: skip
         if len(beside) != coding.rows:
             raise ValueError(f"column {coding.name!r} needs components of {coding.rows} rows, not {len(beside)}")
         if {name: array.shape for name, array in own.items()} != shapes:
             raise ValueError(f"the spelling of column {coding.name!r} needs arrays of shapes {shapes}")
-        spellings[i] = Spelling(NGrams(own["hashes"], own["weights"]), own["vectors"], own["mean"])
+        originals = tuple(coding.known[: len(own["deviations"])])
+        ngrams = NGrams(own["hashes"], own["weights"])
+        spellings[i] = Spelling(ngrams, own["vectors"], own["mean"], originals, own["deviations"])
     return spellings
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,9 @@ ROWS_OF_SPELLING = 3.0
 PENALTIES = (0.1, 0.3, 1.0, 3.0)
 FOLDS = 5
 COMPONENTS = 30
+MAX_ORIGINALS = 4096
+LIKE = 0.5
+"""Cosine of the n-grams of two names from which on one takes on a part of the other's deviation."""
 MAX_ITERATIONS, TOLERANCE = 200, 1e-3
 ROUNDING = 1e-12
 CACHED_NAMES = 1 << 16
@@ -35,12 +39,16 @@ Array = NDArray[np.float32]
 class Spelling:
     """A map from names to vectors of their spelling, which end in the main components of the n-grams.
 
-    `vectors` is (n-gram, dimension + component), `mean` (dimension + component,).
+    `vectors` is (n-gram, dimension + component), `mean` (dimension + component,). `originals` are the most frequent
+    names of the table, and `deviations` (original, dimension) what their vectors have beyond their spelling: a name
+    that is nearly one of them, such as a misspelt one, takes on its deviation.
     """
 
     ngrams: NGrams
     vectors: Array
     mean: Array
+    originals: tuple[str, ...]
+    deviations: Array
     _cache: dict[str, Array | None] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def read(self, names: Sequence[str]) -> list[Array | None]:
@@ -58,8 +66,17 @@ class Spelling:
     def _read(self, names: Sequence[str]) -> list[Array | None]:
         features = self.ngrams.features(names)
         vectors = (features @ self.vectors + self.mean).astype(np.float32)
+        similarity = features @ self._originals
+        nearest = np.asarray(similarity.argmax(axis=1)).ravel()
+        likeness = (similarity.max(axis=1).toarray() - LIKE) / (1 - LIKE)
+        vectors[:, : self.deviations.shape[1]] += np.clip(likeness, 0, 1) * self.deviations[nearest]
         readable = np.diff(features.indptr) > 0
         return [vector if known else None for vector, known in zip(vectors, readable, strict=True)]
+
+    @cached_property
+    def _originals(self) -> Any:
+        """The n-grams of the originals: sparse (n-gram, original)."""
+        return self.ngrams.features(self.originals).T.tocsr()
 
 
 @dataclass(frozen=True)
@@ -80,6 +97,8 @@ class Reading:
 
 def fit_spelling(names: Sequence[str], vectors: NDArray[np.floating], counts: NDArray[np.integer]) -> Reading:
     """Learn the map from `names` to their `vectors` (name, dimension), of which each was learned from `counts` rows.
+
+    The names that stand first, by convention the most frequent ones, are the originals of misspelt ones.
 
     A vector of n rows weighs n / (n + 3): it is its spelling's and its own deviation, and the noise of few rows. The
     penalty is chosen on one fold of the names, and all five give the held-out vectors. The components are scaled by
@@ -102,7 +121,10 @@ def fit_spelling(names: Sequence[str], vectors: NDArray[np.floating], counts: ND
     axes = _main_axes(features, counts)
     deviation = np.sqrt(max(share, 0) * targets.var(axis=0).sum() / max((features @ axes).var(axis=0).sum(), ROUNDING))
     vectors = np.concatenate([weights, axes * deviation], axis=1).astype(np.float32)
-    spelling = Spelling(ngrams, vectors, np.pad(mean, (0, axes.shape[1])).astype(np.float32))
+    frequent = slice(0, MAX_ORIGINALS)
+    deviations = (importance[:, None] * (targets - features @ weights - mean))[frequent].astype(np.float32)
+    padded = np.pad(mean, (0, axes.shape[1])).astype(np.float32)
+    spelling = Spelling(ngrams, vectors, padded, tuple(names[frequent]), deviations)
     components = (features @ vectors[:, len(mean) :]).astype(np.float32)
     return Reading(spelling, held_out.astype(np.float32), components, share, error)
 
