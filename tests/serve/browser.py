@@ -71,8 +71,8 @@ class Page:
         for kind in ("keyDown", "keyUp"):
             self.send("Input.dispatchKeyEvent", type=kind, key=key, text=text, windowsVirtualKeyCode=code)
 
-    def look(self, width: int, height: int, *, dark: bool = False, scale: float = 1) -> None:
-        """Set the size of the window and the colour scheme of the reader."""
+    def look(self, width: int, height: int, *, dark: bool = False, forced: bool = False, scale: float = 1) -> None:
+        """Set the size of the window, and the colours of the reader: light, dark, or forced by the system."""
         self.send(
             "Emulation.setDeviceMetricsOverride",
             width=width,
@@ -80,8 +80,9 @@ class Page:
             deviceScaleFactor=scale,
             mobile=width < 500,
         )
-        scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
-        self.send("Emulation.setEmulatedMedia", features=scheme)
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        colours = {"name": "forced-colors", "value": "active" if forced else "none"}
+        self.send("Emulation.setEmulatedMedia", features=[scheme, colours])
 
     def picture(self, path: Path, *, whole: bool = True) -> None:
         """Save what the page looks like, with `whole` as long as it is."""

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from importlib.resources import files
 from urllib.parse import quote
 
 import pytest
@@ -332,6 +333,27 @@ def test_a_long_text_is_read_on_from_a_state(page: Page) -> None:
 def test_nothing_is_wider_than_the_window(page: Page, width: int) -> None:
     page.look(width, 800)
     assert page.run("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("width", [1440, 800, 390])
+def test_axe_finds_no_violation(page: Page, width: int) -> None:
+    source = files(pytest.importorskip("axe_core_python")).joinpath("axe.min.js").read_text("utf-8")
+    page.run("[...document.querySelectorAll('#strip button')].at(-3).click()")
+    page.wait_for("document.getElementById('outcome').textContent && !document.querySelector('.stale')")
+    page.run(f"{source}; 0")
+    for colours in ({}, {"dark": True}, {"forced": True}):
+        page.look(width, 900, **colours)
+        found = page.run("axe.run().then((r) => r.violations.map((v) => [v.id, v.nodes.map((n) => n.failureSummary)]))")
+        assert found == [], colours
+    page.look(1280, 800)
+
+
+@pytest.mark.parametrize("part", ["#bars .fill", "#strip .column", "#figures .fill"])
+def test_bars_are_seen_in_forced_colours(page: Page, part: str) -> None:
+    page.look(1280, 800, forced=True)
+    colour = page.run(f"getComputedStyle(document.querySelector('{part}')).backgroundColor")
+    assert colour not in ("rgba(0, 0, 0, 0)", page.run("getComputedStyle(document.body).backgroundColor"))
+    page.look(1280, 800)
 
 
 def test_it_opens_with_a_text_of_its_own(tab: Page, server: Running) -> None:
