@@ -45,7 +45,7 @@ THREADS = 4
 PIECE_SECONDS = 0.02
 """How long characters are collected before they are sent: a message each would cost more than the characters."""
 
-FOLLOW_SECONDS = 0.05
+FOLLOW_SECONDS = 0.1
 """The same where each piece comes with a distribution, which is drawn."""
 
 
