@@ -68,7 +68,7 @@ def cell(config: ModelConfig) -> Drawing:
     said = [line.replace("ƒ", config.nonlinearity or "tanh") for line in plan.equations]
     items += lines(said, (left, bottom + 30), 12, math=True)
     top = Drawing(tuple(items)).box()[1]
-    items += [Text("Inside one circle", (left, top - 46), 15, "start", bold=True)]
+    items += [Text("Inside the cell", (left, top - 46), 15, "start", bold=True)]
     items += [Text(plan.note, (left, top - 28), 11, "start", colour=style.FAINT)]
     return Drawing(tuple(items))
 
@@ -161,7 +161,7 @@ _ADDITIVE = CellDiagram(
     ),
     {"input": (2.8, 2.3), "memory": (3.05, 0.75)},
     ("u = relu(W_in xₜ + b_in)", "hₜ = tanh(W_h (hₜ₋₁ + u) + b_h)"),
-    "the character is added to what is remembered, and both go through W_h",
+    "the character is added to the hidden state, and W_h multiplies the sum",
 )
 
 _CONCAT = CellDiagram(
@@ -181,7 +181,7 @@ _CONCAT = CellDiagram(
     ),
     {"input": (2.5, 1.0), "memory": (5.25, 1.0)},
     ("r = relu(W_in [hₜ₋₁; xₜ] + b_in)", "hₜ = tanh(W_h r + b_h)"),
-    "the character is put beside what is remembered; the rest is as in 'loop'",
+    "hidden state and character are concatenated before W_in",
 )
 
 _ELMAN = CellDiagram(
@@ -194,7 +194,7 @@ _ELMAN = CellDiagram(
     (Wire("h0", "add", "memory"), Wire("x", "add", "input"), Wire("add", "f"), Wire("f", "h1")),
     {"memory": (0.55, 0.75), "input": (4.0, 1.35)},
     ("hₜ = ƒ(W_ih xₜ + b_ih + W_hh hₜ₋₁ + b_hh)",),
-    "one matrix for the character, one for what is remembered",
+    "one matrix for the character, one for the hidden state",
 )
 
 _GRU = CellDiagram(
@@ -231,7 +231,7 @@ _GRU = CellDiagram(
         "r = σ(W_ir xₜ + b_ir + W_hr hₜ₋₁ + b_hr)      z = σ(W_iz xₜ + b_iz + W_hz hₜ₋₁ + b_hz)",
         "n = tanh(W_in xₜ + b_in + r ⊙ (W_hn hₜ₋₁ + b_hn))      hₜ = (1 − z) ⊙ n + z ⊙ hₜ₋₁",
     ),
-    "z says how much is kept, r how much of the old state the new one may see",
+    "z is the fraction kept; r is how much of the old state enters the candidate",
 )
 
 _LSTM = CellDiagram(
@@ -272,7 +272,7 @@ _LSTM = CellDiagram(
         "g = tanh(W_ig xₜ + W_hg hₜ₋₁ + b_g)      o = σ(W_io xₜ + W_ho hₜ₋₁ + b_o)",
         "cₜ = f ⊙ cₜ₋₁ + i ⊙ g      hₜ = o ⊙ tanh(cₜ)",
     ),
-    "no matrix stands in the way of c: what f lets through is remembered as it was",
+    "no matrix multiplies c: what the forget gate passes is kept unchanged",
 )
 
 _MINGRU = CellDiagram(
@@ -303,7 +303,7 @@ _MINGRU = CellDiagram(
         "z = σ(W_z xₜ + b_z)      c = g(W_c xₜ + b_c)      hₜ = (1 − z) ⊙ hₜ₋₁ + z ⊙ c",
         "g(v) = v + ½ for v ≥ 0, else σ(v)",
     ),
-    "no wire from h to a gate: the gates of a whole text are known before the first step",
+    "the gates depend on the input only, so those of a whole text can be computed at once",
 )
 
 _GENERIC = CellDiagram(
@@ -315,7 +315,7 @@ _GENERIC = CellDiagram(
     (Wire("h0", "step"), Wire("x", "step", "input"), Wire("step", "h1")),
     {"input": (2.8, 1.3)},
     ("hₜ = step(xₜ, hₜ₋₁)",),
-    "this rung has no map of its cell: its equations are in its file",
+    "no diagram of this cell yet: its equations are in its file",
 )
 
 _CELLS = {

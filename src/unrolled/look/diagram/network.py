@@ -122,7 +122,7 @@ def legend(config: ModelConfig) -> Drawing:
         items += [Text(f"{matrix.rows:,} × {matrix.columns:,}", (350, y + 4), 10, "end")]
         items += [Text(f"{matrix.rows * matrix.columns:,} weights", (465, y + 4), 10, "end")]
     y = 20.0 * len(parts.matrices)
-    items += [*arrow(((0, y), (46, y))), Text("no matrix: number by number", (58, y + 4), 10, "start")]
+    items += [*arrow(((0, y), (46, y))), Text("no matrix (elementwise)", (58, y + 4), 10, "start")]
     items += _notation(y + 44)
     total = sum(matrix.rows * matrix.columns for matrix in parts.matrices)
     return _headed(Drawing(tuple(items)), "The weight matrices", f"{total:,} weights, and the biases beside them")

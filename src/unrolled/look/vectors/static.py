@@ -190,10 +190,10 @@ def _legend(figure: Figure, data: PlotData, title: str | None) -> None:
 
 def _caption(data: PlotData, with_paths: bool) -> list[str]:
     """What size, rings and lines mean."""
-    notes = ["the larger, the more frequent" if data.are_characters else "the larger, the more rows"]
+    notes = ["size: how frequent" if data.are_characters else "size: number of rows"]
     if data.rings is not None:
         whose = "" if len(data.labels) <= _ALL_RINGS else f" (the {_FEW_RINGS} largest)"
-        notes.append(f"ring{whose}: how far the networks disagree, in the units of the axes")
+        notes.append(f"ring{whose}: disagreement of the networks, in the units of the axes")
     if with_paths:
-        notes.append("line: the way through training, darker towards its end")
+        notes.append("line: path through training, darker towards its end")
     return ["; ".join(notes)]
