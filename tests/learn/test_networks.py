@@ -11,7 +11,7 @@ from torch import nn
 
 from agreement import assert_agree
 from unrolled.errors import InputError
-from unrolled.learn.networks import RUNGS
+from unrolled.learn.networks import RUNGS, find_recurrence
 from unrolled.learn.networks.network import CharNetwork
 from unrolled.learn.networks.recurrence import Recurrence
 from unrolled.model.cells import CELLS, CellNetwork
@@ -19,7 +19,8 @@ from unrolled.model.folder import ModelConfig
 
 VOCABULARY, EMBEDDING, HIDDEN, BATCH, TIME = 11, 5, 7, 3, 9
 FORMS = [(rung, form) for rung, kind in RUNGS.items() for form in (kind.cell.nonlinearities or (None,))]
-"""Every rung in each of its forms."""
+FORMS += [(f"{rung}+block", None) for rung in ("lstm", "mingru", "lru", "deltanet")]
+"""Every rung in each of its forms, and some in a block."""
 
 every_form = pytest.mark.parametrize(("rung", "form"), FORMS)
 every_precision = pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
@@ -58,7 +59,7 @@ def test_shapes(rung, form):
     logits, after = network(some_ids(), state)
     assert logits.shape == (BATCH, TIME, VOCABULARY)
     assert [part.shape for part in after] == [part.shape for part in state]
-    assert len(state) == 2 * len(RUNGS[rung].cell.parts)
+    assert len(state) == 2 * len(find_recurrence(rung).cell.parts)
     assert not any(part.any() for part in state)
 
 
@@ -103,7 +104,7 @@ def test_network_equals_numpy_step(rung, form, dtype):
 
 @every_form
 def test_gradients_are_those_of_finite_differences(rung, form):
-    layer = RUNGS[rung](EMBEDDING, HIDDEN, form).double()
+    layer = find_recurrence(rung)(EMBEDDING, HIDDEN, form).double()
     layer.initialise(torch.Generator().manual_seed(0))
     names = [name for name, _ in layer.named_parameters()]
     generator = torch.Generator().manual_seed(1)
@@ -188,7 +189,7 @@ def test_bfloat16_autocast_stays_near(rung, form):
 
 @every_form
 def test_inputs_stay_as_they_are(rung, form):
-    layer = RUNGS[rung](EMBEDDING, HIDDEN, form)
+    layer = find_recurrence(rung)(EMBEDDING, HIDDEN, form)
     layer.initialise(torch.Generator().manual_seed(0))
     x = torch.ones(BATCH, TIME, EMBEDDING)
     state = tuple(part + 1 for part in layer.initial_state(BATCH))
@@ -249,7 +250,7 @@ def test_any_sizes(batch, time, sizes, data):
     ids = torch.zeros(batch, time, dtype=torch.int64)
     logits, after = network(ids, network.initial_state(batch))
     assert logits.shape == (batch, time, vocabulary)
-    assert len(after) == layers * len(RUNGS[rung].cell.parts)
+    assert len(after) == layers * len(find_recurrence(rung).cell.parts)
 
 
 @pytest.mark.parametrize(

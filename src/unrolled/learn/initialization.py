@@ -26,7 +26,7 @@ def start_well(network: CharNetwork, seed: int) -> None:
     network.embedding.weight.mul_(EMBEDDING_SCALE)
     nn.init.zeros_(network.head.weight)
     nn.init.zeros_(network.head.bias)
-    for layer in network.layers:
+    for layer in network.layers.modules():
         if isinstance(layer, Recurrence) and not layer.designed_start:
             _start_layer(layer, generator)
 

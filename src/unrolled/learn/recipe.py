@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, TypedDict
 
 from unrolled.errors import FolderError, InputError, unknown_name
-from unrolled.model.cells import CELLS
+from unrolled.model.cells import BLOCK, CELLS
 from unrolled.model.members import COUNTS
 
 OPTIMIZERS = ("muon", "adamw")
@@ -25,7 +25,8 @@ class Recipe:
 
     rung: str = "lstm"
     """The recurrence: three-char, loop, concat, rnn, irnn, gru, lstm, mingru, minlstm, lru, rg-lru, mamba,
-    linear-attention, deltanet, gated-deltanet, slstm or mlstm; or counts, which is no network."""
+    linear-attention, deltanet, gated-deltanet, slstm or mlstm, each also in a block (mingru+block); or counts, which is
+    no network."""
     embedding: int = 64
     """Numbers in the vector of a character."""
     hidden: int = 320
@@ -76,7 +77,7 @@ class Recipe:
     """Decides the first weights and the dropout masks."""
 
     def __post_init__(self) -> None:
-        _check_name("rung", self.rung, (*CELLS, COUNTS))
+        _check_name("rung", self.rung.removesuffix(BLOCK), (*CELLS, COUNTS))
         _check_name("optimizer", self.optimizer, OPTIMIZERS)
         _check_name("partner (with)", self.with_, WITH)
         for name in ("embedding", "hidden", "layers", "streams", "length", "evaluations", "min_count", "networks"):

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unrolled.errors import unknown_name
+from unrolled.model.block import in_block
 from unrolled.model.cell import (
     Array,
     Cell,
@@ -260,6 +261,18 @@ CELLS: dict[str, type[Cell]] = {
 }
 """The cell of each rung; `unrolled.learn.networks.RUNGS` has the recurrences under the same names."""
 
+BLOCK = "+block"
+"""What is added to the name of a rung that stands in a block."""
+
+
+def find_cell(rung: str) -> type[Cell]:
+    """The cell of `rung`, or of a rung in a block, as `mingru+block`. Raises InputError for an unknown one."""
+    name = rung.removesuffix(BLOCK)
+    if name not in CELLS:
+        raise unknown_name("rung", name, CELLS)
+    return CELLS[name] if name == rung else in_block(CELLS[name])
+
+
 LayerHook = Callable[[int, Array], Array]
 """Called with the number of a layer and its output h (..., hidden); returns h, or what is to replace it."""
 
@@ -271,10 +284,9 @@ class CellNetwork:
     """
 
     def __init__(self, rung: str, weights: Mapping[str, Array], nonlinearity: str | None = None) -> None:
-        if rung not in CELLS:
-            raise unknown_name("rung", rung, CELLS)
+        kind = find_cell(rung)
         count = 1 + max(int(name.split(".")[1]) for name in weights if name.startswith("layers."))
-        self.cells = [CELLS[rung](_of_layer(weights, k), nonlinearity) for k in range(count)]
+        self.cells = [kind(_of_layer(weights, k), nonlinearity) for k in range(count)]
         self.table = self.cells[0].project(weights["embedding.weight"])
         """The first layer's projection of every character, (vocabulary, ...)."""
         self.head, self.head_bias = columns(weights["head.weight"]), weights["head.bias"]

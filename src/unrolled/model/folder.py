@@ -19,7 +19,7 @@ from typing import Any
 from unrolled.errors import FolderError, InputError, UnrolledError, unknown_name
 from unrolled.files import PICKLES, from_json, is_complete, read_folder, to_json
 from unrolled.model.card import model_card
-from unrolled.model.cells import CELLS
+from unrolled.model.cells import find_cell
 from unrolled.model.members import COUNTS, Members
 from unrolled.model.tensors import Weights, check_weights, read_tensors, write_tensors
 from unrolled.text.counts import CountModel
@@ -96,7 +96,7 @@ class ModelConfig:
         }
         for layer in range(self.layers):
             inputs = self.hidden if layer else self.embedding
-            own = CELLS[self.rung].shapes(inputs, self.hidden)
+            own = find_cell(self.rung).shapes(inputs, self.hidden)
             shapes |= {f"layers.{layer}.{name}": shape for name, shape in own.items()}
         return shapes
 
@@ -235,11 +235,9 @@ def _check_names(files: Mapping[str, bytes]) -> None:
 
 
 def _check_rung(config: ModelConfig) -> None:
-    if not isinstance(config.rung, str) or config.rung not in (*CELLS, COUNTS):
-        raise unknown_name("rung", str(config.rung), (*CELLS, COUNTS))
     if config.rung == COUNTS:
         return
-    choices = (None, *CELLS[config.rung].nonlinearities)
+    choices = (None, *find_cell(str(config.rung)).nonlinearities)
     if config.nonlinearity not in choices:
         raise InputError(f"nonlinearity is {config.nonlinearity!r}, but the rung {config.rung} knows {choices}")
 

@@ -17,7 +17,7 @@ from unrolled.errors import InputError, unknown_name
 from unrolled.learn.experiments.lesson import EXPERIMENTS, Experiment, Rerun
 from unrolled.learn.hardware import Choice, running
 from unrolled.learn.loop import Record
-from unrolled.learn.networks import RUNGS
+from unrolled.learn.networks import RUNGS, find_recurrence
 from unrolled.learn.recipe import Machine, Recipe
 from unrolled.learn.train import prepare
 from unrolled.text.baselines.compressors import gzip_bits, xz_bits
@@ -75,8 +75,7 @@ def ladder(
     if protocol not in PROTOCOLS:
         raise unknown_name("protocol", protocol, PROTOCOLS)
     for name in rungs or ():
-        if name not in RUNGS:
-            raise unknown_name("rung", name, RUNGS)
+        find_recurrence(name)
     chosen = rungs or list(RUNGS)
     if protocol == "lesson":
         yield from _lesson(texts, chosen, full, recipe.seed, machine or Machine(), encoding, on_record)

@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from unrolled.errors import InputError, TrainingError, unknown_name
 from unrolled.learn.loop import FitState, Plan, fit
-from unrolled.learn.networks import RUNGS
+from unrolled.learn.networks import find_recurrence
 from unrolled.learn.optimizers import AdamW, Optimizers
 
 TEST_SEQUENCES = 1024
@@ -173,8 +173,7 @@ class RungVariant:
     def of(cls, name: str) -> RungVariant:
         """Read `"gru"` or `"irnn:tanh"`. `irnn` alone is the paper's, with ReLU. Raises InputError."""
         rung, _, nonlinearity = name.partition(":")
-        if rung not in RUNGS:
-            raise unknown_name("rung", rung, RUNGS)
+        find_recurrence(rung)
         if rung == "three-char":
             raise InputError("three-char sees three characters and has no memory to test: choose another rung")
         return cls(rung, nonlinearity or ("relu" if rung == "irnn" else None))
@@ -404,7 +403,7 @@ class LabNetwork(nn.Module):
 
     def __init__(self, task: MemoryTask, variant: RungVariant, hidden: int, generator: torch.Generator) -> None:
         super().__init__()
-        self.layer = RUNGS[variant.rung](task.inputs, hidden, variant.nonlinearity)
+        self.layer = find_recurrence(variant.rung)(task.inputs, hidden, variant.nonlinearity)
         self.layer.initialise(generator)
         self.head = nn.Linear(hidden, task.outputs, device="meta").to_empty(device="cpu")  # no number drawn from afar
         for parameter in self.head.parameters():

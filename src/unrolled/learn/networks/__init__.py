@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from unrolled.learn.networks.block import in_block
 from unrolled.learn.networks.concat import Concat
 from unrolled.learn.networks.deltanet import DeltaNet
 from unrolled.learn.networks.gated_deltanet import GatedDeltaNet
@@ -20,6 +21,7 @@ from unrolled.learn.networks.rg_lru import RgLru
 from unrolled.learn.networks.rnn import Rnn
 from unrolled.learn.networks.slstm import SLstm
 from unrolled.learn.networks.three_char import ThreeChar
+from unrolled.model.cells import BLOCK, find_cell
 
 RUNGS: dict[str, type[Recurrence]] = {
     "three-char": ThreeChar,
@@ -41,3 +43,10 @@ RUNGS: dict[str, type[Recurrence]] = {
     "mlstm": MLstm,
 }
 """The rungs by name, each to be found under the same name in `unrolled.model.cells.CELLS`."""
+
+
+def find_recurrence(rung: str) -> type[Recurrence]:
+    """The recurrence of `rung`, or of a rung in a block, as `mingru+block`. Raises InputError for an unknown one."""
+    find_cell(rung)
+    kind = RUNGS[rung.removesuffix(BLOCK)]
+    return in_block(kind) if rung.endswith(BLOCK) else kind

@@ -12,8 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from unrolled.errors import unknown_name
-from unrolled.learn.networks import RUNGS
+from unrolled.learn.networks import find_recurrence
 from unrolled.learn.networks.dropout import Dropout, Masks
 from unrolled.learn.networks.lookup import lookup
 from unrolled.learn.networks.recurrence import Recurrence, State, uniform_as_linear
@@ -34,15 +33,12 @@ class CharNetwork(nn.Module):
 
     def __init__(self, config: ModelConfig, *, dropout: Dropout | None = None, seed: int = 0) -> None:
         super().__init__()
-        if config.rung not in RUNGS:
-            raise unknown_name("rung", config.rung, RUNGS)
+        kind = find_recurrence(config.rung)
         self.config, self.dropout, self._masks = config, dropout or Dropout(), Masks()
         sizes = [config.embedding] + [config.hidden] * config.layers
         # By way of "meta", which has no values: the constructors of torch.nn draw theirs from the ambient generator.
         self.embedding = nn.Embedding(config.vocabulary, config.embedding, device="meta").to_empty(device="cpu")
-        self.layers = nn.ModuleList(
-            RUNGS[config.rung](inputs, config.hidden, config.nonlinearity) for inputs in sizes[:-1]
-        )
+        self.layers = nn.ModuleList(kind(inputs, config.hidden, config.nonlinearity) for inputs in sizes[:-1])
         self.head = nn.Linear(config.hidden, config.vocabulary, device="meta").to_empty(device="cpu")
         self._initialise(torch.Generator().manual_seed(seed))
 
@@ -94,7 +90,7 @@ class CharNetwork(nn.Module):
         return [layer for layer in self.layers if isinstance(layer, Recurrence)]
 
     def _by_layer(self, state: State) -> list[State]:
-        parts = len(RUNGS[self.config.rung].cell.parts)
+        parts = len(find_recurrence(self.config.rung).cell.parts)
         return [state[i : i + parts] for i in range(0, len(state), parts)]
 
     def _initialise(self, generator: torch.Generator) -> None:

@@ -42,7 +42,8 @@ class Recurrence(nn.Module, ABC):
         self.inputs, self.hidden = inputs, hidden
         self.nonlinearity = self._chosen(nonlinearity)
         for name, shape in self.cell.shapes(inputs, hidden).items():
-            self.register_parameter(name, nn.Parameter(torch.zeros(shape)))  # values come later, from `initialise`
+            if "." not in name:  # else it is a parameter of a module inside
+                self.register_parameter(name, nn.Parameter(torch.zeros(shape)))  # values come later, from `initialise`
 
     @abstractmethod
     def project(self, x: Tensor) -> Tensor:

@@ -11,8 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from unrolled import plotting as style
-from unrolled.errors import unknown_name
-from unrolled.model.cells import CELLS
+from unrolled.model.cells import find_cell
 from unrolled.model.folder import ModelConfig
 
 
@@ -85,8 +84,7 @@ class Anatomy:
 
 def anatomy(config: ModelConfig) -> Anatomy:
     """The parts of the network with `config`; raises InputError for an unknown rung."""
-    if config.rung not in CELLS:
-        raise unknown_name("rung", config.rung, CELLS)
+    find_cell(config.rung)
     layers = tuple(_layer(config, k) for k in range(config.layers))
     embedding = Matrix("E", "embedding.weight", config.vocabulary, config.embedding, style.colour(_EMBEDDING))
     head = Matrix("W_out", "head.weight", config.vocabulary, config.hidden, style.colour(_HEAD))
@@ -202,7 +200,7 @@ def _gates(at: _At, count: int) -> tuple[Matrix, Matrix]:
 
 def _generic(at: _At) -> Layer:
     """The layer of a rung without an entry in `_RUNGS`: its matrices in the order of `Cell.shapes`."""
-    cell, n = CELLS[at.config.rung], at.config.hidden
+    cell, n = find_cell(at.config.rung), at.config.hidden
     weights = {key: shape for key, shape in cell.shapes(at.inputs, n).items() if len(shape) == 2}
     matrices = tuple(at.matrix(key, rows, columns, _ARROWS.get(key)) for key, (rows, columns) in weights.items())
     products = {
