@@ -10,10 +10,12 @@ import pytest
 from serve import browser
 from serve.browser import Page
 from serve.conftest import MODEL
-from serve.running import Running
+from serve.running import Running, running
 from tiny import TEXT as CORPUS
+from tiny import tiny_parts
 from unrolled.embedding import visible
 from unrolled.model.attribution import exchange
+from unrolled.model.char_model import CharModel
 from unrolled.model.sampling import Sampling
 
 pytestmark = pytest.mark.skipif(browser.PATH is None, reason="no chromium or google-chrome on the PATH")
@@ -363,3 +365,49 @@ def test_it_opens_with_a_text_of_its_own(tab: Page, server: Running) -> None:
     tab.wait_for("document.querySelectorAll('#painted span').length > 100")
     assert value(tab) == "The " + MODEL.generate("The ", 400, temperature=0.8, seed=1)
     assert tab.problems == []
+
+
+SURE = tiny_parts("lstm", hidden=8, seed=9)
+SURE.weights["head.weight"][:] *= 15
+SURE_MODEL = CharModel(SURE)
+
+
+@pytest.fixture(scope="module")
+def sure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A server of a network that is sure of its words."""
+    folder = tmp_path_factory.mktemp("sure")
+    SURE_MODEL.save_pretrained(folder / "run")
+    with running(folder / "run", folder / "said.txt") as server:
+        yield server
+
+
+@pytest.fixture
+def suggesting(tab: Page, sure: Running) -> Iterator[tuple[Page, str, str]]:
+    """The page after the beginning of a word, which it finishes in grey; with the beginning and the end."""
+    prompt = "the cat sat on t"
+    end = SURE_MODEL.complete(prompt, count=1)[0].text
+    tab.open("about:blank")
+    tab.problems.clear()
+    tab.open(f"{sure.address}/#{quote(CORPUS[:5])}")
+    tab.wait_for("document.querySelectorAll('#painted span').length")
+    tab.run("document.getElementById('text').focus()")
+    typed(tab, prompt)
+    tab.wait_for(f"document.querySelector('#ghost i')?.textContent === {json.dumps(end)}")
+    yield tab, prompt, end
+    assert tab.problems == []
+
+
+def test_tab_writes_the_grey_suggestion(suggesting: tuple[Page, str, str]) -> None:
+    page, prompt, end = suggesting
+    page.press("Tab")
+    page.wait_for(f"document.getElementById('text').value === {json.dumps(prompt + end)}")
+    assert page.run("document.activeElement.id") == "text"
+
+
+def test_escape_dismisses_the_suggestion_and_tab_moves_on(suggesting: tuple[Page, str, str]) -> None:
+    page, prompt, _ = suggesting
+    page.press("Escape")
+    assert page.run("document.querySelector('#ghost i')?.textContent ?? ''") == ""
+    page.press("Tab")
+    assert page.run("document.activeElement.id") != "text"
+    assert value(page) == prompt

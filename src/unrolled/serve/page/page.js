@@ -18,7 +18,7 @@ let taken = []; // what was written: { start, text }
 
 // ---- requests: one at a time, none is aborted, and of several for the same panel only the latest is sent
 
-const ORDER = ["write", "other", "next", "expected", "memory", "surprise", "map"];
+const ORDER = ["write", "other", "next", "complete", "expected", "memory", "surprise", "map"];
 const waiting = new Map(); // by panel: { work, due }
 let inFlight = false, timer;
 
@@ -231,6 +231,35 @@ function append(characters) {
   changedText();
 }
 
+// ---- the suggestion: the likeliest end of the word, in grey behind the text
+
+const LIKELY = 0.2; // a less likely one is not shown
+let suggestion = "";
+
+function updateSuggestion() {
+  suggest("");
+  const typing = $("text"), text = textNow();
+  if (writing || !text || document.activeElement !== typing || !caretAtEnd() || !isKnown(text)) return;
+  request("complete", async () => {
+    const { completions: [best] } = await ask("complete", { ...after(text), count: 1 });
+    if (best?.probability >= LIKELY && text === textNow() && caretAtEnd()) suggest(best.text);
+  }, 100);
+}
+
+const caretAtEnd = () => $("text").selectionStart === $("text").value.length;
+
+function suggest(end) {
+  suggestion = end;
+  $("ghost").replaceChildren(...(end ? [$("text").value, make("i", "", end)] : []));
+  $("ghost").scrollTop = $("text").scrollTop;
+}
+
+function acceptSuggestion(event) {
+  if (event.key !== "Tab" || event.shiftKey || event.ctrlKey || event.altKey || event.metaKey || !suggestion) return;
+  event.preventDefault();
+  append(suggestion);
+}
+
 // ---- writing
 
 async function write() {
@@ -308,6 +337,7 @@ function amount(room) {
 
 function busy() {
   const is = writing !== null;
+  if (is) suggest("");
   if (!is && document.activeElement === $("stop")) $("write").focus();
   $("write").setAttribute("aria-disabled", is);
   $("stop").disabled = !is;
@@ -638,6 +668,7 @@ function changedText() {
   $("remove").hidden = isKnown(textNow());
   dimStale();
   updateNext();
+  updateSuggestion();
   updateMemory();
   updateSurprise();
   follow();
@@ -694,6 +725,9 @@ async function open() {
 $("text").addEventListener("beforeinput", (event) => { if (writing && !ours) event.preventDefault(); });
 $("text").addEventListener("input", () => { $("cut").textContent = ""; if (!ours) changedText(); });
 $("text").addEventListener("paste", pasted);
+$("text").addEventListener("keydown", acceptSuggestion);
+$("text").addEventListener("scroll", () => { $("ghost").scrollTop = $("text").scrollTop; });
+document.addEventListener("selectionchange", () => { if (suggestion && !caretAtEnd()) suggest(""); });
 $("settings").addEventListener("submit", (event) => { event.preventDefault(); if (!writing) request("write", write); });
 $("settings").addEventListener("input", (event) => { if (SETTINGS.includes(event.target.id)) changedSettings(); });
 $("settings").addEventListener("invalid", (event) => { // a setting that is folded away is shown before the browser says what is wrong
@@ -710,7 +744,7 @@ $("restore").addEventListener("click", () => { restore(); follow(true); });
 $("other").addEventListener("input", () => { updateOther(); follow(); });
 $("strip").addEventListener("click", (event) => { const item = event.target.closest("button"); if (item) choose(item); });
 document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape") writing ? writing.abort() : restore();
+  if (event.key === "Escape") writing ? writing.abort() : suggestion ? suggest("") : restore();
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && !writing) $("settings").requestSubmit();
 });
 window.addEventListener("popstate", () => {
