@@ -11,6 +11,7 @@ import torch
 BENCHMARKS = {
     "cold_start": [],
     "generation": [],
+    "lines": [],
     "rnn_rung": [],
     "encode": [],
     "memory": [],

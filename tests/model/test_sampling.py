@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -15,7 +16,9 @@ from unrolled.model.probabilities import softmax
 from unrolled.model.sampling import (
     LONGEST_REPEAT,
     RECENT,
+    UNFILTERED,
     Sampling,
+    SamplingSettings,
     checked_stops,
     divide_by_temperature,
     keep_min_p,
@@ -40,6 +43,13 @@ finite = hnp.arrays(np.float64, st.integers(2, 12), elements=st.floats(-30, 30, 
 
 def generator(seed: int = 0) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(seed))
+
+
+def test_the_keywords_are_the_fields() -> None:
+    assert list(SamplingSettings.__annotations__) == [field.name for field in fields(Sampling)]
+    assert UNFILTERED.updated(top_k=3, temperature=0.5) == Sampling(temperature=0.5, top_k=3)
+    with pytest.raises(TypeError, match="temprature"):
+        UNFILTERED.updated(temprature=1)  # type: ignore[call-arg]
 
 
 @pytest.mark.parametrize("name", FILTERS)
