@@ -21,6 +21,7 @@ BENCHMARKS = {
     "nietzsche": [],
     "rossmann": [],
     "adult": [],
+    "tables": [],
 }
 
 

@@ -24,6 +24,13 @@ def new_titles(titles: pd.Series, rng: np.random.Generator) -> tuple[list[str], 
     return hidden, [typo(name, rng) for name in frequent[:10] if len(name) > 12][:MISSPELT]
 
 
+def vectors_of(encoder: EntityEncoder, frame: pd.DataFrame, names: list[str]) -> np.ndarray:
+    """What the encoder hands on for titles: the vector and the components of the spelling, (title, column)."""
+    rows = frame.iloc[np.zeros(len(names), dtype=int)].assign(**{"Job Titles": names})
+    own = [i for i, name in enumerate(encoder.get_feature_names_out()) if str(name).startswith("Job Titles_")]
+    return encoder.transform(rows)[:, own]
+
+
 def main() -> int:
     """The picture; 0 if all went well."""
     table = salaries()
@@ -34,24 +41,23 @@ def main() -> int:
     encoder = EntityEncoder(random_state=0).fit(frame[seen], target[seen])
     print(*encoder.describe(), sep="\n")
 
-    known = encoder.table("Job Titles")
-    some = np.flatnonzero((known.facts["count"] >= SHOWN_FROM) & ~known.facts["special"])
-    new = frame.head(len(hidden) + len(wrong)).assign(**{"Job Titles": [*hidden, *wrong]})
-    vectors = encoder.transform(new)[:, : known.vectors.shape[1]]
-    nearest = [int(some[np.linalg.norm(known.vectors[some] - v, axis=1).argmin()]) for v in vectors]
+    counts = frame["Job Titles"][seen].value_counts()
+    counts = counts[counts >= SHOWN_FROM]
+    known, vectors = vectors_of(encoder, frame, list(counts.index)), vectors_of(encoder, frame, [*hidden, *wrong])
+    nearest = np.linalg.norm(known[None] - vectors[:, None], axis=2).argmin(axis=1)
 
-    centre = known.vectors[some].mean(axis=0)
-    axes2 = np.linalg.svd(known.vectors[some] - centre, full_matrices=False)[2][:2].T
-    places, found = (known.vectors - centre) @ axes2, (vectors - centre) @ axes2
+    centre = known.mean(axis=0)
+    axes2 = np.linalg.svd(known - centre, full_matrices=False)[2][:2].T
+    places, found = (known - centre) @ axes2, (vectors - centre) @ axes2
     figure, (axes,) = style.figure(9.6, 5.4)
-    size = 6 + 3 * np.sqrt(known.facts["count"][some])
-    axes.scatter(*places[some].T, s=size, color=style.FAINT, alpha=0.35, linewidths=0, label="known titles")
-    for start, stop, label, i in ((0, len(hidden), "never seen", 1), (len(hidden), len(new), "misspelt", 0)):
+    size = 6 + 3 * np.sqrt(counts.to_numpy())
+    axes.scatter(*places.T, s=size, color=style.FAINT, alpha=0.35, linewidths=0, label="known titles")
+    for start, stop, label, i in ((0, len(hidden), "never seen", 1), (len(hidden), len(vectors), "misspelt", 0)):
         axes.scatter(*found[start:stop].T, s=60, color=style.colour(i), marker=style.MARKERS[i], label=label)
     lines = []
-    for number, (name, place, kin) in enumerate(zip(new["Job Titles"], found, nearest, strict=True), 1):
+    for number, (name, place, kin) in enumerate(zip([*hidden, *wrong], found, nearest, strict=True), 1):
         axes.annotate(str(number), place, xytext=(6, 4), textcoords="offset points", fontsize=10, weight="bold")
-        lines.append(f"{number:2d}  {name}\n       beside {known.names[kin]}")
+        lines.append(f"{number:2d}  {name}\n       beside {counts.index[kin]}")
     axes.text(1.03, 1, "\n".join(lines), transform=axes.transAxes, fontsize=8, va="top", linespacing=1.35)
     axes.set_xlabel("first main component of the vectors")
     axes.set_ylabel("second")
