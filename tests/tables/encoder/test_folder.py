@@ -65,6 +65,17 @@ def test_the_first_format_is_read_with_the_scale_it_had(folder, tmp_path):
     assert np.array_equal(old.table("shop").vectors, EntityEncoder.from_pretrained(folder).table("shop").vectors)
 
 
+def test_the_second_format_reads_no_names(folder, tmp_path):
+    arrays, config = load_arrays((folder / ARRAYS).read_bytes()), json.loads((folder / CONFIG).read_text())
+    config["format"] = 2
+    del config["explained"], config["settings"]["spelling"]
+    write_folder(tmp_path / "old", {CONFIG: json.dumps(config).encode(), ARRAYS: save_arrays(arrays)})
+    old, new = EntityEncoder.from_pretrained(tmp_path / "old"), EntityEncoder.from_pretrained(folder)
+    X, _ = shops(60)
+    assert np.array_equal(old.transform(X), new.transform(X))
+    assert not old.fitted_.spellings
+
+
 def test_equal_encoders_are_equal_bytes(folder, tmp_path):
     EntityEncoder.from_pretrained(folder).save_pretrained(tmp_path / "again")
     for path in folder.iterdir():

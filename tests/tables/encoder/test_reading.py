@@ -204,6 +204,16 @@ def test_columns_can_be_named():
     assert "names are read" in named.describe()[0]
 
 
+def test_free_text_is_its_spelling_alone():
+    X, y = staff(1500)
+    rng = np.random.default_rng(0)
+    notes = [f"{title}, office {rng.integers(10**6)}" for title in X.title]
+    encoder = EntityEncoder(recipe=SMALL, random_state=0).fit(X.assign(title=notes), y)
+    assert "free text: its vectors are those of its spelling alone" in encoder.describe()[0]
+    new, wages = staff(400, 9)
+    assert r2_score(wages, encoder.network_prediction(new.assign(title=new.title + ", office 17"))) > 0.5
+
+
 def test_parquet_reads_names_too(tmp_path, half):
     _, X, y, new, wages = half
     X.assign(wage=y).to_parquet(tmp_path / "staff.parquet")

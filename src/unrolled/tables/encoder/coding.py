@@ -19,6 +19,7 @@ from unrolled.tables.data.columns import EXACT, NOUNS, Column, ColumnKind, read_
 
 UNKNOWN, MISSING, RARE = 0, 1, 2
 SPECIAL = ("(unknown)", "(missing)", "(rare)")
+TEXT_DISTINCT, TEXT_LENGTH = 0.9, 20
 _NUMERIC = ("integer", "number")
 
 
@@ -45,6 +46,14 @@ class Coding:
     def names(self) -> tuple[str, ...]:
         """The name of each row; a category that is itself called "(missing)" keeps the name in quotes."""
         return (*SPECIAL, *(repr(str(v)) if str(v) in SPECIAL else str(v) for v in self.known))
+
+    @property
+    def is_free_text(self) -> bool:
+        """Whether its strings are long, 20 characters on average, and nine in ten rows have one of their own."""
+        if self.kind != "string" or not len(self.known):
+            return False
+        rows, characters = self.counts[len(SPECIAL) :].sum(), sum(map(len, self.known))
+        return bool(len(self.known) >= TEXT_DISTINCT * rows and characters >= TEXT_LENGTH * len(self.known))
 
     def encode(self, column: Column, refuse_unknown: bool = False) -> NDArray[np.int32]:
         """The embedding row of each value, (row,).

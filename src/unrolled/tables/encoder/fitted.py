@@ -17,7 +17,7 @@ from unrolled.embedding import EmbeddingTable
 from unrolled.tables.data.columns import Column
 from unrolled.tables.data.target import Target
 from unrolled.tables.encoder.alignment import DistanceCheck, distance_check, neighbours_kept
-from unrolled.tables.encoder.coding import SPECIAL, UNKNOWN
+from unrolled.tables.encoder.coding import SPECIAL, UNKNOWN, Coding
 from unrolled.tables.encoder.config import EncoderConfig
 from unrolled.tables.encoder.schema import Encoded, Schema
 from unrolled.tables.encoder.spelling import Spelling
@@ -152,11 +152,14 @@ class Fitted:
         lines = self.statistics.describe()
         names = [field.coding.name for field in self.schema.fields]
         for i, share in self.explained.items():
-            lines[names.index(self.schema.codings[i].name)] += _described(share, i in self.spellings)
+            coding = self.schema.codings[i]
+            lines[names.index(coding.name)] += _described(coding, share, i in self.spellings)
         return lines
 
 
-def _described(explained: float, read: bool) -> str:
+def _described(coding: Coding, explained: float, read: bool) -> str:
+    if read and coding.is_free_text:
+        return f"; free text: its vectors are those of its spelling alone, which explains {explained:.0%} of others"
     if read:
         return f"; its names are read: their spelling explains {explained:.0%} of the vectors of held-out categories"
     return "; its names are not read: their spelling explains nothing clear of the vectors of held-out categories"

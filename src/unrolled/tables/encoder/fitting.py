@@ -151,7 +151,8 @@ class Fit:
         order = canonical_order(self.table, self.target, self.weight)
         rng = np.random.default_rng(self.trainer.settings.seed)
         for i in readings:
-            seen[order[rng.random(len(order)) < SHOWN_AS_NEW], i] = 0
+            share = 1 if self.trainer.statistics.schema.codings[i].is_free_text else SHOWN_AS_NEW
+            seen[order[rng.random(len(order)) < share], i] = 0
 
     def _trained(self, validation: Rows | None) -> tuple[Fitted, list[Counts]]:
         """The networks and vectors before names are read, and how many rows each vector was learned from."""

@@ -38,6 +38,8 @@ def read_names(fitted: Fitted, counts: Sequence[Counts], wanted: Any) -> tuple[F
     for i in columns_to_read(fitted.schema, wanted):
         coding, known = fitted.schema.codings[i], slice(len(SPECIAL), None)
         seen = np.atleast_2d(counts[i]).mean(axis=0)[known]
+        if np.count_nonzero(seen) < FOLDS:
+            continue
         reading = fit_spelling(coding.known.tolist(), fitted.vectors.tables[i][known], seen)
         explained[i] = reading.explained
         if not isinstance(wanted, str) or is_clear(reading):
@@ -65,10 +67,15 @@ def columns_to_read(schema: Schema, wanted: Any) -> list[int]:
 
 
 def _with_readings(fitted: Fitted, readings: Readings, counts: Sequence[Counts], explained: dict[int, float]) -> Fitted:
-    """`fitted` with names read: each category's vector is its own and the one of its spelling, weighed by its rows."""
+    """`fitted` with names read: each category's vector is its own and the one of its spelling, weighed by its rows.
+
+    Free text has that of its spelling alone.
+    """
     tables = list(fitted.vectors.tables)
     for i, reading in readings.items():
         seen = np.atleast_2d(counts[i]).mean(axis=0)[len(SPECIAL) :]
+        if fitted.schema.codings[i].is_free_text:
+            seen = np.zeros_like(seen)
         known = blend(tables[i][len(SPECIAL) :], reading.held_out, seen)
         tables[i] = np.concatenate([tables[i][: len(SPECIAL)], known])
     return replace(

@@ -106,7 +106,7 @@ def fit_spelling(names: Sequence[str], vectors: NDArray[np.floating], counts: ND
     """
     ngrams = fit_ngrams(names)
     features, targets = ngrams.features(names), vectors.astype(np.float64)
-    importance = counts / (counts + ROWS_OF_SPELLING)
+    importance = np.maximum(counts / (counts + ROWS_OF_SPELLING), ROUNDING)
     fold = np.random.default_rng(0).permutation(len(names)) % FOLDS
     trials = {penalty: _held_out(features, targets, importance, fold == 0, penalty) for penalty in PENALTIES}
     errors = {p: _explained(targets, predicted, importance, fold == 0) for p, predicted in trials.items()}
