@@ -9,7 +9,7 @@ project = "unrolled"
 author = "the authors of unrolled"
 release = version = __version__
 
-extensions = ["myst_nb"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "cyclopts.ext.sphinx"]
 exclude_patterns = ["_build"]
 
 nb_execution_mode = "force"  # always: a change of the library changes what a page shows
@@ -17,6 +17,11 @@ nb_execution_in_temp = True  # what a page writes does not land in docs/
 nb_execution_timeout = 300
 nb_execution_raise_on_error = True
 nb_merge_streams = True
+
+napoleon_use_ivar = True
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+default_role = "literal"  # docstrings mark code with single backquotes
 
 html_theme = "sphinx_book_theme"
 html_title = "unrolled"
