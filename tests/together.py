@@ -153,7 +153,7 @@ def own_text(processes, text, folder):
 def precision_of(processes, text, refusing):
     """What is chosen when process 0 alone finds float32 faster; with `refusing`, process 1 has no bfloat16."""
 
-    def trial(setup, network, choice):
+    def trial(self, network, choice, give_up=0.0):
         if refusing and processes.rank and choice.precision == "bfloat16":
             raise RuntimeError("no kernel")
         return {"float32": (1.0, 4.0), "bfloat16": (2.0, 1.0)}[choice.precision][processes.rank]

@@ -40,18 +40,20 @@ def test_train_ends_with_one_json_object(text, tmp_path, capsys):
     assert shown.out.count("\n") == 1
     assert list(summary) == [
         "run", "rung", "characters", "vocabulary", "parameters", "characters_seen", "seconds", "train", "validation",
-        "members", "mixing",
+        "members", "mixing", "validation_characters", "epochs", "best_epoch", "baselines", "verdict",
     ]  # fmt: skip
     assert summary["run"] == str(tmp_path / "run")
     assert summary["characters"] == len(TEXT)
     assert set(summary["train"]) == set(summary["validation"]) == {"nats", "bits"}
     assert "bits per character" in shown.err
+    assert {"gzip", "bz2", "xz"} <= {baseline["name"] for baseline in summary["baselines"]}
+    assert all(baseline["primed_bits"] >= 0 for baseline in summary["baselines"])
 
 
 def test_without_json_the_summary_is_for_people(text, tmp_path, capsys):
     assert run("train", text, "--out", tmp_path / "run", "--epochs", 1, *SMALL, "--test", 0.1) == 0
     shown = capsys.readouterr().out
-    for word in ("network", "validation", "test", "bits per character"):
+    for word in ("network", "validation", "test", "bits per character", "at epoch", "told the training part", "better"):
         assert word in shown
 
 
@@ -170,7 +172,9 @@ def test_the_demo_in_one_json_object(tmp_path, capsys, monkeypatch):
     found = json.loads(capsys.readouterr().out)
     assert found["run"] == str(tmp_path / "it[1]")
     assert len(found["text"]) == len("The ") + 400
-    assert found["gzip_bits"] > found["xz_bits"] > 0
+    alone = {baseline["name"]: baseline["bits"] for baseline in found["baselines"]}
+    assert (found["gzip_bits"], found["xz_bits"]) == (alone["gzip"], alone["xz"])
+    assert min(alone["gzip"], alone["xz"]) > 0
 
 
 @pytest.mark.parametrize(

@@ -149,7 +149,7 @@ def test_every_truncation_of_either_file_is_refused():
 
 
 def folder(run):
-    return Checkpoints(run / "checkpoints")
+    return Checkpoints(run / "checkpoints", notify=lambda notice: None)
 
 
 FILES = {"a.bin": b"first", "b.bin": b"second"}

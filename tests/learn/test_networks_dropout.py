@@ -12,11 +12,10 @@ from unrolled.model.folder import ModelConfig
 
 IDS = torch.arange(1, 9).repeat(4, 3)
 KINDS = {
-    "characters": Dropout(characters=0.5),
     "embedding": Dropout(embedding=0.5),
     "between": Dropout(between=0.5),
     "output": Dropout(output=0.5),
-    "all at once, same over time": Dropout(0.2, 0.3, 0.4, 0.5, same_over_time=True),
+    "all at once": Dropout(0.2, 0.3, 0.4),
 }
 every_kind = pytest.mark.parametrize("dropout", KINDS.values(), ids=KINDS)
 
@@ -64,27 +63,18 @@ def test_ambient_randomness_is_left_alone():
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_share_scale_and_shape_of_masks():
+def test_share_and_scale_of_masks():
     masks = Masks()
     masks.reseed(0)
     dropped = masks.drop(torch.ones(50, 40, 30), 0.25)
     assert dropped.unique().tolist() == pytest.approx([0, 4 / 3])
     # 60,000 draws: 0.25 ± 0.01 is missed by chance once in 10^8 runs, and the seed is fixed
     assert abs(float((dropped == 0).float().mean()) - 0.25) < 0.01
-    same = masks.drop(torch.ones(50, 40, 30), 0.25, same=(0,))
-    assert torch.equal(same, same[:1].expand_as(same))
-    assert not torch.equal(same[:, :1].expand_as(same), same)
 
 
 def test_off_is_the_very_tensor():
     x = torch.ones(2)
     assert Masks().drop(x, None) is x
-
-
-def test_whole_characters_are_dropped():
-    masks = Masks()
-    dropped = masks.drop(torch.ones(20, 5, 6), 0.5, same=(2,))
-    assert bool(((dropped == 0).all(2) | (dropped != 0).all(2)).all())
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0, -0.5, 2.0, float("nan")])

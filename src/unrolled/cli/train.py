@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import math
 import shlex
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import Parameter
+from cyclopts import Group, Parameter
 
-from unrolled.cli.options import Flag, Json, Texts
+from unrolled.cli.options import Flag, Json, Texts, Words
 from unrolled.cli.output import messages, print_json, results, say
 from unrolled.cli.settings import settings_type
 from unrolled.learn.recipe import Machine, Recipe
@@ -30,22 +31,32 @@ if TYPE_CHECKING:
 
 NATS_PER_BIT = math.log(2)
 DEMO_PROMPT, DEMO_START = "The value of the ", "The "
+MAIN = Group("What matters most", sort_key=1)
+TEXT, NETWORK, TRAINING = Group("Text", sort_key=2), Group("Network", sort_key=3), Group("Training", sort_key=4)
+MACHINE, RUN = Group("Machine", sort_key=5), Group("Run", sort_key=6)
+GROUPS = {
+    MAIN: ("minutes", "hidden", "rung"),
+    TEXT: ("validation", "test", "min_count", "lower"),
+    NETWORK: ("embedding", "layers", "nonlinearity", "dropout"),
+}
+"""The settings that `--help` shows under other headings than that of training."""
 if TYPE_CHECKING:
     from unrolled.learn.recipe import RecipeSettings as Settings
 else:
-    Settings = settings_type(Recipe, group="Recipe")
+    Settings = settings_type(Recipe, GROUPS, rest=TRAINING)
 
 
 def train(
     *texts: Texts,
-    out: Path,
+    out: Annotated[Path, Parameter(group=MAIN)],
     settings: Annotated[Settings, Parameter(name="*")] | None = None,
-    machine: Annotated[Machine, Parameter(name="*", group="Machine")] = Machine(),  # noqa: B008 - frozen
-    resume: Annotated[bool, Flag] = False,
-    start_from: Annotated[Path | None, Parameter(name="--from")] = None,
-    encoding: str | None = None,
-    save_seconds: float = 300.0,
-    json: Json = False,
+    machine: Annotated[Machine, Parameter(name="*", group=MACHINE)] = Machine(),  # noqa: B008 - frozen
+    resume: Annotated[bool, Flag, Parameter(group=RUN)] = False,
+    start_from: Annotated[Path | None, Parameter(name="--from", group=RUN)] = None,
+    valid: Annotated[Words | None, Parameter(group=TEXT)] = None,
+    encoding: Annotated[str | None, Parameter(group=TEXT)] = None,
+    save_seconds: Annotated[float, Parameter(group=RUN)] = 300.0,
+    json: Annotated[Json, Parameter(group=RUN)] = False,
 ) -> int:
     """Train a network on texts.
 
@@ -57,11 +68,14 @@ def train(
         Continue the unfinished run in --out, or start it if there is none.
     start_from
         Start from the weights of this run; its vocabulary is extended by new characters.
+    valid
+        A text to measure on, instead of the end of the text.
     encoding
         Of the text files; UTF-8 if not given.
     save_seconds
         Seconds between checkpoints, beside those at every measurement.
     """
+    started = time.perf_counter()  # before PyTorch is loaded, which counts too
     given: dict[str, Any] = dict(settings or {})
     if given.get("rung") == COUNTS:
         return _count(texts, out, given, encoding, json)
@@ -72,16 +86,16 @@ def train(
 
     if given.get("networks", 1) > 1:
         request = Request(
-            list(texts), None, Recipe(**given), machine, frozenset(given), start_from, encoding,
-            notify=_notify(messages()), on_text=_describe(messages()),
+            list(texts), None, Recipe(**given), machine, frozenset(given), start_from, valid, encoding,
+            notify=_notify(messages()), on_text=_describe(messages()), started=started,
         )  # fmt: skip
         return _train_committee(CommitteeRun(request, out, resume, save_seconds), json)
     with join_world() as world:
         console = messages() if world.is_main else None
         session = prepare(
             list(texts), out, Recipe(**given), machine, given=given, world=world, resume=resume,
-            start_from=start_from, encoding=encoding, save_seconds=save_seconds,
-            notify=_notify(console), on_text=_describe(console),
+            start_from=start_from, valid=valid, encoding=encoding, save_seconds=save_seconds,
+            notify=_notify(console), on_text=_describe(console), started=started,
         )  # fmt: skip
         how = f"continue with: {_command(texts, out)}"
         if world.size > 1:
@@ -106,7 +120,8 @@ def _train_committee(run: CommitteeRun, json: bool) -> int:
         _say(console, f"network {len(run.models) + 1} of {count}")
         if code := _watch(session, console):
             _say(
-                console, f"stopped in network {len(run.models) + 1} of {count}; the same command with --resume goes on"
+                console,
+                f"stopped in network {len(run.models) + 1} of {count}; continue with the same command and --resume",
             )
             return code
     summary, _ = run.finish()
@@ -138,13 +153,16 @@ def demo(*, out: Path | None = None, minutes: float = 1.0, seed: int = 0, json: 
     seed
         Decides the first weights and what is written.
     """
+    started = time.perf_counter()
     from unrolled.learn.train import prepare
     from unrolled.model.char_model import CharModel
 
     console = messages()
     out = out or _free_folder("unrolled-demo")
     recipe = Recipe(minutes=minutes, seed=seed)
-    session = prepare(["python-docs"], out, recipe, Machine(), notify=_notify(console), on_text=_describe(console))
+    session = prepare(
+        ["python-docs"], out, recipe, Machine(), notify=_notify(console), on_text=_describe(console), started=started
+    )
     if code := _watch(session, console):
         _say(console, f"stopped; continue with: {_command(('python-docs',), out)}")
         return code
@@ -157,17 +175,16 @@ def demo(*, out: Path | None = None, minutes: float = 1.0, seed: int = 0, json: 
 def _shown(session: Session, summary: Summary, model: CharModel, picture: Path, seed: int) -> dict[str, Any]:
     """What the demo shows of a trained network, as its JSON object; draws the picture."""
     from unrolled.look.vectors.plot import plot_embedding
-    from unrolled.text.baselines.compressors import gzip_bits, xz_bits
 
     plot_embedding(model.embedding, picture)
-    text = session.text.vocabulary.decode(session.task.split.validation)
+    alone = {baseline.name: baseline.bits for baseline in summary.baselines}
     return summary.to_json() | {
         "prompt": DEMO_PROMPT,
         "next": [{"character": character, "probability": p} for character, p in model.next(DEMO_PROMPT)],
         "text": DEMO_START + model.generate(DEMO_START, 400, temperature=0.7, seed=seed),
         "seed": seed,
-        "gzip_bits": gzip_bits(text),
-        "xz_bits": xz_bits(text),
+        "gzip_bits": alone["gzip"],
+        "xz_bits": alone["xz"],
         "picture": f"{picture}",
     }
 
@@ -183,10 +200,6 @@ def _print_demo(summary: Summary, found: dict[str, Any]) -> None:
         console.print(f"  {visible(row['character']):<3}{row['probability']:7.1%}  {bar}", markup=False)
     console.print(f"\n[bold]400 characters[/] after {DEMO_START!r}, temperature 0.7, seed {found['seed']}:\n")
     console.print(found["text"], markup=False)
-    console.print(
-        f"\n[bold]Bits per character[/] on the same validation text: this network {summary.validation['bits']:.3f}, "
-        f"gzip {found['gzip_bits']:.3f}, xz {found['xz_bits']:.3f}"
-    )
     console.print(f"\nIts characters as vectors: {found['picture']}", markup=False)
     console.print(f"Use it: unrolled next {shlex.quote(found['run'])} 'for i in '", markup=False)
 
@@ -222,6 +235,7 @@ class _ProgressBar:
             disable=not console.is_terminal,
         )
         self.task = self.bar.add_task("", total=session.state.plan.steps, completed=session.state.progress.step)
+        session.on_measured = self.measuring
 
     def __enter__(self) -> _ProgressBar:
         self.bar.start()
@@ -235,13 +249,21 @@ class _ProgressBar:
         """Take in one step. A closed terminal or a character it cannot show never stops training."""
         with contextlib.suppress(OSError, UnicodeError):
             self.bar.update(
-                self.task, completed=record.step, description=f"{record.smoothed / NATS_PER_BIT:.3f} bits per character"
+                self.task,
+                total=self.session.state.plan.steps,
+                completed=record.step,
+                description=f"{record.smoothed / NATS_PER_BIT:.3f} bits per character",
             )
             self.losses.append(record.loss)
             if record.remark:
                 self.console.print(record.remark)
             if record.validation is not None:
                 self._measured(record)
+
+    def measuring(self, share: float) -> None:
+        """Show how far a measurement is."""
+        with contextlib.suppress(OSError, UnicodeError):
+            self.bar.update(self.task, description=f"measuring the validation part, {share:.0%}")
 
     def _measured(self, record: Record) -> None:
         from unrolled.embedding import visible
@@ -297,13 +319,32 @@ def _print_summary(summary: Summary) -> None:
     what, weights = ("model", "n-grams") if summary.rung == COUNTS else ("network", "parameters")
     table.add_row(what, f"{summary.rung}, {summary.parameters:,} {weights}, {summary.vocabulary} symbols")
     table.add_row("read", f"{summary.characters_seen:,} characters in {summary.seconds:,.0f} s")
+    table.add_row("best", f"at epoch {summary.best_epoch:.3g} of {summary.epochs:.3g}")
     for name in ("train", "validation", "test"):
         if loss := getattr(summary, name):
             table.add_row(name, f"{loss['bits']:.3f} bits per character ({loss['nats']:.4f} nats)")
-    for name in ("networks", "counts", "together"):
-        if summary.rung != COUNTS and (nats := summary.members.get(name)) is not None:
-            table.add_row(f"  {name}", f"{nats / NATS_PER_BIT:.3f} on the validation part ({nats:.4f} nats)")
     results().print(table)
     results().print(summary.mixing)
+    _print_baselines(summary)
     if summary.run is not None:
         results().print(f"{'model':<12}{summary.run}", markup=False)
+
+
+def _print_baselines(summary: Summary) -> None:
+    from rich.table import Table
+
+    if not summary.baselines:
+        return
+    table = Table("validation, bits per character", box=None, pad_edge=False)
+    table.add_column("alone", justify="right")
+    table.add_column("told the training part", justify="right")
+    if summary.rung != COUNTS:
+        table.add_row("network", "", f"{summary.validation['bits']:.3f}")
+    for name, shown in (("networks", "all networks"), ("together", "with counts")):
+        if nats := summary.members.get(name):
+            table.add_row(shown, "", f"{nats / NATS_PER_BIT:.3f}")
+    for baseline in summary.baselines:
+        alone = "" if baseline.bits is None else f"{baseline.bits:.3f}"
+        table.add_row(baseline.name, alone, f"{baseline.primed_bits:.3f}")
+    results().print(table)
+    results().print(summary.verdict, markup=False)

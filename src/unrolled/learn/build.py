@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,11 +13,13 @@ import torch
 from torch import nn
 
 from unrolled.errors import InputError
+from unrolled.learn import mixing
+from unrolled.learn.budget import Timing
 from unrolled.learn.distributed import World
 from unrolled.learn.hardware import Choice, choose, cores, running
 from unrolled.learn.initialization import start_well
+from unrolled.learn.loading import parts_of
 from unrolled.learn.loop import steps_within
-from unrolled.learn.mixing import SHARE
 from unrolled.learn.networks.dropout import Dropout
 from unrolled.learn.networks.network import CharNetwork
 from unrolled.learn.optimizers import Optimizers, build_optimizer
@@ -26,10 +29,15 @@ from unrolled.model.folder import ModelConfig
 from unrolled.notices import Notice, Notify, warn
 from unrolled.text.corpus import Corpus, open_corpus, text_corpus
 from unrolled.text.encoded import EncodedText, encode_corpus
+from unrolled.text.report import baselines
 from unrolled.text.vocabulary import Vocabulary
 from unrolled.text.windows import Split, split, streams
 
 TRIAL_SECONDS = 0.5
+HOPELESS = 4
+"""Times the fastest choice so far, beyond which the first step of another is enough to know."""
+TRIAL_CHARACTERS = 8192
+"""Read to find out how long a measurement takes."""
 DROPOUT = ((2.5, 0.0), (5.0, 0.1), (8.0, 0.2), (math.inf, 0.3))
 """(epochs below, share): a text read twice is not learned by heart, one that is read more often would be. Beyond, wide
 networks drop 0.1 more. Measured in docs/experiments.md."""
@@ -49,10 +57,14 @@ class Request:
     given: frozenset[str] = frozenset()
     """The settings of the recipe that were given, at whatever value: a run to resume must have the same."""
     start_from: str | Path | None = None
+    valid: str | Path | None = None
+    """A text to measure on, instead of the end of the text."""
     encoding: str | None = None
     world: World = field(default_factory=World)
     notify: Notify = warn
     on_text: Callable[[EncodedText], None] = lambda text: None
+    started: float = field(default_factory=time.perf_counter)
+    """When the run began, by that clock: its minutes are counted from there."""
 
     def say(self, sentence: str) -> None:
         """Report something ordinary."""
@@ -72,7 +84,34 @@ def read_text(request: Request, recipe: Recipe, known: Vocabulary | None) -> Enc
     return text
 
 
+def split_text(request: Request, recipe: Recipe, text: EncodedText) -> Split:
+    """The parts of the text; the end of the training part is held out where a gate may be fitted on it.
+
+    Raises InputError where a part would be empty.
+    """
+    share = 0.0 if recipe.with_ == "none" else mixing.SHARE
+    if request.valid is None:
+        return split(text.ids, recipe.validation, recipe.test, share)
+    if recipe.test or "validation" in request.given:
+        raise InputError("a file to validate on takes the place of --validation and --test: leave them out")
+    length = sum(map(len, _validation_corpus(request.valid, request, recipe).pieces()))
+    cut = len(text) - length
+    train = cut - int(cut * share)
+    return Split(text.ids[:train], text.ids[cut:], text.ids[len(text) :], text.ids[train:cut])
+
+
 def _corpus(request: Request, recipe: Recipe) -> Corpus:
+    corpus = _given_corpus(request, recipe)
+    if request.valid is None:
+        return corpus
+    return replace(corpus, sources=(*corpus.sources, *_validation_corpus(request.valid, request, recipe).sources))
+
+
+def _validation_corpus(valid: str | Path, request: Request, recipe: Recipe) -> Corpus:
+    return open_corpus([valid], encoding=request.encoding or "utf-8", lower=recipe.lower)
+
+
+def _given_corpus(request: Request, recipe: Recipe) -> Corpus:
     if request.text is not None:
         return text_corpus(request.text, lower=recipe.lower)
     if not request.sources:
@@ -80,12 +119,6 @@ def _corpus(request: Request, recipe: Recipe) -> Corpus:
     if request.world.size > 1 and "-" in map(str, request.sources):
         raise InputError("standard input can be read by one process alone: give several processes a file")
     return open_corpus(request.sources, encoding=request.encoding or "utf-8", lower=recipe.lower)
-
-
-def cut_for(recipe: Recipe, text: EncodedText) -> Split:
-    """The parts of the text; the end of the training part is held out where a gate may be fitted on it."""
-    mixing = 0.0 if recipe.with_ == "none" else SHARE
-    return split(text.ids, recipe.validation, recipe.test, mixing)
 
 
 def check_streams(recipe: Recipe, world: World) -> None:
@@ -147,21 +180,47 @@ class Builder:
         if self.world.size > 1:
             machine = replace(machine, threads=machine.threads or max(1, cores() // self.world.local_size))
 
+        best = math.inf
+
         def seconds(choice: Choice) -> float:
+            nonlocal best
             taken, refused = 0.0, ""
             try:
                 with running(choice):
-                    taken = self.trial(copy.deepcopy(network), choice)
+                    taken = self.trial(copy.deepcopy(network), choice, HOPELESS * best)
             except RuntimeError as error:
                 refused = f"{error}"
             if self.world.any(bool(refused)):
                 raise RuntimeError(refused or "another process refused it")
-            return self.world.mean(taken)
+            taken = self.world.mean(taken)
+            best = min(best, taken)
+            return taken
 
         return choose(machine, seconds)
 
-    def trial(self, network: CharNetwork, choice: Choice) -> float:
-        """Seconds a step, from a few steps of this process alone; with dropout, if the run may come to that."""
+    def timing(self, task: StreamTask, choice: Choice, step: float) -> Timing:
+        """What measurements take here, from small ones, with the seconds of a `step`; means over the processes."""
+        start, end = task.bounds("validation")
+        end = min(end, start + TRIAL_CHARACTERS)
+        with running(choice), choice.autocast():
+            task.loss(start, min(end, start + TRIAL_CHARACTERS // 8))  # pays for memory that later ones reuse
+            before = time.perf_counter()
+            task.loss(start, end)
+            seconds = time.perf_counter() - before
+        mean = self.world.mean
+        model = parts_of(task.network, self.text.vocabulary, {})
+        return Timing(
+            step,
+            mean(seconds) / (end - start),
+            mean(baselines.seconds_per_character(self.text)),
+            mean(mixing.seconds_per_character(model, self.text.ids)),
+        )
+
+    def trial(self, network: CharNetwork, choice: Choice, give_up: float = math.inf) -> float:
+        """Seconds a step, from a few steps of this process alone; with dropout, if the run may come to that.
+
+        From the first step alone, if that takes more than `give_up` seconds.
+        """
         network.dropout = dropout_of(with_dropout(self.recipe, self.recipe.epochs or math.inf))
         task = self._task(network, choice)
         task = replace(task, world=World(), streams=task.streams[task.own_streams], notify=lambda notice: None)
@@ -172,7 +231,7 @@ class Builder:
             task.backward(0)
             optimizer.step(0.0)
 
-        return steps_within(TRIAL_SECONDS, step, at_most=20)[1]
+        return steps_within(TRIAL_SECONDS, step, at_most=20, give_up=give_up)[1]
 
     def _task(self, network: CharNetwork, choice: Choice) -> StreamTask:
         network = network.to(choice.device, choice.dtype)

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from unrolled.errors import FolderError
 from unrolled.files import is_complete, read_folder, remove_folder, sweep_orphans, write_folder
+from unrolled.learn.budget import Budget, Measuring
 from unrolled.learn.hardware import Choice
 from unrolled.learn.loop import FitState, Plan
 from unrolled.learn.packing import pack, unpack
@@ -52,9 +53,14 @@ class TrainingState:
     """The vocabulary of the model that the run was started from."""
     sources: list[str]
     encoding: str
+    valid: str | None = None
+    """The file of the validation part, where it is not the end of the text."""
 
     plan: Plan
     progress: FitState = field(default_factory=FitState)
+    budget: Budget | None = None
+    """Of a run that was given minutes."""
+    measuring: Measuring = field(default_factory=Measuring)
     micro_batches: int = 1
     history: list[dict[str, Any]] = field(default_factory=list)
     """Records of some steps, with every measurement."""
@@ -94,6 +100,8 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "started_from": lambda content: None if content is None else Vocabulary.from_json(content),
     "plan": lambda content: Plan(**content),
     "progress": lambda content: FitState(**content),
+    "budget": lambda content: None if content is None else Budget(**content),
+    "measuring": lambda content: Measuring(**content),
 }
 """Of the fields that are not JSON as they are."""
 

@@ -11,6 +11,7 @@ resumed where it was. Training them side by side as batched products was not fas
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import Any
 
 from unrolled.errors import FolderError, InputError
 from unrolled.files import is_complete, remove_folder, write_into
-from unrolled.learn.build import Request, cut_for, read_text
+from unrolled.learn.build import Request, read_text, split_text
 from unrolled.learn.mixing import mix
 from unrolled.learn.prepare import prepare
 from unrolled.learn.recipe import Recipe
@@ -27,6 +28,7 @@ from unrolled.learn.start import DEFAULT_MINUTES
 from unrolled.learn.summary import Summary
 from unrolled.model.folder import FILES, ModelParts, read_model
 from unrolled.model.members import MIXTURE, Members
+from unrolled.text.report.baselines import baselines, verdict
 
 NETWORKS = "networks"
 
@@ -70,26 +72,29 @@ class CommitteeRun:
             yield session
             if session.interrupt is not None:
                 return
-            self.models.append(session.finish()[1])
+            self.models.append(session.finish(with_baselines=False)[1])
 
     def _prepare(self, recipe: Recipe, folder: Path | None, *, first: bool) -> Session:
         r = self.request
         given = r.given - {"networks", "seed", "minutes", "epochs"}
         return prepare(
             r.sources, folder, recipe, r.machine, text=r.text, given=given, resume=self.resume,
-            start_from=r.start_from, encoding=r.encoding, save_seconds=self.save_seconds, notify=r.notify,
-            on_text=r.on_text if first else lambda text: None,
+            start_from=r.start_from, valid=r.valid, encoding=r.encoding, save_seconds=self.save_seconds,
+            notify=r.notify, on_text=r.on_text if first else lambda text: None,
+            started=r.started if first else None,
         )  # fmt: skip
 
     def finish(self) -> tuple[Summary, ModelParts]:
         """Measure the mean of all networks, alone and with counts, and write the model folder."""
         first, *others = self.models
         text = read_text(self.request, self.request.recipe, first.vocabulary)
-        cut = cut_for(self.request.recipe, text)
+        cut = split_text(self.request, self.request.recipe, text)
         alone = replace(first, beside=Members(), training={})
         committee = replace(alone, beside=Members(tuple(model.weights for model in others)))
         mixed = mix(committee, text.ids, cut, self.request.recipe.with_)
         losses = first.training["losses"]
+        start = len(text) - len(cut.test) - len(cut.validation)
+        found = baselines(text, start, start + len(cut.validation), mixed.counts / math.log(2))
         members = {"network": losses["validation"]["nats"], "networks": mixed.network}
         members |= {name: nats for name, nats in mixed.to_json().items() if name != "network"}
         summary = Summary(
@@ -98,6 +103,9 @@ class CommitteeRun:
             characters_seen=sum(model.training["characters_seen"] for model in self.models),
             seconds=sum(model.training["seconds"] for model in self.models),
             test=losses.get("test"), members=members, mixing=mixed.sentence,
+            validation_characters=len(cut.validation), epochs=first.training["epochs"],
+            best_epoch=first.training["best_epoch"], baselines=found,
+            verdict=verdict(mixed.delivered / math.log(2), found),
         )  # fmt: skip
         model = replace(mixed.model, training=self._training(summary))
         if self.out is not None:

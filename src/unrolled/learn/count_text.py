@@ -17,6 +17,7 @@ from unrolled.model.members import COUNTS
 from unrolled.text.corpus import open_corpus, text_corpus
 from unrolled.text.counts import CountModel
 from unrolled.text.encoded import EncodedText, encode_corpus
+from unrolled.text.report.baselines import baselines, verdict
 from unrolled.text.vocabulary import Ids
 from unrolled.text.windows import split
 
@@ -55,12 +56,16 @@ def count_text(
     counts = CountModel.count(cut.train, len(encoded.vocabulary), release=encoded.release)
     tested = [*cut.train[-8:], *cut.validation[-8:]][-8:]
     validation = _loss(counts, cut.validation, cut.train[-8:])
+    start_of, end_of = len(cut.train), len(cut.train) + len(cut.validation)
+    found = baselines(encoded, start_of, end_of, validation["bits"])
     summary = Summary(
         run=None if out is None else Path(out), rung=recipe.rung, characters=len(encoded),
         vocabulary=len(encoded.vocabulary), parameters=counts.entries, characters_seen=len(cut.train),
         train=_loss(counts, cut.train[-TRAIN_SAMPLE:], ()), validation=validation,
         test=_loss(counts, cut.test, tested) if len(cut.test) else None,
         members={COUNTS: validation["nats"]}, seconds=time.perf_counter() - start,
+        validation_characters=len(cut.validation), epochs=1.0, best_epoch=1.0, baselines=found,
+        verdict=verdict(validation["bits"], found[:-1]),
         mixing=f"contexts of up to {counts.order} characters, {counts.entries:,} n-grams",
     )  # fmt: skip
     model = counts_alone(encoded.vocabulary, counts, _training(encoded, sources, recipe, summary))

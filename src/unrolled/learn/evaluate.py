@@ -17,10 +17,13 @@ from torch import Tensor, nn
 
 from unrolled.learn.distributed import World
 from unrolled.learn.networks.network import CharNetwork
+from unrolled.learn.networks.recurrence import State
 from unrolled.text.vocabulary import Ids
 
 STREAMS, WARMUP, CHUNK = 32, 256, 256
 RELEASE = 64  # chunks after which the memory of what was read may go
+LOGITS = 1 << 24
+"""Numbers that the head computes at once, at most: a large vocabulary is read in shorter chunks, in bounded memory."""
 
 
 @dataclass(frozen=True)
@@ -54,22 +57,26 @@ def evaluate(
     *,
     world: World = World(),  # noqa: B008 - frozen
     release: Callable[[], None] = lambda: None,
+    on_chunk: Callable[[float], None] = lambda share: None,
 ) -> Loss:
     """The loss of `network` on `ids[start:end]`, in up to 32 streams, each warmed up on the 256 characters before it.
 
     `ids` is (characters,), the whole text. The first character of all has none before it and is not counted. The
     streams are divided among the processes of `world`; all get the sum. `release` is called now and then, so that a
-    text mapped from a file need not stay in memory.
+    text mapped from a file need not stay in memory. `on_chunk` is told the share that was read, after each chunk of up
+    to 256 characters of every stream and equally often in all processes; an exception that it raises ends the reading.
     """
     first = max(start, 1)
     borders = _borders(first, end)
     warmup = min(WARMUP, first - 1)
     own = slice(world.rank, None, world.size)
+    chunk = min(CHUNK, max(1, LOGITS // ((len(borders) - 1) * network.config.vocabulary)))
+    offsets = range(-warmup, int(np.diff(borders).max()), chunk)
     was_training = network.training
     network.eval()
     try:
         with torch.no_grad():
-            total = _read(network, ids, borders[:-1][own], borders[1:][own], warmup, release)
+            total = _read(network, ids, borders[:-1][own], borders[1:][own], offsets, release, on_chunk)
     finally:
         network.train(was_training)
     return Loss(world.sum(total), end - first)
@@ -85,26 +92,37 @@ def _read(
     ids: Ids,
     starts: NDArray[np.int64],
     ends: NDArray[np.int64],
-    warmup: int,
+    offsets: range,
     release: Callable[[], None],
+    on_chunk: Callable[[float], None],
 ) -> float:
-    """Nats of the characters at starts[i] ... ends[i] - 1 of every stream i, summed in the order of reading."""
-    if not len(starts):  # more processes than streams
-        return 0.0
-    device = network.head.weight.device
-    state = network.initial_state(len(starts))
-    total, longest = 0.0, int((ends - starts).max())
-    for i, offset in enumerate(range(-warmup, longest, CHUNK)):
-        positions = starts[:, None] + np.arange(offset, min(offset + CHUNK, longest))
-        counted = torch.from_numpy((positions >= starts[:, None]) & (positions < ends[:, None]))
-        positions = np.minimum(positions, len(ids) - 1)  # a stream that has ended reads on uncounted
-        inputs = torch.from_numpy(ids[positions - 1].astype(np.int64)).to(device)
-        targets = torch.from_numpy(ids[positions].astype(np.int64)).to(device)
-        logits, state = network(inputs, state)
-        total += float(_nats(logits, targets)[counted.to(device)].sum(dtype=torch.float64))
-        if i % RELEASE == 0:
+    """Nats of the characters at starts[i] ... ends[i] - 1 of every stream i, summed in the order of reading.
+
+    A chunk begins at each of `offsets`, counted from the starts.
+    """
+    state, total = network.initial_state(len(starts)), 0.0
+    for i, offset in enumerate(offsets, start=1):
+        if len(starts):  # not where there are more processes than streams
+            chunk = range(offset, min(offset + offsets.step, offsets.stop))
+            nats, state = _read_chunk(network, ids, starts, ends, chunk, state)
+            total += nats
+        if i % RELEASE == 1:
             release()
+        on_chunk(i / len(offsets))
     return total
+
+
+def _read_chunk(
+    network: CharNetwork, ids: Ids, starts: NDArray[np.int64], ends: NDArray[np.int64], chunk: range, state: State
+) -> tuple[float, State]:
+    device = network.head.weight.device
+    positions = starts[:, None] + np.arange(chunk.start, chunk.stop)
+    counted = torch.from_numpy((positions >= starts[:, None]) & (positions < ends[:, None]))
+    positions = np.minimum(positions, len(ids) - 1)  # a stream that has ended reads on uncounted
+    inputs = torch.from_numpy(ids[positions - 1].astype(np.int64)).to(device)
+    targets = torch.from_numpy(ids[positions].astype(np.int64)).to(device)
+    logits, state = network(inputs, state)
+    return float(_nats(logits, targets)[counted.to(device)].sum(dtype=torch.float64)), state
 
 
 def _nats(logits: Tensor, targets: Tensor) -> Tensor:

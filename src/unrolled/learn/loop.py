@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import torch
@@ -62,6 +62,10 @@ class Plan:
     """linear (straight down to zero at the last step), constant, or restarts (of a cosine, each twice as long)."""
     cycle: int | None = None
     """Steps of the first cosine."""
+    replanned_at: int = 0
+    """The step after which this plan took the place of another."""
+    height: float = 1.0
+    """The schedule's factor at that step, from which `linear` goes down."""
     guarded: bool = True
     """Whether the learning rate is halved when the loss grows; after the fourth time, training ends."""
 
@@ -73,11 +77,18 @@ class Plan:
 
     def is_measured(self, step: int) -> bool:
         """Whether the validation part is measured after `step` steps."""
-        return step == self.steps or (self.evaluate_every is not None and step % self.evaluate_every == 0)
+        if step == self.steps:
+            return True
+        return self.evaluate_every is not None and (step - self.replanned_at) % self.evaluate_every == 0
+
+    def replanned(self, step: int, steps: int, evaluate_every: int) -> Plan:
+        """The plan after `step` steps for an end at `steps`: the schedule goes on from the factor it has reached."""
+        height = self.factor(step) if step >= self.warmup else 1.0
+        return replace(self, steps=steps, evaluate_every=evaluate_every, replanned_at=step, height=height)
 
 
 def _linear(plan: Plan, step: int) -> float:
-    return (plan.steps - step) / max(1, plan.steps - plan.warmup)
+    return plan.height * (plan.steps - step) / max(1, plan.steps - max(plan.warmup, plan.replanned_at))
 
 
 def _constant(plan: Plan, step: int) -> float:
@@ -112,6 +123,10 @@ class FitState:
     best: float = math.inf
     """The lowest validation loss so far."""
     best_step: int = 0
+    loss: float = math.nan
+    """Of the last step."""
+    is_due: bool = False
+    """Whether the last step was made, but not the measurement that comes after it."""
 
 
 @dataclass(frozen=True)
@@ -136,24 +151,36 @@ class Record:
 def fit(task: Task, optimizer: Optimizer, plan: Plan, progress: FitState) -> Iterator[Record]:
     """Train from `progress.step` to `plan.steps`, yielding one record a step; `progress` is kept up to date.
 
+    An exception that `task.evaluate` raises leaves `progress` such that another call begins with that measurement.
     Raises TrainingError when the loss is not finite, or grows again and again; the weights are then not worth keeping.
     """
     start = time.perf_counter() - progress.seconds
-    while progress.step < plan.steps:
-        factor = plan.factor(progress.step) * progress.scale
-        optimizer.zero_grad()
-        loss = task.backward(progress.step)
-        _check_finite(loss, progress.step)
-        if plan.clip is not None:
-            norm = nn.utils.clip_grad_norm_(task.network.parameters(), plan.clip)
-            _check_finite(float(norm), progress.step, "the norm of its gradients")
-        optimizer.step(factor)
-        progress.step += 1
-        remark = _guard(progress, loss, plan.guarded)
-        validation = _measure(task, progress) if plan.is_measured(progress.step) else None
+    while progress.step < plan.steps or progress.is_due:
+        factor = plan.factor(progress.step - progress.is_due) * progress.scale
+        remark = None
+        if not progress.is_due:
+            remark = _step(task, optimizer, plan, progress, factor)
+            progress.is_due = plan.is_measured(progress.step)
+        validation = _measure(task, progress) if progress.is_due else None
+        progress.is_due = False
         progress.seconds = time.perf_counter() - start
         is_best = validation is not None and progress.best_step == progress.step
-        yield Record(progress.step, loss, progress.smoothed, progress.seconds, factor, validation, is_best, remark)
+        yield Record(
+            progress.step, progress.loss, progress.smoothed, progress.seconds, factor, validation, is_best, remark
+        )
+
+
+def _step(task: Task, optimizer: Optimizer, plan: Plan, progress: FitState, factor: float) -> str | None:
+    """One step at `factor`; returns what the guard did, in a sentence."""
+    optimizer.zero_grad()
+    progress.loss = task.backward(progress.step)
+    _check_finite(progress.loss, progress.step)
+    if plan.clip is not None:
+        norm = nn.utils.clip_grad_norm_(task.network.parameters(), plan.clip)
+        _check_finite(float(norm), progress.step, "the norm of its gradients")
+    optimizer.step(factor)
+    progress.step += 1
+    return _guard(progress, progress.loss, plan.guarded)
 
 
 def _measure(task: Task, progress: FitState) -> float:
@@ -200,12 +227,19 @@ def _guard(progress: FitState, loss: float, is_guarded: bool) -> str | None:
     return f"the loss is growing ({progress.smoothed:.3f}): learning rate halved from here on"
 
 
-def steps_within(seconds: float, step: Callable[[], None], at_most: int) -> tuple[int, float]:
+def steps_within(
+    seconds: float, step: Callable[[], None], at_most: int, give_up: float = math.inf
+) -> tuple[int, float]:
     """Call `step` for about `seconds`, at most `at_most` times; returns the calls made and seconds a call.
 
-    The first call is not counted: it pays for memory that later ones reuse.
+    The first call is not counted: it pays for memory that later ones reuse. If it takes more than `give_up` seconds, it
+    is the only one.
     """
+    start = time.perf_counter()
     step()
+    first = time.perf_counter() - start
+    if first > give_up:
+        return 1, first
     start, done = time.perf_counter(), 0
     while done < at_most and time.perf_counter() - start < seconds:
         step()

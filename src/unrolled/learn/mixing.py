@@ -7,6 +7,7 @@ read by NumPy here.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -30,6 +31,7 @@ LEAST = 200
 """Characters that the held-out part must have, for a gate to be fitted."""
 GAIN = 0.003
 """Nats per character by which a mixture must be better to be chosen."""
+TRIAL = 1024
 STRETCHES, SHORTEST = 32, 64
 MEASURED = 1_000_000
 """Characters of the validation part on which members are measured, at most."""
@@ -87,6 +89,11 @@ class Mixed:
     """By how much the mixture was better than the network on the held-out end of the training part."""
 
     @property
+    def delivered(self) -> float:
+        """Of the model as it is, with counts or without."""
+        return self.network if self.mixture is None or self.model.beside.counts is None else self.mixture
+
+    @property
     def sentence(self) -> str:
         """What was chosen, and why."""
         if self.gain is None:
@@ -101,24 +108,36 @@ class Mixed:
         return {"network": self.network, "counts": self.counts} | together
 
 
-def mix(model: ModelParts, ids: Ids, cut: Split, wanted: str) -> Mixed:
+def mix(model: ModelParts, ids: Ids, cut: Split, wanted: str, limit: int | None = None) -> Mixed:
     """`model`, a network or a committee, with the counts of its training text, where it is better.
 
-    `wanted` is auto for that, or counts or none whatever is better.
+    `wanted` is auto for that, or counts or none whatever is better. At most `limit` characters of each part are read by
+    the network, which takes most of the time.
     """
+    limit = min(MEASURED, limit or MEASURED)
     train, symbols = len(cut.train), len(model.vocabulary)
     held_out = train + len(cut.mixing)
-    validation = (held_out, held_out + min(MEASURED, len(cut.validation)))
+    validation = (held_out, held_out + min(limit, len(cut.validation)))
     network = CharModel(model).predictor
     counts = CountModel.count(ids[:held_out], symbols)
     seen = observe(network, counts, ids, validation)
     alone = _nats(seen.network), _nats(seen.counts)
     if wanted == "none" or len(cut.mixing) < LEAST:
         return Mixed(model, *alone, mixture=None)
-    gate, gain = _fitted(observe(network, CountModel.count(ids[:train], symbols), ids, (train, held_out)))
+    gate, gain = _fitted(
+        observe(network, CountModel.count(ids[:train], symbols), ids, (train, min(held_out, train + limit)))
+    )
     if wanted == "counts" or gain > GAIN:
         model = replace(model, beside=Members(model.beside.networks, counts, gate))
     return Mixed(model, *alone, seen.nats(gate), gain)
+
+
+def seconds_per_character(model: ModelParts, ids: Ids) -> float:
+    """How long `mix` takes for a character that it measures, from a few of them."""
+    network, counts = CharModel(model).predictor, CountModel.count(ids[: 8 * TRIAL], len(model.vocabulary))
+    end, before = min(len(ids), TRIAL), time.perf_counter()
+    observe(network, counts, ids, (1, end))
+    return (time.perf_counter() - before) / (end - 1)
 
 
 def _fitted(seen: Observed) -> tuple[Gate, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -31,19 +32,23 @@ def prepare(
     world: World | None = None,
     resume: bool = False,
     start_from: str | Path | None = None,
+    valid: str | Path | None = None,
     encoding: str | None = None,
     save_seconds: float = 300.0,
     notify: Notify = warn,
     on_text: Callable[[EncodedText], None] = lambda text: None,
+    started: float | None = None,
 ) -> Session:
     """Read the text, choose the machine, start a network or resume an unfinished run: a session ready to `run`.
 
     `resume` continues the unfinished run in `out`, or starts one if there is none; texts and settings may then be left
     out. `given` names the settings of `recipe` that were given, which must be those of the run to resume; if None,
     those that are not at their defaults. `start_from` is a model folder whose weights and sizes are taken; its
-    vocabulary is extended by characters that are new. `encoding` is UTF-8 if not given; `save_seconds` is the time
-    between checkpoints, beside those at every measurement. `notify` is told each choice in a sentence, `on_text` is
-    called with the text before anything is trained.
+    vocabulary is extended by characters that are new. `valid` is a file (or folder, or named set) to measure on, in
+    place of the end of the text. `encoding` is UTF-8 if not given; `save_seconds` is the time between checkpoints,
+    beside those at every measurement. `notify` is told each choice in a sentence, `on_text` is called with the text
+    before anything is trained. `started` is when the run began, by `time.perf_counter`: minutes are counted from there,
+    or from this call if it is None.
     """
     if recipe.rung == COUNTS:
         raise InputError("the rung counts is not trained in steps: call unrolled.train(rung='counts')")
@@ -52,7 +57,8 @@ def prepare(
     names = {entry.name for entry in fields(Recipe)}
     request = Request(
         sources, text, recipe, machine, recipe.changes() if given is None else frozenset(given) & names,
-        start_from, encoding, world or World(), notify, on_text,
+        start_from, valid, encoding, world or World(), notify, on_text,
+        time.perf_counter() if started is None else started,
     )  # fmt: skip
     run = Run(Path(out), resume=resume, notify=notify) if out is not None else None
     state = stored_state(run, request.world)

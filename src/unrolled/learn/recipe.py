@@ -45,7 +45,7 @@ class Recipe:
     epochs: float | None = None
     """How often the training text is read. Without it and --minutes, the budget is 3 minutes."""
     minutes: float | None = None
-    """Time to train, turned into a number of steps by a short measured trial."""
+    """Minutes for everything: reading, training, and every measurement."""
     optimizer: str = "muon"
     """muon (for the recurrent matrices, with adamw for the rest) or adamw."""
     learning_rate: float = 2e-2
@@ -59,7 +59,9 @@ class Recipe:
     warmup: float = 0.02
     """Share of the steps over which the learning rate rises."""
     evaluations: int = 10
-    """How often the validation part is measured, evenly over the run."""
+    """How often the validation part is measured, evenly over the run; less often where --minutes leave no time."""
+    patience: int | None = None
+    """Training ends after so many measurements without a better one."""
     validation: float = 0.1
     """Share of the text, at its end, that is never trained on and chooses the best weights."""
     test: float = 0.0
@@ -86,12 +88,14 @@ class Recipe:
             _check(name, getattr(self, name), above=0)
         for name in ("dropout", "warmup", "validation", "test"):
             _check(name, getattr(self, name), at_least=0, below=1)
+        if self.patience is not None:
+            _check_whole("patience", self.patience, at_least=1)
         _check("weight_decay", self.weight_decay, at_least=0)
         _check_whole("seed", self.seed, at_least=0)
         if self.epochs is not None and self.minutes is not None:
             raise InputError("both epochs and minutes were given: choose one budget")
         if self.validation == 0:
-            raise InputError("validation is 0, but a part of the text must be kept to tell how good the network is")
+            raise InputError("validation is 0, but a part of the text must be held out to tell how good the network is")
         if self.validation + self.test >= 1:
             raise InputError(f"validation {self.validation:g} and test {self.test:g} leave nothing to train on")
 
@@ -150,6 +154,7 @@ class RecipeSettings(TypedDict, total=False):
     clip: float | None
     warmup: float
     evaluations: int
+    patience: int | None
     validation: float
     test: float
     min_count: int

@@ -15,7 +15,7 @@ from torch import Tensor
 from unrolled.embedding import visible
 from unrolled.errors import FolderError, InputError
 from unrolled.files import read_folder
-from unrolled.learn.build import Builder, Request, check_streams, cut_for, dropout_of, read_text
+from unrolled.learn.build import Builder, Request, check_streams, dropout_of, read_text, split_text
 from unrolled.learn.checkpoint import TrainingState
 from unrolled.learn.distributed import World
 from unrolled.learn.hardware import Choice, available, describe
@@ -52,7 +52,7 @@ def resume(request: Request, run: Run, state: TrainingState) -> Session:
     text = read_text(request, state.recipe, state.started_from)
     _check_text(text, state)
     request.on_text(text)
-    cut = cut_for(state.recipe, text)
+    cut = split_text(request, state.recipe, text)
     build = Builder(text, cut, state.recipe, request.world, request.notify)
     network = build.network()
     network.dropout = dropout_of(state.recipe)
@@ -85,7 +85,7 @@ def _with_source_of(request: Request, state: TrainingState) -> Request:
         request = replace(request, sources=state.sources)
     state.sources = [str(source) for source in request.sources]
     state.encoding = request.encoding or state.encoding
-    return replace(request, encoding=state.encoding)
+    return replace(request, encoding=state.encoding, valid=request.valid or state.valid)
 
 
 def _check_text(text: EncodedText, state: TrainingState) -> None:
@@ -150,7 +150,7 @@ def _put_back(session: Session) -> None:
         session.optimizer.load_state_dict(state.optimizer)
         device = task.network.head.weight.device
         task.carried = tuple(tensor[task.own_streams].to(device) for tensor in state.carried) or None
-        task.micro_batches = state.micro_batches
+        task.micro_batches, task.measured = state.micro_batches, state.measuring.while_training
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, RuntimeError) as error:
         raise FolderError(f"the checkpoint does not fit this run: {error}") from error
     state.network, state.optimizer, state.carried = {}, {}, []

@@ -9,31 +9,33 @@ Left out: printing (unrolled.cli), what a step is (learn.stream_task), what a ch
 
 from __future__ import annotations
 
+import math
 import time
 import weakref
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
-import numpy as np
 import safetensors.torch
 from torch import Tensor
 
+from unrolled.learn.budget import Stopwatch
 from unrolled.learn.checkpoint import TrainingState
 from unrolled.learn.hardware import describe, running
+from unrolled.learn.loading import parts_of
 from unrolled.learn.loop import Optimizer, Record, fit
-from unrolled.learn.mixing import mix
+from unrolled.learn.mixing import Mixed, mix
 from unrolled.learn.run_folder import Run
-from unrolled.learn.signals import Interrupt, interruptions
+from unrolled.learn.signals import Interrupt, Interrupted, interruptions
 from unrolled.learn.stream_task import StreamTask
 from unrolled.learn.summary import Summary
 from unrolled.model.char_model import CharModel
 from unrolled.model.folder import SNAPSHOTS, ModelParts
 from unrolled.notices import Notice
 from unrolled.text.encoded import EncodedText
+from unrolled.text.report.baselines import Baseline, baselines, verdict
 
 HISTORY_ENTRIES = 200  # training losses kept of a whole run: enough for a curve
-TRAIN_SAMPLE = 100_000  # characters of the training part that are measured at the end
 RELEASE_STEPS = 200
 LONG_MEASUREMENT = 5_000_000  # characters from which on the last measurement is announced
 
@@ -52,6 +54,10 @@ class Session:
     """Seconds between checkpoints, beside those at every measurement."""
     interrupt: Interrupt | None = None
     """Set when a signal ended `run` early."""
+    on_measured: Callable[[float], None] = lambda share: None
+    """Told the share of a measurement that is done, again and again."""
+    clock: Callable[[], float] = time.perf_counter
+    """What a budget of minutes is kept by."""
     _running: weakref.ref[Generator[Record, None, None]] | None = field(default=None, repr=False)
 
     @property
@@ -82,25 +88,72 @@ class Session:
         self.close()
 
     def _steps(self) -> Generator[Record, None, None]:
-        saved = time.perf_counter()
         with running(self.state.choice), interruptions() as interrupt:
             if self.state.progress.step == 0:
                 self._snapshot()
                 self.save()  # a folder that cannot be written shows at once, not after an hour
             if self.task.world.size > 1:
                 self.task.rehearse(self.state.progress.step)
-            for record in fit(self.task, self.optimizer, self.state.plan, self.state.progress):
+            self.task.on_chunk = lambda share: self._watch_measurement(interrupt, share)
+            try:
+                yield from self._train(interrupt)
+            except Interrupted:
+                self.save()  # resumed with the measurement
+                self.interrupt = interrupt
+            finally:
+                self.task.on_chunk = lambda share: None
+
+    def _train(self, interrupt: Interrupt) -> Generator[Record, None, None]:
+        """The steps of one plan after the other."""
+        watch, saved = Stopwatch(self.clock), time.perf_counter()
+        while self.state.progress.step < self.state.plan.steps or self.state.progress.is_due:
+            plan = self.state.plan
+            for record in fit(self.task, self.optimizer, plan, self.state.progress):
                 self._note(record)
-                stop, due = self.task.world.any_of(bool(interrupt), time.perf_counter() - saved > self.save_seconds)
-                if record.validation is not None or stop or due:
+                self._replan(record, watch)
+                late = time.perf_counter() - saved > self.save_seconds
+                stop, late = self.task.world.any_of(bool(interrupt), late)
+                is_saved = record.validation is not None or stop or late or self.state.plan is not plan
+                if is_saved:
                     self.save()
                     saved = time.perf_counter()
                 if record.validation is not None or record.step % RELEASE_STEPS == 0:
                     self.text.release()
                 yield record
+                if is_saved and self.state.budget is not None:
+                    self.state.budget.count_pause(self._agreed(watch.read()), record.validation is not None)
                 if stop and record.step < self.state.plan.steps:
                     self.interrupt = interrupt
                     return
+                if self.state.plan is not plan:
+                    break
+
+    def _watch_measurement(self, interrupt: Interrupt, share: float) -> None:
+        if self.task.world.any(bool(interrupt)):
+            raise Interrupted
+        self.on_measured(share)
+
+    def _replan(self, record: Record, watch: Stopwatch) -> None:
+        """Change the number of steps where the clock or the patience asks for it."""
+        plan, budget = self.state.plan, self.state.budget
+        if budget is not None:
+            budget.count(self._agreed(watch.read()), record.validation is not None)
+            self.state.plan = budget.revised(plan, record.step)
+        if self._is_out_of_patience(record):
+            self.state.plan = replace(plan, steps=record.step)
+            measurements = f"{self.state.recipe.patience} measurements"
+            self.task.notify(Notice(f"training ends after step {record.step:,}: no better figure in {measurements}"))
+
+    def _is_out_of_patience(self, record: Record) -> bool:
+        patience, best = self.state.recipe.patience, self.state.progress.best_step
+        if patience is None or record.validation is None or record.step == self.state.plan.steps:
+            return False
+        since = [entry for entry in self.state.history if "validation" in entry and entry["step"] > best]
+        return len(since) >= patience
+
+    def _agreed(self, seconds: float) -> float:
+        """The mean over the processes, which must come to the same decisions."""
+        return self.task.world.mean(seconds)
 
     def sample(self, length: int) -> str:
         """What the network writes at this moment, from the start of a line."""
@@ -127,21 +180,20 @@ class Session:
             best=self._best_to_store(),
         )
 
-    def finish(self) -> tuple[Summary, ModelParts]:
-        """Put back the best weights, measure them, write the model folder."""
+    def finish(self, *, with_baselines: bool = True) -> tuple[Summary, ModelParts]:
+        """Put back the best weights, measure them beside the baselines, write the model folder."""
         self.close()
         if self.state.best is not None:
             self.task.network.load_state_dict(self.state.best)
         start, end = self.task.bounds("train")
-        measured = len(self.task.split.validation) + len(self.task.split.test)
-        if measured > LONG_MEASUREMENT:
-            self.task.notify(Notice(f"measuring the best weights on {measured:,} characters"))
+        self._announce_measurement()
         with running(self.state.choice):
-            train = self.task.loss(max(start, end - TRAIN_SAMPLE), end)
-            validation = self.task.loss(*self.task.bounds("validation"))
-            test = self.task.loss(*self.task.bounds("test")) if len(self.task.split.test) else None
-        model = self._model({})
-        mixed = mix(model, self.text.ids, self.task.split, self.state.recipe.with_)
+            train = self.task.loss(max(start, end - self.state.measuring.train_sample), end)
+            validation = self.task.loss(*self._measured_at_end("validation"))
+            test = self.task.loss(*self._measured_at_end("test")) if len(self.task.split.test) else None
+        mixed = self._mixed()
+        found = self._baselines(mixed) if with_baselines else ()
+        per_epoch = self.task.steps_per_epoch
         summary = Summary(
             run=self.run_folder.path if self.run_folder else None,
             rung=self.state.recipe.rung,
@@ -155,10 +207,44 @@ class Session:
             test=test.to_json() if test else None,
             members=mixed.to_json(),
             mixing=mixed.sentence,
+            validation_characters=validation.characters,
+            epochs=self.state.progress.step / per_epoch,
+            best_epoch=self.state.progress.best_step / per_epoch,
+            baselines=found,
+            verdict=verdict(mixed.delivered / math.log(2), found) if found else "",
         )
         model = replace(mixed.model, training=self._training(summary))
         self._write(model)
         return summary, model
+
+    def _announce_measurement(self) -> None:
+        parts = {name: self.task.bounds(name) for name in ("validation", "test")}
+        sizes = {name: end - start for name, (start, end) in parts.items()}
+        measured = {name: self.state.measuring.at_end_of(size) for name, size in sizes.items()}
+        if measured != sizes:
+            self.task.notify(
+                Notice(
+                    f"the time allows to measure {measured['validation']:,} of {sizes['validation']:,} characters at "
+                    "the end: the first ones of the part"
+                )
+            )
+        elif sum(measured.values()) > LONG_MEASUREMENT:
+            self.task.notify(Notice(f"measuring the best weights on {sum(measured.values()):,} characters"))
+
+    def _measured_at_end(self, part: str) -> tuple[int, int]:
+        start, end = self.task.bounds(part)
+        return start, start + self.state.measuring.at_end_of(end - start)
+
+    def _mixed(self) -> Mixed:
+        limit = self.state.measuring.at_end
+        return mix(self._model({}), self.text.ids, self.task.split, self.state.recipe.with_, limit)
+
+    def _baselines(self, mixed: Mixed) -> tuple[Baseline, ...]:
+        """By the main process alone: the others wait for it to write the model."""
+        if not self.task.world.is_main:
+            return ()
+        span = self._measured_at_end("validation")
+        return baselines(self.text, *span, mixed.counts / math.log(2), self.state.measuring.window)
 
     def _write(self, model: ModelParts) -> None:
         if self.task.world.is_main and self.run_folder is not None:
@@ -183,11 +269,7 @@ class Session:
         self.state.embeddings.append(self.task.network.embedding.weight.detach().float().cpu().clone())
 
     def _model(self, training: dict[str, Any]) -> ModelParts:
-        state = self.task.network.state_dict()
-        weights: dict[str, np.ndarray[Any, np.dtype[np.float32]]] = {
-            name: value.detach().float().cpu().numpy() for name, value in state.items()
-        }
-        return ModelParts(self.task.network.config, self.text.vocabulary, weights, training)
+        return parts_of(self.task.network, self.text.vocabulary, training)
 
     def _training(self, summary: Summary) -> dict[str, Any]:
         return {
@@ -197,10 +279,13 @@ class Session:
             "machine": asdict(self.state.choice) | describe(self.state.choice.device),
             "steps": self.state.progress.step,
             "best_step": self.state.progress.best_step,
+            "epochs": summary.epochs,
+            "best_epoch": summary.best_epoch,
             "losses": {
                 key: value for key, value in summary.to_json().items() if key in ("train", "validation", "test")
             },
             "members": summary.members,
+            "baselines": [asdict(baseline) for baseline in summary.baselines],
             "seconds": round(summary.seconds, 1),
             "characters_seen": summary.characters_seen,
         }

@@ -16,6 +16,10 @@ ECHO_SECONDS = 1.0
 hands signals on, reaches a process by itself and once more through its parent."""
 
 
+class Interrupted(Exception):
+    """Ends a measurement during which a signal came; training can be resumed with that measurement."""
+
+
 class Interrupt:
     """Set by the first signal; a second one, a second or more later, has its usual effect."""
 

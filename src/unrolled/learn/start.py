@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from unrolled.errors import InputError
-from unrolled.learn.build import Builder, Request, check_streams, cut_for, dropout_of, read_text, with_dropout
+from unrolled.learn.budget import Budget, Measuring, Timing
+from unrolled.learn.build import Builder, Request, check_streams, dropout_of, read_text, split_text, with_dropout
 from unrolled.learn.checkpoint import TrainingState
 from unrolled.learn.hardware import describe
 from unrolled.learn.loop import Plan
@@ -21,6 +23,8 @@ from unrolled.model.folder import ModelParts, read_model
 from unrolled.text.windows import Split
 
 DEFAULT_MINUTES = 3.0
+WRITING = 0.2
+"""Seconds that a checkpoint or a model folder takes, at first guess."""
 
 
 def start(request: Request, run: Run | None) -> Session:
@@ -30,7 +34,7 @@ def start(request: Request, run: Run | None) -> Session:
     check_streams(recipe, request.world)
     text = read_text(request, recipe, model.vocabulary if model else None)
     request.on_text(text)
-    cut = cut_for(recipe, text)
+    cut = split_text(request, recipe, text)
     recipe = _shortened(recipe, cut, request)
     build = Builder(text, cut, recipe, request.world, request.notify)
     network = build.network()
@@ -38,7 +42,14 @@ def start(request: Request, run: Run | None) -> Session:
         _copy_weights(model, network)
     choice, seconds = build.fastest(network, request.machine)
     task = build.task(network, choice)
-    plan = _plan(recipe, task, seconds)
+    budget, measuring = None, Measuring()
+    if recipe.epochs is None:
+        timing = build.timing(task, choice, seconds)
+        allowed = 60 * (recipe.minutes or DEFAULT_MINUTES)
+        measuring = Measuring.within(allowed, timing, recipe.evaluations)
+        budget = _budget(recipe, task, measuring, timing, request.started)
+    task.measured = measuring.while_training
+    plan = _plan(recipe, task, budget)
     recipe = with_dropout(recipe, plan.steps / task.steps_per_epoch)
     network.dropout = dropout_of(recipe)
     optimizer = build.optimizer(task, choice)
@@ -50,14 +61,21 @@ def start(request: Request, run: Run | None) -> Session:
         corpus=text.sha256, vocabulary=list(text.vocabulary.characters),
         started_from=None if model is None else model.vocabulary,
         sources=[str(source) for source in request.sources], encoding=request.encoding or "utf-8",
+        valid=None if request.valid is None else str(request.valid), budget=budget, measuring=measuring,
     )  # fmt: skip
     session = Session(text, task, optimizer, state, run)
-    minutes = plan.steps * seconds / 60
+    steps = f"{plan.steps:,} step{'s' * (plan.steps > 1)}, {plan.steps / task.steps_per_epoch:.2g} epochs"
     request.say(
         f"{recipe.rung} of {recipe.hidden} hidden units, {session.parameters:,} parameters, on {choice}: "
-        f"{plan.steps:,} steps, about {minutes:.1f} minutes by a short trial"
+        f"{steps}, about {_duration(plan.steps * seconds)}"
     )
     return session
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.2g} seconds" if seconds < 10 else f"{seconds:.0f} seconds"
+    return f"{seconds / 60:.0f} minutes" if seconds < 6000 else f"{seconds / 3600:.1f} hours"
 
 
 def _with_sizes_of(model: ModelParts, request: Request) -> Recipe:
@@ -97,11 +115,31 @@ def _copy_weights(model: ModelParts, network: CharNetwork) -> None:
     network.load_state_dict(state)
 
 
-def _plan(recipe: Recipe, task: StreamTask, seconds_per_step: float) -> Plan:
-    if recipe.epochs is not None:
-        steps = recipe.epochs * task.steps_per_epoch
-    else:
-        steps = 60 * (recipe.minutes or DEFAULT_MINUTES) / seconds_per_step
-    steps = max(1, round(steps))
+def _plan(recipe: Recipe, task: StreamTask, budget: Budget | None) -> Plan:
+    if budget is not None:
+        return budget.plan(recipe.evaluations, recipe.warmup, recipe.clip)
+    assert recipe.epochs is not None
+    steps = max(1, round(recipe.epochs * task.steps_per_epoch))
     every = -(-steps // recipe.evaluations)
     return Plan(steps, warmup=int(recipe.warmup * steps), clip=recipe.clip, evaluate_every=every)
+
+
+def _budget(recipe: Recipe, task: StreamTask, measuring: Measuring, timing: Timing, started: float) -> Budget:
+    """The budget of a run that began at `started`."""
+    start, end = task.bounds("validation")
+    at_end = sum(measuring.at_end_of(len(part)) for part in (task.split.validation, task.split.test))
+    sample = min(len(task.split.train), measuring.train_sample)
+    ending = (at_end + sample) * timing.character + WRITING
+    ending += (2 * min(measuring.window, start) + 3 * measuring.at_end_of(end - start)) * timing.baselines
+    # Counting takes about as long as a third of the baselines, twice; then the network reads both parts beside it.
+    ending += 0.7 * start * timing.baselines
+    ending += sum(measuring.at_end_of(len(part)) for part in (task.split.validation, task.split.mixing)) * timing.mixing
+    measured = min(end - start, measuring.while_training)
+    return Budget(
+        seconds=60 * (recipe.minutes or DEFAULT_MINUTES),
+        spent=task.world.mean(time.perf_counter() - started),
+        step=timing.step,
+        pause=measured * timing.character + WRITING,
+        ending=ending,
+        trial=timing.step,
+    )

@@ -27,8 +27,6 @@ from unrolled.text.windows import Split
 State = tuple[Tensor, ...]
 Autocast = Callable[[], AbstractContextManager[object]]
 """The context of the forward pass: bfloat16 or nothing."""
-MEASURED = 1_000_000
-"""Characters of the validation part that are measured while training, at most; at the end all are."""
 
 
 @dataclass
@@ -54,6 +52,10 @@ class StreamTask:
     notify: Notify = warn
     release: Callable[[], None] = field(default=lambda: None)
     """Gives back the memory of a text that is mapped from a file."""
+    on_chunk: Callable[[float], None] = field(default=lambda share: None)
+    """Told the share of a measurement that is done, again and again; may raise to end it."""
+    measured: int = 1_000_000
+    """Characters of the validation part that are measured while training, at most."""
 
     @property
     def steps_per_epoch(self) -> int:
@@ -98,15 +100,17 @@ class StreamTask:
     def evaluate(self) -> float:
         """Nats per character on the validation part, in the precision of training: quick, and good enough to choose.
 
-        Of a very long part, the first million characters.
+        Of a long part, the first `measured` characters.
         """
         start, end = self.bounds("validation")
         with self.autocast():
-            return self.loss(start, min(end, start + MEASURED)).nats
+            return self.loss(start, min(end, start + self.measured)).nats
 
     def loss(self, start: int, end: int) -> Loss:
         """The loss on `ids[start:end]`, in the precision of the weights."""
-        return evaluate(self.network, self.ids, start, end, world=self.world, release=self.release)
+        return evaluate(
+            self.network, self.ids, start, end, world=self.world, release=self.release, on_chunk=self.on_chunk
+        )
 
     def bounds(self, part: str) -> tuple[int, int]:
         """Where the part `train`, `mixing`, `validation` or `test` begins and ends in the text."""

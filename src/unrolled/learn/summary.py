@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from unrolled.text.report.baselines import Baseline
+
 
 @dataclass(frozen=True)
 class Summary:
@@ -25,6 +27,15 @@ class Summary:
     """Nats per character of the validation part: network, counts, and both together."""
     mixing: str
     """Whether the model mixes them, in a sentence."""
+    validation_characters: int
+    """Of the validation part, those that `validation` and the baselines were measured on."""
+    epochs: float
+    best_epoch: float
+    """The one at whose end the weights are."""
+    baselines: tuple[Baseline, ...]
+    """Of the validation part."""
+    verdict: str
+    """What the model is worth beside them, in a sentence."""
 
     def to_json(self) -> dict[str, Any]:
         """JSON object; losses are `{"nats", "bits"}` per character, `test` only where there is a test part."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -36,6 +37,7 @@ def train(
     text: str | None = None,
     resume: bool = False,
     start_from: str | Path | None = None,
+    valid: str | Path | None = None,
     encoding: str | None = None,
     save_seconds: float = 300.0,
     notify: Notify = warn,
@@ -58,6 +60,7 @@ def train(
     checkpoint and raises KeyboardInterrupt.
     """
     _check_names(settings)
+    started = time.perf_counter()
     recipe, machine = Recipe(**_of(Recipe, settings)), Machine(**_of(Machine, settings))
     if recipe.rung == COUNTS:
         summary, model = count_text(_sources(texts), out, recipe, text=text, given=settings, encoding=encoding)
@@ -65,8 +68,9 @@ def train(
     with join_world() as world:
         if recipe.networks > 1:
             request = Request(
-                _sources(texts), text, recipe, machine, frozenset(settings), start_from, encoding, world, notify
-            )
+                _sources(texts), text, recipe, machine, frozenset(settings), start_from, valid, encoding, world, notify,
+                started=started,
+            )  # fmt: skip
             committee = CommitteeRun(request, None if out is None else Path(out), resume, save_seconds)
             for session in committee.sessions():
                 _run(session)
@@ -74,7 +78,8 @@ def train(
             return Trained(CharModel(model), summary)
         session = prepare(
             _sources(texts), out, recipe, machine, text=text, given=settings, world=world, resume=resume,
-            start_from=start_from, encoding=encoding, save_seconds=save_seconds, notify=notify,
+            start_from=start_from, valid=valid, encoding=encoding, save_seconds=save_seconds, notify=notify,
+            started=started,
         )  # fmt: skip
         _run(session)
         summary, model = session.finish()
@@ -91,7 +96,7 @@ def _run(session: Session) -> None:
 def _check_names(settings: Mapping[str, Any]) -> None:
     known = {entry.name for kind in (Recipe, Machine) for entry in fields(kind)}
     for name in set(settings) - known:
-        others = {"text", "resume", "start_from", "encoding", "save_seconds", "notify"}
+        others = {"text", "resume", "start_from", "valid", "encoding", "save_seconds", "notify"}
         raise unknown_name("setting", name, known | others)
 
 

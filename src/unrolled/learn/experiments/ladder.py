@@ -95,7 +95,7 @@ def _honest(
             on_record(rung, record)
         if session.interrupt is not None:
             raise KeyboardInterrupt
-        summary, _ = session.finish()
+        summary, _ = session.finish(with_baselines=False)  # shown once, under all rungs
         setting = f"hidden {recipe.hidden}"
         nats, text = summary.validation["nats"], session.text
         yield Row(

@@ -1,7 +1,6 @@
 """Dropout whose masks are a function of a seed, so that a resumed run draws the very masks of the first one.
 
-Where masks are put is the network's business (`network.py`); here is how they are drawn. Kinds and sources: Srivastava
-et al. 2014 (dropout); Gal and Ghahramani 2016 (one mask for all times, whole characters).
+Where masks are put is the network's business (`network.py`); here is how they are drawn (Srivastava et al. 2014).
 """
 
 from __future__ import annotations
@@ -21,21 +20,17 @@ BATCH = 1
 class Dropout:
     """Which share of the numbers is dropped where, each between 0 and 1; None is off."""
 
-    characters: float | None = None
-    """Whole embedding vectors of single characters in the text."""
     embedding: float | None = None
     """Entries of the embedding vectors on their way into the first layer."""
     between: float | None = None
     """Entries of the hidden state between two layers."""
     output: float | None = None
     """Entries of the last layer's hidden state before the head."""
-    same_over_time: bool = False
-    """One mask for all times of a window (variational dropout) instead of a new one for each."""
 
     def __post_init__(self) -> None:
         for field in fields(self):
             share = getattr(self, field.name)
-            if not isinstance(share, bool) and share is not None and not 0 < share < 1:
+            if share is not None and not 0 < share < 1:
                 raise InputError(f"dropout {field.name} is {share}, but a share between 0 and 1 was expected, or None")
 
 
@@ -54,20 +49,14 @@ class Masks:
         """
         self._seed, self._first, self._batch, self._generator = seed, first, batch, None
 
-    def drop(self, x: Tensor, share: float | None, *, same: tuple[int, ...] = ()) -> Tensor:
-        """`x` with a `share` of its entries zero and the others scaled up to keep the mean; one mask along `same`.
-
-        `x` is (time, batch, n).
-        """
+    def drop(self, x: Tensor, share: float | None) -> Tensor:
+        """`x`, (time, batch, n), with a `share` of its entries zero and the others scaled up to keep the mean."""
         if share is None:
             return x
         rows = x.shape[BATCH]
-        whole = [self._batch or rows if axis == BATCH else size for axis, size in enumerate(x.shape)]
-        shape = [1 if axis in same else size for axis, size in enumerate(whole)]
+        shape = [self._batch or rows if axis == BATCH else size for axis, size in enumerate(x.shape)]
         kept = torch.empty(shape, dtype=x.dtype, device=x.device).bernoulli_(1 - share, generator=self._on(x.device))
-        if BATCH not in same:
-            kept = kept.narrow(BATCH, self._first, rows)
-        return x * kept.div_(1 - share)
+        return x * kept.narrow(BATCH, self._first, rows).div_(1 - share)
 
     def _on(self, device: torch.device) -> torch.Generator:
         if self._generator is None or self._generator.device != device:

@@ -20,9 +20,6 @@ from unrolled.learn.networks.recurrence import Recurrence, State, uniform_as_lin
 if TYPE_CHECKING:
     from unrolled.model.folder import ModelConfig
 
-TIME = 0
-"""The axis of time inside the network: memory is laid out (time, batch, n)."""
-
 
 class CharNetwork(nn.Module):
     """The network of a rung: ids of characters -> logits of the next one.
@@ -53,13 +50,12 @@ class CharNetwork(nn.Module):
         For losses on the last position alone: `head(features[:, -1])` spares the head all other positions.
         """
         drop = self.dropout if self.training else Dropout()
-        same = (TIME,) if drop.same_over_time else ()
         layers, parts = self._recurrences(), self._by_layer(state)
         h, after = layers[0].run(self._first_projection(ids.t(), drop), parts[0])
         for layer, part in zip(layers[1:], parts[1:], strict=True):
-            h, new = layer.run(layer.project(self._masks.drop(h, drop.between, same=same)), part)
+            h, new = layer.run(layer.project(self._masks.drop(h, drop.between)), part)
             after += new
-        return self._masks.drop(h, drop.output, same=same).transpose(0, 1), after
+        return self._masks.drop(h, drop.output).transpose(0, 1), after
 
     def _first_projection(self, ids: Tensor, drop: Dropout) -> Tensor:
         """What `ids` (time, batch) bring to the first layer, (time, batch, n).
@@ -68,12 +64,12 @@ class CharNetwork(nn.Module):
         vocabulary and nothing is dropped on the way, the table is made first and its rows are looked up.
         """
         layer = self._recurrences()[0]
-        if drop.embedding is None and drop.characters is None and len(self.embedding.weight) < ids.numel():
+        if drop.embedding is None and len(self.embedding.weight) < ids.numel():
             with torch.autocast(ids.device.type, enabled=False):  # so few rows cost little in full precision
                 table = layer.project(self.embedding.weight)
             return lookup(table, ids)
-        x = self._masks.drop(functional.embedding(ids, self.embedding.weight), drop.characters, same=(2,))
-        return layer.project(self._masks.drop(x, drop.embedding, same=(TIME,) if drop.same_over_time else ()))
+        x = functional.embedding(ids, self.embedding.weight)
+        return layer.project(self._masks.drop(x, drop.embedding))
 
     def initial_state(self, batch: int) -> State:
         """The state before the first character: all zero, a flat tuple, layer by layer."""

@@ -1,0 +1,74 @@
+"""What a text costs without a network: compressors and counted characters, each told the training part.
+
+`baselines` is the one place where such a figure enters: everything that prints or stores them reads its result.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from unrolled.text.baselines.compressors import WINDOW, compressors, xz_bits
+from unrolled.text.encoded import EncodedText
+from unrolled.text.vocabulary import Ids
+
+_PIECE = 1 << 18
+TRIAL = 1 << 16
+"""Characters from which it is told how long the baselines will take."""
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """Bits per character of a text under one method."""
+
+    name: str
+    bits: float | None
+    """Of the text alone; None for a method that needs a training part."""
+    primed_bits: float
+    """After the training part, as the network is measured too."""
+
+
+def baselines(text: EncodedText, start: int, end: int, counts: float, window: int = WINDOW) -> tuple[Baseline, ...]:
+    """The baselines of the characters `start` to `end`, told up to `window` characters that stand before them.
+
+    8 MB, the default, are what the best compressor can use at all. `counts` are the bits of counted characters, which
+    whoever asks has found out already.
+    """
+    before = text.ids[max(0, start - window) : start]
+    told = b"".join(piece.encode("utf-8", "replace") for piece in _pieces(text, before))
+    found = [
+        Baseline(name, bits(_pieces(text, text.ids[start:end]), b""), bits(_pieces(text, text.ids[start:end]), told))
+        for name, bits in compressors().items()
+    ]
+    return (*found, Baseline("counts", None, counts))
+
+
+def seconds_per_character(text: EncodedText) -> float:
+    """About how long `baselines` takes for a character, from xz, which takes most of it, on the beginning of the text.
+
+    A character before those that are measured counts twice, a measured one three times.
+    """
+    piece = text.vocabulary.decode(text.ids[:TRIAL])
+    before = time.perf_counter()
+    xz_bits(piece)
+    return 1.2 * (time.perf_counter() - before) / len(piece)
+
+
+def verdict(bits: float, found: tuple[Baseline, ...]) -> str:
+    """One sentence on what a model of so many bits per character is worth beside them."""
+    best = min(found, key=lambda baseline: baseline.primed_bits)
+    told = f"{best.name} told the training part: {best.primed_bits:.3f} bits per character"
+    if bits < best.primed_bits:
+        return f"The model is better than all of these; the next is {told}."
+    kind = "Counting" if best.bits is None else "A compressor"
+    return (
+        f"{kind} does better ({told}, the model {bits:.3f}): train longer or a larger network; "
+        "where the text repeats itself, copying wins."
+    )
+
+
+def _pieces(text: EncodedText, ids: Ids) -> Iterator[str]:
+    for start in range(0, len(ids), _PIECE):
+        yield text.vocabulary.decode(ids[start : start + _PIECE])
+        text.release()
