@@ -20,7 +20,7 @@ from unrolled.cli.lines import lines_of
 from unrolled.cli.options import Encoding, Flag, Json, Only, Run, Unknown, Words
 from unrolled.cli.output import fail, messages, print_json, results, say
 from unrolled.cli.showing import run_names
-from unrolled.errors import InputError
+from unrolled.errors import InputError, import_extra
 from unrolled.model.char_model import CharModel
 from unrolled.model.folder import is_model_folder
 from unrolled.model.lines import LineScore, escape_nats
@@ -41,6 +41,7 @@ def score(
     *texts: Words,
     color: Colour = False,
     exact: Annotated[bool, Flag] = False,
+    adapt: Annotated[bool, Flag] = False,
     lines: Annotated[bool, Parameter(negative="", group="Lines")] = False,
     top: Annotated[int | None, Parameter(group="Lines")] = None,
     mask: Annotated[bool, Parameter(negative="", group="Lines")] = False,
@@ -66,6 +67,9 @@ def score(
         Paint each character by its surprise, where stdout is a terminal; --color always paints in files and pipes too.
     exact
         Read a long text without cutting it, which takes much longer. Texts up to 65,536 characters never are cut.
+    adapt
+        Measure too what the model reaches if its networks go on learning from each 32 characters after predicting them.
+        This is another kind of figure than all others. Needs PyTorch, and minutes for a megabyte.
     lines
         Score every line on its own. Standard input is scored as it arrives.
     top
@@ -78,6 +82,8 @@ def score(
         Print one JSON object, with --lines one for each line.
     """
     if lines:
+        if adapt:
+            raise InputError("--adapt learns along one text: leave out --lines")
         runs, sources = _runs_first(run, texts)
         output = _LineOutput(color, top, mask, follow, json)
         _score_lines(runs, only, lines_of(sources, encoding, follow=follow), output)
@@ -88,12 +94,22 @@ def score(
     model = CharModel.from_pretrained(run, warn=fail, only=only)
     encoded = _encoded(model, texts, encoding, unknown)
     measured = _measured(model, encoded, 1 if exact else None)
+    adaptive = _adapted(model, encoded) if adapt else {}
     if json:
-        print_json(measured.to_json())
+        print_json(measured.to_json() | adaptive)
         return
     if color and color != "never":
         results(force=color == "always").print(_painted_text(model, encoded, measured))
     _print_score(measured)
+    for nats in adaptive.values():
+        print(f"adaptive, learning from the text while reading it: {nats / math.log(2):.3f} ({nats:.4f} nats)")
+
+
+def _adapted(model: CharModel, encoded: EncodedText) -> dict[str, float]:
+    import_extra("torch")
+    from unrolled.learn.adapting import adapted_nats
+
+    return {"adaptive_nats": float(adapted_nats(model.parts, encoded.ids).mean())}
 
 
 def _encoded(model: CharModel, texts: tuple[str, ...], encoding: str, unknown: Unknown) -> EncodedText:
