@@ -157,8 +157,12 @@ def test_a_growing_file_is_followed_also_when_it_is_replaced(run: Path, tmp_path
                 file.write("og\nsat\n")
             assert stdout.readline().endswith("\tthe dog\n")
             assert stdout.readline().endswith("\tsat\n")
+            with path.open("a", encoding="utf-8") as file:
+                file.write("the end")
+            path.rename(tmp_path / "old.txt")
             (tmp_path / "new.txt").write_text("on the mat\n", encoding="utf-8")
-            (tmp_path / "new.txt").replace(path)
+            (tmp_path / "new.txt").rename(path)
+            assert stdout.readline().endswith("\tthe end\n")
             assert stdout.readline().endswith("\ton the mat\n")
         finally:
             process.kill()

@@ -20,6 +20,7 @@ from unrolled.text.encoding import known_encoding
 LONGEST = 1 << 20
 """A longer line is divided into pieces of so many characters."""
 BLOCK_BYTES = 1 << 16
+NEWLINE = b"\n"
 PAUSE = 0.2
 """Seconds between two looks at a file that may have grown."""
 
@@ -58,13 +59,26 @@ def _growing(path: Path) -> Iterator[bytes]:
 
 
 def _until_replaced(file: io.FileIO, path: Path) -> Iterator[bytes]:
+    """The bytes of an open file until `path` is another file or was cut; then its last line ends."""
+    last = NEWLINE
     while True:
+        replaced = _is_replaced(file, path)  # asked first, so that all that was written before is read
         while block := file.read(BLOCK_BYTES):
+            last = block[-1:]
             yield block
+        if replaced:
+            break
         time.sleep(PAUSE)
+    if last != NEWLINE:
+        yield NEWLINE
+
+
+def _is_replaced(file: io.FileIO, path: Path) -> bool:
+    try:
         now = path.stat()
-        if now.st_size < file.tell() or now.st_ino != os.fstat(file.fileno()).st_ino:
-            return
+    except FileNotFoundError:  # moved away; the next one is not there yet
+        return False
+    return now.st_size < file.tell() or now.st_ino != os.fstat(file.fileno()).st_ino
 
 
 def _decoded(blocks: Iterable[bytes], encoding: str) -> Iterator[str]:
