@@ -70,7 +70,9 @@ def speed(name: str, lines: Sequence[str]) -> None:
 
 def detectors(first: Sequence[str], judged: Sequence[str]) -> Iterator[tuple[str, Scores]]:
     """The name of each detector and its scores (judged,), high for what is odd."""
-    model = unrolled.train(text="\n".join(first), hidden=128, epochs=4, threads=1, precision="float32").model
+    model = unrolled.train(
+        text="\n".join(first), hidden=128, epochs=4, threads=1, precision="float32", with_="counts"
+    ).model
     for member in model.members:
         yield f"{member} alone", bits(model.only(member), judged)
     yield "network and counts", bits(model, judged)
