@@ -114,7 +114,7 @@ def test_lab_shows_where_each_rung_stands(capsys, tmp_path):
     ("arguments", "message"),
     [
         (("memory", "RUN"), "run folders and a text are needed"),
-        (("memory", "RUN", "STRANGE"), "'z' (U+007A) at position 3, line 1, was never seen"),
+        (("memory", "RUN", "STRANGE"), "'z' (U+007A) at position 3, line 1, does not occur in the training text"),
         (("memory", "RUN", "STRANGE", "--characters", "0"), "at least 1"),
         (("memory", "RUN", "FILE", "--distance", "5000"), "give a longer text"),
         (("memory", "RUN", "FILE", "--measure", "caused"), "did you mean 'causal'"),
