@@ -17,7 +17,7 @@ from unrolled.text.baselines.compressors import WINDOW
 
 MEASURING = 0.1
 """Share of the budget for the measurements while training, and the same for the last one."""
-SMALLEST = 20_000
+SMALLEST = 5_000
 """Characters that a measurement reads at least, if the validation part has them."""
 TOLERANCE = 0.02
 """Share of the budget by which the expected end may be off before the plan is changed."""
