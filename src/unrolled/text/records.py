@@ -1,0 +1,210 @@
+"""Records: many short texts whose order means nothing, such as names, log lines or messages.
+
+A corpus of records is one text in which every record stands between two boundaries, a character that no text may
+contain. So vocabularies, counts, compressors and model folders treat records like any text, and a model that knows the
+boundary is a model of records: it is the input before the first character and the target after the last. Left out: how
+records are put into batches (`unrolled.learn.record_task`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unrolled.embedding import visible
+from unrolled.errors import InputError
+from unrolled.text.corpus import Corpus
+from unrolled.text.vocabulary import Ids, Vocabulary
+from unrolled.text.windows import Split
+
+BOUNDARY = "\ufdd0"
+"""A noncharacter of Unicode: reserved for such uses, and never part of a text that is handed on."""
+LINES, FILES = "lines", "files"
+BLOCK = 1 << 22
+"""Characters whose hashes are computed at once."""
+Places = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class RecordCorpus(Corpus):
+    """A corpus read as records, each between two boundaries; empty records are left out."""
+
+    separator: str = "\n"
+    """What stands between two records; an empty string if each source is one record."""
+
+    def pieces(self, on_read: Callable[[int], None] | None = None) -> Iterator[str]:
+        """The text of the records, in pieces. Raises InputError for a text that contains the boundary."""
+        last = ""
+        for piece in self._separated(on_read):
+            text = piece if last else BOUNDARY + piece
+            while BOUNDARY * 2 in text:
+                text = text.replace(BOUNDARY * 2, BOUNDARY)
+            text = text[1:] if last == BOUNDARY and text.startswith(BOUNDARY) else text
+            if text:
+                last = text[-1]
+                yield text
+        if last not in ("", BOUNDARY):
+            yield BOUNDARY
+
+    def _separated(self, on_read: Callable[[int], None] | None) -> Iterator[str]:
+        """The pieces with a boundary for every separator."""
+        if not self.separator:
+            for source in self.sources:
+                yield from map(self._checked, replace(self, sources=(source,))._plain(on_read))
+                yield BOUNDARY
+            return
+        held = ""
+        for piece in self._plain(on_read):
+            text = (held + self._checked(piece)).replace(self.separator, BOUNDARY)
+            keep = _begun(text, self.separator)
+            held, text = text[len(text) - keep :], text[: len(text) - keep]
+            yield text
+        yield held
+
+    def _plain(self, on_read: Callable[[int], None] | None) -> Iterator[str]:
+        return super().pieces(on_read)
+
+    def _checked(self, piece: str) -> str:
+        if BOUNDARY in piece:
+            raise InputError(
+                f"{self.name} contains {visible(BOUNDARY)} (U+FDD0), which separates records: remove it from the text"
+            )
+        return piece
+
+
+def record_corpus(corpus: Corpus, records: str) -> RecordCorpus:
+    """`corpus` read as `records`: "lines", "files" (each file is one), or the text that separates two records."""
+    if not records:
+        raise InputError(f"records is empty, but must be {LINES!r}, {FILES!r} or the text that separates two records")
+    separator = {LINES: "\n", FILES: ""}.get(records, records)
+    return RecordCorpus(corpus.sources, corpus.encoding, corpus.lower, separator)
+
+
+def _begun(text: str, separator: str) -> int:
+    """How many characters at the end of `text` may be the beginning of a separator."""
+    return next((n for n in range(min(len(separator) - 1, len(text)), 0, -1) if separator.startswith(text[-n:])), 0)
+
+
+def boundary_of(vocabulary: Vocabulary) -> int | None:
+    """The id of the boundary, or None for a vocabulary of texts without records."""
+    return vocabulary.characters.index(BOUNDARY) + 1 if BOUNDARY in vocabulary.characters else None
+
+
+@dataclass(frozen=True)
+class Records:
+    """The records of a text: record i is `ids[starts[i] : starts[i] + lengths[i]]`, with a boundary on each side."""
+
+    ids: Ids
+    starts: Places
+    lengths: Places
+
+    @classmethod
+    def of(cls, ids: Ids, boundary: int) -> Records:
+        """The records between the boundaries in `ids` (character,). Raises InputError if there are fewer than two."""
+        at = np.flatnonzero(ids == boundary)
+        if len(at) < 3:
+            raise InputError(
+                "the text is a single record: the separator never occurs in it. Choose another --records, "
+                "or leave it out for a text that is read in its order"
+            )
+        return cls(ids, at[:-1] + 1, np.diff(at) - 1)
+
+    def __len__(self) -> int:
+        """The number of records."""
+        return len(self.starts)
+
+    @property
+    def predictions(self) -> Places:
+        """(record,) what is predicted of each: its characters and its end."""
+        return self.lengths + 1
+
+    def hashes(self) -> NDArray[np.uint64]:
+        """A 64-bit hash of each record (record,): the sum of one mixed number for each id and its position."""
+        result = np.zeros(len(self), np.uint64)
+        first = 0
+        while first < len(self):
+            end = int(np.searchsorted(self.starts, self.starts[first] + BLOCK))
+            result[first:end] = self._hashes(first, max(end, first + 1))
+            first = max(end, first + 1)
+        return result
+
+    def _hashes(self, first: int, end: int) -> NDArray[np.uint64]:
+        starts, lengths = self.starts[first:end], self.predictions[first:end]
+        ids = self.ids[starts[0] : starts[-1] + lengths[-1]].astype(np.uint64)
+        position = np.arange(len(ids)) - np.repeat(starts - starts[0], lengths)
+        mixed = _mixed(ids * np.uint64(0x9E3779B97F4A7C15) + position.astype(np.uint64))
+        return np.add.reduceat(mixed, starts - starts[0])
+
+    def parts(self, validation: float, test: float = 0.0) -> tuple[Places, Places, Places]:
+        """The numbers of the records of the training, validation and test part.
+
+        The hash of a record decides, so that equal records are in the same part and a record keeps its part when
+        others are added. Raises InputError if a part would be empty.
+        """
+        place = _mixed(self.hashes()).astype(np.float64) / 2.0**64
+        held = [place < validation, (place >= validation) & (place < validation + test)]
+        parts = [np.flatnonzero(~held[0] & ~held[1]), *map(np.flatnonzero, held)]
+        for name, share, part in zip(("training", "validation", "test"), (1, validation, test), parts, strict=True):
+            if share and not len(part):
+                raise InputError(
+                    f"{len(self):,} records, of which {len(np.unique(self.hashes())):,} differ, are too few "
+                    f"for a {name} part: give more records, or another share"
+                )
+        return parts[0], parts[1], parts[2]
+
+    def taken(self, numbers: Places) -> Ids:
+        """The ids of these records, in this order, each followed by a boundary."""
+        lengths = self.predictions[numbers]
+        ends = np.cumsum(lengths)
+        result = np.empty(int(ends[-1]) if len(ends) else 0, self.ids.dtype)
+        for first in range(0, len(numbers), BLOCK):
+            some = slice(first, first + BLOCK)
+            begin, size = ends[some] - lengths[some], lengths[some]
+            places = np.repeat(self.starts[numbers[some]] - begin, size) + np.arange(begin[0], ends[some][-1])
+            result[begin[0] : ends[some][-1]] = self.ids[places]
+        return result
+
+
+def split_records(ids: Ids, boundary: int, validation: float, test: float = 0.0) -> tuple[Ids, Split]:
+    """The text with its records sorted into the training, validation and test part, and the parts.
+
+    Within a part the records keep their order. Raises InputError for a single record and for an empty part.
+    """
+    records = Records.of(ids, boundary)
+    parts = [records.taken(numbers) for numbers in records.parts(validation, test)]
+    arranged = np.concatenate([ids[:1], *parts])
+    first = 1 + len(parts[0])
+    second = first + len(parts[1])
+    return arranged, Split(arranged[:first], arranged[first:second], arranged[second:])
+
+
+def record_hash(ids: Ids) -> np.uint64:
+    """The hash that `Records.hashes` gives a record of these ids followed by its boundary, (character + 1,)."""
+    return np.uint64(Records(ids, np.zeros(1, np.int64), np.array([len(ids) - 1])).hashes()[0])
+
+
+def batches(lengths: Places, rows: int, positions: int, rng: np.random.Generator) -> list[Places]:
+    """All records once, in batches of similar length: the numbers of the records of each, in random order.
+
+    A batch has about `positions` characters, and at least `rows` records. Lengths within a batch differ by less than
+    one, or than a twentieth: little of a batch is padding.
+    """
+    spread = rng.random(len(lengths)) * np.maximum(0.999, lengths / 20)
+    order = np.argsort(lengths + spread, kind="stable")
+    result, first = [], 0
+    while first < len(order):
+        longest = int(lengths[order[first]]) + 1
+        end = first + max(rows, positions // longest)
+        result.append(order[first:end])
+        first = end
+    return [result[i] for i in rng.permutation(len(result))]
+
+
+def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """The finalizer of SplitMix64: every bit of the result depends on every bit of the value."""
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        values = (values ^ (values >> np.uint64(shift))) * np.uint64(factor)
+    return values ^ (values >> np.uint64(31))

@@ -1,0 +1,160 @@
+"""Records: read between boundaries, split by hash, put into batches with little padding."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from unrolled.errors import InputError
+from unrolled.text.corpus import Corpus, open_corpus, text_corpus
+from unrolled.text.records import (
+    BOUNDARY,
+    RecordCorpus,
+    Records,
+    batches,
+    boundary_of,
+    record_corpus,
+    record_hash,
+    split_records,
+)
+from unrolled.text.sources import TextSource
+from unrolled.text.vocabulary import Vocabulary
+
+
+def records_of(*texts):
+    text = BOUNDARY + "".join(each + BOUNDARY for each in texts)
+    vocabulary = Vocabulary.of(text)
+    return Records.of(vocabulary.encode(text), boundary_of(vocabulary)), vocabulary
+
+
+def written(records, vocabulary):
+    spans = zip(records.starts, records.lengths, strict=True)
+    return [vocabulary.decode(records.ids[start : start + length]) for start, length in spans]
+
+
+@pytest.mark.parametrize(
+    ("records", "text", "expected"),
+    [
+        ("lines", "emma\nolivia\n\n\nava", ["emma", "olivia", "ava"]),
+        ("lines", "\nemma\r\nava\n", ["emma", "ava"]),
+        ("%%", "a%b%%c\nd%%%%e%", ["a%b", "c\nd", "e%"]),
+        ("aab", "aaabxaab", ["a", "x"]),
+    ],
+)
+def test_each_record_stands_between_two_boundaries(records, text, expected):
+    read = record_corpus(text_corpus(text), records).read()
+    assert read == BOUNDARY + "".join(each + BOUNDARY for each in expected)
+
+
+class Crumbs(RecordCorpus):
+    """The same corpus, read one character at a time."""
+
+    def _plain(self, on_read):
+        return (character for piece in super()._plain(on_read) for character in piece)
+
+
+@given(st.text("ab-\n", min_size=1), st.sampled_from(["\n", "--", "-a-", "abab"]))
+def test_the_pieces_of_a_text_have_no_meaning(text, separator):
+    if not text.replace(separator, ""):
+        return
+    whole = RecordCorpus((TextSource("the text", text),), separator=separator)
+    assert "".join(Crumbs(whole.sources, separator=separator).pieces()) == whole.read()
+    expected = [each for each in text.replace("\r\n", "\n").split(separator) if each]
+    assert [each for each in whole.read().split(BOUNDARY) if each] == expected
+
+
+def test_each_file_is_a_record(tmp_path):
+    for name, text in (("a.txt", "one\ntwo"), ("b.txt", ""), ("c.txt", "three\n")):
+        (tmp_path / name).write_text(text)
+    files = open_corpus([tmp_path / "a.txt", tmp_path / "c.txt"])
+    assert record_corpus(files, "files").read() == f"{BOUNDARY}one\ntwo{BOUNDARY}three\n{BOUNDARY}"
+
+
+def test_a_text_with_the_boundary_is_refused():
+    with pytest.raises(InputError, match=r"U\+FDD0"):
+        record_corpus(text_corpus(f"a{BOUNDARY}b"), "lines").read()
+
+
+def test_a_single_record_is_explained():
+    corpus = record_corpus(text_corpus("one line and no more"), "%%")
+    vocabulary = Vocabulary.of(corpus.pieces())
+    with pytest.raises(InputError, match="the separator never occurs"):
+        Records.of(vocabulary.encode(corpus.read()), boundary_of(vocabulary))
+
+
+def test_an_ordinary_corpus_is_not_changed():
+    assert Corpus((TextSource("the text", "a\nb"),)).read() == "a\nb"
+    assert boundary_of(Vocabulary.of("a\nb")) is None
+
+
+@given(st.lists(st.text("abc", min_size=1, max_size=6), min_size=2, max_size=30))
+def test_equal_records_have_equal_hashes_and_others_do_not(texts):
+    records, vocabulary = records_of(*texts)
+    by_hash = {}
+    for text, value in zip(texts, records.hashes().tolist(), strict=True):
+        assert by_hash.setdefault(value, text) == text
+        assert record_hash(vocabulary.encode(text + BOUNDARY)) == value
+    assert len(by_hash) == len(set(texts))
+
+
+def test_hashes_do_not_depend_on_the_block(monkeypatch):
+    records, _ = records_of(*(f"record {i}" for i in range(100)))
+    whole = records.hashes()
+    monkeypatch.setattr("unrolled.text.records.BLOCK", 7)
+    assert np.array_equal(records.hashes(), whole)
+    assert np.array_equal(records.taken(np.arange(100)[::-1]), records.ids[1:][_reversed_places(records)])
+
+
+def _reversed_places(records):
+    spans = list(zip(records.starts - 1, records.predictions, strict=True))
+    return np.concatenate([np.arange(start, start + length) for start, length in spans[::-1]])
+
+
+def test_equal_records_are_never_in_two_parts():
+    texts = [f"name {i % 300}" for i in range(3000)]
+    records, vocabulary = records_of(*texts)
+    ids, parts = split_records(records.ids, boundary_of(vocabulary), 0.2, 0.1)
+    assert len(ids) == len(records.ids)
+    train, validation, test = (set(vocabulary.decode(part).strip(BOUNDARY).split(BOUNDARY))
+                               for part in (parts.train, parts.validation, parts.test))  # fmt: skip
+    assert train | validation | test == set(texts)
+    assert not train & validation
+    assert not (train | validation) & test
+    assert 0.1 < len(validation) / 300 < 0.3
+    assert sorted(vocabulary.decode(ids).split(BOUNDARY)) == sorted(vocabulary.decode(records.ids).split(BOUNDARY))
+
+
+def test_a_record_keeps_its_part_when_others_are_added():
+    few, _ = records_of(*(f"name {i}" for i in range(100)))
+    many, _ = records_of(*(f"name {i}" for i in range(1000)))
+    first, more = set(few.parts(0.3)[1].tolist()), set(many.parts(0.3)[1].tolist())
+    assert first == {i for i in more if i < 100}
+
+
+def test_too_few_records_for_a_part():
+    records, _ = records_of("a", "a", "a")
+    with pytest.raises(InputError, match="of which 1 differ"):
+        records.parts(0.5)
+
+
+@given(st.lists(st.integers(1, 300), min_size=1, max_size=400), st.integers(0, 2**31))
+def test_every_record_is_in_one_batch(lengths, seed):
+    lengths = np.array(lengths)
+    found = batches(lengths, 1, 256, np.random.default_rng(seed))
+    assert sorted(np.concatenate(found).tolist()) == list(range(len(lengths)))
+    assert all(len(batch) for batch in found)
+
+
+def test_names_have_less_than_five_per_cent_of_padding():
+    rng = np.random.default_rng(0)
+    for lengths in (rng.poisson(6, 30_000) + 1, rng.integers(40, 200, 20_000)):
+        found = batches(lengths, 16, 1024, rng)
+        computed = sum(len(batch) * (int(lengths[batch].max()) + 1) for batch in found)
+        assert computed < 1.05 * (lengths + 1).sum()
+
+
+def test_the_order_is_another_in_every_epoch():
+    lengths = np.full(500, 7)
+    first, again, other = (np.concatenate(batches(lengths, 4, 64, np.random.default_rng([3, e]))) for e in (0, 0, 1))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
