@@ -19,13 +19,16 @@ from numpy.typing import NDArray
 from unrolled.errors import FolderError, InputError, unknown_name
 from unrolled.files import write_file
 
-_VISIBLE = {" ": "␣", "\n": "⏎", "\t": "⇥", "\r": "␍", "\0": "␀"}
+_VISIBLE = {" ": "␣", "\n": "⏎", "\t": "⇥", "\r": "␍", "\0": "␀", "\ufdd0": "␃"}
 _EMPTY = "∅"
 _TAKEN = {*_VISIBLE.values(), _EMPTY}  # shown as codes when they occur in a name, so that no two names look the same
 
 
 def visible(name: str) -> str:
-    """`name` with blank characters made visible: space as ␣, newline as ⏎, other unprintable characters as codes."""
+    """`name` with blank characters made visible: space as ␣, newline as ⏎, the boundary of records as ␃.
+
+    Other unprintable characters are shown as codes.
+    """
     return "".join(map(_visible, name)) or _EMPTY
 
 

@@ -56,6 +56,8 @@ def generate(
     *,
     prompt: Prompt = "",
     length: int = 400,
+    count: int | None = None,
+    new: Annotated[bool, Flag] = False,
     sampling: SamplingFlags = UNFILTERED,
     stop: Annotated[tuple[Prompt, ...], Flag] = (),
     seed: Seed = 0,
@@ -71,10 +73,17 @@ def generate(
         The text to continue; \\n and \\t stand for a newline and a tab. By default a new line begins.
     length
         Characters to write at most.
+    count
+        Write so many records instead, each from --prompt to its end, one a line; for models trained with --records.
+    new
+        Leave out records of the training text, and those already written.
     stop
         End before this string; can be given several times.
     """
     model = CharModel.from_pretrained(run, warn=fail, only=only)
+    if count is not None or new:
+        _write_records(run, model, count or 1, new, prompt, sampling, seed, json)
+        return
     characters = model.stream(prompt, length, sampling, stop=stop, seed=seed, unknown=unknown)
     if json:
         print_json({"prompt": prompt, "text": "".join(characters), "seed": seed})
@@ -110,6 +119,27 @@ def complete(
         return
     for one in found:
         print(f"{one.probability:7.2%}  {(prompt[-SHOWN:] + one.text).translate(NEWLINES)}")
+
+
+def _write_records(
+    run: Path, model: CharModel, count: int, new: bool, start: str, sampling: Sampling, seed: int, json: bool
+) -> None:
+    from itertools import islice
+
+    from unrolled.model.novelty import TRIES, read_novelty
+
+    drawn = model.records(sys.maxsize if new else count, sampling, start=start, seed=seed)
+    novelty = read_novelty(run, model.vocabulary)
+    written = []
+    for record in islice((novelty.new if new else novelty.counted)(drawn), count):
+        written.append(record)
+        if not json:
+            print(record, flush=True)
+    if json:
+        print_json({"records": written, "drawn": novelty.drawn, "copies": novelty.copies, "seed": seed})
+    if novelty.exhausted:
+        fail(f"stopped after {len(written)} of {count} records: the last {TRIES:,} that were drawn were not new")
+    say(f"{novelty.copies} of {novelty.drawn} records drawn are copies of training records")
 
 
 def _print_as_they_come(prompt: str, characters: Iterator[str]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
@@ -23,8 +24,9 @@ from unrolled.model.folder import ModelConfig, ModelParts, read_model
 from unrolled.model.mixture import Committee, CountPredictor, Mixture
 from unrolled.model.predictor import Predictor
 from unrolled.model.sampling import UNFILTERED, Sampling, SamplingSettings
-from unrolled.model.state import State
+from unrolled.model.state import State, generator_of
 from unrolled.text.kinds import kind
+from unrolled.text.records import boundary_of
 from unrolled.text.vocabulary import UNKNOWN_CHARACTER, Ids, OnUnknown, Vocabulary
 
 if TYPE_CHECKING:
@@ -201,6 +203,32 @@ class CharModel:
     ) -> str:
         """What `stream` writes, as one string, with the same arguments."""
         return "".join(self.stream(prompt, length, sampling, stop=stop, seed=seed, unknown=unknown, **settings))
+
+    def records(
+        self,
+        count: int,
+        sampling: Sampling = UNFILTERED,
+        *,
+        start: str = "",
+        length: int = 10_000,
+        seed: int = 0,
+        **settings: Unpack[SamplingSettings],
+    ) -> Iterator[str]:
+        """Write `count` records, one after the other, each beginning with `start` and written to its end.
+
+        A record that has no end after `length` characters is cut there. Equal seeds write equal records. Raises
+        InputError for a model that was not trained on records.
+        """
+        if count < 1:
+            raise InputError(f"count is {count}, but at least 1 record must be asked for")
+        if boundary_of(self.vocabulary) is None:
+            raise InputError(
+                "this model was trained on one text and knows no records: write with a length instead of a count, "
+                "or train with records (--records lines)"
+            )
+        place, generator = self.read(start), generator_of(seed)
+        for _ in range(count):
+            yield start + replace(place.fork(), generator=generator).generate(length, sampling, **settings)
 
     def score(
         self,

@@ -29,6 +29,7 @@ from unrolled.model.sampling import (
     checked_stops,
     until_stop,
 )
+from unrolled.text.records import BOUNDARY, boundary_of
 from unrolled.text.vocabulary import OnUnknown
 
 FORMAT = 1
@@ -67,8 +68,16 @@ class State:
 
     @classmethod
     def start(cls, model: LanguageModel) -> State:
-        """The position before the first character, which is predicted by its frequency in the training text."""
-        return cls(model, model.predictor.initial_state(), model.start_logits, deque(maxlen=RECENT), generator_of(0))
+        """The position before the first character.
+
+        A model of records has read the boundary before it; other models predict a first character by its frequency in
+        the training text.
+        """
+        hidden, logits = model.predictor.initial_state(), model.start_logits
+        boundary = boundary_of(model.vocabulary)
+        if boundary is not None:
+            logits, hidden = model.predictor.step(boundary, hidden)
+        return cls(model, hidden, logits, deque(maxlen=RECENT), generator_of(0))
 
     def next(self, sampling: Sampling = UNFILTERED) -> list[tuple[str, float]]:
         """Every character with its probability of coming next, the most likely first.
@@ -120,8 +129,9 @@ class State:
         """Write up to `length` characters, one at a time as they come, moving this state on.
 
         How they are chosen is said by `sampling`, or by its fields as keywords: `stream(400, temperature=0.8)`. Ends
-        before the first of the `stop` strings, which are searched for in what this call writes. At the start of a text,
-        the text begins with a line: a newline is read first, where the model knows one. `seed` restarts the
+        before the first of the `stop` strings, which are searched for in what this call writes, and at the end of a
+        record. At the start of a text, the text begins with a line: a newline is read first, where the model knows one,
+        unless it is a model of records. `seed` restarts the
         random generator; without it the generator continues. Raises InputError for a value out of its bounds.
         """
         sampling, stops = sampling.updated(**settings), checked_stops(stop)
@@ -129,7 +139,9 @@ class State:
             raise InputError(f"length is {length}, but at least 1 character must be asked for")
         if seed is not None:
             self.generator = generator_of(seed)
-        if not self.position:
+        if boundary_of(self.model.vocabulary) is not None:
+            stops = (*stops, BOUNDARY)
+        elif not self.position:
             self.feed(self.model.vocabulary.encode("\n", "skip"))
         return until_stop(self._written(length, sampling), stops)
 
