@@ -8,23 +8,21 @@ from hypothesis import strategies as st
 from unrolled.errors import InputError
 from unrolled.text.corpus import Corpus, open_corpus, text_corpus
 from unrolled.text.records import (
-    BOUNDARY,
     RecordCorpus,
     Records,
     batches,
-    boundary_of,
     record_corpus,
     record_hash,
     split_records,
 )
 from unrolled.text.sources import TextSource
-from unrolled.text.vocabulary import Vocabulary
+from unrolled.text.vocabulary import BOUNDARY, Vocabulary
 
 
 def records_of(*texts):
     text = BOUNDARY + "".join(each + BOUNDARY for each in texts)
     vocabulary = Vocabulary.of(text)
-    return Records.of(vocabulary.encode(text), boundary_of(vocabulary)), vocabulary
+    return Records.of(vocabulary.encode(text), vocabulary.boundary), vocabulary
 
 
 def written(records, vocabulary):
@@ -79,12 +77,12 @@ def test_a_single_record_is_explained():
     corpus = record_corpus(text_corpus("one line and no more"), "%%")
     vocabulary = Vocabulary.of(corpus.pieces())
     with pytest.raises(InputError, match="the separator never occurs"):
-        Records.of(vocabulary.encode(corpus.read()), boundary_of(vocabulary))
+        Records.of(vocabulary.encode(corpus.read()), vocabulary.boundary)
 
 
 def test_an_ordinary_corpus_is_not_changed():
     assert Corpus((TextSource("the text", "a\nb"),)).read() == "a\nb"
-    assert boundary_of(Vocabulary.of("a\nb")) is None
+    assert Vocabulary.of("a\nb").boundary is None
 
 
 @given(st.lists(st.text("abc", min_size=1, max_size=6), min_size=2, max_size=30))
@@ -113,7 +111,7 @@ def _reversed_places(records):
 def test_equal_records_are_never_in_two_parts():
     texts = [f"name {i % 300}" for i in range(3000)]
     records, vocabulary = records_of(*texts)
-    ids, parts = split_records(records.ids, boundary_of(vocabulary), 0.2, 0.1)
+    ids, parts = split_records(records.ids, vocabulary.boundary, 0.2, 0.1)
     assert len(ids) == len(records.ids)
     train, validation, test = (set(vocabulary.decode(part).strip(BOUNDARY).split(BOUNDARY))
                                for part in (parts.train, parts.validation, parts.test))  # fmt: skip

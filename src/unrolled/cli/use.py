@@ -5,14 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 from unrolled.cli.options import Flag, Json, Only, Prompt, Run, SamplingFlags, Seed, Unknown
-from unrolled.cli.output import fail, print_json
+from unrolled.cli.output import fail, print_json, say
 from unrolled.embedding import visible
 from unrolled.errors import InputError
 from unrolled.model.char_model import CharModel
-from unrolled.model.sampling import UNFILTERED
+from unrolled.model.sampling import UNFILTERED, Sampling
 
 NEWLINES = str.maketrans("\n", "⏎")
 SHOWN = 40

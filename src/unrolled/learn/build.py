@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -24,11 +25,14 @@ from unrolled.learn.networks.dropout import Dropout
 from unrolled.learn.networks.network import CharNetwork
 from unrolled.learn.optimizers import Optimizers, build_optimizer
 from unrolled.learn.recipe import Machine, Recipe
+from unrolled.learn.record_task import RecordTask
 from unrolled.learn.stream_task import StreamTask
+from unrolled.learn.text_task import TextTask
 from unrolled.model.folder import ModelConfig
 from unrolled.notices import Notice, Notify, warn
 from unrolled.text.corpus import Corpus, open_corpus, text_corpus
 from unrolled.text.encoded import EncodedText, encode_corpus
+from unrolled.text.records import known_boundary, record_corpus, split_records
 from unrolled.text.report import baselines
 from unrolled.text.vocabulary import Vocabulary
 from unrolled.text.windows import Split, split, streams
@@ -84,31 +88,39 @@ def read_text(request: Request, recipe: Recipe, known: Vocabulary | None) -> Enc
     return text
 
 
-def split_text(request: Request, recipe: Recipe, text: EncodedText) -> Split:
-    """The parts of the text; the end of the training part is held out where a gate may be fitted on it.
+def split_text(request: Request, recipe: Recipe, text: EncodedText) -> tuple[EncodedText, Split]:
+    """The text, with records sorted by their part, and its parts.
 
-    Raises InputError where a part would be empty.
+    The end of the training part is held out where a gate may be fitted on it. Raises InputError where a part would be
+    empty.
     """
     share = 0.0 if recipe.with_ == "none" else mixing.SHARE
+    if request.valid is None and recipe.records is not None:
+        ids, parts = split_records(text.ids, known_boundary(text.vocabulary), recipe.validation, recipe.test)
+        return replace(text, ids=ids), parts
     if request.valid is None:
-        return split(text.ids, recipe.validation, recipe.test, share)
+        return text, split(text.ids, recipe.validation, recipe.test, share)
     if recipe.test or "validation" in request.given:
         raise InputError("a file to validate on takes the place of --validation and --test: leave them out")
     length = sum(map(len, _validation_corpus(request.valid, request, recipe).pieces()))
-    cut = len(text) - length
+    cut = len(text) - length + (recipe.records is not None)  # one boundary belongs to both texts
     train = cut - int(cut * share)
-    return Split(text.ids[:train], text.ids[cut:], text.ids[len(text) :], text.ids[train:cut])
+    return text, Split(text.ids[:train], text.ids[cut:], text.ids[len(text) :], text.ids[train:cut])
 
 
 def _corpus(request: Request, recipe: Recipe) -> Corpus:
-    corpus = _given_corpus(request, recipe)
+    corpus = _as_records(_given_corpus(request, recipe), recipe)
     if request.valid is None:
         return corpus
     return replace(corpus, sources=(*corpus.sources, *_validation_corpus(request.valid, request, recipe).sources))
 
 
 def _validation_corpus(valid: str | Path, request: Request, recipe: Recipe) -> Corpus:
-    return open_corpus([valid], encoding=request.encoding or "utf-8", lower=recipe.lower)
+    return _as_records(open_corpus([valid], encoding=request.encoding or "utf-8", lower=recipe.lower), recipe)
+
+
+def _as_records(corpus: Corpus, recipe: Recipe) -> Corpus:
+    return corpus if recipe.records is None else record_corpus(corpus, recipe.records)
 
 
 def _given_corpus(request: Request, recipe: Recipe) -> Corpus:
@@ -163,14 +175,14 @@ class Builder:
         start_well(network, r.seed)
         return network
 
-    def task(self, network: CharNetwork, choice: Choice) -> StreamTask:
+    def task(self, network: CharNetwork, choice: Choice) -> TextTask:
         """`network` with the text, on the device of `choice`; several processes train it as one."""
         task = self._task(network, choice)
         if self.world.size > 1:
             task.forward = nn.parallel.DistributedDataParallel(task.network)
         return task
 
-    def optimizer(self, task: StreamTask, choice: Choice) -> Optimizers:
+    def optimizer(self, task: TextTask, choice: Choice) -> Optimizers:
         """The recipe's optimizer; its directions of descent are computed in bfloat16 where that was chosen."""
         dtype = torch.bfloat16 if choice.precision == "bfloat16" else choice.dtype
         return build_optimizer(task.network, self.recipe, task.world, dtype)
@@ -198,7 +210,7 @@ class Builder:
 
         return choose(machine, seconds)
 
-    def timing(self, task: StreamTask, choice: Choice, step: float) -> Timing:
+    def timing(self, task: TextTask, choice: Choice, step: float) -> Timing:
         """What measurements take here, from small ones, with the seconds of a `step`; means over the processes."""
         start, end = task.bounds("validation")
         end = min(end, start + TRIAL_CHARACTERS)
@@ -223,7 +235,7 @@ class Builder:
         """
         network.dropout = dropout_of(with_dropout(self.recipe, self.recipe.epochs or math.inf))
         task = self._task(network, choice)
-        task = replace(task, world=World(), streams=task.streams[task.own_streams], notify=lambda notice: None)
+        task = task.alone()
         optimizer = self.optimizer(task, choice)
 
         def step() -> None:
@@ -233,10 +245,13 @@ class Builder:
 
         return steps_within(TRIAL_SECONDS, step, at_most=20, give_up=give_up)[1]
 
-    def _task(self, network: CharNetwork, choice: Choice) -> StreamTask:
+    def _task(self, network: CharNetwork, choice: Choice) -> TextTask:
         network = network.to(choice.device, choice.dtype)
-        cut = streams(self.split.train, self.recipe.streams)
-        return StreamTask(
-            network, self.text.ids, self.split, cut, self.recipe.length, self.recipe.seed,
-            self.world, choice.autocast, notify=self.notify, release=self.text.release,
-        )  # fmt: skip
+        common: dict[str, Any] = {
+            "network": network, "ids": self.text.ids, "split": self.split, "length": self.recipe.length,
+            "seed": self.recipe.seed, "world": self.world, "autocast": choice.autocast, "notify": self.notify,
+            "release": self.text.release,
+        }  # fmt: skip
+        if self.recipe.records is not None:
+            return RecordTask(**common, boundary=known_boundary(self.text.vocabulary), streams=self.recipe.streams)
+        return StreamTask(**common, streams=streams(self.split.train, self.recipe.streams))

@@ -75,6 +75,8 @@ class Recipe:
     with_: str = "auto"
     """counts: mix the network with counts of what followed the last characters; none: do not; auto: where that is
     better on the end of the training part, of which neither has read the last 1/32."""
+    records: str | None = None
+    """Read the text as records whose order means nothing: lines, files (each is one), or the text between two."""
     seed: int = 0
     """Decides the first weights and the dropout masks."""
 
@@ -161,6 +163,7 @@ class RecipeSettings(TypedDict, total=False):
     lower: bool
     networks: int
     with_: str
+    records: str | None
     seed: int
 
 

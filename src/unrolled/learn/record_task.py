@@ -7,24 +7,22 @@ those that end earlier leave the batch. Left out: several processes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import nullcontext
-from dataclasses import dataclass, field
-from functools import lru_cache
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from unrolled.errors import InputError, TrainingError
-from unrolled.learn.distributed import World
 from unrolled.learn.evaluate import Loss
-from unrolled.learn.networks.network import CharNetwork
-from unrolled.learn.stream_task import MEASURED, Autocast, State, is_out_of_memory, seed_of
-from unrolled.notices import Notice, Notify, warn
+from unrolled.learn.networks.recurrence import State
+from unrolled.learn.text_task import TextTask, divided, seed_of
 from unrolled.text.records import Places, Records, batches
 
-EVALUATED = 1 << 14
+MEASURED_AT_ONCE = 1 << 14
 """Positions of a batch of records that are measured, not trained on."""
 IGNORED = -100
 """The target of a position that is no part of a record."""
@@ -32,91 +30,100 @@ IGNORED = -100
 
 @dataclass(frozen=True)
 class Step:
-    """One step: some records from position `first` of each on; `last` if none of them goes on after it."""
+    """One step: some records from position `first` of each on; `is_last` if none of them goes on after it."""
 
     records: Places
     first: int
-    last: bool
+    is_last: bool
 
 
-@dataclass
-class RecordTask:
-    """A network with records, as `fit` wants it; the counterpart of `StreamTask`."""
+@dataclass(kw_only=True)
+class RecordTask(TextTask):
+    """A network with a text of records, sorted into parts by `unrolled.text.records.split_records`."""
 
-    network: CharNetwork
-    records: Records
-    parts: dict[str, Places]
-    """The numbers of the records of `train`, `validation` and `test`."""
+    boundary: int
+    """The id on each side of a record."""
     streams: int
     """With `length`, the positions of a batch; also the least number of records in it."""
-    length: int
-    """BPTT length"""
-    seed: int
-    world: World = field(default_factory=World)
-    autocast: Autocast = nullcontext
-    forward: nn.Module | None = None
-    micro_batches: int = 1
-    carried: State | None = None
-    notify: Notify = warn
-    release: Callable[[], None] = field(default=lambda: None)
+    _plans: dict[int, list[Step]] = field(default_factory=dict, repr=False)
 
-    def __post_init__(self) -> None:
-        if self.world.size > 1:
-            raise InputError("records are trained by one process: leave torchrun out")
-        self._steps_of = lru_cache(maxsize=2)(self._plan)
+    @cached_property
+    def records(self) -> Records:
+        """All records of the text."""
+        return Records.of(self.ids, self.boundary)
 
     @property
     def steps_per_epoch(self) -> int:
         """Steps of the first epoch; those of others differ by a few."""
-        return len(self._steps_of(0))
+        return len(self._plan(0))
+
+    @property
+    def rows(self) -> int:
+        return self.streams
+
+    @property
+    def own_rows(self) -> slice:
+        return slice(None)
 
     def characters_seen(self, step: int) -> int:
-        """Predictions made in the first `step` steps, ends included."""
-        seen, epoch = 0, 0
+        """Predictions made in the first `step` steps, the ends of records included."""
+        epoch, seen = 0, 0
         while step > 0:
-            steps = self._steps_of(epoch)[:step]
+            steps = self._plan(epoch)[:step]
             seen += sum(int(self._counts(each).sum()) for each in steps)
             step, epoch = step - len(steps), epoch + 1
         return seen
 
-    def backward(self, step: int) -> float:
-        """Gradients of the mean nats of batch `step`; when memory runs out, the same in smaller micro-batches."""
-        while True:
-            try:
-                loss, self.carried = self._gradients(step)
-                return loss
-            except (RuntimeError, MemoryError) as error:
-                if not is_out_of_memory(error):
-                    raise
-                self._halve()
+    def alone(self) -> Self:
+        return replace(self, notify=lambda notice: None)
 
-    def evaluate(self) -> float:
-        """Nats per character on the validation part, ends included, in the precision of training.
-
-        Of a very large part, about the first million characters.
-        """
-        records = self.parts["validation"]
-        some = np.searchsorted(np.cumsum(self.records.predictions[records]), MEASURED)
-        with self.autocast():
-            return self.loss(records[: int(some) + 1]).nats
-
-    def loss(self, records: Places) -> Loss:
-        """The loss on the records of these numbers, each from the start, in the precision of the weights."""
+    def loss(self, start: int, end: int) -> Loss:
+        """The loss on the records that begin in `ids[start:end]`, each read from the start."""
+        records = self._within(start, end)
         was_training = self.network.training
         self.network.eval()
-        total, order = 0.0, records[np.argsort(self.records.lengths[records], kind="stable")]
+        total, done = 0.0, 0
         try:
             with torch.no_grad():
-                for group in self._measured(order):
+                for group in self._measured_together(records):
                     total += self._total(group)
+                    done += len(group)
+                    self.on_chunk(done / len(records))
         finally:
             self.network.train(was_training)
         return Loss(total, int(self.records.predictions[records].sum()))
 
-    def _measured(self, order: Places) -> Iterator[Places]:
+    def gradients(self, step: int, forward: nn.Module) -> tuple[float, State | None]:
+        now = self._step(step)
+        inputs, targets = self._read(now)
+        state = self._continued(None if now.first == 0 else self.carried, len(inputs))
+        masks, count = seed_of(self.seed, step), int((targets != IGNORED).sum())
+        total, ends = 0.0, []
+        for rows in divided(len(inputs), min(self.micro_batches, len(inputs))):
+            self.network.reseed(masks, rows.start, len(inputs))
+            with self.autocast():
+                logits, end = forward(inputs[rows], tuple(part[rows] for part in state))
+            loss = _summed(logits, targets[rows]) / count
+            loss.backward()  # type: ignore[no-untyped-call]
+            total += float(loss.detach())
+            ends.append(end)
+        after = tuple(torch.cat(tensors).detach() for tensors in zip(*ends, strict=True))
+        return total, None if now.is_last else after
+
+    def hashes_of_training(self) -> NDArray[np.uint64]:
+        """The different hashes of the training records, sorted."""
+        return np.unique(self.records.hashes()[self._within(*self.bounds("train"))])
+
+    def _within(self, start: int, end: int) -> Places:
+        first, last = np.searchsorted(self.records.starts, [start, end])
+        return np.arange(first, max(last, first + 1))
+
+    def _measured_together(self, records: Places) -> Iterator[Places]:
+        """The records in groups of similar length, the longest first."""
+        order = records[np.argsort(-self.records.lengths[records], kind="stable")]
         first = 0
         while first < len(order):
-            end = first + max(self.streams, EVALUATED // int(self.records.predictions[order[first]]))
+            end = first + max(1, MEASURED_AT_ONCE // int(min(self.records.predictions[order[first]], self.length)))
             yield order[first:end]
             first = end
 
@@ -124,37 +131,39 @@ class RecordTask:
         total, state = 0.0, None
         for step in self._cut(group):
             inputs, targets = self._read(step)
-            state = self._continued(state, len(inputs))
-            logits, state = self.network(inputs, state)
+            logits, state = self.network(inputs, self._continued(state, len(inputs)))
             total += float(_summed(logits, targets))
         return total
 
     def _plan(self, epoch: int) -> list[Step]:
-        """All steps of an epoch: a function of (seed, epoch)."""
-        rng = np.random.default_rng([self.seed, epoch])
-        train = self.parts["train"]
-        groups = batches(self.records.lengths[train], self.streams, self.streams * self.length, rng)
-        return [step for group in groups for step in self._cut(train[group])]
+        """All steps of an epoch: a function of (seed, epoch). The last few plans are kept."""
+        if epoch not in self._plans:
+            rng = np.random.default_rng([self.seed, epoch])
+            train = self._within(*self.bounds("train"))
+            groups = batches(self.records.lengths[train], self.streams, self.streams * self.length, rng)
+            self._plans[epoch] = [step for group in groups for step in self._cut(train[group])]
+            for old in [kept for kept in self._plans if kept not in (0, epoch)]:
+                del self._plans[old]
+        return self._plans[epoch]
 
     def _cut(self, group: Places) -> list[Step]:
         """A batch in steps of the BPTT length, its longest records first: those that end leave it at the end."""
         predictions = self.records.predictions[group]
-        order = np.argsort(-predictions, kind="stable")
-        group, longest = group[order], int(predictions.max())
-        counts = [int((predictions > first).sum()) for first in range(0, longest, self.length)]
-        return [
-            Step(group[:count], i * self.length, i + 1 == len(counts)) for i, count in enumerate(counts)
-        ]
+        group = group[np.argsort(-predictions, kind="stable")]
+        firsts = range(0, int(predictions.max()), self.length)
+        counts = [int((predictions > first).sum()) for first in firsts]
+        return [Step(group[:count], first, first == firsts[-1]) for first, count in zip(firsts, counts, strict=True)]
 
     def _step(self, step: int) -> Step:
         epoch = 0
-        while step >= len(self._steps_of(epoch)):
-            step, epoch = step - len(self._steps_of(epoch)), epoch + 1
-        return self._steps_of(epoch)[step]
+        while step >= len(self._plan(epoch)):
+            step, epoch = step - len(self._plan(epoch)), epoch + 1
+        return self._plan(epoch)[step]
 
     def _counts(self, step: Step) -> Places:
         """(record,) the predictions of a step."""
-        return np.minimum(self.records.predictions[step.records] - step.first, self.length)
+        counts: Places = np.minimum(self.records.predictions[step.records] - step.first, self.length)
+        return counts
 
     def _read(self, step: Step) -> tuple[Tensor, Tensor]:
         """Inputs and targets (record, time); the input before the first character is the boundary."""
@@ -163,48 +172,16 @@ class RecordTask:
         inside = time < counts[:, None]
         at = self.records.starts[step.records][:, None] + step.first + np.where(inside, time, counts[:, None] - 1)
         device = self.network.head.weight.device
-        inputs, targets = (torch.from_numpy(self.records.ids[places].astype(np.int64)) for places in (at - 1, at))
+        inputs, targets = (torch.from_numpy(self.ids[places].astype(np.int64)) for places in (at - 1, at))
         targets[torch.from_numpy(~inside)] = IGNORED
         return inputs.to(device), targets.to(device)
-
-    def _gradients(self, number: int) -> tuple[float, State | None]:
-        step = self._step(number)
-        inputs, targets = self._read(step)
-        state = self._continued(None if step.first == 0 else self.carried, len(inputs))
-        masks, count = seed_of(self.seed, number), int((targets != IGNORED).sum())
-        total, ends = 0.0, []
-        for rows in _divided(len(inputs), self.micro_batches):
-            self.network.reseed(masks, rows.start, len(inputs))
-            with self.autocast():
-                logits, end = self.network(inputs[rows], tuple(part[rows] for part in state))
-            loss = _summed(logits, targets[rows]) / count
-            loss.backward()  # type: ignore[no-untyped-call]
-            total += float(loss.detach())
-            ends.append(end)
-        after = tuple(torch.cat(tensors).detach() for tensors in zip(*ends, strict=True))
-        return total, None if step.last else after
 
     def _continued(self, state: State | None, rows: int) -> State:
         """The state of the first `rows` records, which alone go on; or the state before the first character."""
         return self.network.initial_state(rows) if state is None else tuple(part[:rows] for part in state)
 
-    def _halve(self) -> None:
-        if 2 * self.micro_batches > self.streams:
-            raise TrainingError("memory ran out, even with one record at a time: choose a smaller --hidden or --length")
-        self.micro_batches *= 2
-        self.network.zero_grad()
-        sentence = f"memory ran out: each step is now made in {self.micro_batches} micro-batches, with the same update"
-        self.notify(Notice(sentence))
-
 
 def _summed(logits: Tensor, targets: Tensor) -> Tensor:
     """The nats of all targets that are part of a record."""
     kept = logits if logits.dtype == torch.float64 else logits.float()
-    return nn.functional.cross_entropy(
-        kept.flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="sum"
-    )
-
-
-def _divided(count: int, pieces: int) -> list[slice]:
-    pieces = min(pieces, count)
-    return [slice(count * i // pieces, count * (i + 1) // pieces) for i in range(pieces)]
+    return nn.functional.cross_entropy(kept.flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="sum")

@@ -52,7 +52,7 @@ def resume(request: Request, run: Run, state: TrainingState) -> Session:
     text = read_text(request, state.recipe, state.started_from)
     _check_text(text, state)
     request.on_text(text)
-    cut = split_text(request, state.recipe, text)
+    text, cut = split_text(request, state.recipe, text)
     build = Builder(text, cut, state.recipe, request.world, request.notify)
     network = build.network()
     network.dropout = dropout_of(state.recipe)
@@ -149,7 +149,7 @@ def _put_back(session: Session) -> None:
         task.network.load_state_dict(state.network)
         session.optimizer.load_state_dict(state.optimizer)
         device = task.network.head.weight.device
-        task.carried = tuple(tensor[task.own_streams].to(device) for tensor in state.carried) or None
+        task.carried = tuple(tensor[task.own_rows].to(device) for tensor in state.carried) or None
         task.micro_batches, task.measured = state.micro_batches, state.measuring.while_training
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, RuntimeError) as error:
         raise FolderError(f"the checkpoint does not fit this run: {error}") from error

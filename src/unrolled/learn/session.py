@@ -4,7 +4,7 @@
     for record in session.run(): ...           trains; history and checkpoints are written meanwhile
     summary, model = session.finish()          measures the best weights once more and writes the model folder
 
-Left out: printing (unrolled.cli), what a step is (learn.stream_task), what a checkpoint holds (learn.checkpoint).
+Left out: printing (unrolled.cli), what a step is (learn.text_task), what a checkpoint holds (learn.checkpoint).
 """
 
 from __future__ import annotations
@@ -25,12 +25,14 @@ from unrolled.learn.hardware import describe, running
 from unrolled.learn.loading import parts_of
 from unrolled.learn.loop import Optimizer, Record, fit
 from unrolled.learn.mixing import Mixed, mix
+from unrolled.learn.record_task import RecordTask
 from unrolled.learn.run_folder import Run
 from unrolled.learn.signals import Interrupt, Interrupted, interruptions
-from unrolled.learn.stream_task import StreamTask
 from unrolled.learn.summary import Summary
+from unrolled.learn.text_task import TextTask
 from unrolled.model.char_model import CharModel
 from unrolled.model.folder import SNAPSHOTS, ModelParts
+from unrolled.model.novelty import HASHES, novelty_file
 from unrolled.notices import Notice
 from unrolled.text.encoded import EncodedText
 from unrolled.text.report.baselines import Baseline, baselines, verdict
@@ -45,7 +47,7 @@ class Session:
     """See the top of this file; made by `unrolled.learn.train.prepare`."""
 
     text: EncodedText
-    task: StreamTask
+    task: TextTask
     optimizer: Optimizer
     state: TrainingState
     """What a checkpoint holds; of its tensors, only `best` and `embeddings` are kept up to date between checkpoints."""
@@ -156,8 +158,10 @@ class Session:
         return self.task.world.mean(seconds)
 
     def sample(self, length: int) -> str:
-        """What the network writes at this moment, from the start of a line."""
+        """What the network writes at this moment, from the start of a line, or records until `length` is reached."""
         model = CharModel(self._model({}))
+        if model.vocabulary.boundary is not None:
+            return "\n".join(model.records(1 + length // 20, temperature=0.7, length=length))
         characters = self.text.vocabulary.characters
         return model.generate("\n" if "\n" in characters else characters[0], length, temperature=0.7, seed=0)
 
@@ -250,6 +254,8 @@ class Session:
         if self.task.world.is_main and self.run_folder is not None:
             path = {f"{i:04d}": vectors for i, vectors in enumerate(self.state.embeddings)}
             files = model.to_files() | {SNAPSHOTS: safetensors.torch.save(path)}
+            if isinstance(self.task, RecordTask):
+                files[HASHES] = novelty_file(self.task.hashes_of_training())
             self.run_folder.write_history(self.state.history)
             self.run_folder.finish(files)
             self.run_folder.discard()

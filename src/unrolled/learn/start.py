@@ -18,7 +18,7 @@ from unrolled.learn.networks.network import CharNetwork
 from unrolled.learn.recipe import Recipe
 from unrolled.learn.run_folder import Run
 from unrolled.learn.session import Session
-from unrolled.learn.stream_task import StreamTask
+from unrolled.learn.text_task import TextTask
 from unrolled.model.folder import ModelParts, read_model
 from unrolled.text.windows import Split
 
@@ -34,7 +34,7 @@ def start(request: Request, run: Run | None) -> Session:
     check_streams(recipe, request.world)
     text = read_text(request, recipe, model.vocabulary if model else None)
     request.on_text(text)
-    cut = split_text(request, recipe, text)
+    text, cut = split_text(request, recipe, text)
     recipe = _shortened(recipe, cut, request)
     build = Builder(text, cut, recipe, request.world, request.notify)
     network = build.network()
@@ -115,7 +115,7 @@ def _copy_weights(model: ModelParts, network: CharNetwork) -> None:
     network.load_state_dict(state)
 
 
-def _plan(recipe: Recipe, task: StreamTask, budget: Budget | None) -> Plan:
+def _plan(recipe: Recipe, task: TextTask, budget: Budget | None) -> Plan:
     if budget is not None:
         return budget.plan(recipe.evaluations, recipe.warmup, recipe.clip)
     assert recipe.epochs is not None
@@ -124,7 +124,7 @@ def _plan(recipe: Recipe, task: StreamTask, budget: Budget | None) -> Plan:
     return Plan(steps, warmup=int(recipe.warmup * steps), clip=recipe.clip, evaluate_every=every)
 
 
-def _budget(recipe: Recipe, task: StreamTask, measuring: Measuring, timing: Timing, started: float) -> Budget:
+def _budget(recipe: Recipe, task: TextTask, measuring: Measuring, timing: Timing, started: float) -> Budget:
     """The budget of a run that began at `started`."""
     start, end = task.bounds("validation")
     at_end = sum(measuring.at_end_of(len(part)) for part in (task.split.validation, task.split.test))

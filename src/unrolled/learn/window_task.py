@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from unrolled.errors import InputError
 from unrolled.learn.networks.network import CharNetwork
-from unrolled.learn.stream_task import Autocast
+from unrolled.learn.text_task import Autocast
 from unrolled.text.vocabulary import Ids
 
 

@@ -26,7 +26,6 @@ from unrolled.model.predictor import Predictor
 from unrolled.model.sampling import UNFILTERED, Sampling, SamplingSettings
 from unrolled.model.state import State, generator_of
 from unrolled.text.kinds import kind
-from unrolled.text.records import boundary_of
 from unrolled.text.vocabulary import UNKNOWN_CHARACTER, Ids, OnUnknown, Vocabulary
 
 if TYPE_CHECKING:
@@ -221,7 +220,7 @@ class CharModel:
         """
         if count < 1:
             raise InputError(f"count is {count}, but at least 1 record must be asked for")
-        if boundary_of(self.vocabulary) is None:
+        if self.vocabulary.boundary is None:
             raise InputError(
                 "this model was trained on one text and knows no records: write with a length instead of a count, "
                 "or train with records (--records lines)"

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from unrolled.errors import FolderError
 from unrolled.files import read_folder
-from unrolled.text.records import BOUNDARY, record_hash
-from unrolled.text.vocabulary import Vocabulary
+from unrolled.text.records import record_hash
+from unrolled.text.vocabulary import BOUNDARY, Vocabulary
 
 HASHES = "records.safetensors"
 TRIES = 1000
@@ -68,6 +68,11 @@ class Novelty:
 
     def _hash(self, record: str) -> int:
         return int(record_hash(self.vocabulary.encode(record + BOUNDARY)))
+
+
+def novelty_file(hashes: NDArray[np.uint64]) -> bytes:
+    """The content of the file of hashes."""
+    return safetensors.numpy.save({"hashes": hashes})
 
 
 def read_novelty(folder: str | Path, vocabulary: Vocabulary) -> Novelty:

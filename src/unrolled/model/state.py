@@ -29,8 +29,7 @@ from unrolled.model.sampling import (
     checked_stops,
     until_stop,
 )
-from unrolled.text.records import BOUNDARY, boundary_of
-from unrolled.text.vocabulary import OnUnknown
+from unrolled.text.vocabulary import BOUNDARY, OnUnknown
 
 FORMAT = 1
 MAX_BYTES = 1 << 28
@@ -74,9 +73,8 @@ class State:
         the training text.
         """
         hidden, logits = model.predictor.initial_state(), model.start_logits
-        boundary = boundary_of(model.vocabulary)
-        if boundary is not None:
-            logits, hidden = model.predictor.step(boundary, hidden)
+        if model.vocabulary.boundary is not None:
+            logits, hidden = model.predictor.step(model.vocabulary.boundary, hidden)
         return cls(model, hidden, logits, deque(maxlen=RECENT), generator_of(0))
 
     def next(self, sampling: Sampling = UNFILTERED) -> list[tuple[str, float]]:
@@ -139,7 +137,7 @@ class State:
             raise InputError(f"length is {length}, but at least 1 character must be asked for")
         if seed is not None:
             self.generator = generator_of(seed)
-        if boundary_of(self.model.vocabulary) is not None:
+        if self.model.vocabulary.boundary is not None:
             stops = (*stops, BOUNDARY)
         elif not self.position:
             self.feed(self.model.vocabulary.encode("\n", "skip"))

@@ -17,11 +17,9 @@ from numpy.typing import NDArray
 from unrolled.embedding import visible
 from unrolled.errors import InputError
 from unrolled.text.corpus import Corpus
-from unrolled.text.vocabulary import Ids, Vocabulary
+from unrolled.text.vocabulary import BOUNDARY, Ids, Vocabulary
 from unrolled.text.windows import Split
 
-BOUNDARY = "\ufdd0"
-"""A noncharacter of Unicode: reserved for such uses, and never part of a text that is handed on."""
 LINES, FILES = "lines", "files"
 BLOCK = 1 << 22
 """Characters whose hashes are computed at once."""
@@ -88,9 +86,11 @@ def _begun(text: str, separator: str) -> int:
     return next((n for n in range(min(len(separator) - 1, len(text)), 0, -1) if separator.startswith(text[-n:])), 0)
 
 
-def boundary_of(vocabulary: Vocabulary) -> int | None:
-    """The id of the boundary, or None for a vocabulary of texts without records."""
-    return vocabulary.characters.index(BOUNDARY) + 1 if BOUNDARY in vocabulary.characters else None
+def known_boundary(vocabulary: Vocabulary) -> int:
+    """The id of the boundary. Raises InputError where it is among the rare characters that were merged."""
+    if vocabulary.boundary is None:
+        raise InputError("there are fewer records than min_count: lower min_count")
+    return vocabulary.boundary
 
 
 @dataclass(frozen=True)

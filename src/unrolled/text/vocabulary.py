@@ -20,6 +20,8 @@ from unrolled.errors import FolderError, InputError
 
 UNKNOWN = 0
 UNKNOWN_CHARACTER = "\ufffd"  # what id 0 is shown as
+BOUNDARY = "\ufdd0"
+"""What stands on each side of a record: a noncharacter of Unicode, reserved for such uses and never part of a text."""
 Ids = NDArray[np.unsignedinteger[Any]]
 OnUnknown = Literal["error", "replace", "skip"]
 _COUNT_BLOCK = 1 << 18
@@ -127,6 +129,11 @@ class Vocabulary:
         for piece in [text] if isinstance(text, str) else text:
             tally.add(piece)
         return tally.vocabulary(min_count)
+
+    @property
+    def boundary(self) -> int | None:
+        """The id of the boundary, or None for a vocabulary of texts without records."""
+        return self.characters.index(BOUNDARY) + 1 if BOUNDARY in self.characters else None
 
     @property
     def dtype(self) -> np.dtype[np.unsignedinteger[Any]]:

@@ -15,7 +15,8 @@ from unrolled.learn.loop import FitState, Plan, Record, fit
 from unrolled.learn.networks.dropout import Dropout
 from unrolled.learn.networks.network import CharNetwork
 from unrolled.learn.optimizers import AdamW, Optimizers
-from unrolled.learn.stream_task import Autocast, StreamTask
+from unrolled.learn.stream_task import StreamTask
+from unrolled.learn.text_task import Autocast
 from unrolled.learn.window_task import WindowTask
 from unrolled.model.folder import ModelConfig
 from unrolled.text.encoded import EncodedText
@@ -158,4 +159,7 @@ class Rerun:
         if e.windowing is not None:
             return WindowTask(network, *e.windowing.cut(ids), self.seed, autocast=self.autocast)
         parts = split(ids, validation=0.2)
-        return StreamTask(network, ids, parts, streams(parts.train, 64), 8, self.seed, autocast=self.autocast)
+        return StreamTask(
+            network=network, ids=ids, split=parts, streams=streams(parts.train, 64), length=8, seed=self.seed,
+            autocast=self.autocast,
+        )  # fmt: skip

@@ -15,6 +15,7 @@ from importlib import import_module
 from typing import Any, Protocol
 
 from unrolled.errors import InputError
+from unrolled.text.vocabulary import BOUNDARY
 
 WINDOW = 8 << 20
 """Bytes before a text that the best of them can still use."""
@@ -90,10 +91,15 @@ def _bits(text: str | Iterable[str], compressor: _Compressor, before: bytes = b"
     characters, size = 0, _size(compressor, _cut(before))
     for piece in [text] if isinstance(text, str) else text:
         characters += len(piece)
-        size += _size(compressor, _cut(piece.encode("utf-8", "replace")))
+        size += _size(compressor, _cut(encoded(piece)))
     if not characters:
         raise InputError("the text is empty, so it has no bits per character")
     return 8 * max(0, size + len(compressor.flush()) - already) / characters  # a copy may even make bz2's file smaller
+
+
+def encoded(piece: str) -> bytes:
+    """The bytes that are compressed: records are separated by newlines, as they were in the text."""
+    return piece.replace(BOUNDARY, "\n").encode("utf-8", "replace")
 
 
 def _size(compressor: _Compressor, pieces: Iterable[bytes]) -> int:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from unrolled.text.baselines.compressors import WINDOW, compressors, xz_bits
+from unrolled.text.baselines.compressors import WINDOW, compressors, encoded, xz_bits
 from unrolled.text.encoded import EncodedText
 from unrolled.text.vocabulary import Ids
 
@@ -36,7 +36,7 @@ def baselines(text: EncodedText, start: int, end: int, counts: float, window: in
     whoever asks has found out already.
     """
     before = text.ids[max(0, start - window) : start]
-    told = b"".join(piece.encode("utf-8", "replace") for piece in _pieces(text, before))
+    told = b"".join(encoded(piece) for piece in _pieces(text, before))
     found = [
         Baseline(name, bits(_pieces(text, text.ids[start:end]), b""), bits(_pieces(text, text.ids[start:end]), told))
         for name, bits in compressors().items()

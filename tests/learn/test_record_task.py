@@ -1,0 +1,170 @@
+"""Training on records: what is computed, what is not, and that nothing depends on who stands beside whom."""
+
+from itertools import islice
+
+import numpy as np
+import pytest
+import torch
+
+from agreement import assert_agree
+from unrolled import train
+from unrolled.errors import InputError
+from unrolled.learn.networks.network import CharNetwork
+from unrolled.learn.recipe import Machine, Recipe
+from unrolled.learn.record_task import IGNORED, RecordTask
+from unrolled.learn.train import prepare
+from unrolled.model.char_model import CharModel
+from unrolled.model.folder import ModelConfig
+from unrolled.model.novelty import read_novelty
+from unrolled.text.corpus import text_corpus
+from unrolled.text.records import record_corpus, split_records
+from unrolled.text.vocabulary import BOUNDARY, Vocabulary
+
+FLOAT64 = Machine(device="cpu", precision="float64", threads=1)
+NAMES = [
+    first + middle + last
+    for first in ("an", "be", "cla", "do")
+    for middle in ("n", "ri", "ro", "lo", "va")
+    for last in ("a", "e", "ia", "us", "o")
+]
+
+
+def task_of(texts, rung="gru", length=8, streams=4, dtype=torch.float64, **changes):
+    read = record_corpus(text_corpus("\n".join(texts)), "lines").read()
+    vocabulary = Vocabulary.of(read)
+    ids, parts = split_records(vocabulary.encode(read), vocabulary.boundary, 0.2)
+    network = CharNetwork(ModelConfig(rung, len(vocabulary), 5, 7, 1)).to(dtype)
+    return RecordTask(
+        network=network, ids=ids, split=parts, length=length, seed=3, boundary=vocabulary.boundary, streams=streams,
+        notify=lambda notice: None, **changes,
+    )  # fmt: skip
+
+
+def alone(task, record):
+    """The nats of one record, read by itself."""
+    start, length = int(task.records.starts[record]), int(task.records.lengths[record])
+    ids = torch.from_numpy(task.ids[start - 1 : start + length + 1].astype(np.int64))[None]
+    logits, _ = task.network(ids[:, :-1], task.network.initial_state(1))
+    return torch.nn.functional.cross_entropy(logits[0], ids[0, 1:], reduction="sum")
+
+
+LONG = ["x" * n + "y" for n in (1, 2, 7, 8, 9, 15, 16, 17, 40)] + NAMES[:40]
+
+
+@pytest.mark.parametrize("rung", ["gru", "lstm", "deltanet"])
+def test_the_loss_of_records_is_the_sum_of_the_losses_of_each_alone(rung):
+    task = task_of(LONG, rung)
+    for part in ("train", "validation"):
+        start, end = task.bounds(part)
+        records = [i for i, at in enumerate(task.records.starts) if start <= at < end]
+        found = task.loss(start, end)
+        assert found.characters == sum(int(task.records.predictions[i]) for i in records)
+        with torch.no_grad():
+            assert found.total == pytest.approx(sum(float(alone(task, i)) for i in records), rel=1e-10)
+
+
+def test_an_epoch_has_every_training_record_once_and_the_next_another_order():
+    task = task_of(LONG)
+    orders = []
+    for epoch in range(2):
+        steps = task._plan(epoch)
+        seen = np.concatenate([step.records for step in steps if step.first == 0])
+        assert sorted(seen.tolist()) == list(range(*np.searchsorted(task.records.starts, task.bounds("train"))))
+        assert sum(int(task._counts(step).sum()) for step in steps) == task.records.predictions[seen].sum()
+        orders.append(seen.tolist())
+    assert orders[0] != orders[1]
+    assert task.characters_seen(len(task._plan(0))) == task.records.predictions[np.array(orders[0])].sum()
+
+
+def test_the_gradient_of_a_batch_is_that_of_its_records_and_padding_has_none():
+    task = task_of(LONG, length=64, streams=6)
+    step = task._step(0)
+    _, targets = task._read(step)
+    counted = int((targets != IGNORED).sum())
+    task.backward(0)
+    ours = [parameter.grad.clone() for parameter in task.network.parameters()]
+    task.network.zero_grad()
+    (sum(alone(task, int(i)) for i in step.records) / counted).backward()
+    assert_agree(ours, [parameter.grad for parameter in task.network.parameters()])
+
+
+def test_long_records_go_on_where_they_were_and_short_ones_leave():
+    task = task_of(LONG, length=8, streams=len(LONG))
+    steps = [(step.first, len(step.records)) for step in task._plan(0)]
+    assert [first for first, _ in steps] == [0, 8, 16, 24, 32, 40][: len(steps)]
+    assert [rows for _, rows in steps] == sorted((rows for _, rows in steps), reverse=True)
+    for number, step in enumerate(task._plan(0)):
+        task.backward(number)
+        if not step.is_last:
+            assert len(task.carried[0]) == len(step.records)
+    assert task.carried is None
+
+
+def test_micro_batches_make_the_same_gradient():
+    whole, halved = task_of(LONG, streams=8), task_of(LONG, streams=8, micro_batches=3)
+    halved.network.load_state_dict(whole.network.state_dict())
+    assert whole.backward(0) == pytest.approx(halved.backward(0))
+    assert_agree([p.grad for p in whole.network.parameters()], [p.grad for p in halved.network.parameters()])
+
+
+def trained(out, **changes):
+    (out.parent / "names.txt").write_text("\n".join(NAMES))
+    recipe = {"rung": "gru", "hidden": 16, "embedding": 8, "streams": 4, "length": 8, "epochs": 6, "seed": 1}
+    return train(out.parent / "names.txt", out, records="lines", device="cpu", threads=1, precision="float32",
+                 notify=lambda notice: None, **(recipe | changes))  # fmt: skip
+
+
+def test_a_model_of_records_writes_whole_records(tmp_path):
+    done = trained(tmp_path / "run", epochs=30)
+    model = CharModel.from_pretrained(tmp_path / "run")
+    written = list(model.records(40, seed=2))
+    assert written == list(model.records(40, seed=2))
+    assert len(set(written)) > 10
+    assert all(0 < len(name) < 30 and "\n" not in name for name in written)
+    assert all(name.startswith("cla") for name in model.records(5, start="cla", seed=3))
+    first = dict(model.next(""))
+    assert sum(first.values()) == pytest.approx(1)
+    assert first["a"] > 0.1 > first["u"]
+    continued = model.generate("an", 50, seed=1)
+    assert len(continued) < 30  # to the end of the record
+    assert not {"\n", BOUNDARY} & set(continued)
+    assert done.summary.validation["bits"] < 3
+
+    novelty = read_novelty(tmp_path / "run", model.vocabulary)
+    new = list(islice(novelty.new(model.records(10_000, seed=4)), 20))
+    training = set(NAMES) - _held_out(model)
+    assert len(set(new)) == len(new)
+    assert not set(new) & training
+    assert novelty.copies > 0
+
+
+def _held_out(model):
+    read = record_corpus(text_corpus("\n".join(NAMES)), "lines").read()
+    _, parts = split_records(model.vocabulary.encode(read), model.vocabulary.boundary, 0.1)
+    return set(model.vocabulary.decode(parts.validation).split(BOUNDARY))
+
+
+def test_a_model_of_one_text_has_no_records():
+    model = train(text="the cat sat on the mat. " * 50, hidden=8, epochs=1, notify=lambda notice: None).model
+    with pytest.raises(InputError, match="--records lines"):
+        list(model.records(3))
+
+
+def test_an_interrupted_run_ends_with_the_same_weights(tmp_path):
+    (tmp_path / "names.txt").write_text("\n".join([*NAMES, "a" * 30, "b" * 41]))
+    recipe = Recipe(rung="gru", hidden=8, embedding=4, streams=4, length=8, epochs=3, dropout=0.2, records="lines")
+    weights = []
+    for name, stop in (("whole", None), ("parts", 7)):
+        session = prepare([tmp_path / "names.txt"], tmp_path / name, recipe, FLOAT64, notify=lambda notice: None)
+        for record in session.run():
+            if record.step == stop:
+                session.save()
+                break
+        session.close()
+        if stop:
+            session = prepare([], tmp_path / name, Recipe(), FLOAT64, given=(), resume=True, notify=lambda notice: None)
+            assert session.state.progress.step >= stop
+            for _ in session.run():
+                pass
+        weights.append(session.finish()[1].weights)
+    assert all(np.array_equal(weights[0][name], weights[1][name]) for name in weights[0])
