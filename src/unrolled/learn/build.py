@@ -94,7 +94,7 @@ def split_text(request: Request, recipe: Recipe, text: EncodedText) -> tuple[Enc
     The end of the training part is held out where a gate may be fitted on it. Raises InputError where a part would be
     empty.
     """
-    share = 0.0 if recipe.with_ == "none" else mixing.SHARE
+    share = 0.0 if recipe.partner == "none" else mixing.SHARE
     if request.valid is None and recipe.records is not None:
         ids, parts = split_records(text.ids, known_boundary(text.vocabulary), recipe.validation, recipe.test)
         return replace(text, ids=ids), parts

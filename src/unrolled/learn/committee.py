@@ -88,7 +88,7 @@ class CommitteeRun:
         """Measure the mean of all networks, alone and with counts, and write the model folder."""
         first, *others = self.models
         text = read_text(self.request, self.request.recipe, first.vocabulary)
-        cut = split_text(self.request, self.request.recipe, text)
+        text, cut = split_text(self.request, self.request.recipe, text)
         alone = replace(first, beside=Members(), training={})
         committee = replace(alone, beside=Members(tuple(model.weights for model in others)))
         mixed = mix(committee, text.ids, cut, self.request.recipe.with_)

@@ -97,7 +97,7 @@ class Mixed:
     def sentence(self) -> str:
         """What was chosen, and why."""
         if self.gain is None:
-            return "the network predicts alone, as was asked for"
+            return "the network predicts alone, without counts"
         better = f"{abs(self.gain):.3f} nats {'better' if self.gain > 0 else 'worse'}"
         used = "the model mixes both" if self.model.beside.counts is not None else "the network predicts alone"
         return f"with counts it is {better} on the end of the training part, which neither had read: {used}"

@@ -96,10 +96,17 @@ class Recipe:
         _check_whole("seed", self.seed, at_least=0)
         if self.epochs is not None and self.minutes is not None:
             raise InputError("both epochs and minutes were given: choose one budget")
+        if self.records is not None and (self.networks > 1 or self.with_ == "counts"):
+            raise InputError("records are trained by one network without counts: leave --networks and --with out")
         if self.validation == 0:
             raise InputError("validation is 0, but a part of the text must be held out to tell how good the network is")
         if self.validation + self.test >= 1:
             raise InputError(f"validation {self.validation:g} and test {self.test:g} leave nothing to train on")
+
+    @property
+    def partner(self) -> str:
+        """`with_`, or none for records: a gate is fitted on streams only."""
+        return "none" if self.records is not None else self.with_
 
     def changes(self) -> frozenset[str]:
         """The settings that are not at their defaults."""

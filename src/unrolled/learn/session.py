@@ -21,6 +21,7 @@ from torch import Tensor
 
 from unrolled.learn.budget import Stopwatch
 from unrolled.learn.checkpoint import TrainingState
+from unrolled.learn.evaluate import Loss
 from unrolled.learn.hardware import describe, running
 from unrolled.learn.loading import parts_of
 from unrolled.learn.loop import Optimizer, Record, fit
@@ -195,7 +196,7 @@ class Session:
             train = self.task.loss(max(start, end - self.state.measuring.train_sample), end)
             validation = self.task.loss(*self._measured_at_end("validation"))
             test = self.task.loss(*self._measured_at_end("test")) if len(self.task.split.test) else None
-        mixed = self._mixed()
+        mixed = self._mixed(validation)
         found = self._baselines(mixed) if with_baselines else ()
         per_epoch = self.task.steps_per_epoch
         summary = Summary(
@@ -239,9 +240,11 @@ class Session:
         start, end = self.task.bounds(part)
         return start, start + self.state.measuring.at_end_of(end - start)
 
-    def _mixed(self) -> Mixed:
+    def _mixed(self, validation: Loss) -> Mixed:
         limit = self.state.measuring.at_end
-        return mix(self._model({}), self.text.ids, self.task.split, self.state.recipe.with_, limit)
+        mixed = mix(self._model({}), self.text.ids, self.task.split, self.state.recipe.partner, limit)
+        # what was read as one stream says nothing of a network that begins anew at each record
+        return replace(mixed, network=validation.nats) if isinstance(self.task, RecordTask) else mixed
 
     def _baselines(self, mixed: Mixed) -> tuple[Baseline, ...]:
         """By the main process alone: the others wait for it to write the model."""
