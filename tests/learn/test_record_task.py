@@ -130,6 +130,12 @@ def test_a_model_of_records_writes_whole_records(tmp_path):
     assert not {"\n", BOUNDARY} & set(continued)
     assert done.summary.validation["bits"] < 3
 
+    lines = list(model.score_lines(["anna", "xqzx", "clarous"]))
+    assert [len(line.nats) for line in lines] == [5, 5, 8]  # the end of a record counts
+    assert lines[1].total_bits > 2 * lines[0].total_bits
+    with pytest.raises(InputError, match="--lines"):
+        model.score("anna")
+
     novelty = read_novelty(tmp_path / "run", model.vocabulary)
     new = list(islice(novelty.new(model.records(10_000, seed=4)), 20))
     training = set(NAMES) - _held_out(model)

@@ -113,9 +113,11 @@ def _adapted(model: CharModel, encoded: EncodedText) -> dict[str, float]:
 
 
 def _encoded(model: CharModel, texts: tuple[str, ...], encoding: str, unknown: Unknown) -> EncodedText:
+    from unrolled.model.scoring import check_stream
     from unrolled.text.corpus import open_corpus
     from unrolled.text.encoded import encode_corpus
 
+    check_stream(model)
     if not texts:
         raise InputError("no text was given: name files, folders, '-' for standard input, or a named set")
     corpus = open_corpus(texts, encoding=encoding, lower=model.lower)
@@ -190,7 +192,7 @@ class _LineOutput:
         figures = f"{number}\t{one.bits:.4f}\t{one.total_bits:.2f}\t{'-' if one.position is None else one.position}\t"
         if self.color != "never" and (self.color or self.top is not None):
             print(figures, end="")  # rich would turn tabs into spaces
-            results(force=self.color == "always").print(_painted(one.line, one.nats))
+            results(force=self.color == "always").print(_painted(one.line, one.nats[: len(one.line)]))
         else:
             print(figures + one.line)
 

@@ -1,8 +1,9 @@
 """Scores of many lines, each on its own: how surprising every line of a log, or every name of a list, is to a model.
 
 Rule: a line is read after a newline at the beginning of a text (where the model knows newlines), and its own characters
-are counted, not the newline that ends it. Lines are read in batches in which equal beginnings are read once. A
-character that the model does not know costs its escape, and is read as the unknown character. Left out: finding lines
+are counted, not the newline that ends it. A model of records reads a line as a record and counts its end too. Lines
+are read in batches in which equal beginnings are read once. A character that the model does not know costs its escape,
+and is read as the unknown character. Left out: finding lines
 in files (`unrolled.cli.lines`).
 """
 
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from unrolled.model.predictor import LanguageModel, Logits, PredictorState
 from unrolled.model.prefixes import Level, prefix_levels
 from unrolled.model.probabilities import log_softmax
-from unrolled.text.vocabulary import UNKNOWN, Ids, Vocabulary
+from unrolled.text.vocabulary import BOUNDARY, UNKNOWN, Ids, Vocabulary
 
 BATCH_LINES, BATCH_CHARACTERS = 512, 1 << 20
 """A batch ends before it has more of either."""
@@ -48,7 +49,7 @@ class LineScore:
 
     line: str
     nats: NDArray[np.float32] = field(repr=False)
-    """Of every character, (characters,); 0 for those that are not counted."""
+    """Of every character, (characters,), and of the end of a record after them; 0 for those that are not counted."""
     counted: int
     """Characters that are counted."""
     unknown: int
@@ -114,7 +115,8 @@ def escape_nats(vocabulary: Vocabulary) -> tuple[float | None, float]:
 
 def _start(model: LanguageModel, after: str) -> tuple[Logits, PredictorState]:
     """Logits (1, vocabulary) of the first character of a line, and the state before it."""
-    ids = model.vocabulary.encode(after, "skip")
+    boundary = model.vocabulary.boundary
+    ids = model.vocabulary.encode(BOUNDARY if boundary is not None else after, "skip")
     state = model.predictor.initial_state(1)
     if not len(ids):
         return model.start_logits[None], state
@@ -139,9 +141,11 @@ def _batches(lines: Iterable[str], vocabulary: Vocabulary) -> Iterator[list[str]
 def _scored(
     model: LanguageModel, lines: Sequence[str], start: tuple[Logits, PredictorState], mask: bool
 ) -> Iterator[LineScore]:
-    texts = [model.vocabulary.encode(line, "replace") for line in lines]
+    end = "" if model.vocabulary.boundary is None else BOUNDARY
+    texts = [model.vocabulary.encode(line + end, "replace") for line in lines]
     for line, ids, nats in zip(lines, texts, _nats(model, texts, start), strict=True):
-        counted = ~variable(line) if mask else np.ones(len(line), np.bool_)
+        counted = np.ones(len(ids), np.bool_)
+        counted[: len(line)] &= ~variable(line) if mask else True
         unknown = (ids == UNKNOWN) & counted
         yield LineScore(line, np.where(counted, nats, np.float32(0)), int(counted.sum()), int(unknown.sum()))
 

@@ -90,6 +90,7 @@ def score(
     of `members`, given by name, is scored too. Raises InputError for an empty text, and for characters that the model
     does not know, unless `unknown` says "skip" or "replace".
     """
+    check_stream(model)
     ids = _ids(model, text, unknown)
     count = _stretches(len(ids), stretches)
     release = text.release if isinstance(text, EncodedText) else lambda: None
@@ -98,6 +99,12 @@ def score(
     gzip, xz = (bits(_pieces(model, ids, release)) for bits in (gzip_bits, xz_bits))
     missing = sum(int((ids[start : start + PIECE] == UNKNOWN).sum()) for start in range(0, len(ids), PIECE))
     return Score(len(ids), nats, gzip, xz, missing, count, WARM_UP if count > 1 else 0, each, alone)
+
+
+def check_stream(model: LanguageModel) -> None:
+    """Raises InputError for a model of records, which reads each from its beginning and no text in one go."""
+    if model.vocabulary.boundary is not None:
+        raise InputError("this model was trained on records: score each line on its own, with --lines or score_lines")
 
 
 def _read(
