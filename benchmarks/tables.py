@@ -351,27 +351,31 @@ def read(out: Path) -> list[dict[str, Any]]:
 
 
 def report(lines: list[dict[str, Any]]) -> Iterator[str]:
-    """A Markdown table per state, and ranks over all tables and states that every method has."""
+    """A Markdown table per state, and ranks over the tables and states that all methods have."""
     scores: dict[tuple[str, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     seconds: dict[str, list[float]] = defaultdict(list)
     for line in lines:
         for label, own in line["scores"].items():
             scores[line["table"], line["state"]][label].append(own["score"])
             seconds[label].append(line["seconds"])
-    labels = [label for label in seconds if all(label in own for own in scores.values())]
     for state in STATES:
         names = [name for name in TABLES if (name, state) in scores]
+        if not names:
+            continue
         yield f"\n| {state} | {' | '.join(names)} |\n|---|{'---|' * len(names)}"
         for label in seconds:
             cells = [scores[name, state].get(label) for name in names]
             shown = [f"{np.mean(own):.3f}" if own else "" for own in cells]
             yield f"| {label} | {' | '.join(shown)} |"
-    yield from ranks(scores, labels, seconds)
+    yield from ranks(scores, list(seconds), seconds)
 
 
 def ranks(scores: Any, labels: list[str], seconds: dict[str, list[float]]) -> Iterator[str]:
     """Mean rank with the standard error over cells, cells won, and processor seconds."""
-    table = np.array([[np.mean(own[label]) for label in labels] for own in scores.values()])
+    whole_cells = [own for own in scores.values() if all(label in own for label in labels)]
+    if not whole_cells:
+        return
+    table = np.array([[np.mean(own[label]) for label in labels] for own in whole_cells])
     place = np.array([[(row > value).sum() + 1 for value in row] for row in table])
     head = f"| method | mean rank of {len(labels)} | ± | first in {len(table)} | processor seconds |"
     yield f"\n{head}\n|---|---|---|---|---|"
