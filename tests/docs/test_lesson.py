@@ -1,4 +1,4 @@
-"""Every page of the lesson runs from top to bottom, shows a diagram and a plot, and ends with a thing to try."""
+"""Every page of the lesson runs from top to bottom, shows a diagram and a plot, and ends with questions and a thing to try."""
 
 import ast
 import re
@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from unrolled.look.diagram.shapes import Drawing
 
 LESSON = Path(__file__).parents[2] / "docs" / "lesson"
-PAGES = sorted(LESSON.glob("*.md"))
+PAGES = sorted(LESSON.glob("[0-9]*.md"), key=lambda page: int(page.name.split("-")[0]))
+ENDING = ["Three questions", "A thing to try", "What it cost"]
 CELL = re.compile(r"^```\{code-cell\} python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -45,16 +46,20 @@ def test_a_page_runs_and_shows_a_diagram_and_a_plot(page, tmp_path, monkeypatch)
     assert "assert" in "".join(cells_of(page))
 
 
-def test_there_are_five_pages_in_order():
-    assert [page.name[0] for page in PAGES] == list("12345")
+def test_there_are_ten_pages_in_order():
+    assert [page.name.split("-")[0] for page in PAGES] == list(map(str, range(1, 11)))
+    titles = [re.search(r"^# (\d+) · ", page.read_text("utf-8"), re.MULTILINE) for page in PAGES]
+    assert [title and title[1] for title in titles] == list(map(str, range(1, 11)))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_a_page_is_made_for_execution_and_ends_with_a_thing_to_try(page):
+def test_a_page_is_made_for_execution_and_ends_with_questions_and_a_thing_to_try(page):
     text = page.read_text("utf-8")
     assert text.startswith("---\nfile_format: mystnb\nkernelspec:\n  name: python3\n---\n")
     assert text.count("```{code-cell}") == len(cells_of(page))  # none escapes the test above
-    assert re.findall("^## (.*)$", text, re.MULTILINE)[-1] == "A thing to try"
+    assert re.findall("^## (.*)$", text, re.MULTILINE)[-3:] == ENDING
+    questions = text.split("## Three questions")[1]
+    assert re.findall(r"<details>\n<summary>(\d)\. .*\?</summary>\n\n.*?\n\n</details>", questions, re.DOTALL) == ["1", "2", "3"]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
