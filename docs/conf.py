@@ -12,6 +12,8 @@ release = version = __version__
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "cyclopts.ext.sphinx"]
 exclude_patterns = ["_build"]
 
+myst_heading_anchors = 2  # the index of questions links to sections
+
 nb_execution_mode = "force"  # always: a change of the library changes what a page shows
 nb_execution_in_temp = True  # what a page writes does not land in docs/
 nb_execution_timeout = 300

@@ -1,4 +1,4 @@
-"""Every page of the lesson runs from top to bottom, shows a diagram and a plot, and ends with questions and a thing to try."""
+"""Every page of the lesson runs, shows a diagram and a plot, and ends with questions and a thing to try."""
 
 import ast
 import re
@@ -59,7 +59,23 @@ def test_a_page_is_made_for_execution_and_ends_with_questions_and_a_thing_to_try
     assert text.count("```{code-cell}") == len(cells_of(page))  # none escapes the test above
     assert re.findall("^## (.*)$", text, re.MULTILINE)[-3:] == ENDING
     questions = text.split("## Three questions")[1]
-    assert re.findall(r"<details>\n<summary>(\d)\. .*\?</summary>\n\n.*?\n\n</details>", questions, re.DOTALL) == ["1", "2", "3"]
+    questions = re.findall(r"<details>\n<summary>(\d)\. [^\n]*\?</summary>\n\n[^<]+\n\n</details>", questions)
+    assert questions == ["1", "2", "3"]
+
+
+def headings(page):
+    """The anchors of a page's sections, as the site and GitHub make them: punctuation goes, spaces become hyphens."""
+    found = re.findall("^## (.*)$", page.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in found}
+
+
+def test_every_question_leads_to_the_section_that_answers_it():
+    text = (LESSON / "questions.md").read_text("utf-8")
+    assert re.findall(r"^(\d+)\. \*\*.*\?\*\*$", text, re.MULTILINE) == list(map(str, range(1, 11)))
+    links = re.findall(r"\]\(([^)#]+)#([^)]+)\)", text)
+    assert len(links) == 10
+    for page, anchor in links:
+        assert anchor in headings(LESSON / page), (page, anchor)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
