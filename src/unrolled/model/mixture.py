@@ -73,6 +73,7 @@ class CountPredictor:
 
     def __init__(self, counts: CountModel) -> None:
         self.counts = counts
+        self._codes = counts.symbols**counts.order
 
     def initial_state(self, *batch: int) -> PredictorState:
         """Before the first character: as after unknown ones."""
@@ -80,6 +81,9 @@ class CountPredictor:
 
     def advance(self, ids: int | NDArray[np.integer], state: PredictorState) -> PredictorState:
         """The state after one more id of each text."""
+        if isinstance(ids, int):  # one text: whole numbers of Python are faster
+            counts, code = self.counts, int(state[0][0])
+            return (np.array([(code * counts.symbols + ids) % self._codes], np.uint64),)
         return (self.counts.append(state[0], np.asarray(ids)[..., None]),)
 
     def step(self, ids: int | NDArray[np.integer], state: PredictorState) -> tuple[Logits, PredictorState]:
