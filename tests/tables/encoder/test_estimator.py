@@ -17,8 +17,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn.base import clone
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import Ridge
+from sklearn.metrics import log_loss
 from sklearn.model_selection import GridSearchCV, GroupKFold, TimeSeriesSplit, cross_val_score
 from sklearn.pipeline import make_pipeline
 
@@ -171,7 +173,8 @@ def test_categories_that_training_does_not_meet_have_the_vector_of_unknown(table
     """Rows of weight 0, and rows kept for validation, teach nothing: so do the categories that only they have."""
     X, y = table
     unmet = (X.shop == "s03").to_numpy()
-    for validation, weight in ((None, 1.0 - unmet), (unmet, None)):
+    held = unmet | (np.arange(len(y)) % 5 == 0)
+    for validation, weight in (("auto", 1.0 - unmet), (held, None)):
         vectors = tiny(validation=validation).fit(X, y, sample_weight=weight).table("shop")
         assert np.array_equal(vectors["s03"], vectors["(unknown)"])
         assert not np.array_equal(vectors["s04"], vectors["(unknown)"])
@@ -182,7 +185,7 @@ def test_out_of_fold_rows_stand_in_the_order_given(table):
     X, y = table
     held = np.arange(0, len(y), 4)
     pairs = [(np.setdiff1d(np.arange(len(y)), held), held)]
-    encoder = tiny(cv=pairs)
+    encoder = tiny(cv=pairs, recipe=replace(TINY, shown_masked=0.0))
     out = encoder.fit_transform(X, y)
     assert encoder.out_of_fold_.nonzero()[0].tolist() == held.tolist()
     kept = np.setdiff1d(np.arange(len(y)), held)
@@ -195,7 +198,7 @@ def test_out_of_fold_vectors_do_not_know_their_own_target():
     """A column of ids with one row each tells nothing out of fold: every vector there is that of unknown."""
     rng = np.random.default_rng(0)
     X = pd.DataFrame({"id": [f"i{i}" for i in range(60)], "other": rng.choice(["a", "b"], 60)})
-    out = tiny(cv=3).fit_transform(X, rng.normal(size=60))
+    out = tiny(cv=3, recipe=replace(TINY, shown_masked=0.0)).fit_transform(X, rng.normal(size=60))
     width = tiny().fit(X, rng.normal(size=60)).schema_.dimensions[0]
     assert len(np.unique(out[:, :width], axis=0)) == 3
 
@@ -211,13 +214,66 @@ def test_splitters(table, cv):
 
 
 def test_scarce_categories_are_out_of_fold_by_default(table):
-    X, y = table
     plenty = tiny()
-    plenty.fit_transform(X, y)
+    plenty.fit_transform(*shops(1500))
     assert not plenty.out_of_fold_.any()
     scarce = tiny()
-    scarce.fit_transform(X.assign(receipt=[f"r{i // 3}" for i in range(len(X))]), y)
+    scarce.fit_transform(*table)  # 33 rows per shop
     assert scarce.out_of_fold_.all()
+    assert scarce.fitted_.weights.count == 5  # of which each holds out a fold
+
+
+def test_a_row_does_not_know_its_own_target_by_default():
+    """A category of a single row is unknown to the networks that held the row out."""
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"id": [f"i{i}" for i in range(60)], "other": rng.choice(["a", "b"], 60)})
+    encoder = tiny(recipe=replace(TINY, shown_masked=0.0))
+    out, width = encoder.fit_transform(X, rng.normal(size=60)), encoder.schema_.dimensions[0]
+    assert len(np.unique(out[:, :width], axis=0)) <= 5  # the unknown vectors of five folds
+
+
+def test_a_tenth_of_the_rows_show_one_category_as_unknown():
+    X, y = shops(1500)
+    encoder = tiny()
+    out = encoder.fit_transform(X, y)
+    width = encoder.schema_.dimensions[encoder.schema_.position("shop")]
+    unknown = (out[:, :width] == encoder.table("shop")["(unknown)"]).all(axis=1)
+    assert 0.05 < unknown.mean() < 0.1
+    changed = (out != encoder.transform(X)).any(axis=1)
+    assert changed.mean() == pytest.approx(0.1)
+    plain = tiny(cv=None)
+    assert np.array_equal(plain.fit_transform(X, y), plain.transform(X))
+
+
+def test_a_model_on_the_vectors_can_use_rows_of_unknown_categories():
+    """Teams lie in departments. Of teams never seen only the department is known, and it is worth half of the variance.
+
+    Without rows that show a team as new, the forest has an R² of -0.9 on them.
+    """
+    rng = np.random.default_rng(0)
+    team = rng.integers(0, 200, 9000)
+    y = 2 * rng.normal(size=20)[team // 10] + rng.normal(size=200)[team] + 0.3 * rng.normal(size=9000)
+    X = pd.DataFrame({"team": [f"t{i}" for i in team], "department": [f"d{i // 10}" for i in team]})
+    new = team % 10 >= 8
+    for spelling, least in (("auto", 0.3), (None, 0.5)):
+        encoder = EntityEncoder(random_state=0, spelling=spelling)
+        model = make_pipeline(encoder, HistGradientBoostingRegressor(random_state=0))
+        assert model.fit(X[~new], y[~new]).score(X[new], y[new]) > least
+    folds = GroupKFold(2, shuffle=True, random_state=0)
+    assert cross_val_score(model, X, y, groups=team, cv=folds).mean() > 0.5
+
+
+def test_ids_that_tell_nothing_are_not_learned():
+    """Three columns of 1,500 ids and 6 % positives: a network that learns them has a log loss four times the base's."""
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({name: [f"{name}{i}" for i in rng.integers(0, 1500, 12_000)] for name in "abc"})
+    y = (rng.random(12_000) < 0.06).astype(int)
+    encoder = EntityEncoder(random_state=0, target_type="binary")
+    learned = encoder.fit_transform(X[:9000], y[:9000])
+    base = log_loss(y[9000:], np.full(3000, y[:9000].mean()))
+    assert log_loss(y[9000:], encoder.network_prediction(X[9000:])[:, 1]) < 1.01 * base
+    forest = HistGradientBoostingClassifier(random_state=0).fit(learned, y[:9000])
+    assert log_loss(y[9000:], forest.predict_proba(encoder.transform(X[9000:]))[:, 1]) < 1.1 * base
 
 
 def test_held_out_groups_stay_together(table, monkeypatch):
@@ -288,13 +344,13 @@ def test_interrupted_training_keeps_what_it_has(table, monkeypatch):
 
 def test_interrupted_in_a_fold_keeps_the_folds_before_it(table, monkeypatch):
     X, y = table
-    train = fitting.Fit.train
+    train = fitting.Fit._train
 
-    def interrupt_the_second_fold(fit, rows, validation, seed, label="fit"):
-        trained, _ = train(fit, rows, validation, seed, label)
+    def interrupt_the_second_fold(fit, split, seed, label="fit"):
+        trained, _ = train(fit, split, seed, label)
         return trained, label == "fold 2 of 3"
 
-    monkeypatch.setattr(fitting.Fit, "train", interrupt_the_second_fold)
+    monkeypatch.setattr(fitting.Fit, "_train", interrupt_the_second_fold)
     encoder = tiny(cv=3)
     encoder.fit_transform(X, y)
     assert encoder.interrupted_
@@ -379,7 +435,7 @@ Y = np.array([1.5, 2.5, 3.5, 4.0])
         (GOOD, [2.5] * 4, {}, "target is constant: every row is 2.5"),
         (GOOD, ["p", None, "q", "q"], {}, r"target has no value \(NaN\) in row 1"),
         (GOOD.assign(a=[1, "b", 2, "c"]), Y, {}, "'a' mixes whole numbers and strings, for example 2 and 'c'"),
-        (pd.concat([GOOD, GOOD], axis=1), Y, {}, "2 columns named 'a'"),
+        (pd.concat([GOOD, GOOD], axis=1), Y, {}, "duplicate column name 'a'"),
         ("table.csv", Y, {}, "a table was expected .*, not a str"),
         (Path("table.csv"), Y, {}, "a table was expected .*, not a P.*Path"),
         ((row for row in GOOD.to_numpy()), Y, {}, "a table was expected .*, not a generator"),
@@ -398,7 +454,7 @@ Y = np.array([1.5, 2.5, 3.5, 4.0])
         (GOOD, Y, {"cv": [([0, 1], [2, 4])]}, "cv names row 4, but the table has rows 0 to 3"),
         (GOOD, Y, {"n_jobs": -2}, "n_jobs is -2, but must be None, -1"),
         (GOOD, Y, {"random_state": -1}, "random_state is -1, but must be a whole number from 0"),
-        (GOOD, Y, {"cv": 1}, "cv is 1"),
+        (GOOD, Y, {"cv": 1}, "1 folds of 4 rows cannot be made"),
         (GOOD, Y, {"cv": 9}, "9 folds of . rows cannot be made"),
         (GOOD, Y, {"cv": "five"}, "cv is 'five'"),
         (GOOD, Y, {"cv": [([0, 1], [2, 3]), ([2, 3], [1, 2])]}, "holds row 2 out 2 times"),

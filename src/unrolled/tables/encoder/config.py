@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import numbers
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from unrolled.errors import InputError, unknown_name
+
+SMALL_TABLE = 50_000
+"""Rows below which more and smaller networks are as accurate in less time."""
 
 
 @dataclass(frozen=True)
@@ -21,10 +24,10 @@ class EncoderConfig:
     Raises InputError for a value out of its bounds.
     """
 
-    networks: int = 5
-    """Networks trained side by side; their vectors are aligned and averaged."""
-    hidden: tuple[int, ...] = (256, 128)
-    """Widths of the hidden layers."""
+    networks: int | None = None
+    """Networks trained side by side, their vectors aligned and averaged; None is 10 below 50,000 rows, else 5."""
+    hidden: tuple[int, ...] | None = None
+    """Widths of the hidden layers; None is 64 and 32 below 50,000 rows, else 256 and 128."""
     epochs: int = 10
     """Passes over the rows."""
     batch: int = 512
@@ -47,6 +50,10 @@ class EncoderConfig:
     """Fraction of the categories replaced by the unknown row in training, which trains that row."""
     masked_fraction: float = 0.25
     """Fraction of the rows of a batch repeated with one category masked as unknown, mostly of a large column."""
+    early_stopping: bool = True
+    """Whether each network holds out a part of the rows, another one for each, and keeps what did best on it."""
+    shown_masked: float = 0.1
+    """Fraction of rows that `fit_transform` returns with one category masked as unknown, mostly of a large column."""
     skip: bool = True
     """Whether the inputs also reach the output through a linear layer of their own."""
     loss: Literal["absolute", "squared"] = "absolute"
@@ -58,9 +65,14 @@ class EncoderConfig:
     smoothing: float = 1.0
     """Rows of shrinkage: a vector with n rows becomes (n v + smoothing u) / (n + smoothing), u the unknown row."""
 
+    def for_rows(self, rows: int) -> EncoderConfig:
+        """The config with the defaults for so many rows filled in."""
+        networks, hidden = (10, (64, 32)) if rows < SMALL_TABLE else (5, (256, 128))
+        return replace(self, networks=self.networks or networks, hidden=self.hidden or hidden)
+
     def __post_init__(self) -> None:
         for name, (bounds, is_within) in BOUNDS.items():
-            if not is_within(getattr(self, name)):
+            if getattr(self, name) is not None and not is_within(getattr(self, name)):
                 raise InputError(f"{name} of a recipe is {getattr(self, name)!r}, but must be {bounds}")
 
 
@@ -74,11 +86,17 @@ BELOW_ONE: Rule = ("a number from 0 up to below 1", lambda value: _is_number(val
 WIDTHS: Rule = ("whole numbers from 1 on", lambda value: all(COUNT[1](width) for width in value))
 BOUNDS = {
     "networks": COUNT, "hidden": WIDTHS, "epochs": COUNT, "batch": COUNT, "min_steps": COUNT, "learning_rate": POSITIVE,
-    "embedding_rate": POSITIVE, "beta2": BELOW_ONE, "embedding_std": POSITIVE, "weight_decay": NOT_NEGATIVE,
-    "unknown_fraction": BELOW_ONE, "masked_fraction": FRACTION, "smoothing": NOT_NEGATIVE,
+    "embedding_rate": POSITIVE, "beta2": BELOW_ONE, "embedding_std": NOT_NEGATIVE,
+    "weight_decay": NOT_NEGATIVE, "unknown_fraction": BELOW_ONE, "masked_fraction": FRACTION, "shown_masked": FRACTION,
+    "smoothing": NOT_NEGATIVE,
     "loss": ("'absolute' or 'squared'", ("absolute", "squared").__contains__),
     "output": ("'linear' or 'sigmoid'", ("linear", "sigmoid").__contains__),
 }  # fmt: skip
+
+
+def is_auto(value: object) -> bool:
+    """Whether a parameter is left to its rule."""
+    return isinstance(value, str) and value == "auto"
 
 
 def _is_whole(value: object) -> bool:
@@ -95,7 +113,7 @@ PRESETS = {
     "guo-berkhahn": EncoderConfig(
         networks=1, hidden=(1000, 500), epochs=10, batch=128, min_steps=1, learning_rate=1e-3, embedding_rate=1.0,
         decay_to_zero=False, beta2=0.999, embedding_std=0.029, unknown_fraction=0.0, masked_fraction=0.0, skip=False,
-        output="sigmoid", scale_by_sensitivity=False, smoothing=0.0,
+        early_stopping=False, shown_masked=0.0, output="sigmoid", scale_by_sensitivity=False, smoothing=0.0,
     ),
 }  # fmt: skip
 
@@ -125,7 +143,7 @@ class FitSettings:
     target_type: str = "auto"
     log_target: bool | str = "auto"
     n_networks: int | None = None
-    validation: Any = None
+    validation: Any = "auto"
     cv: Any = "auto"
     spelling: Any = "auto"
     n_jobs: int | None = None
@@ -138,6 +156,17 @@ class FitSettings:
             raise InputError(f"n_jobs is {self.n_jobs!r}, but must be None, -1 for every core, or {COUNT[0]}")
 
     @property
+    def holds_out(self) -> bool:
+        """Whether the networks hold out rows for early stopping, each its own."""
+        return is_auto(self.validation) and self.config.early_stopping
+
+    @property
     def networks(self) -> int:
         """Networks to train."""
-        return self.n_networks or self.config.networks
+        networks = self.n_networks or self.config.networks
+        assert networks is not None  # `for_rows` comes first
+        return networks
+
+    def for_rows(self, rows: int) -> FitSettings:
+        """The settings with the config's defaults for so many rows filled in."""
+        return replace(self, config=self.config.for_rows(rows))

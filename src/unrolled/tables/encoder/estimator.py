@@ -21,7 +21,7 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, v
 from unrolled.embedding import EmbeddingTable
 from unrolled.errors import InputError, import_extra
 from unrolled.tables.data.columns import Column, is_frame, read_table
-from unrolled.tables.data.splits import check_seed, validation_rows
+from unrolled.tables.data.splits import check_seed
 from unrolled.tables.data.target import Target, TargetType
 from unrolled.tables.encoder.alignment import DistanceCheck
 from unrolled.tables.encoder.config import EncoderConfig, FitSettings, find_config
@@ -60,14 +60,21 @@ class EntityEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # s
     recipe : "default", "quick", "guo-berkhahn" or an `EncoderConfig`
         The networks and their training.
     n_networks : None or int
-        Networks aligned and averaged; None is the recipe's number.
-    validation : None, float, splitter, or rows (positions or a mask)
-        Rows held out of training for early stopping: a fraction at random, the last split of a splitter such as
-        TimeSeriesSplit or GroupKFold, or the rows given.
+        Networks aligned and averaged; None is the recipe's number, by default 10 below 50,000 rows and 5 from there.
+    validation : "auto", None, float, splitter, or rows (positions or a mask)
+        Rows held out of training for early stopping. With "auto" each network holds out a tenth of the rows (a fifth
+        where `cv` needs it), another one for each, and keeps what did best on it: together they see all rows. With
+        fewer than 50 rows, and with None, nothing is held out. For all networks alike: a fraction at random, the last
+        split of a splitter such as TimeSeriesSplit or GroupKFold, or the rows given.
     cv : "auto", None, int, splitter, or pairs of train and test rows
-        With it `fit_transform` returns out-of-fold vectors, in the coordinates of the full fit. A row that no fold
-        holds out (such as the first ones of TimeSeriesSplit) gets its vector from the full fit; `out_of_fold_` marks
-        the others. "auto" is 5 folds where some column has fewer than 10 rows per category on average, else None.
+        With "auto", `fit_transform` gives a row vectors of the networks that held it out, in the columns that have
+        fewer than 100 rows per category on average. With folds, networks are trained anew for each of them, and
+        `fit_transform` returns the vectors of all columns out-of-fold, in the coordinates of the full fit; a row that
+        no fold holds out (such as the first ones of TimeSeriesSplit) gets its vector from the full fit. `out_of_fold_`
+        marks the out-of-fold rows. In both cases a fifth of the
+        rows show names that are read as if they were new, and a tenth show one category of another column as unknown,
+        so that a model fitted on them learns what to make of new categories. None: neither; `fit_transform` then
+        returns what `transform` does.
     spelling : "auto", None, or list of columns
         Columns of strings whose names are read: a map from the character n-grams of a name to its vector, learned from
         the categories seen, gives a vector to names that were not, and leads those of few rows: with n rows a vector
@@ -103,7 +110,7 @@ class EntityEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # s
         log_target: bool | str = "auto",
         recipe: str | EncoderConfig = "default",
         n_networks: int | None = None,
-        validation: Any = None,
+        validation: Any = "auto",
         cv: Any = "auto",
         spelling: Any = "auto",
         random_state: int | np.random.RandomState | None = None,
@@ -130,20 +137,14 @@ class EntityEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # s
 
         `sample_weight` (row,) weighs the loss; `groups` (row,) goes to a splitter given as `validation`.
         """
-        fit = self._prepare(X, y, sample_weight)
-        self.fitted_ = fit.run(validation_rows(self.validation, y, groups, fit.trainer.settings.seed))
+        fit = self._prepare(X, y, sample_weight, groups)
+        self.fitted_ = fit.run(fit.validation(y))
         return self
 
     def fit_transform(self, X: object, y: object = None, sample_weight: object = None, groups: object = None) -> Any:
-        """`fit`, and the vectors of the rows: out-of-fold ones where `cv` is set, else those of `transform`.
-
-        Unless `cv` is None, a fifth of the rows shows names that are read as if they were new: a model that is fitted
-        on them learns what to make of new names.
-        """
-        fit = self._prepare(X, y, sample_weight)
-        validation = validation_rows(self.validation, y, groups, fit.trainer.settings.seed)
-        splits = fit.splits(y, groups)
-        self.fitted_, out, self.out_of_fold_ = fit.run_out_of_fold(validation, splits)
+        """`fit`, and the vectors of the rows, out-of-fold and with some shown as new as `cv` says."""
+        fit = self._prepare(X, y, sample_weight, groups)
+        self.fitted_, out, self.out_of_fold_ = fit.fit_transform(fit.validation(y), fit.splits(y))
         return out
 
     def fit_parquet(
@@ -262,14 +263,14 @@ class EntityEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # s
         """Whether Ctrl-C ended the training early."""
         return self.fitted_.interrupted
 
-    def _prepare(self, X: object, y: object, sample_weight: object) -> Fit:
+    def _prepare(self, X: object, y: object, sample_weight: object, groups: object) -> Fit:
         """Everything about a fit but the training: the codings are learned, bad input is refused."""
         settings = self._settings()
         from unrolled.tables.encoder.fitting import prepare  # imports PyTorch
 
         columns = self._read(X, reset=True)
         names = _known_names(self)
-        return prepare(columns, y, sample_weight, settings, None if names is None else tuple(names))
+        return prepare(columns, y, sample_weight, groups, settings, None if names is None else tuple(names))
 
     def _settings(self) -> FitSettings:
         """The checked parameters of a new fit. What an earlier fit left is dropped: one that fails leaves nothing."""

@@ -90,7 +90,7 @@ def _plain_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def _read_config(entry: dict[str, Any]) -> EncoderConfig:
     values = {RENAMED.get(name, name): value for name, value in entry.items()}
-    return EncoderConfig(**(values | {"hidden": tuple(values["hidden"])}))
+    return EncoderConfig(**(values | {"hidden": values["hidden"] and tuple(values["hidden"])}))
 
 
 def _is_plain(value: Any) -> bool:

@@ -59,6 +59,7 @@ class Networks(nn.Module):
             nn.Parameter(torch.randn(count * rows, dimension, generator=generator) * std)
             for rows, dimension in zip(shape.rows, shape.dimensions, strict=True)
         )
+        assert config.hidden is not None  # `for_rows` comes first
         widths = [sum(shape.dimensions) + shape.numbers, *config.hidden, shape.outputs]
         self.weights = nn.ParameterList(
             nn.Parameter(torch.randn(count, a, b, generator=generator) * _std(i, a, config))
@@ -69,6 +70,11 @@ class Networks(nn.Module):
         starts = torch.arange(count, dtype=torch.int32)[:, None, None] * torch.tensor(shape.rows, dtype=torch.int32)
         self.starts: Tensor
         self.register_buffer("starts", starts, persistent=False)
+
+    def start_from(self, output: Tensor) -> None:
+        """Let all networks begin near the constant `output`, (output,): where rows teach nothing, they stay there."""
+        with torch.no_grad():
+            self.biases[-1].add_(output)
 
     def forward(self, codes: Tensor, numbers: Tensor) -> Tensor:
         """int32 (network, row, field) and float32 (network, row, column) -> (network, row, output)."""
@@ -123,7 +129,7 @@ def mlp(
 def _std(layer: int, inputs: int, config: EncoderConfig) -> float:
     if config.output == "sigmoid":
         return 0.029  # standard deviation of Keras' uniform initialiser, which the paper's code used throughout
-    last = layer == len(config.hidden)
+    last = layer == len(config.hidden or ())
     return (0.3 if last else math.sqrt(2)) / math.sqrt(max(inputs, 1))
 
 

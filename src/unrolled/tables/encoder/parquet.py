@@ -19,22 +19,24 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from unrolled.errors import InputError, import_extra, unknown_name
 from unrolled.tables.data.columns import Column, read_table
 from unrolled.tables.data.dates import date_part, has_hour
 from unrolled.tables.data.splits import validation_rows
-from unrolled.tables.data.target import Target, fit_target, read_target
+from unrolled.tables.data.target import Target, TargetType, fit_target, read_target
 from unrolled.tables.encoder.coding import Coding, Scaling, as_kind, beyond_whole, coding_of, one_form
-from unrolled.tables.encoder.config import FitSettings
+from unrolled.tables.encoder.config import FitSettings, is_auto
 from unrolled.tables.encoder.fitted import Fitted, Statistics
 from unrolled.tables.encoder.fitting import Trainer, scaled_weights
 from unrolled.tables.encoder.networks import Batch
 from unrolled.tables.encoder.reading import columns_to_read, read_names
 from unrolled.tables.encoder.schema import Encoded, Schema, fit_schema, least_rows, schema_of
-from unrolled.tables.encoder.training import RowsInMemory
+from unrolled.tables.encoder.training import RowsInMemory, constant_output
 from unrolled.tables.encoder.vectors import Counts, counts_of
 
+STREAMED_VALIDATION = 0.1
 BUFFER = 1 << 18
 """Rows held and shuffled together."""
 
@@ -219,6 +221,12 @@ class StreamedRows:
         for part in self._parts(order, self._wanted):
             yield from RowsInMemory(*part).epoch(networks, size, generator)
 
+    def constant(self, kind: TargetType, outputs: int) -> Tensor:
+        """See `constant_output`."""
+        target = self.target.encode(read_target(self.table.targets(), self.table.rows)[0])
+        wanted = torch.from_numpy(self._wanted)
+        return constant_output(torch.from_numpy(target)[wanted], torch.from_numpy(self.weight)[wanted], kind, outputs)
+
     def validation(self, networks: int, rng: np.random.Generator) -> Batch | None:
         """The rows held out, at most a buffer of them, for all networks; None where there are none."""
         rows = np.flatnonzero(self.held)
@@ -247,15 +255,18 @@ def fit_parquet(table: ParquetTable, settings: FitSettings) -> Fitted:
 
     `settings.cv` does not apply.
     """
+    settings = settings.for_rows(table.rows)
     statistics = fit_statistics(table, settings)
     weight = scaled_weights(table.weights(), table.rows)
     trainer = Trainer(statistics, settings)
     held = np.zeros(table.rows, dtype=bool)
-    chosen = validation_rows(settings.validation, table.targets(), None, settings.seed)
+    automatic = STREAMED_VALIDATION if settings.holds_out else None
+    wanted = automatic if is_auto(settings.validation) else settings.validation
+    chosen = validation_rows(wanted, table.targets(), None, settings.seed)
     held[[] if chosen is None else chosen] = True
     trainer.report(*statistics.describe())
     rows = StreamedRows(table, statistics.schema, statistics.target, weight, held)
-    batch = rows.validation(settings.networks, np.random.default_rng(settings.seed))
+    batch = rows.validation(trainer.networks, np.random.default_rng(settings.seed))
     counts = rows.counts()
     return read_names(trainer.fitted(trainer.train(rows, batch, settings.seed), counts), counts, settings.spelling)[0]
 

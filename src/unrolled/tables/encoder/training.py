@@ -28,6 +28,8 @@ PATIENCE = 3
 MIN_STEPS_PER_EPOCH = 16
 SMALLEST_BATCH = 32
 MEASURED_BATCHES = 8
+LUCK = 0.2
+"""Gain that luck makes of the loss of one validation row; of n rows, a share of LUCK / sqrt(n)."""
 WARM = 0.05
 """Share of the steps in which the learning rate rises."""
 
@@ -42,24 +44,45 @@ class Source(Protocol):
     def epoch(self, networks: int, size: int, generator: torch.Generator) -> Iterator[Batch]:
         """The rows once, in batches of `size`."""
 
+    def constant(self, kind: TargetType, outputs: int) -> Tensor:
+        """See `constant_output`."""
+
 
 class RowsInMemory:
-    """A source over an encoded table; every network gets its own order of rows."""
+    """A source over an encoded table; every network gets its own order of rows.
 
-    def __init__(self, table: Encoded, target: NDArray[Any], weight: NDArray[np.float32]) -> None:
+    `parts` holds the rows that each network is trained on; without it, all train on all.
+    """
+
+    def __init__(self, table: Encoded, target: NDArray[Any], weight: NDArray[np.float32],
+                 parts: Sequence[NDArray[np.int64]] | None = None) -> None:  # fmt: skip
         self._codes, self._numbers = torch.from_numpy(table.codes), torch.from_numpy(table.numbers)
         self._target, self._weight = torch.from_numpy(target), torch.from_numpy(weight)
+        self._parts = None if parts is None else [torch.from_numpy(part) for part in parts]
 
     @property
     def rows(self) -> int:
-        """Rows of the table."""
-        return len(self._target)
+        """Rows of an epoch: those of the smallest part."""
+        return len(self._target) if self._parts is None else min(map(len, self._parts))
 
     def epoch(self, networks: int, size: int, generator: torch.Generator) -> Iterator[Batch]:
         """Whole batches only, except where there is but one: the rows left over differ from epoch to epoch."""
-        orders = torch.stack([torch.randperm(self.rows, generator=generator) for _ in range(networks)])
-        for start in range(0, max(self.rows - size, 0) + 1, size):
+        rows = self.rows
+        parts = self._parts or [torch.arange(rows)] * networks
+        orders = torch.stack([part[torch.randperm(len(part), generator=generator)][:rows] for part in parts])
+        for start in range(0, max(rows - size, 0) + 1, size):
             yield self.batch(orders[:, start : start + size])
+
+    def held_out(self, rows: Sequence[NDArray[np.int64]]) -> Batch:
+        """The rows of each network side by side, those of a shorter list filled up with rows of weight 0."""
+        most = max(map(len, rows))
+        batch = self.batch(torch.from_numpy(np.stack([np.resize(own, most) for own in rows])))
+        filled = torch.arange(most) < torch.tensor([[len(own)] for own in rows])
+        return replace(batch, weight=batch.weight * filled)
+
+    def constant(self, kind: TargetType, outputs: int) -> Tensor:
+        """See `constant_output`."""
+        return constant_output(self._target, self._weight, kind, outputs)
 
     def batch(self, rows: Tensor) -> Batch:
         """The batch of `rows`, int64 (network, row)."""
@@ -91,6 +114,7 @@ class Training:
     def records(self) -> Iterator[Record]:
         """Train, yielding a record a step; ends early if no network got better in three measurements."""
         waited = 0
+        self._measure_start()
         for record in fit(self, build_optimizer(self.network, self.config), self.plan, FitState()):
             yield record
             if record.validation is not None:
@@ -98,6 +122,22 @@ class Training:
             if waited == PATIENCE:
                 break
         self.restore_best()
+
+    def _measure_start(self) -> None:
+        """Let a network whose vectors are all alike be the first candidate: it stays if nothing learned beats it.
+
+        The best of many measurements of noise is a little better by luck: by more than that it must be beaten.
+        """
+        if self._validation is None:
+            return
+        with torch.no_grad():
+            first = [table.clone() for table in self.network.embeddings]
+            for table in self.network.embeddings:
+                table.zero_()
+            self.evaluate()
+            for table, values in zip(self.network.embeddings, first, strict=True):
+                table.copy_(values)
+            self._best_loss *= 1 - LUCK / math.sqrt(max(float((self._validation.weight[0] > 0).sum()), 1.0))
 
     def backward(self, step: int) -> float:
         """Gradients of the next batch; the mean loss of the networks."""
@@ -150,6 +190,16 @@ def build_optimizer(network: Networks, config: EncoderConfig) -> Optimizers:
     if embeddings:
         parts["embeddings"] = AdamW(embeddings, rate * config.embedding_rate, betas=betas, fused=True)
     return Optimizers(network, parts)
+
+
+def constant_output(target: Tensor, weight: Tensor, kind: TargetType, outputs: int) -> Tensor:
+    """The raw output, (output,), of a network that knows no row: log odds of classes, the median of a number."""
+    if kind == "continuous":
+        return target.median(dim=0).values
+    if kind == "binary":
+        return torch.logit((weight @ target + 1) / (weight.sum() + 2))
+    shares = torch.bincount(target, weight, minlength=outputs) + 1
+    return (shares / shares.sum()).log().float()
 
 
 def batch_size(rows: int, config: EncoderConfig) -> int:

@@ -65,26 +65,41 @@ class Vectors:
 def combine(
     weights: NetworkWeights, counts: Sequence[Counts], smoothing: float, reference: Vectors | None = None
 ) -> Vectors:
-    """One vector a row: scaled, aligned (onto `reference` if given), averaged, shrunk towards unknown by count."""
+    """One vector per row: scaled, aligned (onto `reference` if given), shrunk towards unknown by count, averaged.
+
+    `counts` has per field the rows that the networks were trained on, (row,) or (network, row).
+    """
     scales = Scales.of(weights) if reference is None else reference.scales
     targets = [None] * len(counts) if reference is None else reference.tables
     tables, alignments, spreads = [], [], []
     for own, seen, target, scale in zip(weights.tables, counts, targets, scales.fields, strict=True):
         onto = None if target is None else target.astype(np.float64)
-        alignment = align(own * scale, rows_with_data(seen), onto).after_scaling(scale)
+        shared = rows_with_data(np.atleast_2d(seen).min(axis=0))
+        alignment = align(own * scale, shared, onto).after_scaling(scale)
         aligned = alignment.apply(own)
-        tables.append(shrink(aligned.mean(axis=0), seen, smoothing).astype(np.float32))
+        tables.append(shrink(aligned, seen, smoothing).mean(axis=0).astype(np.float32))
         alignments.append(alignment)
         spreads.append(spread(aligned))
     return Vectors(scales, tables, alignments, spreads)
 
 
+def network_tables(
+    weights: NetworkWeights, counts: Sequence[Counts], smoothing: float, vectors: Vectors
+) -> list[NDArray[np.float32]]:
+    """Per field the vectors of each network, (network, row, dimension), whose mean over networks is in `vectors`."""
+    fields = zip(weights.tables, counts, vectors.alignments, strict=True)
+    return [shrink(alignment.apply(own), seen, smoothing).astype(np.float32) for own, seen, alignment in fields]
+
+
 def shrink(vectors: NDArray[np.float64], counts: Counts, smoothing: float) -> NDArray[np.float64]:
-    """(n v + smoothing u) / (n + smoothing) for each row: with few rows n, a vector v stays near the unknown one u."""
+    """(n v + smoothing u) / (n + smoothing) for each row: with few rows n, a vector v stays near the unknown one u.
+
+    `vectors` is (..., row, dimension) and `counts` (row,) or (..., row).
+    """
     if smoothing == 0:
         return vectors
-    n = counts[:, None].astype(np.float64)
-    unknown = vectors[UNKNOWN]
+    n = counts[..., None].astype(np.float64)
+    unknown = vectors[..., UNKNOWN : UNKNOWN + 1, :]
     shrunk: NDArray[np.float64] = unknown + (vectors - unknown) * n / (n + smoothing)
     return shrunk
 
@@ -100,14 +115,11 @@ def fill_untrained(weights: NetworkWeights, counts: Sequence[Counts], unknown_is
 
 
 def _filled(tables: NDArray[np.float32], counts: Counts, unknown_is_trained: bool) -> NDArray[np.float32]:
-    filled = tables.copy()
+    filled, counts = tables.copy(), np.broadcast_to(counts, tables.shape[:2])
     if not unknown_is_trained:
-        shares = counts / max(counts.sum(), 1)
-        filled[:, UNKNOWN] = np.einsum("nrd,r->nd", tables, shares)
-    unseen = counts == 0
-    unseen[UNKNOWN] = False
-    filled[:, unseen] = filled[:, UNKNOWN][:, None]
-    return filled
+        shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+        filled[:, UNKNOWN] = np.einsum("nrd,nr->nd", tables, shares)
+    return np.where((counts == 0)[..., None], filled[:, UNKNOWN][:, None], filled)
 
 
 def counts_of(codes: NDArray[np.int32], codings: Sequence[Coding]) -> list[Counts]:
