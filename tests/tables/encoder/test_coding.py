@@ -74,7 +74,7 @@ def test_one_and_one_point_zero_are_the_same_category_and_a_string_is_not():
     coding = fit_coding(column_of([1, 2, 2]), np.zeros(3))
     assert (coding.encode(column_of([1.0, 2.0])) == coding.encode(column_of([1, 2]))).all()
     assert coding.encode(column_of([1.5])).tolist() == [UNKNOWN]
-    for wrong, noun in (("1", "strings"), (True, "truth values")):
+    for wrong, noun in (("1", "strings"), (True, "booleans")):
         with pytest.raises(InputError, match=f"'c' was fitted on whole numbers, but now holds {noun}"):
             coding.encode(column_of([wrong]))
     floats = fit_coding(column_of([1.0, None, 2.0]), np.zeros(3))
