@@ -137,7 +137,7 @@ def test_categories_are_coloured_by_target_and_special_rows_are_marked() -> None
     figure = plots.figure_of(shops(9))
     words = [text for text, _ in text_boxes(figure)]
     assert {"mean target", "(unknown)", "(missing)", "(rare)", "shop no. 0"} <= set(words)
-    assert any("how far the networks disagree" in text for text in words)
+    assert any("disagreement of the networks" in text for text in words)
     assert len(figure.axes[0].patches) == 12  # a ring each
 
 
