@@ -76,6 +76,15 @@ def test_an_epoch_has_every_training_record_once_and_the_next_another_order():
     assert task.characters_seen(len(task._plan(0))) == task.records.predictions[np.array(orders[0])].sum()
 
 
+def test_a_step_of_a_later_epoch_is_found_in_any_order():
+    task, again = task_of(LONG), task_of(LONG)
+    plans = [list(task._plan(epoch)) for epoch in range(4)]
+    in_order = [step.records.tolist() for plan in plans for step in plan]
+    assert [again._step(number).records.tolist() for number in reversed(range(len(in_order)))] == in_order[::-1]
+    seen = np.cumsum([0, *(int(task._counts(step).sum()) for plan in plans for step in plan)])
+    assert [again.characters_seen(number) for number in range(len(in_order))] == seen[:-1].tolist()
+
+
 def test_the_gradient_of_a_batch_is_that_of_its_records_and_padding_has_none():
     task = task_of(LONG, length=64, streams=6)
     step = task._step(0)

@@ -45,7 +45,10 @@ class RecordTask(TextTask):
     """The id on each side of a record."""
     streams: int
     """With `length`, the positions of a batch; also the least number of records in it."""
-    _plans: dict[int, list[Step]] = field(default_factory=dict, repr=False)
+    _last_plan: tuple[int, list[Step]] = field(default=(-1, []), repr=False)
+    """The number of an epoch, and its steps: the only ones that are kept."""
+    _sizes: list[int] = field(default_factory=list, repr=False)
+    """The number of steps of each epoch so far."""
 
     @cached_property
     def records(self) -> Records:
@@ -55,7 +58,7 @@ class RecordTask(TextTask):
     @property
     def steps_per_epoch(self) -> int:
         """Steps of the first epoch; those of others differ by a few."""
-        return len(self._plan(0))
+        return self._size(0)
 
     @property
     def rows(self) -> int:
@@ -67,12 +70,9 @@ class RecordTask(TextTask):
 
     def characters_seen(self, step: int) -> int:
         """Predictions made in the first `step` steps, the ends of records included."""
-        epoch, seen = 0, 0
-        while step > 0:
-            steps = self._plan(epoch)[:step]
-            seen += sum(int(self._counts(each).sum()) for each in steps)
-            step, epoch = step - len(steps), epoch + 1
-        return seen
+        epoch, rest = self._place(step)
+        every = int(self.records.predictions[self._within(*self.bounds("train"))].sum())
+        return epoch * every + sum(int(self._counts(each).sum()) for each in self._plan(epoch)[:rest])
 
     def alone(self) -> Self:
         return replace(self, notify=lambda notice: None)
@@ -136,15 +136,26 @@ class RecordTask(TextTask):
         return total
 
     def _plan(self, epoch: int) -> list[Step]:
-        """All steps of an epoch: a function of (seed, epoch). The last few plans are kept."""
-        if epoch not in self._plans:
+        """All steps of an epoch: a function of (seed, epoch)."""
+        if epoch != self._last_plan[0]:
             rng = np.random.default_rng([self.seed, epoch])
             train = self._within(*self.bounds("train"))
             groups = batches(self.records.lengths[train], self.streams, self.streams * self.length, rng)
-            self._plans[epoch] = [step for group in groups for step in self._cut(train[group])]
-            for old in [kept for kept in self._plans if kept not in (0, epoch)]:
-                del self._plans[old]
-        return self._plans[epoch]
+            self._last_plan = epoch, [step for group in groups for step in self._cut(train[group])]
+        return self._last_plan[1]
+
+    def _size(self, epoch: int) -> int:
+        """The number of steps of an epoch."""
+        while len(self._sizes) <= epoch:
+            self._sizes.append(len(self._plan(len(self._sizes))))
+        return self._sizes[epoch]
+
+    def _place(self, step: int) -> tuple[int, int]:
+        """The epoch of a step, and its number within the epoch."""
+        epoch = 0
+        while step >= self._size(epoch):
+            step, epoch = step - self._size(epoch), epoch + 1
+        return epoch, step
 
     def _cut(self, group: Places) -> list[Step]:
         """A batch in steps of the BPTT length, its longest records first: those that end leave it at the end."""
@@ -155,10 +166,8 @@ class RecordTask(TextTask):
         return [Step(group[:count], first, first == firsts[-1]) for first, count in zip(firsts, counts, strict=True)]
 
     def _step(self, step: int) -> Step:
-        epoch = 0
-        while step >= len(self._plan(epoch)):
-            step, epoch = step - len(self._plan(epoch)), epoch + 1
-        return self._plan(epoch)[step]
+        epoch, place = self._place(step)
+        return self._plan(epoch)[place]
 
     def _counts(self, step: Step) -> Places:
         """(record,) the predictions of a step."""

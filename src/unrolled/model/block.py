@@ -15,7 +15,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from unrolled.model.cell import Array, Cell, CellState, Shapes, columns, halves, sigmoid
+from unrolled.model.cell import Array, Cell, CellState, Shapes, columns, halves, rms_norm, sigmoid
 
 WIDTH = 2
 """Numbers inside the MLP for each hidden unit."""
@@ -53,12 +53,12 @@ class Block(Cell):
 
     def project(self, x: Array) -> Array:
         skip = x if self.skip is None else x @ self.skip
-        return np.concatenate([skip, self.cell.project(_normed(x, self.norm_in))], axis=-1)
+        return np.concatenate([skip, self.cell.project(rms_norm(x, self.norm_in))], axis=-1)
 
     def step(self, p: Array, state: CellState) -> tuple[Array, CellState]:
         h, after = self.cell.step(p[..., self.hidden :], state)
         x = p[..., : self.hidden] + h
-        a, b = halves(_normed(x, self.norm_out) @ self.up)
+        a, b = halves(rms_norm(x, self.norm_out) @ self.up)
         return x + (a * sigmoid(a) * b) @ self.down, after
 
 
@@ -68,8 +68,3 @@ def in_block(cell: type[Cell]) -> type[Block]:
     parts = tuple(f"{INNER}{part}" for part in cell.parts)
     facts = {"inner": cell, "parts": parts, "nonlinearities": cell.nonlinearities, "__doc__": cell.__doc__}
     return type(f"{cell.__name__}Block", (Block,), facts)
-
-
-def _normed(x: Array, scale: Array) -> Array:
-    result: Array = x / np.sqrt((x * x).mean(-1, keepdims=True) + 1e-5) * scale
-    return result

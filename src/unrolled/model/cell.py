@@ -54,6 +54,12 @@ def exp(v: Array) -> Array:
     return result
 
 
+def rms_norm(a: Array, scale: Array) -> Array:
+    """The vectors of the last axis at a root mean square of 1, times `scale`."""
+    result: Array = a / np.sqrt((a * a).mean(-1, keepdims=True) + 1e-5) * scale
+    return result
+
+
 class Cell(ABC):
     """One recurrent layer; `weights` are its parameters by name, without the `layers.0.` before them."""
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from unrolled.model.cell import Array, Cell, CellState, Shapes, columns, exp, sigmoid, softplus
+from unrolled.model.cell import Array, Cell, CellState, Shapes, columns, exp, rms_norm, sigmoid, softplus
 
 
 def head_size(hidden: int) -> int:
@@ -45,12 +45,6 @@ def read(q: Array, s: Array) -> Array:
 def unit(a: Array) -> Array:
     """Each head's vector at length 1."""
     result: Array = a / np.sqrt((a * a).sum(-1, keepdims=True) + 1e-6)
-    return result
-
-
-def rms_norm(a: Array, scale: Array) -> Array:
-    """Each head's vector at a root mean square of 1, times `scale`."""
-    result: Array = a / np.sqrt((a * a).mean(-1, keepdims=True) + 1e-5) * scale
     return result
 
 

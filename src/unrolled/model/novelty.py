@@ -42,7 +42,7 @@ class Novelty:
     def counted(self, records: Iterable[str]) -> Iterator[str]:
         """All `records`, counted."""
         for record in records:
-            self._is_known(record)
+            self._count(self._hash(record))
             yield record
 
     def new(self, records: Iterable[str]) -> Iterator[str]:
@@ -50,7 +50,8 @@ class Novelty:
         tries = 0
         for record in records:
             tries += 1
-            if not self._is_known(record) and (key := self._hash(record)) not in self._written:
+            key = self._hash(record)
+            if not self._count(key) and key not in self._written:
                 self._written.add(key)
                 tries = 0
                 yield record
@@ -58,10 +59,10 @@ class Novelty:
                 self.exhausted = True
                 return
 
-    def _is_known(self, record: str) -> bool:
-        key = np.uint64(self._hash(record))
-        place = int(np.searchsorted(self.known, key))
-        is_known = place < len(self.known) and self.known[place] == key
+    def _count(self, key: int) -> bool:
+        """Count one record that was drawn; whether it is a training record."""
+        place = int(np.searchsorted(self.known, np.uint64(key)))
+        is_known = place < len(self.known) and int(self.known[place]) == key
         self.drawn += 1
         self.copies += is_known
         return bool(is_known)
