@@ -86,12 +86,13 @@ def draw_race(results: Sequence[LabResult]) -> Figure:
     left = np.array([[_left(each, label) for each in results] for label in labels])
     figure, (axis,) = style.figure(2.6 + 1.1 * len(tasks), 1.4 + 0.36 * len(labels))
     axis.imshow(left, cmap="Blues_r", vmin=0, vmax=1, aspect="auto")
+    axis.grid(visible=False)
     axis.set_xticks(range(len(tasks)), tasks)
     axis.set_yticks(range(len(labels)), labels)
     for i, j in np.ndindex(left.shape):
         text = "solved" if left[i, j] == 0 else f"{left[i, j]:.0%}"
         axis.text(j, i, text, ha="center", va="center", color="white" if left[i, j] < 0.5 else style.INK)
-    style.add_title(figure, "loss left, of a network without memory")
+    style.add_title(figure, "what is left of the loss of a network without memory")
     return figure
 
 
