@@ -32,9 +32,14 @@ def _no_option(kind: Any, value: Any) -> None:
             raise MistypedOption(word.split("=")[0])
 
 
-def _unescaped(kind: Any, tokens: Sequence[Token]) -> str:
+def unescaped(text: str) -> str:
+    """`text` with the characters for which its escapes stand: a newline, a tab and a backslash."""
     escapes = {"\\n": "\n", "\\t": "\t", "\\\\": "\\"}
-    return re.sub(r"\\[nt\\]", lambda match: escapes[match[0]], tokens[0].value)
+    return re.sub(r"\\[nt\\]", lambda match: escapes[match[0]], text)
+
+
+def _converted(kind: Any, tokens: Sequence[Token]) -> str:
+    return unescaped(tokens[0].value)
 
 
 _WORDS = Parameter(allow_leading_hyphen=True, validator=_no_option)
@@ -42,7 +47,7 @@ SOURCES = "files, folders, '-' for standard input, or nietzsche, tinyshakespeare
 
 Words = Annotated[str, _WORDS]
 """A text, a prompt, or the name of one; may begin with a hyphen, and '-' is standard input."""
-Prompt = Annotated[str, _WORDS, Parameter(converter=_unescaped)]
+Prompt = Annotated[str, _WORDS, Parameter(converter=_converted)]
 """A text written by hand, in which \\n, \\t and \\\\ stand for a newline, a tab and a backslash."""
 Texts = Annotated[Words, Parameter(help=f"{SOURCES[0].upper()}{SOURCES[1:]}.")]
 Source = Annotated[

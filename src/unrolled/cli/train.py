@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Group, Parameter
 
-from unrolled.cli.options import Flag, Json, Texts, Words
+from unrolled.cli.options import Flag, Json, Texts, Words, unescaped
 from unrolled.cli.output import messages, print_json, results, say
 from unrolled.cli.settings import settings_type
 from unrolled.learn.recipe import Machine, Recipe
@@ -77,6 +77,8 @@ def train(
     """
     started = time.perf_counter()  # before PyTorch is loaded, which counts too
     given: dict[str, Any] = dict(settings or {})
+    if "records" in given:
+        given["records"] = unescaped(given["records"])  # a separator such as '\\n\\n'
     if given.get("rung") == COUNTS:
         return _count(texts, out, given, encoding, json)
     from unrolled.learn.build import Request

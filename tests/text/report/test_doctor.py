@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from data import shared_data
 from unrolled.text.corpus import open_corpus, text_corpus
+from unrolled.text.datasets import python_docs
 from unrolled.text.encoded import encode_corpus
 from unrolled.text.report.doctor import RARE, CorpusReport, drift_bits, examine
+from unrolled.text.report.line_order import line_order
 from unrolled.text.report.repeated_lines import LONG_LINE, RepeatedLines
 from unrolled.text.vocabulary import Vocabulary
 
@@ -38,7 +40,72 @@ def test_real_texts_against_plain_python(name: str) -> None:
     assert (report.lines, report.repeated_lines) == (len(text.splitlines()), repeated(text))
     assert report.new_symbols == len(set(text[cut:]) - set(text[:cut]))
     assert report.drift_bits < 0.2
+    assert report.order is not None
+    assert report.order.records is None
     assert any("The last tenth has the same distribution" in sentence for sentence in report.sentences())
+
+
+def shuffled(lines: list[str]) -> str:
+    order = np.random.default_rng(0).permutation(len(lines))
+    return "".join(lines[i] + "\n" for i in order)
+
+
+SYLLABLES = ["an", "be", "cla", "do", "em", "fi", "ga", "ho", "is", "jo", "ka", "lu"]
+WORDS = [one + two + three for one in SYLLABLES for two in SYLLABLES for three in SYLLABLES[:4]]
+RANDOM = np.random.default_rng(1)
+BASES = "".join(RANDOM.choice(list("ACGT"), 60_000))
+FASTA = "".join(
+    f">gene {i}\n" + "".join(BASES[k : k + 60] + "\n" for k in range(i * 600, i * 600 + 540, 60)) for i in range(100)
+)
+ABC = "\n".join(
+    f"X:{i}\nT:Tune {i}\nK:D\n" + "|".join(RANDOM.choice(["ABcd", "efga", "d2 f"], 16)) + "\n" for i in range(90)
+)
+VISITS = [
+    f'10.0.0.{i * 4 % 9} - - [12/Oct:10:{i // 60 % 60:02}:{i % 60:02}] "GET /{WORDS[i % 7]}" 200 {i * 37 % 5000}'
+    for i in range(900)
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "records", "is_sorted"),
+    [
+        (shuffled(WORDS), "lines", False),
+        ("".join(word + "\n" for word in sorted(WORDS)), "lines", True),
+        (shuffled([f"{i},{word},{i * 7 % 100}" for i, word in enumerate(WORDS)]), "lines", False),
+        ("".join(line + "\n" for line in VISITS), "lines", False),
+        (FASTA, ">", False),
+        (ABC, "\n\n", False),
+    ],
+)
+def test_lines_whose_order_tells_nothing_are_records(text: str, records: str, is_sorted: bool) -> None:
+    report = examined(text)
+    assert report.order is not None
+    assert (report.order.records, report.order.is_sorted) == (records, is_sorted)
+    assert f"--records {records!r}".replace("'lines'", "lines") in report.sentences()[1]
+    assert any("in sorted order" in sentence for sentence in report.sentences()) == is_sorted
+
+
+@pytest.mark.parametrize("name", ["names.txt", "logs/BGL_2k.log", "logs/OpenSSH_2k.log", "logs/Thunderbird_2k.log"])
+def test_real_lists_and_logs_are_records(name: str) -> None:
+    order = line_order(encode_corpus(open_corpus([shared_data(name)])))
+    assert order is not None
+    assert order.records == "lines"
+
+
+def test_prose_and_verse_are_read_in_their_order() -> None:
+    play = open_corpus([shared_data("tinyshakespeare.txt")]).read()
+    verse = [line for line in play.split("\n") if line and not line.endswith(":")]
+    paragraphs = open_corpus([shared_data("nietzsche.txt")]).read().replace("\n\n", "\f").replace("\n", " ")
+    for text in (
+        play[:20_000],
+        "\n".join(verse),
+        "\n".join(verse[:500]),
+        paragraphs.replace("\f", "\n"),
+        python_docs(),
+    ):
+        order = line_order(encode_corpus(text_corpus(text)))
+        assert order is not None
+        assert order.records is None
 
 
 LINES = st.lists(st.sampled_from(["", "a", "ab" * 10, "ba" * 10, "ab" * 20, "a" * 25, "b" * 25]), min_size=2)
@@ -111,8 +178,8 @@ def test_rare_symbols_are_counted_and_merging_them_is_reported() -> None:
     merged = examined(text, min_count=2)
     assert (merged.merged_symbols, merged.unknown_characters, merged.symbols) == (30, 30, len(set(PROSE)))
     share = 100 * 30 / len(text)
-    assert (
-        f"30 symbols too rare for --min-count became the unknown character: {share:.2g} % of" in merged.sentences()[1]
+    assert f"30 symbols too rare for --min-count became the unknown character: {share:.2g} % of" in " ".join(
+        merged.sentences()
     )
 
 

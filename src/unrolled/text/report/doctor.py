@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unrolled.text.encoded import EncodedText
+from unrolled.text.report.line_order import LineOrder, line_order
 from unrolled.text.report.repeated_lines import LONG_LINE, RepeatedLines
 from unrolled.text.vocabulary import UNKNOWN, Ids
 
@@ -51,10 +52,12 @@ class CorpusReport:
     """The expected `drift_bits` if the last tenth were a random sample."""
     new_symbols: int
     """Symbols that occur only in the last tenth."""
+    order: LineOrder | None = None
+    """What the order of the lines means; None for a text of few lines."""
 
     def sentences(self) -> list[str]:
         """The findings, one sentence each; warnings say what to do."""
-        return [*_size(self), *_rarity(self), *_repetition(self), *_drift(self)]
+        return [*_size(self), *_order(self), *_rarity(self), *_repetition(self), *_drift(self)]
 
     def to_json(self) -> dict[str, Any]:
         """The figures by name, and the sentences."""
@@ -82,6 +85,7 @@ def examine(encoded: EncodedText) -> CorpusReport:
         drift_bits=drift,
         drift_noise=noise,
         new_symbols=int(np.count_nonzero((first == 0) & (last > 0))),
+        order=line_order(encoded),
     )
 
 
@@ -127,6 +131,25 @@ def _blocks(ids: Ids, encoded: EncodedText) -> Iterator[Ids]:
 
 def _size(report: CorpusReport) -> Iterator[str]:
     yield f"{report.characters:,} characters, {report.symbols:,} symbols, {_count(report.lines, 'line')}."
+
+
+def _order(report: CorpusReport) -> Iterator[str]:
+    order = report.order
+    if order is None:
+        return
+    if order.records == "lines":
+        told = f"{max(order.gain, 0):.2f} of {order.bits:.0f} bits"
+        yield (
+            f"These lines look like records, not like one text: a line tells {told} of the next. Read as one stream, "
+            "losses and what is written would mislead: train with --records lines."
+        )
+    elif order.records is not None:
+        yield f"These look like records with {order.records!r} between two: train with --records {order.records!r}."
+    if order.is_sorted and order.records in (None, "lines"):
+        yield (
+            f"{_percent(order.ascending)} of neighbouring lines are in sorted order, in runs of {order.run:,.0f}: "
+            "the end of the text is no fair sample of it, so a validation loss there is wrong."
+        )
 
 
 def _rarity(report: CorpusReport) -> Iterator[str]:

@@ -1,0 +1,132 @@
+"""Does the order of the lines of a text mean anything? Counts decide, on some thousand lines in order and shuffled.
+
+Counted characters of every other block of lines predict the blocks between, once as they stand and once with their
+lines shuffled: what the beginning of a line then costs more is what the line before it tells. Left out: what the
+records of the text are where they are not its lines, except for two formats that are recognised by their marks.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unrolled.text.counts import MAX_ORDER, CountModel
+from unrolled.text.encoded import EncodedText
+
+BLOCKS, BLOCK_CHARACTERS, BLOCK_LINES = 8, 1 << 16, 500
+"""Of the sample: blocks at equal distances, with the lines that are whole in so many characters, at most so many."""
+LEAST_LINES = 100
+LONGEST = 300.0
+"""Bits of a line, on average: what says more is no short thing, but a paragraph."""
+TOLD = 0.25
+"""Bits that the line before may tell of a line, twice its standard error included."""
+SORTED, DIGITS, EMPTY = 0.75, 0.15, 0.05
+"""Shares: of neighbours in order, of digits in a table or log, of empty lines in a text with a layout."""
+_FASTA, _ABC = re.compile(r">[^\n]*\n[A-Za-z*\n-]+(>|$)"), re.compile(r"X: ?\d")
+
+
+class _Shuffled(NamedTuple):
+    bits: float
+    """Of a line in its place, on average."""
+    gain: float
+    """Bits more that the beginning of a line costs in a random place, on average, and its standard error."""
+    error: float
+
+
+@dataclass(frozen=True)
+class LineOrder:
+    """What the sample shows; `records` is the proposal."""
+
+    lines: int
+    bits: float
+    """Of a line, on average."""
+    gain: float
+    """Bits that the line before tells of a line."""
+    error: float
+    """The standard error of `gain`."""
+    ascending: float
+    """Share of the neighbouring lines that differ which are in ascending order: a half where lines are not sorted."""
+    run: float
+    """Lines in a row that are in ascending order, on average."""
+    digits: float
+    """Share of the characters."""
+    empty: float
+    """Share of the lines."""
+    records: str | None
+    """The separator of records to propose, "lines", or None for a text that is read in its order."""
+
+    @property
+    def is_sorted(self) -> bool:
+        """Whether the lines are in sorted order, or in sorted runs."""
+        return self.ascending >= SORTED
+
+
+def line_order(encoded: EncodedText) -> LineOrder | None:
+    """The order of the lines of a text; None for a text with fewer than a hundred, too few to tell."""
+    blocks = _sample(encoded)
+    lines = [line for block in blocks for line in block]
+    if len(lines) < LEAST_LINES:
+        return None
+    head = encoded.vocabulary.decode(encoded.ids[:BLOCK_CHARACTERS])
+    shuffled = _shuffled(encoded, blocks)
+    ascending, run = _sortedness(blocks)
+    text = "".join(lines)
+    digits = sum(map(str.isdigit, text)) / max(1, len(text))
+    empty = sum(not line.strip() for line in lines) / len(lines)
+    is_told = shuffled.gain + 2 * shuffled.error > TOLD and ascending < SORTED and digits < DIGITS
+    is_list = not is_told and shuffled.bits <= LONGEST and empty <= EMPTY
+    records = _marked(head) or ("lines" if is_list else None)
+    return LineOrder(len(lines), *shuffled, ascending, run, digits, empty, records)
+
+
+def _marked(head: str) -> str | None:
+    """The separator in a text of a known format: sequences in FASTA, tunes in ABC."""
+    if _FASTA.match(head):
+        return ">"
+    tunes = [bool(_ABC.match(block)) for block in head.split("\n\n")]
+    return "\n\n" if len(tunes) > 1 and tunes[0] and 2 * sum(tunes) > len(tunes) else None
+
+
+def _sample(encoded: EncodedText) -> list[list[str]]:
+    size = min(BLOCK_CHARACTERS, len(encoded) // BLOCKS)
+    starts = np.linspace(0, len(encoded) - size, BLOCKS).astype(int)
+    pieces = [encoded.vocabulary.decode(encoded.ids[start : start + size]) for start in starts]
+    encoded.release()
+    return [piece.split("\n")[1:-1][:BLOCK_LINES] for piece in pieces]
+
+
+def _shuffled(encoded: EncodedText, blocks: Sequence[Sequence[str]]) -> _Shuffled:
+    known, judged = ([line + "\n" for block in blocks[i::2] for line in block] for i in (0, 1))
+    counts = CountModel.count(encoded.vocabulary.encode("".join(known), "replace"), len(encoded.vocabulary))
+    order = np.random.default_rng(0).permutation(len(judged))
+    begun, whole = _bits(encoded, counts, judged)
+    elsewhere, _ = _bits(encoded, counts, [judged[i] for i in order])
+    gain = elsewhere - begun[order]
+    return _Shuffled(float(whole.mean()), float(gain.mean()), float(gain.std() / math.sqrt(len(gain))))
+
+
+def _bits(
+    encoded: EncodedText, counts: CountModel, lines: Sequence[str]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Bits of the beginning of each line, whose contexts reach into the line before, and of the whole: (line,)."""
+    ids = encoded.vocabulary.encode("".join(lines), "replace")
+    sums = np.concatenate([[0.0], np.cumsum(counts.nats(ids))]) / math.log(2)
+    ends = np.cumsum([len(line) for line in lines])
+    starts = np.concatenate([[0], ends[:-1]])
+    return sums[np.minimum(starts + MAX_ORDER, ends)] - sums[starts], sums[ends] - sums[starts]
+
+
+def _sortedness(blocks: Sequence[Sequence[str]]) -> tuple[float, float]:
+    """The share of neighbours that differ which are in ascending order, and the mean length of a run of them."""
+    pairs = [(one, other) for block in blocks for one, other in pairwise(filter(str.strip, block)) if one != other]
+    descending = sum(one > other for one, other in pairs)
+    if not pairs:
+        return 0.5, 1.0
+    return 1 - descending / len(pairs), (len(pairs) + 1) / (descending + 1)
