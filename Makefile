@@ -11,7 +11,7 @@ demo: $(STAMP)
 	$(VENV)/bin/unrolled demo
 
 test: $(STAMP)
-	$(RUN) -m pytest --numprocesses 2
+	$(RUN) -m pytest --numprocesses 2 --dist worksteal
 
 soak: $(STAMP)
 	$(RUN) -m pytest -m soak --timeout 14400

@@ -130,13 +130,23 @@ def started(text, out):
     return session
 
 
-@pytest.mark.parametrize("stop", [7, 66, 90])
-def test_a_resumed_run_repeats_what_the_clock_decided(text, tmp_path, stop):
-    whole = started(text, tmp_path / "whole")
+@pytest.fixture(scope="module")
+def decided(tmp_path_factory):
+    """The weights of a whole run under the simulated clock, and its plan at each step."""
+    folder = tmp_path_factory.mktemp("decided")
+    (folder / "text.txt").write_text(TEXT)
+    whole = started(folder / "text.txt", folder / "whole")
     planned = whole.state.plan.steps
     plans = {record.step: whole.state.plan for record in whole.run()}
     assert len(set(plans.values())) > 1, "nothing was decided"
     assert whole.state.plan.steps < planned
+    whole.finish()
+    return weights(folder / "whole"), plans
+
+
+@pytest.mark.parametrize("stop", [7, 66, 90])
+def test_a_resumed_run_repeats_what_the_clock_decided(text, tmp_path, decided, stop):
+    wanted, plans = decided
     for record in started(text, tmp_path / "run").run():
         if record.step == stop:
             break
@@ -145,16 +155,15 @@ def test_a_resumed_run_repeats_what_the_clock_decided(text, tmp_path, stop):
     assert {record.step: resumed.state.plan for record in resumed.run()} == {
         step: plan for step, plan in plans.items() if step > stop
     }
-    whole.finish()
     resumed.finish()
-    assert weights(tmp_path / "run") == weights(tmp_path / "whole")
+    assert weights(tmp_path / "run") == wanted
 
 
 def weights(run):
     return read_folder(run)["model.safetensors"]
 
 
-@pytest.mark.parametrize("busy", [0, 2])
+@pytest.mark.parametrize("busy", [2, pytest.param(0, marks=pytest.mark.soak)])
 def test_the_minutes_of_the_clock_are_kept_beside_busy_processes(busy):
     """A first training pays for what PyTorch imports with its first step, which is long on a busy machine."""
     train(text=TEXT, epochs=0.1, hidden=8, threads=1, precision="float32")

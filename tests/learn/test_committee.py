@@ -9,6 +9,7 @@ import time
 import pytest
 
 from unrolled import train
+from unrolled.cli import main
 from unrolled.errors import FolderError, InputError
 from unrolled.learn.build import Request
 from unrolled.learn.committee import NETWORKS, CommitteeRun, recipes
@@ -39,21 +40,22 @@ def test_it_is_the_mean_of_networks_of_other_seeds(whole):
     assert not (whole.summary.run / NETWORKS).exists()
 
 
-def test_a_killed_committee_is_resumed_to_the_same_bits(whole, tmp_path):
+def test_a_killed_committee_is_resumed_to_the_same_bits(whole, tmp_path, capsys):
     (tmp_path / "text.txt").write_text(TEXT)
     flags = [word for name, value in SMALL.items() for word in (f"--{name}", str(value))]
     out = ["--out", str(tmp_path / "run"), "--networks", "2", *flags]
-    command = [sys.executable, "-m", "unrolled", "train", str(tmp_path / "text.txt"), *out]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    command = ["train", str(tmp_path / "text.txt"), *out]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "unrolled", *command], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+    )
     while process.poll() is None and not (tmp_path / "run" / NETWORKS / "2").exists():
         time.sleep(0.02)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert not (tmp_path / "run" / "manifest.json").exists()
-    refused = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert refused.returncode == 1
-    assert "unfinished committee: continue with --resume" in refused.stderr
-    subprocess.run([*command, "--resume"], capture_output=True, check=True)
+    assert main(command) == 1
+    assert "unfinished committee: continue with --resume" in " ".join(capsys.readouterr().err.split())
+    assert main([*command, "--resume"]) == 0
     assert CharModel.from_pretrained(tmp_path / "run").fingerprint == whole.model.fingerprint
 
 

@@ -104,11 +104,11 @@ def test_network_equals_numpy_step(rung, form, dtype):
 
 @every_form
 def test_gradients_are_those_of_finite_differences(rung, form):
-    layer = find_recurrence(rung)(EMBEDDING, HIDDEN, form).double()
+    layer = find_recurrence(rung)(3, 4, form).double()  # every number costs two runs
     layer.initialise(torch.Generator().manual_seed(0))
     names = [name for name, _ in layer.named_parameters()]
     generator = torch.Generator().manual_seed(1)
-    x = torch.randn(2, 4, EMBEDDING, dtype=torch.float64, generator=generator, requires_grad=True)
+    x = torch.randn(2, 4, 3, dtype=torch.float64, generator=generator, requires_grad=True)
     start = [part.detach().requires_grad_() for part in layer(x[:, :2].flip(1), layer.initial_state(2))[1]]
 
     def run(x, *rest):
@@ -141,7 +141,9 @@ def test_one_batch_is_learned_by_heart(rung, form):
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    assert loss < 0.05
+        if loss < 0.05:
+            return
+    pytest.fail(f"the loss is {loss:.3f} after 300 steps")
 
 
 @every_form

@@ -164,24 +164,24 @@ def test_outside_the_main_thread_nothing_is_touched():
 
 
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="there are no terminals of this kind")
-def test_a_terminal_that_closes_saves_and_one_process_at_a_time_trains(tmp_path):
+def test_a_terminal_that_closes_saves_and_one_process_at_a_time_trains(tmp_path, capsys):
     """The terminal is a real one, whose closing the system reports; meanwhile a second process is refused."""
     text, run = tmp_path / "text.txt", tmp_path / "run"
     text.write_text(TEXT)
-    command = [sys.executable, "-m", "unrolled", "train", str(text), "--out", str(run), "--hidden", "8", "--streams"]
+    command = ["train", str(text), "--out", str(run), "--hidden", "8", "--streams"]
     command += ["4", "--epochs", "90000", "--evaluations", "9000", "--threads", "1", "--precision", "float32"]
+    started = [sys.executable, "-c", TERMINAL, sys.executable, "-m", "unrolled", *command]
     ours, theirs = os.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-c", TERMINAL, *command], stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
+        started, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     os.close(theirs)
     seen = b""
     while b"validation" not in seen:
         seen += os.read(ours, 1 << 16)
-    second = subprocess.run([*command, "--resume"], capture_output=True, text=True)
-    assert second.returncode == 1
-    assert f"another process is training in {run}" in second.stderr
+    assert main([*command, "--resume"]) == 1
+    assert f"another process is training in {run}" in " ".join(capsys.readouterr().err.split())
     os.close(ours)
     assert process.wait(timeout=600) == 128 + signal.SIGHUP
     assert CharModel.from_pretrained(run).next("a")
