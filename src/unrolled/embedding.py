@@ -19,13 +19,14 @@ from numpy.typing import NDArray
 from unrolled.errors import FolderError, InputError, unknown_name
 from unrolled.files import write_file
 
-_VISIBLE = {" ": "␣", "\n": "⏎", "\t": "⇥", "\r": "␍", "\0": "␀", "\ufdd0": "␃"}
+_VISIBLE = {" ": "␣", "\n": "⏎", "\t": "⇥", "\r": "␍", "\0": "␀", "\ufdd0": "␃", "\ufdd1": "␟"}
 _EMPTY = "∅"
 _TAKEN = {*_VISIBLE.values(), _EMPTY}  # shown as codes when they occur in a name, so that no two names look the same
 
 
 def visible(name: str) -> str:
-    """`name` with blank characters made visible: space as ␣, newline as ⏎, the boundary of records as ␃.
+    """`name` with blank characters made visible: space as ␣, newline as ⏎, the boundary of records as ␃,
+    the end of a label as ␟.
 
     Other unprintable characters are shown as codes.
     """

@@ -4,14 +4,21 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
+import numpy as np
 import pytest
 
-from tiny import TEXT, tiny_model
+from tiny import TEXT, tiny_model, tiny_parts
 from unrolled.cli.app import main
 from unrolled.cli.lines import lines_of
+from unrolled.files import write_folder
+from unrolled.model.char_model import CharModel
+from unrolled.model.novelty import HASHES, novelty_file
+from unrolled.text.records import record_hash
+from unrolled.text.vocabulary import BOUNDARY, LABEL_END
 
 MODEL, OTHER = tiny_model("lstm"), tiny_model("gru", seed=1)
 LINES = TEXT.splitlines()
@@ -166,3 +173,73 @@ def test_a_growing_file_is_followed_also_when_it_is_replaced(run: Path, tmp_path
             assert stdout.readline().endswith("\ton the mat\n")
         finally:
             process.kill()
+
+
+@pytest.fixture(scope="module")
+def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    parts = tiny_parts(text=f"{BOUNDARY}jazpo{LABEL_END}blue notes{BOUNDARY}")
+    folder = tmp_path_factory.mktemp("labelled") / "run"
+    known = novelty_file(np.array([record_hash(parts.vocabulary.encode(f"pop{LABEL_END}blue{BOUNDARY}"))]))
+    write_folder(folder, replace(parts, training={"labels": {"jazz": 2, "pop": 3}}).to_files() | {HASHES: known})
+    return folder
+
+
+def test_labels_are_found_and_counted(labelled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "lines.txt"
+    path.write_text("jazz\tblue\npop\tnote\npop\tblue notes\n")
+    plain = tmp_path / "plain.txt"
+    plain.write_text("blue\nnote\nblue notes\n")
+    assert main(["score", str(labelled), str(path), "--by-label", "--labels"]) == 0
+    shown = capsys.readouterr()
+    rows = [row.split("\t") for row in shown.out.splitlines()]
+    right = sum(row[1] == label for row, label in zip(rows, ("jazz", "pop", "pop"), strict=True))
+    assert f"{right} of 3 labels found" in shown.err
+    assert "'pop' alone is right on 66.7%" in shown.err
+    each = [json.loads(row) for row in output(capsys, labelled, plain, "--by-label", "--json")]
+    for row, one in zip(rows, each, strict=True):
+        assert row == [f"{one['number']}", one["best"], f"{one['probabilities'][one['best']]:.4f}", one["line"]]
+        assert sum(one["probabilities"].values()) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--lines"], "ask for the probability of each label"),
+        (["--by-label", "--top", "3"], "leave out --top"),
+        (["--lines", "--labels"], "one run finds no labels"),
+        (["--labels"], "add --lines"),
+        (["--by-label", "--labels"], "no tab"),
+    ],
+)
+def test_labels_that_cannot_be(
+    labelled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], sentence: str
+) -> None:
+    path = tmp_path / "plain.txt"
+    path.write_text("blue\n")
+    assert main(["score", str(labelled), str(path), *words]) == 1
+    assert sentence in capsys.readouterr().err
+
+
+def test_which_run_is_best_is_counted_by_label(run: Path, book: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = book.parent / "labelled.txt"
+    path.write_text("".join(f"first\t{line}\n" for line in LINES[:3]))
+    assert main(["score", str(run), str(run.parent / "second"), str(path), "--lines", "--labels"]) == 0
+    shown = capsys.readouterr()
+    best = [row.split("\t")[1] for row in shown.out.splitlines()]
+    assert f"{best.count('first')} of 3 labels found" in shown.err
+
+
+def test_records_of_one_label_and_the_best_of_many(labelled: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ask = ["generate", str(labelled), "--label", "pop", "--count", "30"]
+    assert main(ask) == 0
+    shown = capsys.readouterr()
+    every = shown.out.splitlines()
+    assert len(every) == 30
+    assert all(record.startswith("pop\t") for record in every)
+    assert "30 records drawn are copies" in shown.err
+    assert main([*ask, "--best", "4"]) == 0
+    bits = {one.line: one.bits for one in CharModel.from_pretrained(labelled).score_lines(every)}
+    assert capsys.readouterr().out.splitlines() == sorted(every, key=bits.__getitem__)[:4]
+    for words, sentence in ((["--label", "pip"], "did you mean 'pop'"), (["--best", "0"], "--best is 0")):
+        assert main(["generate", str(labelled), *words]) == 1
+        assert sentence in capsys.readouterr().err

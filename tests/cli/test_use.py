@@ -10,7 +10,9 @@ import pytest
 
 from tiny import TEXT, tiny_model
 from unrolled.cli.app import main
+from unrolled.files import write_folder
 from unrolled.model.char_model import CharModel
+from unrolled.model.novelty import WINDOWS, windows_file
 
 MODEL = tiny_model("lstm")
 
@@ -253,3 +255,16 @@ def test_complete_shows_words_with_their_probabilities(run: Path, capsys: pytest
 def test_a_mistyped_option_suggests_the_nearest(option: str, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["generate", str(run), option, "0.8"]) == 2
     assert "did you mean '--temperature'?" in capsys.readouterr().err
+
+
+def test_copies_of_the_training_text_are_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "run"
+    text = MODEL.generate("the ", 120, temperature=0)
+    known = windows_file(MODEL.vocabulary.encode("fish " + text[:100]))
+    write_folder(folder, MODEL.parts.to_files() | {WINDOWS: known})
+    ask = ["generate", str(folder), "--prompt", "the ", "--temperature", "0"]
+    assert main([*ask, "--length", "80"]) == 0
+    assert "has 80; 100% of this is inside runs of 50" in capsys.readouterr().err
+    assert main([*ask, "--length", "80", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["longest"], answer["share"]) == (80, 1.0)

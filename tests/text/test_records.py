@@ -11,12 +11,13 @@ from unrolled.text.records import (
     RecordCorpus,
     Records,
     batches,
+    label_counts,
     record_corpus,
     record_hash,
     split_records,
 )
 from unrolled.text.sources import TextSource
-from unrolled.text.vocabulary import BOUNDARY, Vocabulary
+from unrolled.text.vocabulary import BOUNDARY, LABEL_END, Vocabulary
 
 
 def records_of(*texts):
@@ -71,6 +72,68 @@ def test_each_file_is_a_record(tmp_path):
 def test_a_text_with_the_boundary_is_refused():
     with pytest.raises(InputError, match=r"U\+FDD0"):
         record_corpus(text_corpus(f"a{BOUNDARY}b"), "lines").read()
+
+
+@pytest.mark.parametrize(("text", "name"), [(BOUNDARY, "FDD0"), (LABEL_END, "FDD1")])
+def test_reserved_characters_are_refused_in_tables_too(tmp_path, text, name):
+    path = tmp_path / "odd.csv"
+    path.write_text(f"name\na{text}b\n", encoding="utf-8")
+    with pytest.raises(InputError, match=rf"U\+{name}"):
+        record_corpus(open_corpus([path]), "name").read()
+
+
+def labelled(*pairs):
+    return BOUNDARY + "".join(f"{label}{LABEL_END}{text}{BOUNDARY}" for label, text in pairs)
+
+
+def test_a_label_stands_before_the_first_tab():
+    read = record_corpus(text_corpus("b\tben\ttwo\na\t\n\na\tanna\n"), "lines", "tab").read()
+    assert read == labelled(("b", "ben\ttwo"), ("a", "anna"))
+    vocabulary = Vocabulary.of(read)
+    assert label_counts(vocabulary.encode(read), vocabulary) == {"b": 1, "a": 1}
+    for text, sentence in (("a\tb\nno tab", "record 2 of the text has no label"), ("\tb", "record 1 of the text")):
+        with pytest.raises(InputError, match=sentence):
+            record_corpus(text_corpus(text), "lines", "tab").read()
+
+
+ROWS = [("jazz", 'a "blue", long\nnote'), ("pop", "b"), ("pop", None), ("jazz", "c")]
+
+
+def tables(folder):
+    """The same rows as CSV with quoted newlines, with semicolons, as JSON lines, packed, and as Parquet."""
+    import gzip
+
+    import pandas
+
+    frame = pandas.DataFrame(ROWS, columns=["Kind", "Title"]).assign(more=1)
+    frame.to_csv(folder / "comma.csv", index=False)
+    frame.to_csv(folder / "semicolon.csv", index=False, sep=";")
+    frame.to_json(folder / "lines.jsonl", orient="records", lines=True)
+    frame.to_parquet(folder / "rows.parquet")
+    (folder / "packed.csv.gz").write_bytes(gzip.compress((folder / "comma.csv").read_bytes()))
+    return sorted(folder.iterdir())
+
+
+def test_records_and_labels_are_columns_of_tables(tmp_path):
+    for path in tables(tmp_path):
+        corpus = open_corpus([path], tables=True)
+        assert record_corpus(corpus, "Title", "Kind").read() == labelled(*(row for row in ROWS if row[1])), path
+        assert record_corpus(corpus, "Title").read().count(BOUNDARY) == 4
+        for column in (("Titel", "Kind"), ("Title", "kind")):
+            with pytest.raises(InputError, match=r"unknown column .* did you mean"):
+                record_corpus(corpus, *column).read()
+
+
+def test_what_is_no_table_is_explained(tmp_path):
+    table, text = tmp_path / "a.jsonl", tmp_path / "b.txt"
+    table.write_text('{"a": 1}\n[1]\n')
+    text.write_text("x")
+    with pytest.raises(InputError, match=r"line 2, is no JSON object"):
+        record_corpus(open_corpus([table]), "a").read()
+    with pytest.raises(InputError, match="files of one kind"):
+        record_corpus(open_corpus([table, text]), "a")
+    with pytest.raises(InputError, match="is no table"):
+        record_corpus(open_corpus([text]), "lines", "Kind")
 
 
 def test_a_single_record_is_explained():

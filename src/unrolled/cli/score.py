@@ -4,26 +4,16 @@ from __future__ import annotations
 
 import math
 import sys
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from heapq import nlargest
-from itertools import count
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-import numpy as np
 from cyclopts import Parameter
-from numpy.typing import NDArray
 
 from unrolled.cli.lines import lines_of
 from unrolled.cli.options import Encoding, Flag, Json, Only, Run, Unknown, Words
-from unrolled.cli.output import fail, messages, print_json, results, say
-from unrolled.cli.showing import run_names
+from unrolled.cli.output import fail, messages, print_json, results
+from unrolled.cli.showing import SURPRISE, painted
 from unrolled.errors import InputError, import_extra
 from unrolled.model.char_model import CharModel
-from unrolled.model.folder import is_model_folder
-from unrolled.model.lines import LineScore, escape_nats
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -31,8 +21,6 @@ if TYPE_CHECKING:
     from unrolled.model.scoring import Score
     from unrolled.text.encoded import EncodedText
 
-SURPRISE = ((1.0, ""), (3.0, "black on #fff3bf"), (6.0, "black on #ffc078"), (float("inf"), "white on #c92a2a"))
-"""Styles by the bits of a character: each holds below its bound."""
 Colour = Annotated[bool | Literal["always", "never"], Flag]
 
 
@@ -46,6 +34,8 @@ def score(
     top: Annotated[int | None, Parameter(group="Lines")] = None,
     mask: Annotated[bool, Parameter(negative="", group="Lines")] = False,
     follow: Annotated[bool, Parameter(negative="", group="Lines")] = False,
+    by_label: Annotated[bool, Parameter(negative="", group="Lines")] = False,
+    labels: Annotated[bool, Parameter(negative="", group="Lines")] = False,
     encoding: Encoding = "utf-8",
     unknown: Unknown = "error",
     only: Only = None,
@@ -78,17 +68,23 @@ def score(
         Do not count numbers, dates, addresses and hexadecimal runs, which vary in every log line. They are still read.
     follow
         Wait for further lines of a growing file.
+    by_label
+        With a run trained on labels: print number, likeliest label, its probability, and the line.
+    labels
+        Each line begins with its label and a tab: count which labels were found, by --by-label or by the best run.
     json
         Print one JSON object, with --lines one for each line.
     """
-    if lines:
+    if lines or by_label:
         if adapt:
             raise InputError("--adapt learns along one text: leave out --lines")
-        runs, sources = _runs_first(run, texts)
-        output = _LineOutput(color, top, mask, follow, json)
-        _score_lines(runs, only, lines_of(sources, encoding, follow=follow), output)
+        from unrolled.cli.line_scores import LineOutput, runs_first, score_lines
+
+        runs, sources = runs_first(run, texts)
+        output = LineOutput(color, top, mask, follow, by_label, labels, json)
+        score_lines(runs, only, lines_of(sources, encoding, follow=follow), output)
         return
-    for name, given in (("top", top), ("mask", mask), ("follow", follow)):
+    for name, given in (("top", top), ("mask", mask), ("follow", follow), ("labels", labels)):
         if given:
             raise InputError(f"--{name} is about lines: add --lines")
     model = CharModel.from_pretrained(run, warn=fail, only=only)
@@ -150,113 +146,9 @@ def _painted_text(model: CharModel, encoded: EncodedText, measured: Score) -> Te
     """The text with each character in the colour of its surprise, and the legend."""
     if measured.each is None:
         raise InputError(f"--color paints texts of up to a million characters, not of {len(encoded):,}")
-    painted = _painted(model.vocabulary.decode(encoded.ids), measured.each)
-    painted.append("\n\n")
+    text = painted(model.vocabulary.decode(encoded.ids), measured.each)
+    text.append("\n\n")
     names = ("under 1 bit", "1 to 3", "3 to 6", "6 and more")
     for name, (_, style) in zip(names, SURPRISE, strict=True):
-        painted.append(f" {name} ", style)
-    return painted
-
-
-def _painted(text: str, nats: NDArray[np.float32]) -> Text:
-    from rich.text import Text
-
-    painted = Text()
-    levels = np.searchsorted([bound for bound, _ in SURPRISE], nats / math.log(2), side="right")
-    for character, level in zip(text, levels.tolist(), strict=True):
-        painted.append(character, SURPRISE[level][1])
-    return painted
-
-
-@dataclass(frozen=True)
-class _LineOutput:
-    """How lines are printed: the options of the command."""
-
-    color: bool | Literal["always", "never"]
-    top: int | None
-    mask: bool
-    follow: bool
-    json: bool
-
-    def __post_init__(self) -> None:
-        if self.top is not None and self.top < 1:
-            raise InputError(f"--top is {self.top}, but at least 1 line must be shown")
-        if self.top is not None and self.follow:
-            raise InputError("--top needs the end of the text, which --follow waits for: leave out one of them")
-
-    def print(self, number: int, one: LineScore) -> None:
-        """One line of output."""
-        if self.json:
-            print_json({"number": number} | one.to_json())
-            return
-        figures = f"{number}\t{one.bits:.4f}\t{one.total_bits:.2f}\t{'-' if one.position is None else one.position}\t"
-        if self.color != "never" and (self.color or self.top is not None):
-            print(figures, end="")  # rich would turn tabs into spaces
-            results(force=self.color == "always").print(_painted(one.line, one.nats[: len(one.line)]))
-        else:
-            print(figures + one.line)
-
-
-def _runs_first(run: Path, texts: tuple[str, ...]) -> tuple[list[str], tuple[str, ...]]:
-    """The run folders at the beginning of the arguments, and the texts after them."""
-    runs = [f"{run}"]
-    while texts and is_model_folder(Path(texts[0])):
-        runs, texts = [*runs, texts[0]], texts[1:]
-    return runs, texts
-
-
-def _score_lines(runs: Sequence[str], only: str | None, groups: Iterator[list[str]], output: _LineOutput) -> None:
-    models = {name: CharModel.from_pretrained(run, warn=fail, only=only) for run, name in run_names(runs).items()}
-    scored = _numbered(list(models.values()), groups, output.mask)
-    unknown = Counter[str]()
-
-    def counted() -> Iterator[tuple[int, list[LineScore]]]:
-        for number, scores in scored:
-            unknown.update({name: one.unknown for name, one in zip(models, scores, strict=True) if one.unknown})
-            yield number, scores
-
-    if len(models) > 1:
-        _print_best(list(models), counted(), output)
-    else:
-        rows: Iterable[tuple[int, LineScore]] = ((number, scores[0]) for number, scores in counted())
-        if output.top is not None:
-            rows = nlargest(output.top, rows, key=lambda row: row[1].bits)
-        for number, one in rows:
-            output.print(number, one)
-    for name, times in unknown.items():
-        first, which = escape_nats(models[name].vocabulary)
-        cost = f"{'more than ' * (first is None)}{((first or 0) + which) / math.log(2):.0f} bits"
-        say(f"{times:,} characters are unknown to {name}; each costs {cost}")
-
-
-def _numbered(
-    models: Sequence[CharModel], groups: Iterator[list[str]], mask: bool
-) -> Iterator[tuple[int, list[LineScore]]]:
-    """The number of each line and its score under each model; output is flushed when a group is done."""
-    numbers = count(1)
-    for lines in groups:
-        each = [model.score_lines(map(_lower, lines) if model.lower else lines, mask=mask) for model in models]
-        for scores in zip(*each, strict=True):
-            yield next(numbers), list(scores)
-        sys.stdout.flush()
-
-
-def _lower(line: str) -> str:
-    from unrolled.text.corpus import lower_case
-
-    return lower_case(line)
-
-
-def _print_best(names: Sequence[str], rows: Iterator[tuple[int, list[LineScore]]], output: _LineOutput) -> None:
-    if output.top is not None:
-        raise InputError("--top ranks the lines of one run, but several were given")
-    best = Counter[str]()
-    for number, scores in rows:
-        bits = {name: one.total_bits for name, one in zip(names, scores, strict=True)}
-        name = min(bits, key=lambda name: bits[name])
-        best[name] += 1
-        if output.json:
-            print_json({"number": number, "best": name, "total_bits": bits, "line": scores[0].line})
-        else:
-            print("\t".join([f"{number}", name, *(f"{each:.2f}" for each in bits.values()), scores[0].line]))
-    say("; ".join(f"{name} is best on {times:,} lines" for name, times in best.most_common()))
+        text.append(f" {name} ", style)
+    return text

@@ -1,10 +1,15 @@
-"""Shared by the commands that use a trained model: loading it, its text, plain tables, and pictures."""
+"""Shared by the commands that use a trained model: loading it, its text, surprise in colours,
+plain tables, and pictures."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from unrolled.cli.options import TextOptions
 from unrolled.cli.output import fail, say
@@ -13,8 +18,23 @@ from unrolled.errors import InputError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from rich.text import Text
 
     from unrolled.model.char_model import CharModel
+
+SURPRISE = ((1.0, ""), (3.0, "black on #fff3bf"), (6.0, "black on #ffc078"), (float("inf"), "white on #c92a2a"))
+"""Styles by the bits of a character: each holds below its bound."""
+
+
+def painted(text: str, nats: NDArray[np.float32]) -> Text:
+    """`text` with each character in the style of its surprise, (character,)."""
+    from rich.text import Text
+
+    result = Text()
+    levels = np.searchsorted([bound for bound, _ in SURPRISE], nats / math.log(2), side="right")
+    for character, level in zip(text, levels.tolist(), strict=True):
+        result.append(character, SURPRISE[level][1])
+    return result
 
 
 def check_picture(out: Path | None) -> None:

@@ -36,7 +36,7 @@ TEXT, NETWORK, TRAINING = Group("Text", sort_key=2), Group("Network", sort_key=3
 MACHINE, RUN = Group("Machine", sort_key=5), Group("Run", sort_key=6)
 GROUPS = {
     MAIN: ("minutes", "hidden", "rung"),
-    TEXT: ("validation", "test", "min_count", "lower"),
+    TEXT: ("records", "label_column", "validation", "test", "min_count", "lower"),
     NETWORK: ("embedding", "layers", "nonlinearity", "dropout"),
 }
 """The settings that `--help` shows under other headings than that of training."""
@@ -280,7 +280,7 @@ class _ProgressBar:
             f"validation {validation:.3f} bits per character{remark}",
             soft_wrap=True,
         )
-        self.console.print(f"      {visible(self.session.sample(60))}", markup=False)
+        self.console.print(f"      {visible(self.session.sample(60))}", markup=False, soft_wrap=True)
 
 
 def _notify(console: Console | None) -> Notify:

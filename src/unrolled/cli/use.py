@@ -5,17 +5,22 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
+from heapq import nsmallest
+from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
 from unrolled.cli.options import Flag, Json, Only, Prompt, Run, SamplingFlags, Seed, Unknown
 from unrolled.cli.output import fail, print_json, say
 from unrolled.embedding import visible
-from unrolled.errors import InputError
+from unrolled.errors import InputError, unknown_name
 from unrolled.model.char_model import CharModel
+from unrolled.model.novelty import TRIES, copied_runs, read_novelty
 from unrolled.model.sampling import UNFILTERED, Sampling
 
 NEWLINES = str.maketrans("\n", "⏎")
+BEST_OF = 100
+"""Records of which `--best` chooses, if --count is not given."""
 SHOWN = 40
 """Characters of a prompt that are shown before its completions."""
 
@@ -59,6 +64,8 @@ def generate(
     length: int = 400,
     count: int | None = None,
     new: Annotated[bool, Flag] = False,
+    label: str | None = None,
+    best: int | None = None,
     sampling: SamplingFlags = UNFILTERED,
     stop: Annotated[tuple[Prompt, ...], Flag] = (),
     seed: Seed = 0,
@@ -78,18 +85,27 @@ def generate(
         Write so many records instead, each from --prompt to its end, one a line; for models trained with --records.
     new
         Leave out records of the training text, and those already written.
+    label
+        Write records with this label, for models trained with --label-column.
+    best
+        Of the --count records (100 if not given) print this many: those with the fewest bits per character.
     stop
         End before this string; can be given several times.
     """
     model = CharModel.from_pretrained(run, warn=fail, only=only)
-    if count is not None or new:
-        _write_records(run, model, count or 1, new, prompt, sampling, seed, json)
+    if label is not None:
+        prompt = f"{_known_label(model, label)}\t{prompt}"
+    if count is not None or new or label is not None or best is not None:
+        count = count or (1 if best is None else BEST_OF)
+        _write_records(run, model, count, new, best, prompt, sampling, seed, json)
         return
     characters = model.stream(prompt, length, sampling, stop=stop, seed=seed, unknown=unknown)
+    text = "".join(characters) if json else _print_as_they_come(prompt, characters)
+    copied = copied_runs(run, model.vocabulary.encode(text, "replace"))
     if json:
-        print_json({"prompt": prompt, "text": "".join(characters), "seed": seed})
-    else:
-        _print_as_they_come(prompt, characters)
+        print_json({"prompt": prompt, "text": text, "seed": seed} | ({} if copied is None else copied._asdict()))
+    elif copied is not None:
+        say(copied.sentence)
 
 
 def complete(
@@ -122,20 +138,31 @@ def complete(
         print(f"{one.probability:7.2%}  {(prompt[-SHOWN:] + one.text).translate(NEWLINES)}")
 
 
+def _known_label(model: CharModel, label: str) -> str:
+    if not model.labels:
+        raise InputError("this model knows no labels: train it with --records and --label-column")
+    if label not in model.labels:
+        raise unknown_name("label", label, model.labels)
+    return label
+
+
 def _write_records(
-    run: Path, model: CharModel, count: int, new: bool, start: str, sampling: Sampling, seed: int, json: bool
-) -> None:
-    from itertools import islice
-
-    from unrolled.model.novelty import TRIES, read_novelty
-
+    run: Path, model: CharModel, count: int, new: bool, best: int | None, start: str, sampling: Sampling, seed: int,
+    json: bool,
+) -> None:  # fmt: skip
+    if best is not None and not 1 <= best <= count:
+        raise InputError(f"--best is {best}, but must be from 1 to the --count, {count}")
     drawn = model.records(sys.maxsize if new else count, sampling, start=start, seed=seed)
     novelty = read_novelty(run, model.vocabulary)
     written = []
     for record in islice((novelty.new if new else novelty.counted)(drawn), count):
         written.append(record)
-        if not json:
+        if not json and best is None:
             print(record, flush=True)
+    if best is not None:
+        written = [one.line for one in nsmallest(best, model.score_lines(written), key=lambda one: one.bits)]
+        if not json:
+            print(*written, sep="\n")
     if json:
         print_json({"records": written, "drawn": novelty.drawn, "copies": novelty.copies, "seed": seed})
     if novelty.exhausted:
@@ -143,11 +170,15 @@ def _write_records(
     say(f"{novelty.copies} of {novelty.drawn} records drawn are copies of training records")
 
 
-def _print_as_they_come(prompt: str, characters: Iterator[str]) -> None:
+def _print_as_they_come(prompt: str, characters: Iterator[str]) -> str:
+    """What was printed after the prompt."""
     print(prompt, end="", flush=True)
+    written = []
     for character in characters:
+        written.append(character)
         print(character, end="", flush=True)
     print()
+    return "".join(written)
 
 
 def _printable(character: str, instead: str) -> str:

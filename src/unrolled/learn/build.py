@@ -32,7 +32,7 @@ from unrolled.model.folder import ModelConfig
 from unrolled.notices import Notice, Notify, warn
 from unrolled.text.corpus import Corpus, open_corpus, text_corpus
 from unrolled.text.encoded import EncodedText, encode_corpus
-from unrolled.text.records import known_boundary, record_corpus, split_records
+from unrolled.text.records import FILES, LINES, known_boundary, record_corpus, split_records
 from unrolled.text.report import baselines
 from unrolled.text.vocabulary import Vocabulary
 from unrolled.text.windows import Split, split, streams
@@ -120,7 +120,7 @@ def _validation_corpus(valid: str | Path, request: Request, recipe: Recipe) -> C
 
 
 def _as_records(corpus: Corpus, recipe: Recipe) -> Corpus:
-    return corpus if recipe.records is None else record_corpus(corpus, recipe.records)
+    return corpus if recipe.records is None else record_corpus(corpus, recipe.records, recipe.label_column)
 
 
 def _given_corpus(request: Request, recipe: Recipe) -> Corpus:
@@ -130,7 +130,8 @@ def _given_corpus(request: Request, recipe: Recipe) -> Corpus:
         raise InputError("no text was given: name files, folders, '-' for standard input, or a named set")
     if request.world.size > 1 and "-" in map(str, request.sources):
         raise InputError("standard input can be read by one process alone: give several processes a file")
-    return open_corpus(request.sources, encoding=request.encoding or "utf-8", lower=recipe.lower)
+    tables = recipe.records not in (None, LINES, FILES)
+    return open_corpus(request.sources, encoding=request.encoding or "utf-8", lower=recipe.lower, tables=tables)
 
 
 def check_streams(recipe: Recipe, world: World) -> None:

@@ -14,6 +14,7 @@ from unrolled.learn.recipe import Recipe
 from unrolled.learn.summary import Summary
 from unrolled.model.folder import ModelParts, counts_alone
 from unrolled.model.members import COUNTS
+from unrolled.model.novelty import WINDOWS, windows_file
 from unrolled.text.corpus import open_corpus, text_corpus
 from unrolled.text.counts import CountModel
 from unrolled.text.encoded import EncodedText, encode_corpus
@@ -70,7 +71,7 @@ def count_text(
     )  # fmt: skip
     model = counts_alone(encoded.vocabulary, counts, _training(encoded, sources, recipe, summary))
     if out is not None:
-        write_folder(Path(out), model.to_files())
+        write_folder(Path(out), model.to_files() | {WINDOWS: windows_file(cut.train)})
     return summary, model
 
 

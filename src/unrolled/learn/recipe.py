@@ -76,7 +76,10 @@ class Recipe:
     """counts: mix the network with counts of what followed the last characters; none: do not; auto: where that is
     better on the end of the training part, of which neither has read the last 1/32."""
     records: str | None = None
-    """Read the text as records whose order means nothing: lines, files (each is one), or the text between two."""
+    """Read the text as records whose order means nothing: lines, files (each is one), or the text between two. In .csv,
+    .tsv, .jsonl and .parquet files, the column that holds them."""
+    label_column: str | None = None
+    """Records have labels: tab, if each begins with its label and a tab, or the column of a table that holds them."""
     seed: int = 0
     """Decides the first weights and the dropout masks."""
 
@@ -98,6 +101,8 @@ class Recipe:
             raise InputError("both epochs and minutes were given: choose one budget")
         if self.records is not None and (self.networks > 1 or self.with_ == "counts"):
             raise InputError("records are trained by one network without counts: leave --networks and --with out")
+        if self.label_column is not None and self.records is None:
+            raise InputError("labels stand at the head of records: say with --records what a record is")
         if self.validation == 0:
             raise InputError("validation is 0, but a part of the text must be held out to tell how good the network is")
         if self.validation + self.test >= 1:
@@ -171,6 +176,7 @@ class RecipeSettings(TypedDict, total=False):
     networks: int
     with_: str
     records: str | None
+    label_column: str | None
     seed: int
 
 

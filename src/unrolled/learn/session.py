@@ -33,9 +33,10 @@ from unrolled.learn.summary import Summary
 from unrolled.learn.text_task import TextTask
 from unrolled.model.char_model import CharModel
 from unrolled.model.folder import SNAPSHOTS, ModelParts
-from unrolled.model.novelty import HASHES, novelty_file
+from unrolled.model.novelty import HASHES, WINDOWS, novelty_file, windows_file
 from unrolled.notices import Notice
 from unrolled.text.encoded import EncodedText
+from unrolled.text.records import label_counts
 from unrolled.text.report.baselines import Baseline, baselines, verdict
 
 HISTORY_ENTRIES = 200  # training losses kept of a whole run: enough for a curve
@@ -259,6 +260,8 @@ class Session:
             files = model.to_files() | {SNAPSHOTS: safetensors.torch.save(path)}
             if isinstance(self.task, RecordTask):
                 files[HASHES] = novelty_file(self.task.hashes_of_training())
+            else:
+                files[WINDOWS] = windows_file(self.text.ids[: self.task.bounds("validation")[0]])
             self.run_folder.write_history(self.state.history)
             self.run_folder.finish(files)
             self.run_folder.discard()
@@ -286,6 +289,7 @@ class Session:
             "split": {name: self.task.bounds(name) for name in ("train", "mixing", "validation", "test")},
             "recipe": self.state.recipe.to_json(),
             "machine": asdict(self.state.choice) | describe(self.state.choice.device),
+            "labels": label_counts(self.task.split.train, self.text.vocabulary),
             "steps": self.state.progress.step,
             "best_step": self.state.progress.best_step,
             "epochs": summary.epochs,

@@ -26,10 +26,11 @@ from unrolled.model.predictor import Predictor
 from unrolled.model.sampling import UNFILTERED, Sampling, SamplingSettings
 from unrolled.model.state import State, generator_of
 from unrolled.text.kinds import kind
-from unrolled.text.vocabulary import UNKNOWN_CHARACTER, Ids, OnUnknown, Vocabulary
+from unrolled.text.vocabulary import LABEL_END, UNKNOWN_CHARACTER, Ids, OnUnknown, Vocabulary, with_label_end
 
 if TYPE_CHECKING:
     from unrolled.model.completion import Completion, Unit
+    from unrolled.model.labels import LabelScore
     from unrolled.model.lines import LineScore
     from unrolled.model.scoring import Score
     from unrolled.text.encoded import EncodedText
@@ -124,6 +125,12 @@ class CharModel:
         return self.training.get("recipe", {}).get("lower") is True
 
     @property
+    def labels(self) -> dict[str, int]:
+        """How often each label stood at the head of a training record; empty for a model without labels."""
+        found: dict[str, int] = self.training.get("labels", {})
+        return found
+
+    @property
     def fingerprint(self) -> str:
         """SHA-256 over sizes, vocabulary and weights: all that the predictions depend on."""
         return self.parts.fingerprint
@@ -215,7 +222,8 @@ class CharModel:
     ) -> Iterator[str]:
         """Write `count` records, one after the other, each beginning with `start` and written to its end.
 
-        A record that has no end after `length` characters is cut there. Equal seeds write equal records. Raises
+        A record that has no end after `length` characters is cut there. Equal seeds write equal records. Where records
+        have labels, each is written as its label, a tab and the record, and `start="jazz\\t"` asks for a label. Raises
         InputError for a model that was not trained on records.
         """
         if count < 1:
@@ -225,9 +233,11 @@ class CharModel:
                 "this model was trained on one text and knows no records: write with a length instead of a count, "
                 "or train with records (--records lines)"
             )
-        place, generator = self.read(start), generator_of(seed)
+        begun, generator = with_label_end(start, self.vocabulary), generator_of(seed)
+        place = self.read(begun)
         for _ in range(count):
-            yield start + replace(place.fork(), generator=generator).generate(length, sampling, **settings)
+            record = begun + replace(place.fork(), generator=generator).generate(length, sampling, **settings)
+            yield record.replace(LABEL_END, "\t", 1)
 
     def score(
         self,
@@ -256,11 +266,17 @@ class CharModel:
 
         return complete(self.read(prompt, unknown=unknown), unit, count)
 
-    def score_lines(self, lines: Iterable[str], *, after: str = "\n", mask: bool = False) -> Iterator[LineScore]:
+    def score_lines(self, lines: Iterable[str], *, after: str | None = None, mask: bool = False) -> Iterator[LineScore]:
         """The score of every line on its own, in order; see `unrolled.model.lines.score_lines`."""
         from unrolled.model.lines import score_lines
 
         return score_lines(self, lines, after=after, mask=mask)
+
+    def score_by_label(self, lines: Iterable[str]) -> Iterator[LabelScore]:
+        """The probability of each label for every line, in order; see `unrolled.model.labels.score_by_label`."""
+        from unrolled.model.labels import score_by_label
+
+        return score_by_label(self, self.labels, lines)
 
     def embed(self, strings: Sequence[str]) -> NDArray[np.float32]:
         """A vector for each string from the hidden states of the network, (strings, 2 x hidden); names, titles, codes.

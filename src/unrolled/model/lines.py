@@ -1,10 +1,10 @@
 """Scores of many lines, each on its own: how surprising every line of a log, or every name of a list, is to a model.
 
 Rule: a line is read after a newline at the beginning of a text (where the model knows newlines), and its own characters
-are counted, not the newline that ends it. A model of records reads a line as a record and counts its end too. Lines
-are read in batches in which equal beginnings are read once. A character that the model does not know costs its escape,
-and is read as the unknown character. Left out: finding lines
-in files (`unrolled.cli.lines`).
+are counted, not the newline that ends it. A model of records reads a line as a record and counts its end too; where
+records have labels, a line begins with one and a tab. Lines are read in batches in which equal beginnings are read
+once. A character that the model does not know costs its escape, and is read as the unknown character. Left out: finding
+lines in files (`unrolled.cli.lines`).
 """
 
 from __future__ import annotations
@@ -13,15 +13,17 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
+from unrolled.errors import InputError
 from unrolled.model.predictor import LanguageModel, Logits, PredictorState
 from unrolled.model.prefixes import Level, prefix_levels
 from unrolled.model.probabilities import log_softmax
-from unrolled.text.vocabulary import BOUNDARY, UNKNOWN, Ids, Vocabulary
+from unrolled.text.vocabulary import BOUNDARY, LABEL_END, UNKNOWN, Ids, Vocabulary, with_label_end
 
 BATCH_LINES, BATCH_CHARACTERS = 512, 1 << 20
 """A batch ends before it has more of either."""
@@ -76,15 +78,18 @@ class LineScore:
 
 
 def score_lines(
-    model: LanguageModel, lines: Iterable[str], *, after: str = NEWLINE, mask: bool = False
+    model: LanguageModel, lines: Iterable[str], *, after: str | None = None, mask: bool = False
 ) -> Iterator[LineScore]:
     """The score of every line, in order, in memory that does not grow with their number.
 
     Each line is read after the text `after`, whose characters are not counted; characters of `after` that the model
-    does not know are left out. With `after=""` the bits of a line are those of `CharModel.score`. With `mask`, the
-    characters found by `variable` are read but not counted.
+    does not know are left out. It is a newline if not given, and for a model of records the beginning of the record,
+    empty if not given. With `after=""` the bits of a line are those of `CharModel.score`. With `mask`, the characters
+    found by `variable` are read but not counted. Raises InputError for a line without the label that it should have.
     """
     start = _start(model, after)
+    if after is None and model.vocabulary.has_labels:
+        lines = map(partial(_labelled, model.vocabulary), lines)
     for batch in _batches(lines, model.vocabulary):
         yield from _scored(model, batch, start, mask)
 
@@ -113,10 +118,21 @@ def escape_nats(vocabulary: Vocabulary) -> tuple[float | None, float]:
     return first, math.log(CODE_POINTS - len(vocabulary.characters))
 
 
-def _start(model: LanguageModel, after: str) -> tuple[Logits, PredictorState]:
+def _labelled(vocabulary: Vocabulary, line: str) -> str:
+    if "\t" not in line:
+        raise InputError(
+            f"the records of this model begin with a label and a tab, but there is no tab in {line[:40]!r}: "
+            "ask for the probability of each label (--by-label)"
+        )
+    return with_label_end(line, vocabulary)
+
+
+def _start(model: LanguageModel, after: str | None) -> tuple[Logits, PredictorState]:
     """Logits (1, vocabulary) of the first character of a line, and the state before it."""
-    boundary = model.vocabulary.boundary
-    ids = model.vocabulary.encode(BOUNDARY if boundary is not None else after, "skip")
+    before = NEWLINE if after is None else after
+    if model.vocabulary.boundary is not None:
+        before = BOUNDARY + (after or "")
+    ids = model.vocabulary.encode(before, "skip")
     state = model.predictor.initial_state(1)
     if not len(ids):
         return model.start_logits[None], state
@@ -147,7 +163,8 @@ def _scored(
         counted = np.ones(len(ids), np.bool_)
         counted[: len(line)] &= ~variable(line) if mask else True
         unknown = (ids == UNKNOWN) & counted
-        yield LineScore(line, np.where(counted, nats, np.float32(0)), int(counted.sum()), int(unknown.sum()))
+        shown = line.replace(LABEL_END, "\t", 1)
+        yield LineScore(shown, np.where(counted, nats, np.float32(0)), int(counted.sum()), int(unknown.sum()))
 
 
 def _nats(

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from unrolled.errors import InputError
+from unrolled.text.columns import PARQUET
 from unrolled.text.datasets import NAMES, named_source
 from unrolled.text.encoding import decode, known_encoding
-from unrolled.text.sources import Source, TextSource, find_sources, standard_input
+from unrolled.text.sources import FileSource, Source, TextSource, find_sources, standard_input
 
 STANDARD_INPUT = "-"
 
@@ -75,19 +76,21 @@ class Corpus:
         return "".join(self.pieces())
 
 
-def open_corpus(sources: Sequence[str | Path], *, encoding: str = "utf-8", lower: bool = False) -> Corpus:
+def open_corpus(
+    sources: Sequence[str | Path], *, encoding: str = "utf-8", lower: bool = False, tables: bool = False
+) -> Corpus:
     """The corpus of the files, folders, "-" (standard input) and named data sets in `sources`, in that order.
 
     A string that names a data set is the data set ("./nietzsche" and Path("nietzsche") are the file). A folder stands
-    for all files below it that are neither hidden nor binary. UTF-8 may have a byte order mark. Raises InputError for
-    anything that is missing, binary, unreadable or not text.
+    for all files below it that are neither hidden nor binary. UTF-8 may have a byte order mark. With `tables`, Parquet
+    files may be given too. Raises InputError for anything that is missing, binary, unreadable or not text.
     """
     if not sources:
         raise InputError("no text was given: name a file, a folder, '-' or a data set such as 'python-docs'")
     if [str(source) for source in sources].count(STANDARD_INPUT) > 1:
         raise InputError("duplicate '-': standard input can be read only once")
     encoding = known_encoding(encoding)
-    found = [source for given in sources for source in _open(given, encoding)]
+    found = [source for given in sources for source in _open(given, encoding, tables)]
     return Corpus(tuple(found), encoding, lower)
 
 
@@ -96,7 +99,7 @@ def text_corpus(text: str, *, name: str = "the text", lower: bool = False) -> Co
     return Corpus((TextSource(name, text),), lower=lower)
 
 
-def _open(given: str | Path, encoding: str) -> Sequence[Source]:
+def _open(given: str | Path, encoding: str, tables: bool) -> Sequence[Source]:
     if given == STANDARD_INPUT:
         return [standard_input()]
     if isinstance(given, str) and given in NAMES:
@@ -104,6 +107,8 @@ def _open(given: str | Path, encoding: str) -> Sequence[Source]:
     path = Path(given).expanduser()
     if isinstance(given, str) and not os.path.exists(path) and (near := difflib.get_close_matches(given, NAMES, n=1)):
         raise InputError(f"{given} does not exist: did you mean the data set {near[0]!r}?")
+    if tables and path.suffix.lower() == PARQUET and path.is_file():
+        return [FileSource(path)]  # binary, but read by its columns
     return find_sources(path, encoding)
 
 

@@ -8,19 +8,26 @@ records are put into batches (`unrolled.learn.record_task`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unrolled.embedding import visible
 from unrolled.errors import InputError
-from unrolled.text.corpus import Corpus
-from unrolled.text.vocabulary import BOUNDARY, Ids, Vocabulary
+from unrolled.text.columns import is_table, rows
+from unrolled.text.corpus import Corpus, lower_case
+from unrolled.text.vocabulary import BOUNDARY, LABEL_END, Ids, Vocabulary
 from unrolled.text.windows import Split
 
 LINES, FILES = "lines", "files"
+TAB = "tab"
+"""Where a label stands that is no column: before the first tab of its record."""
+JOINED = 1000
+"""Records that are handed on as one piece of text."""
 BLOCK = 1 << 22
 """Characters whose hashes are computed at once."""
 Places = NDArray[np.int64]
@@ -31,10 +38,51 @@ class RecordCorpus(Corpus):
     """A corpus read as records, each between two boundaries; empty records are left out."""
 
     separator: str = "\n"
-    """What stands between two records; an empty string if each source is one record."""
+    """What stands between two records; an empty string if each source is one record. In a table, its column."""
+    label: str | None = None
+    """Where the label of a record stands: `TAB`, or a column of a table."""
 
     def pieces(self, on_read: Callable[[int], None] | None = None) -> Iterator[str]:
-        """The text of the records, in pieces. Raises InputError for a text that contains the boundary."""
+        """The text of the records, in pieces. Raises InputError for a text that contains what is reserved."""
+        if self.label is None and not self.reads_column:
+            yield from self._unlabelled(on_read)
+            return
+        records = self._of_tables(on_read) if self.reads_column else self._labelled(on_read)
+        yield BOUNDARY
+        while some := list(islice(records, JOINED)):
+            yield BOUNDARY.join([*some, ""])
+
+    @property
+    def reads_column(self) -> bool:
+        """Whether the records are a column of tables."""
+        return self.separator not in ("", "\n") and is_table(self.sources[0].name)
+
+    def _of_tables(self, on_read: Callable[[int], None] | None) -> Iterator[str]:
+        """The records of tables, each with its label if there are labels."""
+        columns = [self.separator] if self.label is None else [self.label, self.separator]
+        done = 0
+        for source in self.sources:
+            for number, row in enumerate(rows(source.name, self._decoded(source, done, on_read), columns), 1):
+                text = map(self._checked, (map(lower_case, row) if self.lower else row))
+                if row[-1]:
+                    yield self._with_label(list(text), f"row {number:,} of {source.name}")
+            done += source.size
+
+    def _labelled(self, on_read: Callable[[int], None] | None) -> Iterator[str]:
+        """The records of texts that begin with a label and a tab."""
+        for number, record in enumerate(_records(self._unlabelled(on_read)), 1):
+            label, tab, text = record.partition("\t")
+            if not tab:
+                raise InputError(f"record {number:,} of {self.name} has no label: there is no tab in {record[:40]!r}")
+            if text:
+                yield self._with_label([label, text], f"record {number:,} of {self.name}")
+
+    def _with_label(self, parts: list[str], where: str) -> str:
+        if len(parts) == 2 and not parts[0].strip():
+            raise InputError(f"{where} has no label: give it one, or leave it out")
+        return LABEL_END.join(parts)
+
+    def _unlabelled(self, on_read: Callable[[int], None] | None) -> Iterator[str]:
         last = ""
         for piece in self._separated(on_read):
             text = piece if last else BOUNDARY + piece
@@ -66,19 +114,54 @@ class RecordCorpus(Corpus):
         return super().pieces(on_read)
 
     def _checked(self, piece: str) -> str:
-        if BOUNDARY in piece:
-            raise InputError(
-                f"{self.name} contains {visible(BOUNDARY)} (U+FDD0), which separates records: remove it from the text"
-            )
+        for reserved, use in ((BOUNDARY, "separates records"), (LABEL_END, "ends labels")):
+            if reserved in piece:
+                raise InputError(
+                    f"{self.name} contains {visible(reserved)} (U+{ord(reserved):04X}), which {use}: remove it from "
+                    "the text"
+                )
         return piece
 
 
-def record_corpus(corpus: Corpus, records: str) -> RecordCorpus:
-    """`corpus` read as `records`: "lines", "files" (each file is one), or the text that separates two records."""
+def record_corpus(corpus: Corpus, records: str, label: str | None = None) -> RecordCorpus:
+    """`corpus` read as `records`: "lines", "files" (each file is one), or the text that separates two records.
+
+    Of files that are tables (.csv, .tsv, .jsonl, .ndjson, .parquet), `records` names the column that holds them,
+    unless it is "lines" or "files". `label` is "tab" where a label and a tab stand at the head of each record, or the
+    column of the labels. Raises InputError where that cannot be.
+    """
     if not records:
         raise InputError(f"records is empty, but must be {LINES!r}, {FILES!r} or the text that separates two records")
     separator = {LINES: "\n", FILES: ""}.get(records, records)
-    return RecordCorpus(corpus.sources, corpus.encoding, corpus.lower, separator)
+    read = RecordCorpus(corpus.sources, corpus.encoding, corpus.lower, separator, label)
+    tables = [source.name for source in corpus.sources if is_table(source.name)]
+    if read.reads_column and len(tables) < len(corpus.sources):
+        raise InputError("some of the files are tables and others are not: give files of one kind")
+    if label not in (None, TAB) and not read.reads_column:
+        raise InputError(
+            f"the label column is {label!r}, but the text is no table whose column --records names: for records that "
+            f"begin with a label and a tab it is {TAB!r}"
+        )
+    return read
+
+
+def label_counts(ids: Ids, vocabulary: Vocabulary) -> dict[str, int]:
+    """How often each label stands at the head of a record in `ids`, the most frequent first; empty without labels."""
+    if not vocabulary.has_labels:
+        return {}
+    end = vocabulary.encode(LABEL_END)[0]
+    starts, ends = np.flatnonzero(ids == known_boundary(vocabulary)) + 1, np.flatnonzero(ids == end)
+    firsts = starts[np.searchsorted(starts, ends, side="right") - 1]
+    found = Counter(ids[first:last].tobytes() for first, last in zip(firsts, ends, strict=True))
+    return {vocabulary.decode(np.frombuffer(key, ids.dtype)): times for key, times in found.most_common()}
+
+
+def _records(pieces: Iterable[str]) -> Iterator[str]:
+    """The records between the boundaries."""
+    rest = ""
+    for piece in pieces:
+        *whole, rest = (rest + piece).split(BOUNDARY)
+        yield from filter(None, whole)
 
 
 def _begun(text: str, separator: str) -> int:
@@ -135,8 +218,8 @@ class Records:
         starts, lengths = self.starts[first:end], self.predictions[first:end]
         ids = self.ids[starts[0] : starts[-1] + lengths[-1]].astype(np.uint64)
         position = np.arange(len(ids)) - np.repeat(starts - starts[0], lengths)
-        mixed = _mixed(ids * np.uint64(0x9E3779B97F4A7C15) + position.astype(np.uint64))
-        return np.add.reduceat(mixed, starts - starts[0])
+        each = mixed(ids * np.uint64(0x9E3779B97F4A7C15) + position.astype(np.uint64))
+        return np.add.reduceat(each, starts - starts[0])
 
     def parts(self, validation: float, test: float = 0.0) -> tuple[Places, Places, Places]:
         """The numbers of the records of the training, validation and test part.
@@ -144,7 +227,7 @@ class Records:
         The hash of a record decides, so that equal records are in the same part and a record keeps its part when
         others are added. Raises InputError if a part would be empty.
         """
-        place = _mixed(self.hashes()).astype(np.float64) / 2.0**64
+        place = mixed(self.hashes()).astype(np.float64) / 2.0**64
         held = [place < validation, (place >= validation) & (place < validation + test)]
         parts = [np.flatnonzero(~held[0] & ~held[1]), *map(np.flatnonzero, held)]
         for name, share, part in zip(("training", "validation", "test"), (1, validation, test), parts, strict=True):
@@ -203,7 +286,7 @@ def batches(lengths: Places, rows: int, positions: int, rng: np.random.Generator
     return [result[i] for i in rng.permutation(len(result))]
 
 
-def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+def mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """The finalizer of SplitMix64: every bit of the result depends on every bit of the value."""
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
         values = (values ^ (values >> np.uint64(shift))) * np.uint64(factor)

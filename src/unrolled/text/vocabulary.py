@@ -22,6 +22,8 @@ UNKNOWN = 0
 UNKNOWN_CHARACTER = "\ufffd"  # what id 0 is shown as
 BOUNDARY = "\ufdd0"
 """What stands on each side of a record: a noncharacter of Unicode, reserved for such uses and never part of a text."""
+LABEL_END = "\ufdd1"
+"""What stands after the label at the head of a record: another noncharacter."""
 Ids = NDArray[np.unsignedinteger[Any]]
 OnUnknown = Literal["error", "replace", "skip"]
 _COUNT_BLOCK = 1 << 18
@@ -136,6 +138,11 @@ class Vocabulary:
         return self.characters.index(BOUNDARY) + 1 if BOUNDARY in self.characters else None
 
     @property
+    def has_labels(self) -> bool:
+        """Whether records begin with a label."""
+        return LABEL_END in self.characters
+
+    @property
     def dtype(self) -> np.dtype[np.unsignedinteger[Any]]:
         """The smallest unsigned type that holds every id."""
         smallest: np.dtype[np.unsignedinteger[Any]] = np.min_scalar_type(len(self) - 1)
@@ -217,6 +224,11 @@ class Vocabulary:
     @cached_property
     def _byte_table(self) -> bytes:
         return self._table.take(np.arange(256), mode="clip").tobytes()
+
+
+def with_label_end(record: str, vocabulary: Vocabulary) -> str:
+    """A record as it is read: where there are labels, the tab after its label becomes `LABEL_END`."""
+    return record.replace("\t", LABEL_END, 1) if vocabulary.has_labels else record
 
 
 def unknown_character(text: str, position: int, before: int = 0, line: int = 1) -> InputError:

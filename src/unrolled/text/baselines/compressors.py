@@ -15,7 +15,7 @@ from importlib import import_module
 from typing import Any, Protocol
 
 from unrolled.errors import InputError
-from unrolled.text.vocabulary import BOUNDARY
+from unrolled.text.vocabulary import BOUNDARY, LABEL_END
 
 WINDOW = 8 << 20
 """Bytes before a text that the best of them can still use."""
@@ -98,8 +98,8 @@ def _bits(text: str | Iterable[str], compressor: _Compressor, before: bytes = b"
 
 
 def encoded(piece: str) -> bytes:
-    """The bytes that are compressed: records are separated by newlines, as they were in the text."""
-    return piece.replace(BOUNDARY, "\n").encode("utf-8", "replace")
+    """The bytes that are compressed: newlines separate records and tabs end labels, as they did in the text."""
+    return piece.replace(BOUNDARY, "\n").replace(LABEL_END, "\t").encode("utf-8", "replace")
 
 
 def _size(compressor: _Compressor, pieces: Iterable[bytes]) -> int:
