@@ -27,7 +27,7 @@ def test_a_name_that_is_not_there_is_an_attribute_error():
     [
         "import unrolled; unrolled.CharModel; unrolled.EmbeddingTable; unrolled.Recipe",
         "import unrolled.text.encoded, unrolled.text.report.doctor, unrolled.text.windows",
-        "import unrolled.model.char_model",
+        "import unrolled.model.char_model, unrolled.lesson",
         "from unrolled.cli import main; main(['--help'])",
         "from unrolled.cli import main; main(['train', '--help'])",
         "from unrolled.cli import main; main(['next', '--help'])",

@@ -8,10 +8,12 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
+from data import shared_data
 from unrolled.look.diagram.shapes import Drawing
 
 LESSON = Path(__file__).parents[2] / "docs" / "lesson"
 PAGES = sorted(LESSON.glob("[0-9]*.md"), key=lambda page: int(page.name.split("-")[0]))
+NOTES = LESSON / "notes.md"
 ENDING = ["Three questions", "A thing to try", "What it cost"]
 CELL = re.compile(r"^```\{code-cell\} python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -28,14 +30,18 @@ def run_cell(code, namespace):
     return eval(compile(ast.Expression(last.value), "<cell>", "eval"), namespace) if last else None
 
 
+def run_cells(cells):
+    """What a notebook of these cells shows."""
+    namespace = {"__name__": "__main__"}
+    with torch.random.fork_rng():
+        return [run_cell(code, namespace) for code in cells]
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_a_page_runs_and_shows_a_diagram_and_a_plot(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MPLBACKEND", "Agg")
-    namespace, shown = {"__name__": "__main__"}, []
-    with torch.random.fork_rng():
-        for code in cells_of(page):
-            shown.append(run_cell(code, namespace))
+    shown = run_cells(cells_of(page))
     assert not [value for value in shown if value is not None and not hasattr(value, "_repr_svg_")]
     drawings = [value for value in shown if isinstance(value, Drawing)]
     figures = [value for value in shown if isinstance(value, Figure)]
@@ -44,6 +50,25 @@ def test_a_page_runs_and_shows_a_diagram_and_a_plot(page, tmp_path, monkeypatch)
     assert figures
     assert all("<svg" in figure._repr_svg_() for figure in figures)  # type: ignore[attr-defined]
     assert "assert" in "".join(cells_of(page))
+
+
+def test_the_notes_run_on_a_part_of_their_windows(tmp_path, monkeypatch):
+    """Every cell as it stands but for `every`; `make docs` reads all windows."""
+    monkeypatch.setenv("UNROLLED_MIRROR", shared_data("nietzsche.txt").parent.as_uri())
+    monkeypatch.setenv("UNROLLED_CACHE", str(tmp_path))
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    cells = cells_of(NOTES)
+    cells[0] = cells[0].replace("every = 1\n", "every = 40\n")
+    assert "every = 40\n" in cells[0]
+    shown = run_cells(cells)
+    assert len([value for value in shown if isinstance(value, Figure)]) == 2
+    assert len([value for value in shown if isinstance(value, Drawing)]) == 1
+
+
+def test_the_notes_import_what_a_reader_would_expect():
+    roots = re.findall(r"^ *(?:from|import) (\S+)", "".join(cells_of(NOTES)), re.MULTILINE)
+    assert {root.split(".")[0] for root in roots} <= {"unrolled", "numpy", "torch", "time"}
+    assert not [root for root in roots if root.startswith("unrolled.")]
 
 
 def test_there_are_ten_pages_in_order():
@@ -78,12 +103,12 @@ def test_every_question_leads_to_the_section_that_answers_it():
         assert anchor in headings(LESSON / page), (page, anchor)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", [*PAGES, NOTES], ids=lambda page: page.stem)
 def test_code_fits_the_page(page):
     assert max(len(line) for code in cells_of(page) for line in code.splitlines()) <= 100
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", [*PAGES, NOTES], ids=lambda page: page.stem)
 def test_links_between_pages_lead_somewhere(page):
     prose = CELL.sub("", page.read_text("utf-8"))
     for target in re.findall(r"\]\((?!http)([^)#]+)", prose):

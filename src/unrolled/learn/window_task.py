@@ -26,9 +26,11 @@ class WindowTask:
     """Windows of a text, as `fit` wants them; the outputs that enter the loss are as many as the targets of a window.
 
     `inputs` is (window, size), `targets` (window, 1) for the last output alone or (window, size) for every output.
+    `network` is a CharNetwork, or any module that makes of ids (batch, size) the logits of those targets, (batch,
+    targets, vocabulary) or, of one target, (batch, vocabulary).
     """
 
-    network: CharNetwork
+    network: nn.Module
     inputs: Ids
     targets: Ids
     seed: int = 0
@@ -53,7 +55,8 @@ class WindowTask:
     def backward(self, step: int) -> float:
         """Gradients of the mean nats of batch `step`, whose rows are a function of (seed, epoch, place in it)."""
         epoch, place = divmod(step, self.steps_per_epoch)
-        self.network.reseed(step)
+        if isinstance(self.network, CharNetwork):
+            self.network.reseed(step)
         loss = self._nats(self._shuffled(epoch)[place * self.batch :][: self.batch]).mean()
         loss.backward()  # type: ignore[no-untyped-call]
         return float(loss.detach())
@@ -81,6 +84,15 @@ class WindowTask:
         inputs = torch.from_numpy(self.inputs[rows].astype(np.int64))
         targets = torch.from_numpy(self.targets[rows].astype(np.int64))
         with self.autocast():
-            features, _ = self.network.features(inputs, self.network.initial_state(len(rows)))
-            logits = self.network.head(features[:, -targets.shape[1] :])  # the head is spared all other positions
-        return nn.functional.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), reduction="none")
+            logits = self._logits(inputs, targets.shape[1])
+        return nn.functional.cross_entropy(logits.flatten(0, -2).float(), targets.flatten(), reduction="none")
+
+    def _logits(self, inputs: Tensor, count: int) -> Tensor:
+        """The last `count` of each window."""
+        network = self.network
+        if not isinstance(network, CharNetwork):
+            logits: Tensor = network(inputs)
+            return logits
+        features, _ = network.features(inputs, network.initial_state(len(inputs)))
+        last: Tensor = network.head(features[:, -count:])  # the head is spared all other positions
+        return last

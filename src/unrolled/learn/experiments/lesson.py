@@ -7,7 +7,8 @@ each experiment says in `flaw` what its split does to its figure (measured by `b
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 
@@ -120,6 +121,19 @@ EXPERIMENTS = (
 )
 
 
+def train_through(
+    task: StreamTask | WindowTask, phases: Sequence[Phase], weight_decay: float = 0.0
+) -> Iterator[Record]:
+    """Train `task` through all `phases` with one Adam, yielding every step; it is measured after each epoch."""
+    # Decoupled, the lesson's decay would be next to nothing, and its LSTM never leaves the unigram loss.
+    adam = AdamW(list(task.network.parameters()), 0.0, weight_decay, betas=(0.9, 0.999), decoupled=False)
+    optimizer, per_epoch = Optimizers(task.network, {"adam": adam}), task.steps_per_epoch
+    for phase in phases:
+        adam.learning_rate = phase.rate
+        plan = Plan(phase.epochs * per_epoch, evaluate_every=per_epoch, shape=phase.shape, cycle=per_epoch)
+        yield from fit(task, optimizer, plan, FitState())
+
+
 @dataclass
 class Rerun:
     """One experiment run again; `losses` fills up with validation nats by epoch."""
@@ -133,23 +147,12 @@ class Rerun:
 
     def run(self) -> Iterator[Record]:
         """Train through all phases, yielding every step."""
-        task = self._task()
-        parameters = list(task.network.parameters())
-        # Decoupled, the lesson's decay would be next to nothing, and its LSTM never leaves the unigram loss.
-        adam = AdamW(parameters, 0.0, self.experiment.weight_decay, betas=(0.9, 0.999), decoupled=False)
-        optimizer = Optimizers(task.network, {"adam": adam})
-        done = 0
-        for phase in self.experiment.phases:
-            adam.learning_rate = phase.rate
-            per_epoch = task.steps_per_epoch
-            plan = Plan(phase.epochs * per_epoch, evaluate_every=per_epoch, shape=phase.shape, cycle=per_epoch)
-            progress = FitState()
-            for record in fit(task, optimizer, plan, progress):
-                if record.validation is not None:
-                    self.losses[done + record.step // per_epoch] = record.validation
-                yield record
-            done += phase.epochs
-            self.seconds += progress.seconds
+        start = time.perf_counter()
+        for record in train_through(self._task(), self.experiment.phases, self.experiment.weight_decay):
+            if record.validation is not None:
+                self.losses[len(self.losses) + 1] = record.validation
+            self.seconds = time.perf_counter() - start
+            yield record
 
     def _task(self) -> StreamTask | WindowTask:
         e = self.experiment

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from unrolled import plotting as style
-from unrolled.model.cells import find_cell
+from unrolled.model.block import INNER
+from unrolled.model.cells import BLOCK, find_cell
 from unrolled.model.folder import ModelConfig
 
 
@@ -114,7 +115,9 @@ class _At:
 
     def symbol(self, name: str) -> str:
         """`W_ih` of `weight_ih`, with the number of the layer if there are several."""
-        return name.replace("weight", "W") + (f" {self.layer + 1}" if self.config.layers > 1 else "")
+        return name.removeprefix(INNER).replace("weight", "W") + (
+            f" {self.layer + 1}" if self.config.layers > 1 else ""
+        )
 
     def matrix(self, name: str, rows: int, columns: int, position: int | None) -> Matrix:
         """The matrix `name` in the layer; `position`: 0 for the input's, 1 for the hidden state's, None for others."""
@@ -202,23 +205,41 @@ def _generic(at: _At) -> Layer:
     """The layer of a rung without an entry in `_RUNGS`: its matrices in the order of `Cell.shapes`."""
     cell, n = find_cell(at.config.rung), at.config.hidden
     weights = {key: shape for key, shape in cell.shapes(at.inputs, n).items() if len(shape) == 2}
-    matrices = tuple(at.matrix(key, rows, columns, _ARROWS.get(key)) for key, (rows, columns) in weights.items())
+    places = {key: _ARROWS.get(key.removeprefix(INNER)) for key in weights}
+    matrices = tuple(at.matrix(key, *shape, places[key]) for key, shape in weights.items())
     products = {
         key: Arrow(
             m.symbol,
-            "matrix product" if key.startswith("weight") else "number by number",
+            "matrix product" if "weight" in key else "number by number",
             _batch(m.columns),
             _batch(m.rows),
         )
         for key, m in zip(weights, matrices, strict=True)
     }
+    reading, keeping = _OPERATIONS.get(
+        at.config.rung.removesuffix(BLOCK), (None, f"{', '.join(cell.parts)} carried on")
+    )
     largest = max(cell.state_shapes(n).values(), key=math.prod)
     shape = _batch(" × ".join(map(str, largest)))
-    memory = [Arrow(None, f"{', '.join(cell.parts)} carried on", shape, shape)]
-    memory += [products[key] for key in weights if _ARROWS.get(key) == 1]
-    within = tuple(arrow for key, arrow in products.items() if key not in _ARROWS)
-    return Layer(next(iter(products.values())), tuple(memory), matrices, within=within)
+    memory = [Arrow(None, keeping, shape, shape)]
+    memory += [products[key] for key in weights if places[key] == 1]
+    within = tuple(arrow for key, arrow in products.items() if places[key] is None)
+    first = next(iter(products.values()))
+    return Layer(replace(first, operation=reading or first.operation), tuple(memory), matrices, within=within)
 
+
+_OPERATIONS = {
+    "minlstm": ("matrix product; gates f, i; new c", "× f; add (1 − f) ⊙ c"),
+    "lru": ("matrix product; new, and past s", "s: × λ; add"),
+    "rg-lru": ("matrix product; gates r, i; new v", "× a; add"),
+    "mamba": ("matrix product; Δ, B, C from it", "S: × exp(Δ A); add"),
+    "linear-attention": ("matrix product; q, k, v", "S, z: add"),
+    "deltanet": ("matrix product; q, k, v, β", "S: recall; replace"),
+    "gated-deltanet": ("matrix product; q, k, v, β, α, g", "S: × α; recall; replace"),
+    "slstm": ("matrix product; gates i, f, o; new g", "c, n, m: × forget gate; add"),
+    "mlstm": ("matrix product; q, k, v; gates i, f, o", "C, n, m: × f; add i kᵀ v"),
+}
+"""Of the arrow from below and of the one along the state, where all that is not a matrix product is in the cell."""
 
 _ARROWS = {"weight_ih": 0, "weight_hh": 1}
 """Matrices with an arrow of their own: of the input, and of the hidden state. Others act inside the cell."""
