@@ -5,7 +5,7 @@ RUN := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 EXTRAS ?= dev
 
-.PHONY: demo test soak bench lint docs clean
+.PHONY: demo test soak bench lint docs notebooks clean
 
 demo: $(STAMP)
 	$(VENV)/bin/unrolled demo
@@ -21,6 +21,9 @@ bench: $(VENV)/.bench
 
 docs: $(VENV)/.docs
 	$(VENV)/bin/sphinx-build --fail-on-warning --keep-going docs docs/_build
+
+notebooks: $(VENV)/.docs
+	$(RUN) docs/notebooks.py docs/_build/notebooks
 
 lint: $(STAMP)
 	$(VENV)/bin/ruff check

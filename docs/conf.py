@@ -3,7 +3,13 @@
 The lesson is run while it is built, and a cell that fails stops the build.
 """
 
+import sys
+from pathlib import Path
+
 from unrolled import __version__
+
+sys.path.insert(0, str(Path(__file__).parent))
+from notebooks import MARK, write_notebooks
 
 project = "unrolled"
 author = "the authors of unrolled"
@@ -29,8 +35,25 @@ html_theme = "sphinx_book_theme"
 html_title = "unrolled"
 html_static_path = ["_static"]
 html_css_files = ["pages.css"]
+html_sidebars = {"**": ["navbar-logo", "sbt-sidebar-nav"]}  # the search of the top line is the only one
 html_theme_options = {
     "secondary_sidebar_items": [],  # its place is needed for wide pictures
     "use_download_button": False,
     "use_fullscreen_button": False,
 }
+
+
+def _offer_notebook(app, page, source):
+    """Under the title of a page of the lesson: a link to it as a notebook."""
+    if MARK in source[0]:
+        name = page.rpartition("/")[2]
+        link = f'<a href="../notebooks/{name}.ipynb" download>Download this page as a notebook</a>'
+        head, title, rest = source[0].partition("\n# ")
+        first, line, rest = rest.partition("\n")
+        source[0] = f"{head}{title}{first}{line}\n{link}\n{rest}"
+
+
+def setup(app):
+    """Notebooks of the lesson beside its pages."""
+    app.connect("builder-inited", lambda app: write_notebooks(Path(app.outdir) / "notebooks"))
+    app.connect("source-read", _offer_notebook)
