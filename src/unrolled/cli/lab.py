@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from statistics import median_low
 from typing import TYPE_CHECKING, Annotated
@@ -21,7 +22,7 @@ def lab(
     rung: str = "rnn,irnn,gru,lstm,mingru",
     length: str = "100",
     hidden: int = 64,
-    steps: int = 2000,
+    steps: int | None = None,
     batch: int = 64,
     learning_rate: float = 3e-3,
     clip: float = 1.0,
@@ -46,7 +47,7 @@ def lab(
     hidden
         Size of the hidden state.
     steps
-        Batches at most.
+        Batches at most: 2,000 if not given, 800 in a race.
     batch
         Sequences in a batch.
     learning_rate
@@ -58,11 +59,12 @@ def lab(
     until_failure
         Try a rung at no length beyond the first that it fails at.
     """
-    from unrolled.learn.experiments.memory_tasks import LabSettings, run_lab, run_race
+    from unrolled.learn.experiments.memory_tasks import RACE_STEPS, LabSettings, run_lab, run_race
     from unrolled.look.experiments import draw_lab, draw_race
 
     check_picture(out)
     lengths = tuple(_whole(number, "--length") for number in length.split(","))
+    steps = steps if steps is not None else RACE_STEPS if task == "race" else LabSettings.steps
     settings = LabSettings(lengths, hidden, steps, batch, learning_rate, clip, seed, repeats)
     rungs = [name.strip() for name in rung.split(",")]
     with messages().status(task) as status:
@@ -71,7 +73,7 @@ def lab(
             status.update(f"{label}, length {at}: step {step:,}, loss {loss:.4f}")
 
         if task == "race":
-            results = run_race(rungs, settings, on_point)
+            results = run_race(rungs, settings, on_point, processes=_processes(steps))
         else:
             result = run_lab(task, rungs, settings, on_point, until_failure=until_failure)
     if task == "race":
@@ -88,6 +90,11 @@ def lab(
         print_json(result.to_json())
         return
     _print_lab(result)
+
+
+def _processes(steps: int) -> int:
+    """One for each processor; where trainings are shorter than the start of a process, this one alone."""
+    return (os.cpu_count() or 1) if steps >= 100 else 1
 
 
 def _whole(number: str, name: str) -> int:

@@ -30,6 +30,7 @@ def ladder(
     seed: Seed = 0,
     machine: Annotated[Machine, Parameter(name="*", group="Machine")] = Machine(),  # noqa: B008 - frozen
     full: Annotated[bool, Flag] = False,
+    tuned: Annotated[bool, Flag] = False,
     encoding: Encoding = "utf-8",
     out: Path | None = None,
     json: Json = False,
@@ -49,6 +50,8 @@ def ladder(
         Hidden units (honest protocol).
     full
         Also the lesson's longest experiment, of an hour or two.
+    tuned
+        Each rung at its own best of three learning rates, from three seeds: six trainings instead of one.
     out
         Write a picture of the table, .png or .svg.
     """
@@ -59,15 +62,16 @@ def ladder(
     from unrolled.look.experiments import draw_ladder
 
     check_picture(out)
-    if protocol == "lesson" and (epochs or hidden):
-        raise InputError("the lesson's experiments have their own sizes: leave out --epochs and --hidden")
+    if protocol == "lesson" and (epochs or hidden or tuned):
+        raise InputError("the lesson's experiments have their own settings: leave out --epochs, --hidden and --tuned")
     recipe = replace(HONEST, seed=seed, epochs=epochs or HONEST.epochs, hidden=hidden or HONEST.hidden)
     rungs = [name.strip() for name in rung.split(",")] if rung else None
     rows: list[Row] = []
     console = messages()
     with console.status("reading the text") as status:
         steps = rows_of(
-            list(texts), protocol, rungs=rungs, recipe=recipe, machine=machine, full=full, encoding=encoding,
+            list(texts), protocol, rungs=rungs, recipe=recipe, machine=machine, full=full, tuned=tuned,
+            encoding=encoding,
             on_record=lambda name, record: status.update(f"{name}: step {record.step:,}, {record.smoothed:.3f} nats"),
         )  # fmt: skip
         for row in steps:
@@ -87,7 +91,8 @@ def _print(rows: list[Row]) -> None:
     table = Table("rung", "setting", box=None, pad_edge=False)
     published = any(row.published_nats is not None for row in rows)
     mixed = any(row.together_nats is not None for row in rows)
-    more = [*["with counts"] * mixed, *["published"] * published]
+    spread = any(row.spread_nats is not None for row in rows)
+    more = [*["±"] * spread, *["with counts"] * mixed, *["published"] * published]
     for name in ("epochs", "parameters", "seconds", "nats", "bits", *more):
         table.add_column(name, justify="right")
     remarks: dict[str, list[str]] = {}
@@ -96,6 +101,8 @@ def _print(rows: list[Row]) -> None:
             row.rung, row.setting, _number(row.epochs), _number(row.parameters), _number(row.seconds),
             f"{row.validation_nats:.3f}", f"{row.validation_bits:.3f}",
         ]  # fmt: skip
+        if spread:
+            cells.append("" if row.spread_nats is None else f"{row.spread_nats / 2 / NATS_PER_BIT:.3f}")
         if mixed:
             cells.append("" if row.together_nats is None else f"{row.together_nats / NATS_PER_BIT:.3f}")
         if published:

@@ -92,6 +92,17 @@ def test_the_race_has_every_task_and_a_picture():
     assert [label.get_text() for label in axis.get_yticklabels()] == ["rnn, tanh, default start", "lru"]
 
 
+def test_the_race_in_two_processes_is_the_race_in_one():
+    settings = LabSettings(hidden=8, steps=2, batch=4)
+    told: list[str] = []
+    one = run_race(["rnn"], settings)
+    two = run_race(["rnn"], settings, lambda label, *point: told.append(label), processes=2)
+    assert [curve.losses for each in two for curve in each.curves] == [
+        pytest.approx(curve.losses, rel=1e-5) for each in one for curve in each.curves
+    ]
+    assert len(told) == len(TASKS)
+
+
 def test_identity_start_with_relu_solves_adding_where_plain_tanh_stays_at_the_baseline():
     settings = LabSettings(lengths=(60,), hidden=32, steps=300)
     result = run_lab("adding", ["irnn", "rnn"], settings)

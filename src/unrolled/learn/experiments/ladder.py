@@ -1,7 +1,8 @@
 """Every rung of the ladder on one text, in one table: the honest protocol and the lesson's.
 
 Honest: the same contiguous split, the same characters seen, the same recipe and a carried state for all, with the
-baselines that need no network under them. Left out: tuning a recipe for each rung; the ladder compares recurrences.
+baselines that need no network under them. What suits one rung need not suit another: `tuned`, each trains at its own
+best of three learning rates, found on the end of the training part, from three seeds.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -19,6 +21,7 @@ from unrolled.learn.hardware import Choice, running
 from unrolled.learn.loop import Record
 from unrolled.learn.networks import RUNGS, find_recurrence
 from unrolled.learn.recipe import Machine, Recipe
+from unrolled.learn.summary import Summary
 from unrolled.learn.train import prepare
 from unrolled.text.baselines.compressors import gzip_bits, xz_bits
 from unrolled.text.corpus import open_corpus
@@ -27,6 +30,10 @@ from unrolled.text.encoded import EncodedText, encode_corpus
 from unrolled.text.windows import split
 
 PROTOCOLS = ("honest", "lesson")
+RATES = (0.3, 1.0, 3.0)
+"""Factors of the recipe's learning rates among which `tuned` chooses."""
+SEEDS = 3
+"""Trainings of each rung where `tuned`."""
 HONEST = Recipe(hidden=256, epochs=2, dropout=0.0, evaluations=1, with_="counts")
 OnRecord = Callable[[str, Record], None]
 
@@ -45,6 +52,8 @@ class Row:
     remark: str | None = None
     together_nats: float | None = None
     """Of the rung mixed with counts."""
+    spread_nats: float | None = None
+    """Of several seeds, from the lowest loss to the highest; the losses are then their means."""
 
     @property
     def validation_bits(self) -> float:
@@ -64,12 +73,14 @@ def ladder(
     recipe: Recipe = HONEST,
     machine: Machine | None = None,
     full: bool = False,
+    tuned: bool = False,
     encoding: str = "utf-8",
     on_record: OnRecord = lambda name, record: None,
 ) -> Iterator[Row]:
     """The rows of the ladder on `texts`, each as soon as it is there.
 
-    `rungs` chooses some; `full` adds the lesson's hour-long experiment. `on_record` is told every step of training.
+    `rungs` chooses some; `full` adds the lesson's hour-long experiment; `tuned` makes six trainings of each rung in the
+    honest protocol, three for its learning rate and three from other seeds. `on_record` is told every step of training.
     Raises InputError for an unknown protocol or rung, and for settings that the lesson fixes.
     """
     if protocol not in PROTOCOLS:
@@ -80,30 +91,62 @@ def ladder(
     if protocol == "lesson":
         yield from _lesson(texts, chosen, full, recipe.seed, machine or Machine(), encoding, on_record)
     else:
-        yield from _honest(texts, chosen, recipe, machine or Machine(), encoding, on_record)
+        yield from _honest(_Honest(texts, recipe, machine or Machine(), encoding, on_record), chosen, tuned)
 
 
-def _honest(
-    texts: list[str], rungs: list[str], recipe: Recipe, machine: Machine, encoding: str, on_record: OnRecord
-) -> Iterator[Row]:
-    if recipe.epochs is None:
-        raise InputError("the ladder compares rungs after the same characters: give epochs, not minutes")
-    text = None
-    for rung in rungs:
-        session = prepare(texts, None, replace(recipe, rung=rung), machine, encoding=encoding)
+@dataclass
+class _Honest:
+    """What all trainings of the honest protocol share."""
+
+    texts: list[str]
+    recipe: Recipe
+    machine: Machine
+    encoding: str
+    on_record: OnRecord
+    text: EncodedText | None = None
+
+    def train(self, **changes: Any) -> Summary:
+        """The summary of one training with `changes` to the recipe."""
+        session = prepare(self.texts, None, replace(self.recipe, **changes), self.machine, encoding=self.encoding)
         for record in session.run():
-            on_record(rung, record)
+            self.on_record(session.state.recipe.rung, record)
         if session.interrupt is not None:
             raise KeyboardInterrupt
-        summary, _ = session.finish(with_baselines=False)  # shown once, under all rungs
-        setting = f"hidden {recipe.hidden}"
-        nats, text = summary.validation["nats"], session.text
+        self.text = session.text
+        return session.finish(with_baselines=False)[0]  # shown once, under all rungs
+
+    def best_rate(self, rung: str) -> float:
+        """The factor of the learning rates that is best on the end of the training part; what is judged is not read."""
+        held_out = self.recipe.validation
+        losses = {
+            rate: self.train(rung=rung, test=held_out, validation=held_out, **self.rates(rate)).validation["nats"]
+            for rate in RATES
+        }
+        return min(losses, key=losses.__getitem__)
+
+    def rates(self, factor: float) -> dict[str, float]:
+        """The recipe's learning rates, times `factor`."""
+        return {name: getattr(self.recipe, name) * factor for name in ("learning_rate", "muon_rate")}
+
+
+def _honest(study: _Honest, rungs: list[str], tuned: bool) -> Iterator[Row]:
+    recipe = study.recipe
+    if recipe.epochs is None:
+        raise InputError("the ladder compares rungs after the same characters: give epochs, not minutes")
+    for rung in rungs:
+        factor = study.best_rate(rung) if tuned else 1.0
+        seeds = range(recipe.seed, recipe.seed + (SEEDS if tuned else 1))
+        found = [study.train(rung=rung, seed=seed, **study.rates(factor)) for seed in seeds]
+        nats = [summary.validation["nats"] for summary in found]
+        together = [summary.members["together"] for summary in found if "together" in summary.members]
         yield Row(
-            rung, setting, nats, _plain(recipe.epochs), summary.parameters, summary.seconds,
-            together_nats=summary.members.get("together"),
+            rung, f"hidden {recipe.hidden}" + (f", rate × {factor:g}" if tuned else ""), fmean(nats),
+            _plain(recipe.epochs), found[0].parameters, fmean(summary.seconds for summary in found),
+            together_nats=fmean(together) if together else None,
+            spread_nats=max(nats) - min(nats) if tuned else None,
         )  # fmt: skip
-    if text is not None:
-        yield from _baselines(text, recipe)
+    if study.text is not None:
+        yield from _baselines(study.text, recipe)
 
 
 def _plain(epochs: float) -> float:

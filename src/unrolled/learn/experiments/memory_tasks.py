@@ -9,8 +9,10 @@ real-valued inputs. Left out: text, and anything that tunes a rung: all run with
 from __future__ import annotations
 
 import math
+import multiprocessing
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar
 
@@ -158,8 +160,10 @@ class Recall(MemoryTask):
 
 
 TASKS: dict[str, type[MemoryTask]] = {task.name: task for task in (Adding, Copy, Parity, Modulo, Recall)}
-RACE = {"adding": 50, "copy": 10, "parity": 20, "modulo": 20, "recall": 8}
+RACE = {"adding": 30, "copy": 10, "parity": 20, "modulo": 20, "recall": 8}
 """The tasks of `race`, and the length of each."""
+RACE_STEPS = 800
+"""Batches at most: what is learned at all at these lengths shows by then."""
 
 
 @dataclass(frozen=True)
@@ -315,9 +319,49 @@ def run_lab(
     return LabResult(task, kind.measure, kind.baseline, kind.baseline_meaning, settings, tuple(curves))
 
 
-def run_race(rungs: Sequence[str], settings: LabSettings, on_point: OnPoint | None = None) -> tuple[LabResult, ...]:
-    """Every rung of `rungs` at every task of `RACE`; the lengths of `settings` are not used."""
-    return tuple(run_lab(task, rungs, replace(settings, lengths=(length,)), on_point) for task, length in RACE.items())
+def run_race(
+    rungs: Sequence[str], settings: LabSettings, on_point: OnPoint | None = None, *, processes: int = 1
+) -> tuple[LabResult, ...]:
+    """Every rung of `rungs` at every task of `RACE`; the lengths of `settings` are not used.
+
+    With several `processes` the trainings are divided among them, each with one thread and the same result, and
+    `on_point` is told of each training at its end.
+    """
+    variants = list(dict.fromkeys(map(RungVariant.of, rungs)))
+    jobs = [(task, variant, RACE[task], seed, settings) for task in RACE for variant in variants
+            for seed in settings.seeds]  # fmt: skip
+    curves = _one_by_one(jobs, on_point) if processes == 1 else _in_processes(jobs, on_point, processes)
+    found = dict(zip(jobs, curves, strict=True))
+    return tuple(
+        LabResult(
+            task, kind.measure, kind.baseline, kind.baseline_meaning, replace(settings, lengths=(length,)),
+            tuple(curve for job, curve in found.items() if job[0] == task),
+        )
+        for (task, length), kind in zip(RACE.items(), map(TASKS.__getitem__, RACE), strict=True)
+    )  # fmt: skip
+
+
+_Job = tuple[str, RungVariant, int, int, LabSettings]
+
+
+def _one_by_one(jobs: Sequence[_Job], on_point: OnPoint | None) -> Iterator[LabCurve]:
+    for job in jobs:
+        yield _trained(job, on_point)
+
+
+def _in_processes(jobs: Sequence[_Job], on_point: OnPoint | None, processes: int) -> Iterator[LabCurve]:
+    # Begun anew, not forked: threads of PyTorch do not survive a fork.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, context, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        for curve in pool.map(_trained, jobs):
+            if on_point and curve.losses:
+                on_point(curve.variant.label, curve.length, curve.steps[-1], curve.losses[-1])
+            yield curve
+
+
+def _trained(job: _Job, on_point: OnPoint | None = None) -> LabCurve:
+    task, variant, length, seed, settings = job
+    return train_at(TASKS[task](), variant, length, seed, settings, on_point)
 
 
 def failure(curves: Sequence[LabCurve]) -> bool:
