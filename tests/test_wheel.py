@@ -18,6 +18,7 @@ LINES = {
     "demo": [],
     "train": ["book.txt", "--out", "new"],
     "ladder": ["book.txt"],
+    "make-base": ["book.txt"],
     "next": ["run", "the"],
     "generate": ["run", "--length", "9"],
     "score": ["run", "book.txt"],

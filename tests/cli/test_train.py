@@ -10,6 +10,7 @@ import pytest
 
 from unrolled.cli.app import main
 from unrolled.learn.networks import RUNGS
+from unrolled.model.folder import read_model
 from unrolled.text import datasets
 
 TEXT = "a man said that he would read the notes again, and then he wrote them.\n" * 40
@@ -197,3 +198,31 @@ def test_a_text_too_short_for_the_lesson(tmp_path, capsys):
     (tmp_path / "short.txt").write_text("a man said he")
     assert run("ladder", tmp_path / "short.txt", "--protocol", "lesson", "--rung", "three-char") == 1
     assert "too few to train on" in capsys.readouterr().err
+
+
+def test_ctrl_c_before_the_first_step_says_what_was_kept(text, tmp_path, capsys, monkeypatch):
+    def interrupted(*words, **more):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("unrolled.learn.start.Builder.fastest", interrupted)
+    with pytest.raises(SystemExit) as ended:
+        run("train", text, "--out", tmp_path / "run", *SMALL)
+    assert ended.value.code == 130
+    assert "stopped before the first step: nothing was written" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_short_text_starts_from_a_base(text, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("UNROLLED_CACHE", str(tmp_path / "cache"))
+    start = ["train", text, "--out", tmp_path / "run", "--epochs", 0.1, "--from", "base", *ONE_THREAD]
+    assert run(*start) == 1
+    assert "unrolled make-base TEXT" in capsys.readouterr().err
+    assert run("make-base", text, "--minutes", 0.005) == 0
+    assert run("train", text, "--out", tmp_path / "other", "--epochs", 1, *SMALL) == 0
+    assert "--from base" in capsys.readouterr().err
+    assert run(*start) == 0
+    assert "--from base" not in capsys.readouterr().err
+    base, started = (read_model(folder) for folder in (tmp_path / "cache" / "base", tmp_path / "run"))
+    assert base.config == started.config
+    assert run("make-base", text) == 1
+    assert "finished run" in capsys.readouterr().err

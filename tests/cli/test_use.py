@@ -268,3 +268,8 @@ def test_copies_of_the_training_text_are_reported(tmp_path: Path, capsys: pytest
     assert main([*ask, "--length", "80", "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert (answer["longest"], answer["share"]) == (80, 1.0)
+
+
+def test_without_a_prompt_a_line_begins(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["generate", str(run), "--length", "20", "--seed", "3"]) == 0
+    assert capsys.readouterr().out == MODEL.generate("\n", 20, seed=3) + "\n"

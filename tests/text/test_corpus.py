@@ -7,6 +7,8 @@ import os
 import subprocess
 import sys
 import threading
+import unicodedata
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,8 @@ from hypothesis import strategies as st
 from data import shared_data
 from unrolled.errors import InputError
 from unrolled.text.corpus import Corpus, open_corpus, text_corpus
-from unrolled.text.sources import BLOCK_BYTES
+from unrolled.text.encoding import OnDamage
+from unrolled.text.sources import BLOCK_BYTES, TextSource
 
 
 def write(path: Path, text: str | bytes) -> Path:
@@ -247,3 +250,23 @@ def test_a_missing_byte_order_mark_is_named(tmp_path: Path, encoding: str) -> No
     with pytest.raises(InputError, match=f"--encoding {encoding}-le or {encoding}-be"):
         open_corpus([path], encoding=encoding).read()
     assert open_corpus([path], encoding=f"{encoding}-be").read() == "a man"
+
+
+@pytest.mark.parametrize(("errors", "expected"), [("replace", "caf\ufffd, \ufffd!\n"), ("skip", "caf, !\n")])
+def test_damaged_bytes_are_replaced_or_left_out(tmp_path: Path, errors: OnDamage, expected: str) -> None:
+    path = write(tmp_path / "damaged.txt", b"caf\xe9, \xff!\n")
+    assert open_corpus([path], errors=errors).read() == expected
+
+
+class Crumbs(TextSource):
+    """The same text, read in blocks of three bytes."""
+
+    def blocks(self) -> Iterator[tuple[bytes, int]]:
+        data = self.text.encode()
+        return ((data[i : i + 3], i) for i in range(0, len(data), 3))
+
+
+@given(st.text("ae\u0301\u0323\u00e9\n가\u1100\u1161", min_size=1))
+def test_composed_characters_do_not_depend_on_the_blocks(text: str) -> None:
+    read = Corpus((Crumbs("the text", text),), normalize=True).read()
+    assert read == unicodedata.normalize("NFC", text)

@@ -30,6 +30,9 @@ class Command(NamedTuple):
 COMMANDS = {
     "demo": Command("train:demo", "Train on built-in text for a minute and write, offline.", "demo"),
     "train": Command("train:train", "Train a network on texts.", "train book.txt --out run --minutes 10"),
+    "make-base": Command(
+        "train:make_base", "Train a network for short texts to start from.", "make-base novels/ --minutes 30"
+    ),
     "ladder": Command(
         "ladder:ladder", "Train every rung on one text, in one table.", "ladder book.txt --protocol honest"
     ),
@@ -69,6 +72,7 @@ app = App(
     version=unrolled.__version__,
     version_flags=["--version", "-V"],
     help_format="markdown",
+    suppress_keyboard_interrupt=False,  # `main` says that it stopped
 )
 look = App(name="look", help="See inside: diagram, memory, agreement, units, state.")
 

@@ -98,7 +98,8 @@ def _print(rows: list[Row]) -> None:
     remarks: dict[str, list[str]] = {}
     for row in rows:
         cells = [
-            row.rung, row.setting, _number(row.epochs), _number(row.parameters), _number(row.seconds),
+            row.rung, row.setting, "" if row.epochs is None else f"{row.epochs:g}", _number(row.parameters),
+            _number(row.seconds),
             f"{row.validation_nats:.3f}", f"{row.validation_bits:.3f}",
         ]  # fmt: skip
         if spread:

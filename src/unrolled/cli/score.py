@@ -116,7 +116,7 @@ def _encoded(model: CharModel, texts: tuple[str, ...], encoding: str, unknown: U
     check_stream(model)
     if not texts:
         raise InputError("no text was given: name files, folders, '-' for standard input, or a named set")
-    corpus = open_corpus(texts, encoding=encoding, lower=model.lower)
+    corpus = open_corpus(texts, encoding=encoding, lower=model.lower, normalize=model.normalize)
     return encode_corpus(corpus, model.vocabulary, unknown=unknown)
 
 

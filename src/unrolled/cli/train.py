@@ -34,9 +34,14 @@ DEMO_PROMPT, DEMO_START = "The value of the ", "The "
 MAIN = Group("What matters most", sort_key=1)
 TEXT, NETWORK, TRAINING = Group("Text", sort_key=2), Group("Network", sort_key=3), Group("Training", sort_key=4)
 MACHINE, RUN = Group("Machine", sort_key=5), Group("Run", sort_key=6)
+SHORT = 100_000
+SHORT_TEXT = (
+    "So short a text is learned better from a network that knows its language: train on a longer one and start --from "
+    "it, or make a base once with unrolled make-base TEXT... and start --from base."
+)
 GROUPS = {
-    MAIN: ("minutes", "hidden", "rung"),
-    TEXT: ("records", "label_column", "validation", "test", "min_count", "lower"),
+    MAIN: ("minutes", "hidden", "rung", "records"),
+    TEXT: ("label_column", "validation", "test", "min_count", "lower", "errors", "normalize"),
     NETWORK: ("embedding", "layers", "nonlinearity", "dropout"),
 }
 """The settings that `--help` shows under other headings than that of training."""
@@ -67,7 +72,8 @@ def train(
     resume
         Continue the unfinished run in --out, or start it if there is none.
     start_from
-        Start from the weights of this run; its vocabulary is extended by new characters.
+        Start from the weights of this run; its vocabulary is extended by new characters. base: the one that unrolled
+        make-base has trained.
     valid
         A text to measure on, instead of the end of the text.
     encoding
@@ -94,11 +100,12 @@ def train(
         return _train_committee(CommitteeRun(request, out, resume, save_seconds), json)
     with join_world() as world:
         console = messages() if world.is_main else None
-        session = prepare(
-            list(texts), out, Recipe(**given), machine, given=given, world=world, resume=resume,
-            start_from=start_from, valid=valid, encoding=encoding, save_seconds=save_seconds,
-            notify=_notify(console), on_text=_describe(console), started=started,
-        )  # fmt: skip
+        with _waiting(console, has_start=start_from is not None) as on_text:
+            session = prepare(
+                list(texts), out, Recipe(**given), machine, given=given, world=world, resume=resume,
+                start_from=start_from, valid=valid, encoding=encoding, save_seconds=save_seconds,
+                notify=_notify(console), on_text=on_text, started=started,
+            )  # fmt: skip
         how = f"continue with: {_command(texts, out)}"
         if world.size > 1:
             how = "continue with the same command of torchrun and --resume"
@@ -113,6 +120,23 @@ def train(
     if world.is_main:
         print_json(summary.to_json()) if json else _print_summary(summary)
     return 0
+
+
+def make_base(*texts: Texts, minutes: float = 30.0, resume: Annotated[bool, Flag] = False, json: Json = False) -> int:
+    """Train a network on general texts, for short texts of the same language to start from: train --from base.
+
+    It is kept in the cache folder (unrolled cache says where), until that folder is deleted.
+
+    Parameters
+    ----------
+    minutes
+        Time to train.
+    resume
+        Continue an unfinished one.
+    """
+    from unrolled.text.cache import base_folder
+
+    return train(*texts, out=base_folder(), settings={"minutes": minutes, "with_": "none"}, resume=resume, json=json)
 
 
 def _train_committee(run: CommitteeRun, json: bool) -> int:
@@ -162,9 +186,10 @@ def demo(*, out: Path | None = None, minutes: float = 1.0, seed: int = 0, json: 
     console = messages()
     out = out or _free_folder("unrolled-demo")
     recipe = Recipe(minutes=minutes, seed=seed)
-    session = prepare(
-        ["python-docs"], out, recipe, Machine(), notify=_notify(console), on_text=_describe(console), started=started
-    )
+    with _waiting(console) as on_text:
+        session = prepare(
+            ["python-docs"], out, recipe, Machine(), notify=_notify(console), on_text=on_text, started=started
+        )
     if code := _watch(session, console):
         _say(console, f"stopped; continue with: {_command(('python-docs',), out)}")
         return code
@@ -228,7 +253,7 @@ class _ProgressBar:
         self.losses: list[float] = []
         """of the steps since the last measurement"""
         self.bar = Progress(
-            BarColumn(),
+            BarColumn(24),  # narrow, so that a window made smaller does not break it
             TextColumn("{task.percentage:>3.0f} %"),
             TimeRemainingColumn(),
             TextColumn("{task.description}"),
@@ -265,7 +290,7 @@ class _ProgressBar:
     def measuring(self, share: float) -> None:
         """Show how far a measurement is."""
         with contextlib.suppress(OSError, UnicodeError):
-            self.bar.update(self.task, description=f"measuring the validation part, {share:.0%}")
+            self.bar.update(self.task, description=f"measuring, {share:.0%}")
 
     def _measured(self, record: Record) -> None:
         from unrolled.embedding import visible
@@ -303,6 +328,27 @@ def _describe(console: Console | None) -> Callable[[EncodedText], None]:
             _say(console, line)
 
     return describe
+
+
+@contextlib.contextmanager
+def _waiting(console: Console | None, *, has_start: bool = True) -> Iterator[Callable[[EncodedText], None]]:
+    """What is done before the first step, on a terminal; gives what to call with the text."""
+    if console is None:
+        yield _describe(None)
+        return
+    try:
+        with console.status("reading the text", refresh_per_second=4) as status:
+
+            def on_text(text: EncodedText) -> None:
+                _describe(console)(text)
+                if len(text) < SHORT and not has_start:
+                    _say(console, SHORT_TEXT)
+                status.update("measuring how fast this machine is")
+
+            yield on_text
+    except KeyboardInterrupt:
+        _say(console, "stopped before the first step: nothing was written")
+        raise SystemExit(130) from None
 
 
 def _command(texts: tuple[str, ...], out: Path) -> str:

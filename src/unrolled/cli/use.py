@@ -99,7 +99,8 @@ def generate(
         count = count or (1 if best is None else BEST_OF)
         _write_records(run, model, count, new, best, prompt, sampling, seed, json)
         return
-    characters = model.stream(prompt, length, sampling, stop=stop, seed=seed, unknown=unknown)
+    before = prompt or ("\n" if "\n" in model.vocabulary.characters else "")
+    characters = model.stream(before, length, sampling, stop=stop, seed=seed, unknown=unknown)
     text = "".join(characters) if json else _print_as_they_come(prompt, characters)
     copied = copied_runs(run, model.vocabulary.encode(text, "replace"))
     if json:

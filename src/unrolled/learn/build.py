@@ -116,7 +116,7 @@ def _corpus(request: Request, recipe: Recipe) -> Corpus:
 
 
 def _validation_corpus(valid: str | Path, request: Request, recipe: Recipe) -> Corpus:
-    return _as_records(open_corpus([valid], encoding=request.encoding or "utf-8", lower=recipe.lower), recipe)
+    return _as_records(_opened([valid], request, recipe), recipe)
 
 
 def _as_records(corpus: Corpus, recipe: Recipe) -> Corpus:
@@ -125,13 +125,19 @@ def _as_records(corpus: Corpus, recipe: Recipe) -> Corpus:
 
 def _given_corpus(request: Request, recipe: Recipe) -> Corpus:
     if request.text is not None:
-        return text_corpus(request.text, lower=recipe.lower)
+        return text_corpus(request.text, lower=recipe.lower, normalize=recipe.normalize is not None)
     if not request.sources:
         raise InputError("no text was given: name files, folders, '-' for standard input, or a named set")
     if request.world.size > 1 and "-" in map(str, request.sources):
         raise InputError("standard input can be read by one process alone: give several processes a file")
-    tables = recipe.records not in (None, LINES, FILES)
-    return open_corpus(request.sources, encoding=request.encoding or "utf-8", lower=recipe.lower, tables=tables)
+    return _opened(request.sources, request, recipe)
+
+
+def _opened(sources: Sequence[str | Path], request: Request, recipe: Recipe) -> Corpus:
+    return open_corpus(
+        sources, encoding=request.encoding or "utf-8", lower=recipe.lower, errors=recipe.errors,
+        normalize=recipe.normalize is not None, tables=recipe.records not in (None, LINES, FILES),
+    )  # fmt: skip
 
 
 def check_streams(recipe: Recipe, world: World) -> None:

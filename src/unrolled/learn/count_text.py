@@ -22,7 +22,7 @@ from unrolled.text.report.baselines import baselines, verdict
 from unrolled.text.vocabulary import Ids
 from unrolled.text.windows import split
 
-SETTINGS = frozenset({"rung", "validation", "test", "min_count", "lower", "seed", "with_"})
+SETTINGS = frozenset({"rung", "validation", "test", "min_count", "lower", "errors", "normalize", "seed", "with_"})
 """The settings that mean something without a network."""
 TRAIN_SAMPLE = 100_000
 
@@ -45,10 +45,11 @@ def count_text(
         raise InputError(f"the rung counts has no network, so it has no {', '.join(foreign)}: leave it out")
     if text is None and not sources:
         raise InputError("no text was given: name files, folders, '-' for standard input, or a named set")
+    lower, normalize = recipe.lower, recipe.normalize is not None
     corpus = (
-        text_corpus(text, lower=recipe.lower)
+        text_corpus(text, lower=lower, normalize=normalize)
         if text is not None
-        else open_corpus(sources, encoding=encoding or "utf-8", lower=recipe.lower)
+        else open_corpus(sources, encoding=encoding or "utf-8", lower=lower, errors=recipe.errors, normalize=normalize)
     )
     encoded = encode_corpus(corpus, min_count=recipe.min_count)
     on_text(encoded)

@@ -8,6 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from unrolled.errors import InputError
+from unrolled.files import is_complete
 from unrolled.learn.build import Request
 from unrolled.learn.distributed import World
 from unrolled.learn.recipe import Machine, Recipe
@@ -18,6 +19,7 @@ from unrolled.learn.session import Session
 from unrolled.learn.start import start
 from unrolled.model.members import COUNTS
 from unrolled.notices import Notify, warn
+from unrolled.text.cache import BASE, base_folder
 from unrolled.text.encoded import EncodedText
 
 
@@ -43,15 +45,19 @@ def prepare(
 
     `resume` continues the unfinished run in `out`, or starts one if there is none; texts and settings may then be left
     out. `given` names the settings of `recipe` that were given, which must be those of the run to resume; if None,
-    those that are not at their defaults. `start_from` is a model folder whose weights and sizes are taken; its
-    vocabulary is extended by characters that are new. `valid` is a file (or folder, or named set) to measure on, in
-    place of the end of the text. `encoding` is UTF-8 if not given; `save_seconds` is the time between checkpoints,
-    beside those at every measurement. `notify` is told each choice in a sentence, `on_text` is called with the text
-    before anything is trained. `started` is when the run began, by `time.perf_counter`: minutes are counted from there,
-    or from this call if it is None.
+    those that are not at their defaults. `start_from` is a model folder whose weights and sizes are taken, or "base",
+    that of `unrolled make-base`; its vocabulary is extended by new characters. `valid` is a file (or folder, or named
+    set) to measure on, in place of the end of the text. `encoding` is UTF-8 if not given; `save_seconds` is the
+    time between checkpoints, beside those at every measurement. `notify` is told each choice in a sentence, `on_text`
+    is called with the text before anything is trained. `started` is when the run began, by `time.perf_counter`: minutes
+    are counted from there, or from this call if it is None.
     """
     if recipe.rung == COUNTS:
         raise InputError("the rung counts is not trained in steps: call unrolled.train(rung='counts')")
+    if f"{start_from}" == BASE and not Path(BASE).exists():
+        start_from = base_folder()
+        if not is_complete(start_from):
+            raise InputError(f"there is no base in {start_from} yet: train one with unrolled make-base TEXT...")
     if text is not None and sources:
         raise InputError("both texts and text were given: choose one")
     names = {entry.name for entry in fields(Recipe)}

@@ -7,14 +7,16 @@ defaults were chosen by the experiments in docs/experiments.md.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict
 
 from unrolled.errors import FolderError, InputError, unknown_name
 from unrolled.model.cells import BLOCK, CELLS
 from unrolled.model.members import COUNTS
+from unrolled.text.encoding import OnDamage
 
 OPTIMIZERS = ("muon", "adamw")
 WITH = ("auto", "counts", "none")
+ERRORS, FORMS = ("error", "replace", "skip"), ("NFC",)
 PRECISIONS = ("auto", "float32", "bfloat16", "float64")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
@@ -70,6 +72,10 @@ class Recipe:
     """Characters seen fewer times become the unknown character."""
     lower: bool = False
     """Read the text in lower case."""
+    errors: OnDamage = "error"
+    """Bytes that are not of the encoding: error stops, replace makes them U+FFFD, skip leaves them out."""
+    normalize: Literal["NFC"] | None = None
+    """NFC: compose letters and accents that are two characters."""
     networks: int = 1
     """Networks of this recipe and other seeds, whose probabilities are averaged; they share the minutes."""
     with_: str = "auto"
@@ -87,6 +93,9 @@ class Recipe:
         _check_name("rung", self.rung.removesuffix(BLOCK), (*CELLS, COUNTS))
         _check_name("optimizer", self.optimizer, OPTIMIZERS)
         _check_name("partner (with)", self.with_, WITH)
+        _check_name("errors", self.errors, ERRORS)
+        if self.normalize is not None:
+            _check_name("normal form (normalize)", self.normalize, FORMS)
         for name in ("embedding", "hidden", "layers", "streams", "length", "evaluations", "min_count", "networks"):
             _check_whole(name, getattr(self, name), at_least=1)
         for name in ("epochs", "minutes", "learning_rate", "muon_rate", "clip"):
@@ -173,6 +182,8 @@ class RecipeSettings(TypedDict, total=False):
     test: float
     min_count: int
     lower: bool
+    errors: OnDamage
+    normalize: Literal["NFC"] | None
     networks: int
     with_: str
     records: str | None

@@ -125,6 +125,11 @@ class CharModel:
         return self.training.get("recipe", {}).get("lower") is True
 
     @property
+    def normalize(self) -> bool:
+        """Whether its training text was read in NFC."""
+        return self.training.get("recipe", {}).get("normalize") is not None
+
+    @property
     def labels(self) -> dict[str, int]:
         """How often each label stood at the head of a training record; empty for a model without labels."""
         found: dict[str, int] = self.training.get("labels", {})

@@ -18,6 +18,7 @@ CACHE_VARIABLE = "UNROLLED_CACHE"
 LIMIT_VARIABLE = "UNROLLED_CACHE_GB"
 DEFAULT_LIMIT = 16.0
 """Gigabytes (10^9 bytes)."""
+BASE = "base"
 OWN = re.compile(r"[0-9a-f]{64}\.(ids|json)|(nietzsche|tinyshakespeare)\.txt")
 """Names of the files that are written there. All others in that folder are somebody else's and stay."""
 
@@ -31,6 +32,11 @@ def cache_folder() -> Path:
         "win32": ("LOCALAPPDATA", Path.home() / "AppData" / "Local"),
     }.get(sys.platform, ("XDG_CACHE_HOME", Path.home() / ".cache"))
     return Path(os.environ.get(variable) or default) / "unrolled"
+
+
+def base_folder() -> Path:
+    """Where `unrolled make-base` puts a network for others to start from; it is never deleted to make room."""
+    return cache_folder() / BASE
 
 
 def cache_limit() -> int:

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from unicodedata import normalize as normalized
 
 from unrolled.errors import InputError
 from unrolled.text.columns import PARQUET
 from unrolled.text.datasets import NAMES, named_source
-from unrolled.text.encoding import decode, known_encoding
+from unrolled.text.encoding import OnDamage, decode, known_encoding
 from unrolled.text.sources import FileSource, Source, TextSource, find_sources, standard_input
 
 STANDARD_INPUT = "-"
+_LAST_ASCII = re.compile(r"[\x00-\x7f](?=[^\x00-\x7f]*\Z)")
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,10 @@ class Corpus:
     sources: tuple[Source, ...]
     encoding: str = "utf-8"
     lower: bool = False
+    errors: OnDamage = "error"
+    """What happens to bytes that are not of the encoding."""
+    normalize: bool = False
+    """Whether characters are composed as far as possible, which is Unicode's normal form NFC."""
 
     @property
     def name(self) -> str:
@@ -69,7 +76,8 @@ class Corpus:
             return (block for block, _ in source.blocks())
 
         encoding = source.encoding or self.encoding
-        return decode(_reported(source, done, on_read), encoding, source.name, again)
+        pieces = decode(_reported(source, done, on_read), encoding, source.name, again, self.errors)
+        return _composed(pieces) if self.normalize else pieces
 
     def read(self) -> str:
         """The whole text as one string."""
@@ -77,13 +85,15 @@ class Corpus:
 
 
 def open_corpus(
-    sources: Sequence[str | Path], *, encoding: str = "utf-8", lower: bool = False, tables: bool = False
-) -> Corpus:
+    sources: Sequence[str | Path], *, encoding: str = "utf-8", lower: bool = False, errors: OnDamage = "error",
+    normalize: bool = False, tables: bool = False,
+) -> Corpus:  # fmt: skip
     """The corpus of the files, folders, "-" (standard input) and named data sets in `sources`, in that order.
 
     A string that names a data set is the data set ("./nietzsche" and Path("nietzsche") are the file). A folder stands
     for all files below it that are neither hidden nor binary. UTF-8 may have a byte order mark. With `tables`, Parquet
-    files may be given too. Raises InputError for anything that is missing, binary, unreadable or not text.
+    files may be given too. `errors` and `normalize` are fields of `Corpus`. Raises InputError for anything that is
+    missing, binary, unreadable or not text.
     """
     if not sources:
         raise InputError("no text was given: name a file, a folder, '-' or a data set such as 'python-docs'")
@@ -91,12 +101,12 @@ def open_corpus(
         raise InputError("duplicate '-': standard input can be read only once")
     encoding = known_encoding(encoding)
     found = [source for given in sources for source in _open(given, encoding, tables)]
-    return Corpus(tuple(found), encoding, lower)
+    return Corpus(tuple(found), encoding, lower, errors, normalize)
 
 
-def text_corpus(text: str, *, name: str = "the text", lower: bool = False) -> Corpus:
+def text_corpus(text: str, *, name: str = "the text", lower: bool = False, normalize: bool = False) -> Corpus:
     """The corpus of a text that is in memory already."""
-    return Corpus((TextSource(name, text),), lower=lower)
+    return Corpus((TextSource(name, text),), lower=lower, normalize=normalize)
 
 
 def _open(given: str | Path, encoding: str, tables: bool) -> Sequence[Source]:
@@ -117,6 +127,19 @@ def _reported(source: Source, done: int, on_read: Callable[[int], None] | None) 
         yield block
         if on_read is not None:
             on_read(done + position)
+
+
+def _composed(pieces: Iterator[str]) -> Iterator[str]:
+    """The pieces in NFC: what follows the last ASCII character of one may still be composed with the next."""
+    held = ""
+    for piece in pieces:
+        text = held + piece
+        safe = max((place.start() for place in _LAST_ASCII.finditer(text)), default=0)
+        held = text[safe:]
+        if safe:
+            yield normalized("NFC", text[:safe])
+    if held:
+        yield normalized("NFC", held)
 
 
 def lower_case(piece: str) -> str:

@@ -13,9 +13,11 @@ import io
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from unrolled.errors import InputError
 
+OnDamage = Literal["error", "replace", "skip"]
 SAMPLE_BYTES = 1 << 16  # bytes used for the guess and for the test for binary files
 MAX_CONTROL_SHARE = 0.02  # with a larger fraction of control characters it is not text, as in the Unix tool `file`
 
@@ -77,13 +79,16 @@ def _is_of_texts(info: codecs.CodecInfo) -> bool:
     return info._is_text_encoding and info.name not in ("idna", "punycode", "undefined")
 
 
-def decode(blocks: Iterable[bytes], encoding: str, name: str, again: Callable[[], Iterable[bytes]]) -> Iterator[str]:
+def decode(
+    blocks: Iterable[bytes], encoding: str, name: str, again: Callable[[], Iterable[bytes]], errors: OnDamage = "error"
+) -> Iterator[str]:
     """The text of the file `name`, block by block: no byte order mark, and every newline as one "\\n".
 
-    Raises InputError with the byte offset, the line and the likely encoding if the bytes are not `encoding`. `again`
+    Bytes that are not `encoding` become U+FFFD if `errors` is "replace", and are left out if it is "skip". Otherwise it
+    raises InputError with the byte offset, the line and the likely encoding if the bytes are not `encoding`. `again`
     returns the same blocks from the start, to find the line of an error (counting all lines would be slow).
     """
-    decoder = codecs.getincrementaldecoder(encoding)()
+    decoder = codecs.getincrementaldecoder(encoding)({"skip": "ignore", "error": "strict"}.get(errors, errors))
     newlines = io.IncrementalNewlineDecoder(decoder, translate=True)
     offset, start = 0, True
     for block in _with_end(blocks):
@@ -166,7 +171,8 @@ def _advice(error: UnicodeDecodeError) -> str:
     guess = likely_encoding(sample)
     if guess not in ("utf-16", "utf-32") and _mostly_utf8(sample):
         return (
-            "The text around it is UTF-8, so the file is damaged there: repair it, or read it with --encoding latin-1"
+            "The text around it is UTF-8, so the file is damaged there: repair it, read it with --encoding latin-1, "
+            "or train with --errors replace"
         )
     if guess is None:
         return "Name its encoding with --encoding, or convert the file to UTF-8"
