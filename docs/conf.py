@@ -6,6 +6,8 @@ The lesson is run while it is built, and a cell that fails stops the build.
 import sys
 from pathlib import Path
 
+from sphinx.ext.napoleon import GoogleDocstring
+
 from unrolled import __version__
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -26,17 +28,21 @@ nb_execution_timeout = 300
 nb_execution_raise_on_error = True
 nb_merge_streams = True
 
+# What stands before a colon in the docstring of an attribute is prose here, not a type.
+GoogleDocstring._parse_attribute_docstring = GoogleDocstring._consume_to_end
 napoleon_use_ivar = True
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
+autodoc_preserve_defaults = True  # a function as default is shown by its name
+smartquotes_action = "qe"  # two hyphens are the beginning of an option, not a dash
 default_role = "literal"  # docstrings mark code with single backquotes
 
 html_theme = "sphinx_book_theme"
 html_title = "unrolled"
 html_static_path = ["_static"]
 html_css_files = ["pages.css"]
-html_sidebars = {"**": ["navbar-logo", "sbt-sidebar-nav"]}  # the search of the top line is the only one
 html_theme_options = {
+    "navbar_persistent": [],  # the search field of the sidebar is enough
     "secondary_sidebar_items": [],  # its place is needed for wide pictures
     "use_download_button": False,
     "use_fullscreen_button": False,

@@ -47,7 +47,7 @@ def lab(
     hidden
         Size of the hidden state.
     steps
-        Batches at most: 2,000 if not given, 800 in a race.
+        Batches at most: 2,000 if not given, 1,000 in a race.
     batch
         Sequences in a batch.
     learning_rate

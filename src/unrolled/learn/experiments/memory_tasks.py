@@ -162,7 +162,7 @@ class Recall(MemoryTask):
 TASKS: dict[str, type[MemoryTask]] = {task.name: task for task in (Adding, Copy, Parity, Modulo, Recall)}
 RACE = {"adding": 30, "copy": 10, "parity": 20, "modulo": 20, "recall": 8}
 """The tasks of `race`, and the length of each."""
-RACE_STEPS = 800
+RACE_STEPS = 1000
 """Batches at most: what is learned at all at these lengths shows by then."""
 
 
