@@ -27,8 +27,8 @@ class Recipe:
 
     rung: str = "lstm"
     """The recurrence: three-char, loop, concat, rnn, irnn, gru, lstm, mingru, minlstm, lru, rg-lru, mamba,
-    linear-attention, deltanet, gated-deltanet, slstm or mlstm, each also in a block (mingru+block); or counts, which is
-    no network."""
+    linear-attention, deltanet, gated-deltanet, slstm, mlstm or hgrn2, each also in a block (mingru+block); or counts,
+    which is no network."""
     embedding: int = 64
     """Numbers in the vector of a character."""
     hidden: int = 320

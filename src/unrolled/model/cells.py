@@ -29,7 +29,7 @@ from unrolled.model.cell import (
     thirds,
 )
 from unrolled.model.linear_cells import Lru, Mamba, MinGru, MinLstm, RgLru
-from unrolled.model.matrix_cells import DeltaNet, GatedDeltaNet, LinearAttention, MLstm
+from unrolled.model.matrix_cells import DeltaNet, GatedDeltaNet, Hgrn2, LinearAttention, MLstm
 
 
 class ThreeChar(Cell):
@@ -258,6 +258,7 @@ CELLS: dict[str, type[Cell]] = {
     "gated-deltanet": GatedDeltaNet,
     "slstm": SLstm,
     "mlstm": MLstm,
+    "hgrn2": Hgrn2,
 }
 """The cell of each rung; `unrolled.learn.networks.RUNGS` has the recurrences under the same names."""
 

@@ -216,3 +216,34 @@ class MLstm(Cell):
         n = keep * n + add * k
         h = o * read(q, c) / np.maximum(np.abs((q * n).sum(-1, keepdims=True)), exp(-after))
         return joined(h), (c, n, after)
+
+
+class Hgrn2(Cell):
+    """Qin et al. 2024 (HGRN2): S' = diag(f) S + (1 - f)ᵀ v;  h = norm(q S'), the forget gate being also the key.
+
+    f is a sigmoid, q a SiLU, v linear; norm as in `DeltaNet`. Rows of the weights in the order q, f, v.
+    """
+
+    parts = ("S",)
+
+    def __init__(self, weights: Mapping[str, Array], nonlinearity: str | None = None) -> None:
+        self.W, self.b, self.norm = columns(weights["weight_ih"]), weights["bias_ih"], weights["norm"]
+        self.count = len(self.b) // (3 * len(self.norm))
+
+    @classmethod
+    def state_shapes(cls, hidden: int) -> Shapes:
+        return DeltaNet.state_shapes(hidden)
+
+    @staticmethod
+    def shapes(inputs: int, hidden: int) -> Shapes:
+        return {"weight_ih": (3 * hidden, inputs), "bias_ih": (3 * hidden,), "norm": (head_size(hidden),)}
+
+    def project(self, x: Array) -> Array:
+        q, f, v = np.split(x @ self.W + self.b, 3, axis=-1)
+        return np.concatenate([q * sigmoid(q), sigmoid(f), v], axis=-1)
+
+    def step(self, p: Array, state: CellState) -> tuple[Array, CellState]:
+        s: Array = state[0]
+        q, f, v = (heads(part, self.count) for part in np.split(p, 3, axis=-1))
+        s = f[..., None] * s + outer(1 - f, v)
+        return joined(rms_norm(read(q, s), self.norm)), (s,)

@@ -7,6 +7,7 @@ from unrolled.learn.networks.concat import Concat
 from unrolled.learn.networks.deltanet import DeltaNet
 from unrolled.learn.networks.gated_deltanet import GatedDeltaNet
 from unrolled.learn.networks.gru import Gru
+from unrolled.learn.networks.hgrn2 import Hgrn2
 from unrolled.learn.networks.irnn import Irnn
 from unrolled.learn.networks.linear_attention import LinearAttention
 from unrolled.learn.networks.loop import Loop
@@ -41,6 +42,7 @@ RUNGS: dict[str, type[Recurrence]] = {
     "gated-deltanet": GatedDeltaNet,
     "slstm": SLstm,
     "mlstm": MLstm,
+    "hgrn2": Hgrn2,
 }
 """The rungs by name, each to be found under the same name in `unrolled.model.cells.CELLS`."""
 

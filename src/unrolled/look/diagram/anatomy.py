@@ -238,6 +238,7 @@ _OPERATIONS = {
     "gated-deltanet": ("matrix product; q, k, v, β, α, g", "S: × α; recall; replace"),
     "slstm": ("matrix product; gates i, f, o; new g", "c, n, m: × forget gate; add"),
     "mlstm": ("matrix product; q, k, v; gates i, f, o", "C, n, m: × f; add i kᵀ v"),
+    "hgrn2": ("matrix product; q, f, v", "S: × f; add (1 − f)ᵀ v"),
 }
 """Of the arrow from below and of the one along the state, where all that is not a matrix product is in the cell."""
 

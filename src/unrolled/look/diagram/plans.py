@@ -524,6 +524,38 @@ _MLSTM = CellDiagram(
     "an LSTM whose cell is a matrix; not drawn: m, which keeps C and n finite",
 )
 
+_HGRN2 = CellDiagram(
+    {
+        **_states((9.2, 0.3), (0, 0.3), "S"),
+        "keep": Node("operation", (2.2, 0.3), "×"),
+        "one": Node("operation", (3.8, 2.5), "1 −"),
+        "outer": Node("operation", (5.2, 2.5), "kᵀ v"),
+        "sum": Node("operation", (5.2, 0.3), "+"),
+        "read": Node("gate", (7.2, 2.5), "q S", "read, norm"),
+        "h1": Node("state", (9.2, 2.5), "hₜ"),
+        "f": Node("gate", (2.2, 3.9), "σ", "forget f"),
+        "v": Node("gate", (5.2, 3.9), "v", "value"),
+        "q": Node("gate", (7.2, 3.9), "q", "query"),
+        "x": Node("input", (0, 5.1), "xₜ"),
+    },
+    (
+        *(wire for gate, x in (("f", 2.2), ("v", 5.2), ("q", 7.2)) for wire in _gated(gate, x, False, 5.1)),
+        *_chain("S0", "keep", "sum", "S1"),
+        *_chain("f", "keep"),
+        Wire("f", "one", leave=(2.2, 2.5)),
+        *_chain("one", "outer", "sum"),
+        *_chain("v", "outer"),
+        Wire("S1", "read", leave=(7.2, 0.3)),
+        *_chain("q", "read", "h1"),
+    ),
+    {"input": (7.45, 5.0)},
+    (
+        "f = σ(W_f xₜ + b_f)      v = W_v xₜ + b_v      q = SiLU(W_q xₜ + b_q)      k = 1 − f",
+        "Sₜ = diag(f) Sₜ₋₁ + kᵀ v      hₜ = norm(q Sₜ)",
+    ),
+    "the forget gate is also the key: a row of S is written to as far as it is forgotten",
+)
+
 GENERIC = CellDiagram(
     {
         **_states((5.2, 0.3)),
@@ -554,5 +586,6 @@ PLANS = {
     "gated-deltanet": _delta(gated=True),
     "slstm": _SLSTM,
     "mlstm": _MLSTM,
+    "hgrn2": _HGRN2,
 }
 """The plan of each rung."""
