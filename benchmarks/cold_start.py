@@ -1,4 +1,4 @@
-"""`unrolled next` from a cold start: the whole process, from the shell to the printed distribution.
+"""`import unrolled`, `unrolled --help` and `unrolled next` from a cold start: whole processes.
 
 Beside it what no program in Python with NumPy can save: the start of Python, and of Python with NumPy. The processes
 take turns; of each the median of its seconds is given, and the least processor time, which tells how much of the former
@@ -27,7 +27,8 @@ from unrolled.model.char_model import CharModel
 from unrolled.model.folder import ModelConfig, ModelParts
 from unrolled.text.vocabulary import Vocabulary
 
-REACH = 0.5
+REACH = {"import unrolled": 0.03, "unrolled --help": 0.2, "unrolled next": 0.3}
+"""Processor seconds."""
 HIDDEN, EMBEDDING = 512, 64
 """The sizes of the default network: its 5 MB are read, verified and multiplied."""
 PROMPT = "part of "
@@ -50,6 +51,8 @@ def commands(folder: Path) -> dict[str, list[str]]:
     return {
         "python": [sys.executable, "-c", "pass"],
         "python with numpy": [sys.executable, "-c", "import numpy"],
+        "import unrolled": [sys.executable, "-c", "import unrolled"],
+        "unrolled --help": [sys.executable, "-m", "unrolled", "--help"],
         "unrolled next": [sys.executable, "-m", "unrolled", "next", str(folder), PROMPT],
     }
 
@@ -93,10 +96,11 @@ def main(turns: int = 15) -> dict[str, Any]:
             f"{name:<20}{row['seconds']:6.3f} s, of which at least {row['processor_seconds']:.2f} s of processor time"
         )
     whole, floor = times["unrolled next"]["seconds"], times["python with numpy"]["seconds"]
-    reached = whole < REACH
+    missed = [name for name, seconds in REACH.items() if round(times[name]["processor_seconds"], 2) > seconds]
     print(f"unrolled next takes {whole / floor:.2f} times what python with numpy takes")
-    print(f"reach: under {REACH:g} s, no torch in the process: {'reached' if reached else 'missed'}")
-    return {"benchmark": "cold_start", "times": times, "ratio": whole / floor, "reach": REACH, "reached": reached}
+    wanted = ", ".join(f"{name} {seconds:g}" for name, seconds in REACH.items())
+    print(f"reach in processor seconds: {wanted}, no torch: {f'missed by {missed}' if missed else 'reached'}")
+    return {"benchmark": "cold_start", "times": times, "ratio": whole / floor, "reach": REACH, "reached": not missed}
 
 
 if __name__ == "__main__":

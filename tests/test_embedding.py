@@ -256,3 +256,13 @@ def test_vectors_in_a_csv_that_make_no_table_are_told_with_the_file(tmp_path: Pa
     (tmp_path / "v.csv").write_text("name,d0\n" + rows)
     with pytest.raises(FolderError, match=r"v\.csv is not a table of vectors"):
         EmbeddingTable.from_csv(tmp_path / "v.csv")
+
+
+def test_a_notebook_shows_a_short_line_and_the_first_rows_with_their_neighbours() -> None:
+    table = EmbeddingTable(("a", "<b>", *map(str, range(30))), np.arange(64, dtype=np.float32).reshape(32, 2) ** 1.1)
+    assert repr(table) == "EmbeddingTable(32 names, 2 dimensions)"
+    shown = table._repr_html_()
+    assert "&lt;b&gt;" in shown
+    assert "<b>" not in shown
+    assert shown.count("<tr>") == 21
+    assert "and 12 more" in shown

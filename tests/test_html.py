@@ -56,7 +56,7 @@ def test_a_table_is_searched_and_sorted(tmp_path: Path, action: str, shown: list
         f'<tr data-search="{name}">{cell(name, sort=name)}{cell("x", sort=value)}</tr>'
         for name, value in values.items()
     ]
-    body = search_box(3, "rows") + html_table(("Name", "Value"), rows, (1,), sortable=True)
+    body = search_box(3, "rows", ("Name", "Value")) + html_table(("Name", "Value"), rows, (1,), sortable=True)
     act = (
         "const heads = document.querySelectorAll('th button'), box = document.querySelector('input');"
         "const find = text => { box.value = text; box.dispatchEvent(new Event('input')); };"

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from unrolled.model.char_model import CharModel
     from unrolled.model.sampling import Sampling
     from unrolled.model.state import State
+    from unrolled.progress import progress_bar
     from unrolled.tables.comparison.compare import compare_encodings
     from unrolled.tables.encoder.estimator import EntityEncoder
     from unrolled.tables.report.columns import examine_columns
@@ -35,6 +36,7 @@ _HOMES = {
     "UnrolledError": "unrolled.errors",
     "compare_encodings": "unrolled.tables.comparison.compare",
     "examine_columns": "unrolled.tables.report.columns",
+    "progress_bar": "unrolled.progress",
     "train": "unrolled.learn.train",
 }
 
@@ -60,6 +62,7 @@ __all__ = [
     "__version__",
     "compare_encodings",
     "examine_columns",
+    "progress_bar",
     "train",
 ]
 

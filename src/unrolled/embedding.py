@@ -11,6 +11,7 @@ import csv
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from unrolled.errors import FolderError, InputError, unknown_name
 from unrolled.files import write_file
 
+SHOWN_ROWS, SHOWN_NEAREST = 20, 3
 _VISIBLE = {" ": "␣", "\n": "⏎", "\t": "⇥", "\r": "␍", "\0": "␀", "\ufdd0": "␃", "\ufdd1": "␟"}
 _EMPTY = "∅"
 _TAKEN = {*_VISIBLE.values(), _EMPTY}  # shown as codes when they occur in a name, so that no two names look the same
@@ -59,7 +61,7 @@ class Projection:
     """Fraction of the variance that each component explains, between 0 and 1."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class EmbeddingTable:
     """One vector per name.
 
@@ -91,6 +93,22 @@ class EmbeddingTable:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    def __repr__(self) -> str:
+        facts = f", {', '.join(self.facts)}" if self.facts else ""
+        return f"EmbeddingTable({len(self):,} names, {self.vectors.shape[1]} dimensions{facts})"
+
+    def _repr_html_(self) -> str:
+        """The first rows with their facts and their nearest names, for a notebook."""
+        head = "".join(f"<th>{escape(name)}</th>" for name in ("name", *self.facts, "nearest, with distances"))
+        rows = zip(self.names[:SHOWN_ROWS], self._fact_rows(), strict=False)
+        body = "".join(self._html_row(name, facts) for name, facts in rows)
+        more = f"<p>and {len(self) - SHOWN_ROWS:,} more</p>" if len(self) > SHOWN_ROWS else ""
+        return f"<p>{escape(repr(self))}</p><table><tr>{head}</tr>{body}</table>{more}"
+
+    def _html_row(self, name: str, facts: tuple[str, ...]) -> str:
+        near = ", ".join(f"{visible(other)} {distance:.3g}" for other, distance in self.nearest(name, SHOWN_NEAREST))
+        return "<tr>" + "".join(f"<td>{escape(text)}</td>" for text in (visible(name), *facts, near)) + "</tr>"
 
     def __getitem__(self, name: str) -> NDArray[np.float32]:
         """The vector of `name`, (dimension,)."""

@@ -34,6 +34,8 @@ EXTRAS = {
     "lightgbm": "bench",
     "xgboost": "bench",
     "catboost": "bench",
+    "skrub": "bench",
+    "pytabkit": "peers",
 }
 """Optional libraries, by the name under which they are imported, and the extra that brings each."""
 

@@ -40,18 +40,22 @@ small { color: var(--soft); display: block; font-weight: 400 }
 svg text { fill: var(--soft); font-size: 11px } .grid { stroke: var(--line) } text.tick { text-anchor: middle }
 input[type=search] { font: inherit; padding: .35rem .6rem; width: min(22rem, 100%); box-sizing: border-box;
   color: inherit; background: var(--paper); border: 1px solid var(--line); border-radius: .3rem }
+.order { display: none } .order select { font: inherit; color: inherit; background: var(--paper);
+  border: 1px solid var(--line); border-radius: .3rem; padding: .3rem }
 .tools { display: flex; flex-wrap: wrap; gap: .3rem 1rem; align-items: center; margin-top: 1rem }
-.key { color: var(--soft); margin-top: 1.2rem } .key svg { display: inline-block; vertical-align: -1px }
+.key { color: var(--soft); margin-top: 1.2rem } .key svg { display: inline-block; vertical-align: -1px;
+  margin-left: .4rem }
 .dots { display: grid; grid-template-columns: max-content minmax(0, 1fr); align-items: center; gap: 0 .8rem;
   max-width: 62rem } .dots svg { width: 100%; overflow: visible } .dots .axis { color: var(--soft); text-align: center }
 circle.with, line.with { fill: var(--with); stroke: var(--with) } line.without { stroke: var(--without) }
-circle.without { fill: var(--paper); stroke: var(--without); stroke-width: 2 }
+circle.open, circle.without { fill: var(--paper); stroke: var(--without); stroke-width: 2 }
+circle.open { stroke: var(--with) } line.zero { stroke: var(--soft) }
 details { margin-top: .3rem } summary { cursor: pointer; color: var(--soft) }
 .chart td, .chart th { border: 0; padding: .1rem .5rem .1rem 0; font-size: .8rem; font-weight: 400; color: inherit }
 .chart { width: auto; margin: .3rem 0 }
 @media (max-width: 48rem) {
   .dots { grid-template-columns: minmax(0, 1fr) } .dots > span:empty { display: none } .dots .label { font-weight: 600 }
-  .cards > thead { display: none }
+  .cards > thead { display: none } .order { display: inline }
   .cards, .cards > tbody, .cards > tbody > tr, .cards > tbody > tr > td { display: block }
   .cards > tbody > tr[hidden] { display: none }
   .cards > tbody > tr { border-bottom: 2px solid var(--line); padding: .5rem 0 }
@@ -79,11 +83,16 @@ for (const table of document.querySelectorAll("table.sortable")) {
       const order = typeof x === "number" && typeof y === "number" ? x - y : String(x).localeCompare(String(y));
       return down ? -order : order; });
     body.append(...rows); }));
+  const order = box && box.querySelector("select");  // a narrow screen shows no headings
+  order?.addEventListener("change", () => table.tHead.rows[0].cells[order.value].querySelector("button").click());
   search?.addEventListener("input", () => { let shown = 0; const wanted = search.value.trim().toLowerCase();
     for (const row of body.rows) { row.hidden = !row.dataset.search.includes(wanted); shown += !row.hidden; }
     told.textContent = `${shown} of ${body.rows.length}`; });
 }
 """
+
+
+LONGEST_NAME = 60
 
 
 def check_out(path: Path | None, endings: Sequence[str], noun: str) -> None:
@@ -97,7 +106,13 @@ def check_out(path: Path | None, endings: Sequence[str], noun: str) -> None:
 
 
 def column_title(name: str) -> str:
-    """A column's name for people: blanks are shown only where they would go unseen, at its ends or several together."""
+    """A column's name, or a value of it, for people.
+
+    Blanks are shown only where they would go unseen, at its ends or several together, and of a long one the beginning
+    and the end.
+    """
+    if len(name) > LONGEST_NAME:
+        name = f"{name[: LONGEST_NAME - 20]}…{name[-19:]}"
     words = name.split(" ")
     return " ".join(map(visible, words)) if all(words) else visible(name)
 
@@ -151,11 +166,14 @@ def html_table(head: Sequence[str], rows: Iterable[str], numeric: Sequence[int] 
     )
 
 
-def search_box(count: int, noun: str) -> str:
-    """A field that filters the rows of the sortable table after it, and how many it shows."""
+def search_box(count: int, noun: str, head: Sequence[str]) -> str:
+    """A field that filters the rows of the sortable table after it, how many it shows, and on a narrow screen a choice
+    of the heading of `head` to sort by."""
+    options = "".join(f'<option value="{i}">{escape(name)}</option>' for i, name in enumerate(head))
     return (
         f'<div class="tools"><input type="search" placeholder="Search {noun}" aria-label="Search {noun}">'
-        f'<span class="soft count">{count} of {count}</span></div>'
+        f'<span class="soft count">{count} of {count}</span>'
+        f'<label class="order">Sort by <select><option hidden></option>{options}</select></label></div>'
     )
 
 

@@ -7,12 +7,14 @@ import subprocess
 import sys
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
 from unrolled.errors import FolderError, InputError
 from unrolled.files import read_folder
 from unrolled.learn.distributed import World
+from unrolled.learn.history import read_history
 from unrolled.learn.recipe import Machine, Recipe
 from unrolled.learn.train import prepare, train
 from unrolled.model.char_model import CharModel
@@ -211,8 +213,18 @@ def test_unknown_settings_are_answered_with_the_nearest(text):
 
 def test_a_text_itself_is_trained_on_by_its_own_keyword(tmp_path):
     small = {"hidden": 8, "embedding": 4, "epochs": 0.2, "threads": 1, "precision": "float32"}
-    done = train(text=TEXT, out=tmp_path / "run", **small)
+    told = []
+    done = train(text=TEXT, out=tmp_path / "run", progress=lambda text, share: told.append((text, share)), **small)
     assert done.summary.characters == len(TEXT)
+    assert told[-1][1] == 1
+    assert "bits per character" in told[-1][0]
+    assert repr(done).startswith("Trained(CharModel(lstm, 1 x 8, ")
+    assert len(repr(done)) < 120
+    (axis,) = done.plot().axes
+    assert axis.get_ylabel() == "bits per character"
+    drawn = axis.lines[1].get_ydata() * np.log(2)
+    assert drawn == pytest.approx([entry["validation"] for entry in done.history if "validation" in entry])
+    assert read_history(tmp_path / "run") == [dict(entry) for entry in done.history]
     assert done.model.next("a man said tha")
     with pytest.raises(InputError, match=r"unrolled\.train\(text=\.\.\.\)"):
         train("a man said that he would read", **small)

@@ -14,8 +14,7 @@ from typing import NamedTuple
 from cyclopts import App, CycloptsError, UnknownOptionError
 
 import unrolled
-from unrolled.cli.options import MistypedOption
-from unrolled.cli.output import fail, prepare_streams
+from unrolled.cli.output import MistypedOption, fail, prepare_streams
 from unrolled.errors import EXTRAS, UnrolledError, missing_extra, unknown_name
 
 
@@ -71,7 +70,7 @@ app = App(
     help="Train small recurrent networks on your own text, look inside them, and turn categories into vectors.",
     version=unrolled.__version__,
     version_flags=["--version", "-V"],
-    help_format="markdown",
+    help_format="plaintext",  # the writer of Markdown takes longer to load than all the rest
     suppress_keyboard_interrupt=False,  # `main` says that it stopped
 )
 look = App(name="look", help="See inside: diagram, memory, agreement, units, state.")
@@ -80,7 +79,8 @@ look = App(name="look", help="See inside: diagram, memory, agreement, units, sta
 def _register(parent: App, commands: dict[str, Command]) -> None:
     for name, command in commands.items():
         example = f"Example: `unrolled {command.example}`"
-        parent.command(f"unrolled.cli.{command.target}", name=name, help=command.line, help_epilogue=example)
+        parent.command(f"unrolled.cli.{command.target}", name=name, help=command.line, help_epilogue=example,
+                       help_format="markdown")  # fmt: skip
 
 
 _register(app, COMMANDS)

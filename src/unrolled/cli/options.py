@@ -14,15 +14,12 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter, Token
 
+from unrolled.cli.output import MistypedOption
 from unrolled.model.sampling import Sampling
 from unrolled.text.vocabulary import OnUnknown
 
 Flag = Parameter(negative="")
 """A boolean without its opposite: no --no-json, no --empty-stop."""
-
-
-class MistypedOption(Exception):
-    """A word that can only be meant as an option, where a text or a prompt was expected."""
 
 
 def _no_option(kind: Any, value: Any) -> None:

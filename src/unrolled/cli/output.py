@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
+class MistypedOption(Exception):
+    """A word that can only be meant as an option, where a text or a prompt was expected."""
+
+
 def prepare_streams() -> None:
     """Make stdout and stderr write characters outside their encoding as backslash codes."""
     for stream in (sys.stdout, sys.stderr):

@@ -32,6 +32,7 @@ def plot(
     epochs: Annotated[bool, Flag] = False,
     beside: Path | None = None,
     distances: Annotated[bool, Flag] = False,
+    history: Annotated[bool, Flag] = False,
     title: str | None = None,
     json: Json = False,
 ) -> None:
@@ -53,13 +54,18 @@ def plot(
         A second source, drawn beside the first one and aligned to it.
     distances
         Draw whether categories with similar targets have similar vectors, instead of the vectors.
+    history
+        Draw the losses of a run while it trained, instead of the vectors.
     title
         Title of the picture.
     """
     from unrolled.look.vectors import plot as plots
 
-    if epochs + distances + (beside is not None) > 1:
-        raise InputError("--epochs, --beside and --distances are separate pictures: give one of them")
+    if epochs + distances + history + (beside is not None) > 1:
+        raise InputError("--epochs, --beside, --distances and --history are separate pictures: give one of them")
+    if history:
+        _plot_history(source, out, title, json)
+        return
     table, name = _table(source, column)
     if epochs:
         from unrolled.look.vectors.snapshots import read_snapshots
@@ -163,6 +169,15 @@ def _plot_distances(table: EmbeddingTable, name: str, out: Path, title: str | No
     known, means = known_targets(table)
     check = distance_check(table.vectors[known], means[known])
     plot_distances(check.distance, check.difference, check.rank_correlation, out, title=title or name)
+
+
+def _plot_history(run: Path, out: Path, title: str | None, json: bool) -> None:
+    from unrolled.learn.history import loss_curve, read_history
+    from unrolled.plotting import save
+
+    history = read_history(run)
+    save(loss_curve(history, title or f"The losses of {run.name}"), out)
+    print_json({"out": str(out), "history": history}) if json else say(f"written: {out}")
 
 
 def _report(table: EmbeddingTable, out: Path, json: bool) -> None:

@@ -22,9 +22,9 @@ from unrolled.cli.options import (
     Target,
 )
 from unrolled.cli.output import print_json, say
-from unrolled.cli.progress import progress_bar
 from unrolled.cli.showing import print_table
 from unrolled.errors import InputError, import_extra
+from unrolled.progress import progress_bar
 
 if TYPE_CHECKING:
     from unrolled.embedding import EmbeddingTable
@@ -67,11 +67,14 @@ def columns(
 
     check_ending(out)
     opened = _opened(table, target, rows)
-    with progress_bar() as progress:
+    with progress_bar() as progress, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "the report was stopped")  # said below
         report = examine_columns(
             opened, target, progress=progress, budget=budget, seeds=seeds, categories=rows.categories,
             ignore=rows.ignore, target_type=rows.target_type, max_rows=max_rows, seed=seed, **_splitting(split, folds),
         )  # fmt: skip
+    if report.interrupted:
+        say(f"stopped early, after {report.rounds} folds: the report is of these")
     if out:
         report.save(out)
         say(f"written: {out}")

@@ -18,12 +18,12 @@ from typing import Any
 from unrolled.errors import FolderError
 from unrolled.files import is_complete, sweep_orphans, write_file, write_into
 from unrolled.learn.checkpoint import Checkpoints
+from unrolled.learn.history import HISTORY
 from unrolled.notices import Notice, Notify, warn
 
 if sys.platform != "win32":
     import fcntl
 
-HISTORY = "history.jsonl"
 LOCK = ".lock"
 
 

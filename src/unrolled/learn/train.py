@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from unrolled.errors import InputError, unknown_name
 from unrolled.learn.build import Request
 from unrolled.learn.committee import CommitteeRun
 from unrolled.learn.count_text import count_text
 from unrolled.learn.distributed import join_world
+from unrolled.learn.history import loss_curve
 from unrolled.learn.prepare import prepare as prepare
 from unrolled.learn.recipe import Machine, Recipe, Settings
 from unrolled.learn.session import Session
@@ -20,14 +22,31 @@ from unrolled.learn.summary import Summary
 from unrolled.model.char_model import CharModel
 from unrolled.model.members import COUNTS
 from unrolled.notices import Notify, warn
+from unrolled.progress import OnProgress
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Trained:
-    """A trained model with the figures of its run."""
+    """A trained model with the figures of its run.
+
+    `history` has an entry for each measurement and some steps between: `step`, `smoothed` loss and `validation`, in
+    nats per character. It is empty for several networks and for counts.
+    """
 
     model: CharModel
     summary: Summary
+    history: tuple[Mapping[str, Any], ...] = ()
+
+    def plot(self) -> Figure:
+        """The losses while it trained, as a matplotlib figure. Raises InputError where there is no history."""
+        return loss_curve(self.history)
+
+    def __repr__(self) -> str:
+        bits = f"{self.summary.validation['bits']:.3f} bits per character on held-out text"
+        return f"Trained({self.model!r}, {bits}, {self.summary.seconds:.0f} s)"
 
 
 def train(
@@ -41,13 +60,15 @@ def train(
     encoding: str | None = None,
     save_seconds: float = 300.0,
     notify: Notify = warn,
+    progress: OnProgress | None = None,
     **settings: Unpack[Settings],
 ) -> Trained:
     """Train a network on texts and return the model with its figures.
 
     `texts` are files, folders, '-' for standard input, or named sets (`nietzsche`, `tinyshakespeare`, `python-docs`);
     `text` is a text itself, instead of them. `out` is the run folder; without it nothing is written. `settings` are
-    the fields of `Recipe` (what is trained and how) and `Machine` (where). The other parameters are those of
+    the fields of `Recipe` (what is trained and how) and `Machine` (where). `progress` is called after every step with
+    the loss and the share of the steps done, for instance a `progress_bar`. The other parameters are those of
     `prepare`.
 
         >>> import unrolled
@@ -73,7 +94,7 @@ def train(
             )  # fmt: skip
             committee = CommitteeRun(request, None if out is None else Path(out), resume, save_seconds)
             for session in committee.sessions():
-                _run(session)
+                _run(session, progress)
             summary, model = committee.finish()
             return Trained(CharModel(model), summary)
         session = prepare(
@@ -81,14 +102,16 @@ def train(
             start_from=start_from, valid=valid, encoding=encoding, save_seconds=save_seconds, notify=notify,
             started=started,
         )  # fmt: skip
-        _run(session)
+        _run(session, progress)
         summary, model = session.finish()
-    return Trained(CharModel(model), summary)
+    return Trained(CharModel(model), summary, tuple(session.state.history))
 
 
-def _run(session: Session) -> None:
-    for _ in session.run():
-        pass
+def _run(session: Session, progress: OnProgress | None) -> None:
+    for record in session.run():
+        if progress:
+            bits = record.smoothed / math.log(2)
+            progress(f"{bits:.3f} bits per character", min(record.step / session.state.plan.steps, 1.0))
     if session.interrupt is not None:
         raise KeyboardInterrupt
 
@@ -96,7 +119,7 @@ def _run(session: Session) -> None:
 def _check_names(settings: Mapping[str, Any]) -> None:
     known = {entry.name for kind in (Recipe, Machine) for entry in fields(kind)}
     for name in set(settings) - known:
-        others = {"text", "resume", "start_from", "valid", "encoding", "save_seconds", "notify"}
+        others = {"text", "resume", "start_from", "valid", "encoding", "save_seconds", "notify", "progress"}
         raise unknown_name("setting", name, known | others)
 
 

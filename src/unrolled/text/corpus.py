@@ -22,6 +22,7 @@ from unrolled.text.sources import FileSource, Source, TextSource, find_sources, 
 
 STANDARD_INPUT = "-"
 _LAST_ASCII = re.compile(r"[\x00-\x7f](?=[^\x00-\x7f]*\Z)")
+PIECE_CHARACTERS = 1 << 15  # small files are put together up to here: each piece costs as much as so many characters
 
 
 @dataclass(frozen=True)
@@ -55,21 +56,27 @@ class Corpus:
         return tuple(source.stamp() for source in self.sources)
 
     def pieces(self, on_read: Callable[[int], None] | None = None) -> Iterator[str]:
-        """The text in pieces of 100 KB or so, none of them empty, with "\\n" for every newline.
+        """The text in pieces of 100 KB or so, several small files in one, with "\\n" for every newline.
 
         `on_read` is called with the bytes read so far, of `bytes_total`. The boundaries between pieces have no meaning.
         Raises InputError for a source that cannot be read or decoded and for an empty corpus.
         """
-        done, last = 0, ""
+        done, last, held, characters = 0, "", [], 0
         for source in self.sources:
             separator = "\n" if last not in ("", "\n") else ""
             for piece in self._decoded(source, done, on_read):
                 text = separator + (lower_case(piece) if self.lower else piece)
-                yield text
                 separator, last = "", text[-1]
-            done += source.size
+                held.append(text)
+                characters += len(text)
+                if characters >= PIECE_CHARACTERS:
+                    yield "".join(held)
+                    held, characters = [], 0
+            done += source.size if on_read is not None else 0
         if not last:
             raise InputError(f"{self.name} is empty: it has no text to learn from or to score")
+        if held:
+            yield "".join(held)
 
     def _decoded(self, source: Source, done: int, on_read: Callable[[int], None] | None) -> Iterator[str]:
         def again() -> Iterator[bytes]:

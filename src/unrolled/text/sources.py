@@ -200,12 +200,14 @@ def _in_folder(folder: Path, encoding: str) -> list[FileSource]:
 
 
 def _visible_files(folder: Path) -> list[Path]:
-    paths = []
+    # Sorted by path components: as strings, the order of "a.txt" and "a/b.txt" would depend on the separator.
+    parts = []
     for parent, folders, names in os.walk(folder, onerror=_unreadable):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        paths += [Path(parent, name) for name in names if not name.startswith(".")]
-    # Sorted by path components: as strings, the order of "a.txt" and "a/b.txt" would depend on the separator.
-    return sorted((path for path in paths if path.is_file()), key=lambda path: path.relative_to(folder).parts)
+        above = os.path.relpath(parent, folder).split(os.sep) if parent != f"{folder}" else []
+        visible = (name for name in names if not name.startswith("."))
+        parts += [(*above, name) for name in visible if os.path.isfile(os.path.join(parent, name))]
+    return [Path(folder, *own) for own in sorted(parts)]
 
 
 def _unreadable(error: OSError) -> None:

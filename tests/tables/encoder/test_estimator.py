@@ -48,6 +48,27 @@ def fitted(table):
     return EntityEncoder(recipe="quick", random_state=0).fit(*table)
 
 
+def test_explain_hides_one_column_at_a_time(fitted, table):
+    row = table[0].iloc[[0]]
+    told = fitted.explain(row)
+    assert sorted(name for name, _ in told) == sorted(table[0].columns)
+    assert [abs(moved) for _, moved in told] == sorted((abs(moved) for _, moved in told), reverse=True)
+    assert dict(told)["shop"] == pytest.approx(
+        (fitted.network_prediction(row) - fitted.network_prediction(row.assign(shop="never seen")))[0]
+    )
+    mean = table[0]["size"].mean()
+    assert dict(told)["size"] == pytest.approx(
+        (fitted.network_prediction(row) - fitted.network_prediction(row.assign(size=mean)))[0]
+    )
+    with pytest.raises(InputError, match="one row"):
+        fitted.explain(table[0].head(2))
+
+
+def test_a_notebook_shows_how_each_column_is_coded(fitted):
+    assert "categories -&gt; vectors" in fitted._repr_html_()
+    assert "<ul>" not in EntityEncoder()._repr_html_().split("</style>")[-1]
+
+
 def test_order_of_rows_does_not_matter(table):
     X, y = table
     order = np.random.default_rng(1).permutation(len(y))

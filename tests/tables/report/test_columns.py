@@ -1,6 +1,8 @@
 """The column report: the cases that column tools get wrong, laws of invariance, hostile tables, its renderings."""
 
 import json
+import os
+import signal
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -305,6 +307,25 @@ def test_the_budget_is_kept_roughly_and_said() -> None:
     assert report.rows_used < report.rows_total
     assert "the budget ended" in report.to_markdown()
     assert not report.safe
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_a_report_that_is_stopped_keeps_the_folds_that_are_done(stop: signal.Signals) -> None:
+    table = xor(np.random.default_rng(0), 200)
+
+    def stopping(text: str, share: float) -> None:
+        os.kill(os.getpid(), stop)
+
+    whole = examined(table, cv=2)
+    with pytest.warns(RuntimeWarning, match="stopped early, after 1 folds"):
+        part = examined(table, cv=2, progress=stopping)
+    assert part.interrupted
+    assert not whole.interrupted
+    assert (part.rounds, whole.rounds) == (1, 2)
+    assert "it was stopped before the others" in part.to_markdown()
+    assert part.safe == ()
+    assert repr(part).startswith("ColumnReport('y', 3 columns explain ")
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
 def test_polars_and_multi_class_and_dates() -> None:

@@ -19,17 +19,24 @@ from numpy.typing import NDArray
 
 from unrolled.errors import InputError, import_extra, unknown_name
 from unrolled.html import notebook_frame
-from unrolled.tables.comparison.encodings import ENCODINGS, Fold, Roles, assign_roles, without_empty
+from unrolled.progress import OnProgress
+from unrolled.tables.comparison.encodings import (
+    ENCODINGS,
+    Fold,
+    Roles,
+    assign_roles,
+    available_encodings,
+    without_empty,
+)
 from unrolled.tables.comparison.measure import FoldRun, Pair, measure
 from unrolled.tables.comparison.models import MODELS, THREADS, available_models
 from unrolled.tables.comparison.render import comparison_html, comparison_markdown, plain_values, save_comparison
 from unrolled.tables.comparison.result import ComparisonResult
 from unrolled.tables.comparison.verdict import verdict
-from unrolled.tables.data.metrics import METRICS, check_judged, choose_metric
+from unrolled.tables.data.metrics import METRICS, check_judged, choose_metric, metric_beside
 from unrolled.tables.data.splits import Rows, check_seed, judging_folds
 from unrolled.tables.data.table import Table, check_chosen, check_columns
 from unrolled.tables.data.target import TargetColumn, TargetType, split_target
-from unrolled.tables.progress import OnProgress
 
 
 class Comparison(ComparisonResult):
@@ -50,6 +57,10 @@ class Comparison(ComparisonResult):
     def to_html(self) -> str:
         """The comparison as one self-contained HTML page."""
         return comparison_html(self)
+
+    def __repr__(self) -> str:
+        sizes = f"{len(self.models)} models x {len(self.encodings)} encodings, {self.seeds} seeds of {self.folds} folds"
+        return f"Comparison({self.target!r}, {self.metric}, {sizes})"
 
     def _repr_html_(self) -> str:
         return notebook_frame(self.to_html())
@@ -94,12 +105,13 @@ def compare_encodings(
     groups, order
         Columns: rows of one value of `groups` stay in one fold, and rows are sorted by `order` before they are split.
     seeds
-        How often everything is repeated, with other folds and other starts.
+        How often everything is repeated at most, with other folds and other starts: from the second time on it ends
+        once the best result with embeddings and the best without differ clearly.
     max_rows
         Rows used at most, drawn at random.
     models, encodings
-        Names in `models.MODELS` and `encodings.ENCODINGS`; None is every model whose library is installed, and every
-        encoding.
+        Names in `models.MODELS` and `encodings.ENCODINGS`; None is every one whose library is installed, but for the
+        slow models TabM and RealMLP (pytabkit), which run where they are named.
     networks
         Networks of the encoder; None is its own number.
     categories, ignore
@@ -143,8 +155,13 @@ def compare_encodings(
         check_judged(chosen, outcome.take(test), number % (len(splits) // seeds) + 1)
     runs = [partial(_run, roles, outcome, log, networks, s, split) for s, split in splits]
     with import_extra("threadpoolctl").threadpool_limits(THREADS):
-        cells, more, done = measure(runs, pairs, METRICS[chosen], len(splits) // seeds, progress)
-    if done < len(splits):
+        beside = metric_beside(chosen, outcome)
+        found = measure(runs, pairs, [chosen, *([beside] if beside else [])], len(splits) // seeds, progress)
+    folds, more, done = len(splits) // seeds, [*found.notes], found.done
+    if found.settled_after:
+        more.append(f"the verdict was clear after {found.settled_after} of {seeds} seeds, so the others were not run")
+        seeds = found.settled_after
+    elif done < len(splits):
         more.append(f"stopped early, after {done} of {len(splits)} folds: the figures are of {_what_is_done(done)}")
         warnings.warn(f"the comparison was {more[-1]}", RuntimeWarning, stacklevel=2)
     return Comparison(
@@ -152,20 +169,21 @@ def compare_encodings(
         target_type=outcome.kind,
         metric=chosen,
         log_target=log,
-        cells=tuple(cells),
+        cells=tuple(found.cells),
         notes=(*notes, *more),
         rows_total=read.rows,
         rows_used=used.rows,
-        folds=len(splits) // seeds,
+        folds=folds,
         seeds=seeds,
         folds_done=done,
         seconds=time.perf_counter() - started,
+        beside=beside,
     )
 
 
 def _pairs(models: Sequence[str] | None, encodings: Sequence[str] | None) -> list[Pair]:
     """The models and encodings asked for. Raises InputError for an unknown name or a missing library."""
-    available = available_models()
+    available, known = available_models(), available_encodings()
     for name in models or ():
         if name not in MODELS:
             raise unknown_name("model", name, MODELS)
@@ -174,8 +192,11 @@ def _pairs(models: Sequence[str] | None, encodings: Sequence[str] | None) -> lis
     for name in encodings or ():
         if name not in ENCODINGS:
             raise unknown_name("encoding", name, ENCODINGS)
-    wanted = ENCODINGS if encodings is None else encodings
-    return [(model, e) for model in models or available for e in MODELS[model].encodings if e in wanted]
+        if name not in known:
+            raise InputError(f"the encoding {name!r} needs {ENCODINGS[name].library}, which is not installed")
+    wanted = known if encodings is None else encodings
+    chosen = models or [name for name in available if not MODELS[name].slow]
+    return [(model, e) for model in chosen for e in MODELS[model].encodings if e in wanted]
 
 
 def _sampled(table: Table, max_rows: int, seed: int) -> Table:

@@ -6,6 +6,7 @@ the encoder. A new encoding is a function and a line in `ENCODINGS`. Left out: t
 
 from __future__ import annotations
 
+import importlib.util
 import inspect
 import warnings
 from collections.abc import Callable, Sequence
@@ -25,6 +26,7 @@ from unrolled.tables.encoder.schema import fit_schema
 
 WITH_EMBEDDINGS = "embeddings"
 TARGET_FOLDS = 5  # inside target encoding
+TEXT_FROM = 40  # values of a column of strings, from which CatBoost is given it as a text too
 SPARSE_BELOW = 0.3  # share of cells that are not 0 below which a table stays sparse, as in a ColumnTransformer
 
 
@@ -85,14 +87,23 @@ class EncodedFold:
 class Encoding:
     """A way to encode categories: its title, and the function that encodes a fold.
 
-    `native` tables are frames with pandas categoricals, which only some models read. Of `distances` the length carries
-    meaning, so that models that compare rows by distance take them unscaled.
+    It gives None for a table in which there is nothing for it, as `unfit` says. `native` tables are frames with pandas
+    categoricals, which only some models read, `texts` ones have columns of strings besides. Of `distances` the length
+    carries meaning, so that models that compare rows by distance take them unscaled. `library` must be installed.
     """
 
     title: str
-    encode: Callable[[Fold], EncodedFold]
+    encode: Callable[[Fold], EncodedFold | None]
     native: bool = False
+    texts: bool = False
     distances: bool = False
+    library: str = "sklearn"
+    unfit: str = ""
+
+
+def available_encodings() -> list[str]:
+    """The names of the encodings whose library is installed."""
+    return [name for name, encoding in ENCODINGS.items() if importlib.util.find_spec(encoding.library) is not None]
 
 
 def assign_roles(table: Table, categories: Sequence[str] = ()) -> Roles:
@@ -137,17 +148,26 @@ def _one_hot(fold: Fold) -> EncodedFold:
 
 
 def _target(fold: Fold) -> EncodedFold:
-    with warnings.catch_warnings():  # a class in fewer rows than the inner folds of target encoding is no mistake
-        warnings.filterwarnings("ignore", "The least populated class")
-        return _by_transformer(fold, _target_encoder(fold.target, fold.seed))
+    return _by_transformer(fold, _target_encoder(fold.target, fold.seed))
+
+
+def _vectorized(fold: Fold) -> EncodedFold:
+    """skrub's choice by column: one-hot for few values, main components of character n-grams for many."""
+    skrub, impute = import_extra("skrub"), import_extra("sklearn.impute")
+    strings = skrub.StringEncoder(random_state=fold.seed)
+    table = skrub.TableVectorizer(high_cardinality=strings, n_jobs=1)
+    filled = impute.SimpleImputer(keep_empty_features=True)  # it reads texts of numbers as numbers, with gaps
+    return _by_transformer(fold, import_extra("sklearn.pipeline").make_pipeline(table, filled))
 
 
 def _by_transformer(fold: Fold, transformer: Any) -> EncodedFold:
     """Categories through a transformer of scikit-learn, numbers filled with their median, marked and scaled."""
     learned, judged = [], []
     if fold.train.categories:
-        learned.append(transformer.fit_transform(fold.train.texts(), fold.target.values))
-        judged.append(transformer.transform(fold.test.texts()))
+        with warnings.catch_warnings():  # neither a class in fewer rows than inner folds nor a new name is a mistake
+            warnings.filterwarnings("ignore", "The least populated class|Found unknown categories")
+            learned.append(transformer.fit_transform(_named(fold.train.texts()), fold.target.values))
+            judged.append(transformer.transform(_named(fold.test.texts())))
     if fold.train.numbers:
         filled = import_extra("sklearn.impute").SimpleImputer(strategy="median", add_indicator=True)
         scaled = import_extra("sklearn.pipeline").make_pipeline(filled, _preprocessing().StandardScaler())
@@ -155,6 +175,11 @@ def _by_transformer(fold: Fold, transformer: Any) -> EncodedFold:
         judged.append(scaled.transform(fold.test.values()))
     sparse = any(hasattr(part, "toarray") for part in learned) and _density(learned) < SPARSE_BELOW
     return EncodedFold(_side_by_side(learned, sparse), _side_by_side(judged, sparse))
+
+
+def _named(texts: NDArray[np.object_]) -> Any:
+    """As a frame, which skrub wants; its columns are called c0, c1, ..."""
+    return import_extra("pandas").DataFrame(texts, columns=[f"c{i}" for i in range(texts.shape[1])])
 
 
 def _density(parts: list[Any]) -> float:
@@ -200,6 +225,22 @@ def _native(fold: Fold) -> EncodedFold:
         for frame, values in zip(frames, _native_column(fold, name), strict=True):
             frame[f"c{i}"] = values
     return EncodedFold(*(pandas.DataFrame(frame) for frame in frames))
+
+
+def _native_and_texts(fold: Fold) -> EncodedFold | None:
+    """Native categories, and beside them the columns of strings with many values as they are: t0, t1, ..."""
+    named = [name for name in fold.train.categories if _is_text(fold.train.table[name])]
+    if not named:
+        return None
+    native = _native(fold)
+    for frame, roles in ((native.train, fold.train), (native.test, fold.test)):
+        for i, name in enumerate(named):
+            frame[f"t{i}"] = category_texts(roles.table[name])
+    return native
+
+
+def _is_text(column: Column) -> bool:
+    return column.kind == "string" and len(set(column.values.tolist())) > TEXT_FROM
 
 
 def _native_column(fold: Fold, name: str) -> list[Any]:
@@ -249,6 +290,14 @@ ENCODINGS: dict[str, Encoding] = {
     "codes": Encoding("raw codes", _codes),
     "one-hot": Encoding("one-hot", _one_hot),
     "target": Encoding("target encoding", _target),
+    "skrub": Encoding("skrub's TableVectorizer", _vectorized, library="skrub"),
     WITH_EMBEDDINGS: Encoding("embeddings", _embeddings, distances=True),
     "native": Encoding("native", _native, native=True),
+    "text": Encoding(
+        "native and text",
+        _native_and_texts,
+        native=True,
+        texts=True,
+        unfit=f"no column of strings has more than {TEXT_FROM} values of words that recur",
+    ),
 }

@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unrolled.learn.signals import interruptions
+from unrolled.progress import OnProgress
 from unrolled.tables.comparison.encodings import ENCODINGS, WITH_EMBEDDINGS, EncodedFold, Fold
 from unrolled.tables.comparison.models import MODELS, fit_predict
-from unrolled.tables.comparison.result import OWN_NETWORKS, ComparisonCell
-from unrolled.tables.data.metrics import Metric
+from unrolled.tables.comparison.result import OWN_NETWORKS, ComparisonCell, is_settled
+from unrolled.tables.data.metrics import METRICS
 from unrolled.tables.data.target import TargetColumn
-from unrolled.tables.progress import OnProgress
 
 Pair = tuple[str, str]
 """A model and an encoding."""
@@ -32,14 +32,20 @@ class FoldRun:
     judged: TargetColumn
     log: bool
     """Whether the target of `fold` is the logarithm."""
-    _encoded: dict[tuple[str, int | None], tuple[EncodedFold, float]] = field(default_factory=dict)
+    _encoded: dict[tuple[str, int | None], tuple[EncodedFold | None, float]] = field(default_factory=dict)
 
-    def error(self, model: str, encoding: str, metric: Metric) -> tuple[float | None, float]:
-        """The error of a model with an encoding, None where the table is too wide for the model; and the seconds."""
+    def errors(self, model: str, encoding: str, metrics: Sequence[str]) -> tuple[list[float] | None, float]:
+        """The errors of a model with an encoding, None where the table does not fit them; and the seconds.
+
+        A metric that cannot judge these rows gives NaN.
+        """
         predicted, seconds = self._predict(model, encoding)
         if predicted is None:
             return None, seconds
-        return metric.error(np.exp(predicted) if self.log else predicted, self.judged.values), seconds
+        predicted, true = np.exp(predicted) if self.log else predicted, self.judged.values
+        one_class = len(np.unique(true)) < 2
+        found = [np.nan if METRICS[m].ranks and one_class else METRICS[m].error(predicted, true) for m in metrics]
+        return found, seconds
 
     def clear(self) -> None:
         """Drop what was encoded."""
@@ -49,14 +55,16 @@ class FoldRun:
         described = MODELS[model]
         if (model, encoding) == OWN_NETWORKS:
             own, seconds = self._encode(WITH_EMBEDDINGS, None)
-            return own.predicted, seconds
+            return None if own is None else own.predicted, seconds
         encoded, seconds = self._encode(encoding, described.levels if ENCODINGS[encoding].native else None)
+        if encoded is None:
+            return None, seconds
         started = time.perf_counter()
         target, seed = self.fold.target, self.fold.seed
         found = fit_predict(described, encoding, encoded.train, encoded.test, target, seed)
         return found, seconds + time.perf_counter() - started
 
-    def _encode(self, encoding: str, levels: int | None) -> tuple[EncodedFold, float]:
+    def _encode(self, encoding: str, levels: int | None) -> tuple[EncodedFold | None, float]:
         key = (encoding, levels)
         if key not in self._encoded:
             started = time.perf_counter()
@@ -65,23 +73,31 @@ class FoldRun:
         return self._encoded[key]
 
 
+@dataclass(frozen=True)
+class Measured:
+    """The cells, remarks, how many folds are done in all, and how many seeds the verdict took if it came early."""
+
+    cells: list[ComparisonCell]
+    notes: list[str]
+    done: int
+    settled_after: int | None
+
+
 def measure(
     runs: Sequence[Callable[[], FoldRun]],
     pairs: Sequence[Pair],
-    metric: Metric,
+    metrics: Sequence[str],
     folds: int,
     progress: OnProgress | None = None,
-) -> tuple[list[ComparisonCell], list[str], int]:
-    """The cells of `pairs`, notes, and how many folds were done; `folds` belong to each seed.
+) -> Measured:
+    """The cells of `pairs`, judged by the first of the `metrics`, another one beside it; `folds` belong to each seed.
 
-    One fold after the other, so that only one fold's encodings are in memory. Ctrl-C, SIGTERM and SIGHUP end it after
-    the model at work: folds that are whole count, of the first one every finished cell. Raises KeyboardInterrupt where
-    there is none.
+    One fold after the other, so that only one fold's encodings are in memory. From the second seed on it ends with a
+    seed after which the verdict is clear. Ctrl-C, SIGTERM and SIGHUP end it after the model at work: folds that are
+    whole count, of the first one every finished cell. Raises KeyboardInterrupt where there is none.
     """
-    errors: dict[Pair, list[float]] = {pair: [] for pair in pairs}
-    seconds: dict[Pair, list[float]] = {pair: [] for pair in pairs}
-    too_wide: dict[Pair, str] = {}
-    done = 0
+    answers = _Answers(folds)
+    done, settled_after = 0, None
     try:
         with interruptions() as interrupt:
             for number, run in enumerate(runs):
@@ -91,23 +107,49 @@ def measure(
                         raise KeyboardInterrupt
                     if progress:
                         progress(f"{pair[0]}, {pair[1]}", (number + place / len(pairs)) / len(runs))
-                    error, taken = fold.error(*pair, metric)
-                    if error is None:
-                        too_wide[pair] = f"{pair[0]} was not given the {pair[1]} table, which is too wide for it"
-                        continue
-                    errors[pair].append(error)
-                    seconds[pair].append(taken)
+                    answers.add(pair, *fold.errors(*pair, metrics))
                 fold.clear()
                 done = number + 1
+                seeds = done // folds
+                if done % folds == 0 and 2 <= seeds < len(runs) // folds and is_settled(answers.cells(done)):
+                    settled_after = seeds
+                    break
     except KeyboardInterrupt:
-        if not any(errors.values()):
+        if not answers.errors:
             raise
-    kept = max(done, 1)
-    shown = [pair for pair in pairs if errors[pair] and pair not in too_wide]
-    cells = [_cell(pair, errors[pair][:kept], seconds[pair], folds) for pair in shown]
-    return cells, list(too_wide.values()), done
+    return Measured(answers.cells(max(done, 1)), answers.notes, done, settled_after)
 
 
-def _cell(pair: Pair, errors: list[float], seconds: list[float], folds: int) -> ComparisonCell:
-    by_seed = [float(np.mean(errors[start : start + folds])) for start in range(0, len(errors), folds)]
-    return ComparisonCell(*pair, tuple(by_seed), tuple(errors), float(np.mean(seconds)))
+@dataclass
+class _Answers:
+    """By model and encoding the errors (metric,) and the seconds of each fold, as far as they are done."""
+
+    folds: int
+    errors: dict[Pair, list[list[float]]] = field(default_factory=dict)
+    seconds: dict[Pair, list[float]] = field(default_factory=dict)
+    unfit: dict[Pair, str] = field(default_factory=dict)
+
+    def add(self, pair: Pair, errors: list[float] | None, seconds: float) -> None:
+        """One fold's errors of a pair; None where the table does not fit it, which leaves it out."""
+        if errors is None:
+            reason = ENCODINGS[pair[1]].unfit or "the table is too wide for it"
+            self.unfit[pair] = f"{pair[0]} with {ENCODINGS[pair[1]].title} was left out: {reason}"
+        else:
+            self.errors.setdefault(pair, []).append(errors)
+            self.seconds.setdefault(pair, []).append(seconds)
+
+    @property
+    def notes(self) -> list[str]:
+        """What was left out."""
+        return list(self.unfit.values())
+
+    def cells(self, done: int) -> list[ComparisonCell]:
+        """The cells, of the first `done` folds."""
+        return [self._cell(pair, np.array(own[:done])) for pair, own in self.errors.items() if pair not in self.unfit]
+
+    def _cell(self, pair: Pair, errors: NDArray[np.float64]) -> ComparisonCell:
+        by_fold = errors[:, 0].tolist()
+        by_seed = [float(np.mean(by_fold[start : start + self.folds])) for start in range(0, len(by_fold), self.folds)]
+        known = errors[~np.isnan(errors[:, -1]), -1]
+        beside = float(known.mean()) if errors.shape[1] > 1 and len(known) else None
+        return ComparisonCell(*pair, tuple(by_seed), tuple(by_fold), float(np.mean(self.seconds[pair])), beside)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unrolled.errors import import_extra
-from unrolled.tables.comparison.encodings import ENCODINGS
+from unrolled.tables.comparison.encodings import ENCODINGS, Encoding
 from unrolled.tables.data.target import TargetColumn
 
 DENSE_WIDTH = 500  # one-hot tables wider than that are left out for boosted trees, which cannot read sparse ones
@@ -30,9 +30,10 @@ THREADS = 1  # for every model and the encoder: seconds are comparable, and smal
 class Model:
     """A model: how it is made for a target and a seed, which encodings it is not given, and what a table needs for it.
 
-    `native` models read pandas categoricals, up to so many `levels` of each. `scaled`: columns are standardised first,
-    but not vectors where `by_distance`: there lengths carry the meaning. `dense` ones read no sparse tables. `library`
-    must be installed.
+    `native` models read pandas categoricals, up to so many `levels` of each, and `texts` ones columns of strings beside
+    them. `filled`: they read no NaN. A `slow` one runs only where it is named. `scaled`: columns are standardised
+    first, but not vectors where `by_distance`: there lengths carry the meaning. `dense` ones read no sparse tables.
+    `library` must be installed.
     """
 
     make: Callable[[TargetColumn, int], Any]
@@ -43,12 +44,17 @@ class Model:
     by_distance: bool = False
     dense: bool = False
     levels: int | None = None
+    texts: bool = False
+    filled: bool = False
+    slow: bool = False
 
     @property
     def encodings(self) -> list[str]:
         """The encodings that the model is given."""
-        read = [name for name, encoding in ENCODINGS.items() if self.native or not encoding.native]
-        return [name for name in read if name not in self.without]
+        return [name for name, encoding in ENCODINGS.items() if name not in self.without and self._reads(encoding)]
+
+    def _reads(self, encoding: Encoding) -> bool:
+        return (self.native or not encoding.native) and (self.texts or not encoding.texts)
 
 
 def available_models() -> list[str]:
@@ -59,21 +65,34 @@ def available_models() -> list[str]:
 def fit_predict(
     model: Model, encoding: str, train: Any, test: Any, target: TargetColumn, seed: int
 ) -> NDArray[np.float64] | None:
-    """Predictions for `test`: (row,) numbers or (row, class) probabilities; None where the table is too wide for it."""
+    """Predictions for `test`: (row,) numbers or (row, class) probabilities; None where the table does not fit it."""
     if model.dense and hasattr(train, "toarray"):
         if train.shape[1] > DENSE_WIDTH:
             return None
         train, test = train.toarray(), test.toarray()
     if model.scaled and not (model.by_distance and ENCODINGS[encoding].distances):
         scaler = import_extra("sklearn.preprocessing").StandardScaler(with_mean=not hasattr(train, "toarray"))
-        if encoding != "one-hot":  # zeros and ones are on one scale
+        if encoding not in ("one-hot", "skrub"):  # their parts are on one scale
             train, test = scaler.fit_transform(train), scaler.transform(test)
+    if model.filled and not isinstance(train, np.ndarray):
+        train, test = _filled(train, test)
     fitted = model.make(target, seed)
     with warnings.catch_warnings():  # a network that has not converged is judged as it is, names of features are ours
         warnings.simplefilter("ignore")
-        fitted.fit(train, target.values)
+        try:
+            fitted.fit(train, target.values)
+        except _NoWordsError:
+            return None
         predicted = fitted.predict_proba(test) if target.is_classification else fitted.predict(test)
     return np.asarray(predicted, np.float64)
+
+
+def _filled(train: Any, test: Any) -> tuple[Any, Any]:
+    """Both frames with the medians of the first for numbers that are missing, and a mark beside them."""
+    gaps = [name for name in train.select_dtypes("number") if train[name].isna().any() or test[name].isna().any()]
+    marks = [{f"{name}?": frame[name].isna().astype(float) for name in gaps} for frame in (train, test)]
+    middle = train[gaps].median()
+    return train.fillna(middle).assign(**marks[0]), test.fillna(middle).assign(**marks[1])
 
 
 def _either(module: str, number: str, classes: str, target: TargetColumn, **settings: Any) -> Any:
@@ -128,6 +147,10 @@ def _catboost(target: TargetColumn, seed: int) -> Any:
     return _either("unrolled.tables.comparison.models", "CatBoostNumbers", "CatBoostClasses", target, seed=seed)
 
 
+class _NoWordsError(Exception):
+    """No words of the texts recur, so that CatBoost has nothing to read."""
+
+
 class _CatBoost:
     """CatBoost as a scikit-learn model that is told which columns are categories, and writes no files."""
 
@@ -140,9 +163,13 @@ class _CatBoost:
         )
 
     def fit(self, table: Any, target: NDArray[Any]) -> None:
-        """Fit on a matrix, or on a frame whose pandas categoricals are the categories."""
-        names = [] if isinstance(table, np.ndarray) else list(table.select_dtypes("category").columns)
-        self.model.fit(self._text(table, names), target, cat_features=names or None)
+        """Fit on a matrix, or on a frame: pandas categoricals are the categories, t0, t1, ... are texts."""
+        names = self._names(table)
+        texts = [] if isinstance(table, np.ndarray) else [name for name in table if name.startswith("t")]
+        try:
+            self.model.fit(self._text(table, names), target, cat_features=names or None, text_features=texts or None)
+        except import_extra("catboost").CatBoostError as error:
+            raise _NoWordsError if "Dictionary size is 0" in str(error) else error from None
 
     def predict(self, table: Any) -> Any:
         """(row,) numbers."""
@@ -173,6 +200,20 @@ class CatBoostClasses(_CatBoost):
     kind = "CatBoostClassifier"
 
 
+def _tabm(target: TargetColumn, seed: int) -> Any:
+    return _of_pytabkit("TabM_D", target, seed)
+
+
+def _realmlp(target: TargetColumn, seed: int) -> Any:
+    return _of_pytabkit("RealMLP_TD", target, seed)
+
+
+def _of_pytabkit(name: str, target: TargetColumn, seed: int) -> Any:
+    settings = {"device": "cpu", "n_threads": THREADS, "random_state": seed}
+    return _either("pytabkit", f"{name}_Regressor", f"{name}_Classifier", target, **settings)
+
+
+OTHERS = tuple(name for name, encoding in ENCODINGS.items() if not encoding.native)
 BOOSTED = ("codes", "one-hot")  # which boosted trees with native categories have no use for
 MODELS: dict[str, Model] = {
     "nearest neighbours": Model(_neighbours, scaled=True, by_distance=True),
@@ -182,5 +223,7 @@ MODELS: dict[str, Model] = {
     "network": Model(_network, native=True, scaled=True),
     "LightGBM": Model(_lightgbm, BOOSTED, True, "lightgbm"),
     "XGBoost": Model(_xgboost, BOOSTED, True, "xgboost"),
-    "CatBoost": Model(_catboost, BOOSTED, True, "catboost"),
+    "CatBoost": Model(_catboost, BOOSTED, True, "catboost", texts=True),
+    "TabM": Model(_tabm, OTHERS, True, "pytabkit", filled=True, slow=True),
+    "RealMLP": Model(_realmlp, OTHERS, True, "pytabkit", filled=True, slow=True),
 }

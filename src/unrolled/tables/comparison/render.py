@@ -5,6 +5,8 @@ Left out: any fitting, and the words of the verdict.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,8 +19,8 @@ from unrolled.files import to_json, write_file
 from unrolled.html import cell as html_cell
 from unrolled.html import check_out, html_page, html_table, markdown_table, ticks
 from unrolled.tables.comparison.encodings import ENCODINGS, WITH_EMBEDDINGS
-from unrolled.tables.comparison.result import OWN_NETWORKS, ComparisonCell, ComparisonResult
-from unrolled.tables.comparison.verdict import change_text, decimals, verdict
+from unrolled.tables.comparison.result import OWN_NETWORKS, ComparisonCell, ComparisonResult, Effect
+from unrolled.tables.comparison.verdict import change_text, decimals, interval_text, verdict
 from unrolled.tables.data.metrics import METRICS
 
 if TYPE_CHECKING:
@@ -84,7 +86,8 @@ def comparison_markdown(result: ComparisonResult) -> str:
         if cell is None:
             return ""
         error = _error(cell, digits)
-        return f"{f'**{error}**' if cell is result.best(model) else error} ({cell.seconds:.1f} s)"
+        error = f"**{error}**" if cell is result.best(model) else error
+        return f"{error} ({', '.join([*_beside(result, cell), f'{cell.seconds:.1f} s'])})"
 
     rows = [[model, *(text(model, encoding) for encoding in encodings)] for model in result.models]
     head = ["model", *(ENCODINGS[e].title for e in encodings)]
@@ -107,25 +110,66 @@ def _notes(result: ComparisonResult) -> list[str]:
 def comparison_html(result: ComparisonResult) -> str:
     """The comparison as one self-contained HTML page."""
     title = _title(result)
-    head = ["Model", *(ENCODINGS[e].title.capitalize() for e in result.encodings)]
+    head = ["Model", *(_capitalized(ENCODINGS[e].title) for e in result.encodings)]
     rows = [_html_row(result, model, head) for model in result.models]
     notes = "".join(f"<li>{escape(note)}</li>" for note in _notes(result))
     lead, _, rest = verdict(result).partition(": ")
     body = (
-        f"<h1>{escape(title)}</h1><p class=lead>{escape(lead)}</p><p>{escape(rest[:1].upper() + rest[1:])}</p>"
-        f"{_dot_plot(result)}{html_table(head, rows, range(1, len(head)))}"
+        f"<h1>{escape(title)}</h1><p class=lead>{escape(lead)}</p><p>{escape(_capitalized(rest))}</p>"
+        f"{_effect_plot(result)}{_dot_plot(result)}{html_table(head, rows, range(1, len(head)))}"
         f'<ul class="soft">{notes}</ul><p class="soft">{escape(_method(result))}</p>'
     )
     return html_page(title, body)
+
+
+def _capitalized(title: str) -> str:
+    return title[:1].upper() + title[1:]
 
 
 def _html_row(result: ComparisonResult, model: str, head: list[str]) -> str:
     cells, digits, best = [html_cell(escape(model), "name")], decimals(result), result.best(model)
     for name, encoding in zip(head[1:], result.encodings, strict=True):
         cell = result.cell(model, encoding)
-        text = "" if cell is None else f"{_error(cell, digits)}<small>{cell.seconds:.1f} s</small>"
+        text = ""
+        if cell is not None:
+            small = ", ".join([*_beside(result, cell), f"{cell.seconds:.1f} s"])
+            text = f"{_error(cell, digits)}<small>{small}</small>"
         cells.append(html_cell(text, "number best" if cell is best else "number", name))
     return f"<tr>{''.join(cells)}</tr>"
+
+
+def _beside(result: ComparisonResult, cell: ComparisonCell) -> list[str]:
+    """The second metric, if there is one; of the area that is missing the area, which people know."""
+    if cell.beside is None:
+        return []
+    return [f"AUC {1 - cell.beside:.3f}" if result.beside == "1-auc" else f"{result.beside} {cell.beside:.3f}"]
+
+
+Place = Callable[[float], str]
+
+
+def _effect_plot(result: ComparisonResult) -> str:
+    """A line a model: the change with embeddings against its best other encoding, and the interval of that."""
+    effects = [e for e in result.effects() if e.change is not None and e.interval is not None]
+    if not effects:
+        return ""
+    bounds = [bound for e in effects for bound in (*(e.interval or ()), 0.0)]
+
+    def drawn(effect: Effect, place: Place) -> str:
+        low, high = effect.interval or (0.0, 0.0)
+        told = f"{change_text(effect.change, 1)}, 95% interval {interval_text((low, high))}, against "
+        told += f"{ENCODINGS[effect.other].title}"
+        line = f'<line x1="{place(low)}" x2="{place(high)}" y1="15" y2="15" class="with"/>'
+        dot = f'<circle cx="{place(effect.change or 0.0)}" cy="15" r="6" class="{"with" if effect.clear else "open"}"/>'
+        zero = f'<line x1="{place(0)}" x2="{place(0)}" y1="0" y2="100%" class="zero"/>'
+        return f"{zero}<g><title>{escape(told)}</title>{line}{dot}</g>"
+
+    key = (
+        '<p class="key">Error with embeddings against the best other encoding of the same model: '
+        f"{_circle('with', 'clear')} {_circle('open', 'within chance')}; lines are 95% intervals</p>"
+    )
+    lines = {effect.model: partial(drawn, effect) for effect in effects}
+    return key + _lines_on_axis(lines, min(bounds), max(bounds), "change of the error (less is better)", "{:.0%}")
 
 
 def _dot_plot(result: ComparisonResult) -> str:
@@ -134,30 +178,45 @@ def _dot_plot(result: ComparisonResult) -> str:
         return ""
     low = min(c.mean - np.nan_to_num(c.spread) for c in result.cells)
     high = max(c.mean + np.nan_to_num(c.spread) for c in result.cells)
-    marks, digits = ticks(low, high, AXIS_TICKS), decimals(result)
+    digits = decimals(result)
+
+    def drawn(model: str, place: Place) -> str:
+        return "".join(_dot(c, place, digits) for c in result.cells if c.model == model)
+
+    key = (
+        f'<p class="key">Every encoding: {_circle("with", "with embeddings")} {_circle("without", "without")}; lines '
+        "are the standard deviation over seeds; point at a dot for its encoding</p>"
+    )
+    lines = {model: partial(drawn, model) for model in result.models}
+    return key + _lines_on_axis(lines, low, high, f"{METRICS[result.metric].title} (lower is better)", "{:,g}")
+
+
+def _circle(kind: str, text: str) -> str:
+    return f'<nobr><svg width="14" height="12"><circle cx="6" cy="6" r="4.5" class="{kind}"/></svg> {text}</nobr>'
+
+
+def _lines_on_axis(lines: Mapping[str, Callable[[Place], str]], low: float, high: float, title: str, form: str) -> str:
+    """A line for each label, drawn on a common axis with round ticks in the given form."""
+    marks = ticks(low, high, AXIS_TICKS)
     low, high = min(low, marks[0]), max(high, marks[-1])
 
     def place(value: float) -> str:
         return f"{2 + 96 * ((value - low) / (high - low) if high > low else 0.5):.2f}%"
 
     grid = "".join(f'<line x1="{place(m)}" x2="{place(m)}" y1="0" y2="100%" class="grid"/>' for m in marks)
-    lines = [
-        f'<span class="label">{escape(model)}</span><svg height="30" role="img" aria-label="{escape(model)}">{grid}'
-        f"{''.join(_dot(c, place, digits) for c in result.cells if c.model == model)}</svg>"
-        for model in result.models
-    ]
-    axis = "".join(f'<text x="{place(m)}" y="14" class="tick">{m:,g}</text>' for m in marks)
-    title = f"{METRICS[result.metric].title} (lower is better)"
+    rows = "".join(
+        f'<span class="label">{escape(label)}</span><svg height="30" role="img" aria-label="{escape(label)}">{grid}'
+        f"{drawn(place)}</svg>"
+        for label, drawn in lines.items()
+    )
+    axis = "".join(f'<text x="{place(m)}" y="14" class="tick">{form.format(m)}</text>' for m in marks)
     return (
-        '<p class="key"><svg width="14" height="12"><circle cx="6" cy="6" r="5" class="with"/></svg> with embeddings '
-        '<svg width="14" height="12"><circle cx="6" cy="6" r="4.5" class="without"/></svg> without; lines are the '
-        "standard deviation over seeds; point at a dot for its encoding</p>"
-        f'<div class="dots">{"".join(lines)}<span></span><svg height="20" aria-hidden="true">{axis}</svg>'
+        f'<div class="dots">{rows}<span></span><svg height="20" aria-hidden="true">{axis}</svg>'
         f'<span></span><span class="axis">{escape(title)}</span></div>'
     )
 
 
-def _dot(cell: ComparisonCell, place: Any, digits: int) -> str:
+def _dot(cell: ComparisonCell, place: Place, digits: int) -> str:
     tip = f"{ENCODINGS[cell.encoding].title}: {_error(cell, digits)}"
     kind = "with" if cell.uses_vectors else "without"
     spread = float(np.nan_to_num(cell.spread))

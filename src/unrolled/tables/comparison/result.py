@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from unrolled.errors import import_extra
 from unrolled.tables.comparison.encodings import ENCODINGS, WITH_EMBEDDINGS
 from unrolled.tables.data.target import TargetType
 
-CLEAR = 2.0  # standard errors of the paired differences from which a difference is called one
+CERTAINTY = 0.95  # of every interval; a difference whose interval holds no zero is called clear
 OWN_NETWORKS = ("network", "native")
 """The model and encoding under which the encoder's own networks, with the embeddings inside, are listed."""
 
@@ -22,7 +23,7 @@ OWN_NETWORKS = ("network", "native")
 class ComparisonCell:
     """One model with one encoding: its error in each seed (mean over the folds) and in each fold, and its seconds.
 
-    `seconds` is for one fold, encoding included.
+    `seconds` is for one fold, encoding included; `beside` is the mean of a second metric, where there is one.
     """
 
     model: str
@@ -30,6 +31,7 @@ class ComparisonCell:
     by_seed: tuple[float, ...]
     by_fold: tuple[float, ...]
     seconds: float
+    beside: float | None = None
 
     @property
     def mean(self) -> float:
@@ -46,22 +48,41 @@ class ComparisonCell:
         """Whether learned vectors are in it: as an encoding, or inside the networks they come from."""
         return self.encoding == WITH_EMBEDDINGS or (self.model, self.encoding) == OWN_NETWORKS
 
-    def differs_from(self, other: ComparisonCell) -> bool:
-        """Whether the errors differ beyond chance: paired by fold, by more than `CLEAR` standard errors."""
+    def difference(self, other: ComparisonCell) -> tuple[float, float]:
+        """The bounds of `CERTAINTY` for the difference of the errors, paired by fold; infinite for a single fold.
+
+        Folds share most of the rows that are learned from, so their differences are not independent: the variance of
+        the mean is taken for (1/n + rows judged / rows learned from) times theirs, the corrected resampled t-test
+        (Nadeau and Bengio, Machine Learning 52, 2003). Without it, chance would be called clear several times too
+        often.
+        """
         paired = np.array(self.by_fold) - np.array(other.by_fold)
-        return len(paired) > 1 and bool(abs(paired.mean()) > CLEAR * paired.std(ddof=1) / np.sqrt(len(paired)))
+        count = len(paired)
+        if count < 2:
+            return -np.inf, np.inf
+        judged = 1 / max(round(count / len(self.by_seed)) - 1, 1)
+        error = float(paired.std(ddof=1)) * np.sqrt(1 / count + judged)
+        reach = float(import_extra("scipy.special").stdtrit(count - 1, (1 + CERTAINTY) / 2)) * error
+        return float(paired.mean()) - reach, float(paired.mean()) + reach
+
+    def differs_from(self, other: ComparisonCell) -> bool:
+        """Whether the errors differ beyond chance: the interval of their difference holds no zero."""
+        low, high = self.difference(other)
+        return bool(low > 0 or high < 0)
 
 
 @dataclass(frozen=True)
 class Effect:
     """What embeddings changed for one model, against the best other encoding of that model.
 
-    `change` is that of `relative_change`; `clear` if it is beyond chance over the folds.
+    `change` is that of `relative_change`, between the bounds of `CERTAINTY` in `interval`; `clear` if it is beyond
+    chance over the folds.
     """
 
     model: str
     other: str
     change: float | None
+    interval: tuple[float, float] | None
     clear: bool
 
     @property
@@ -94,6 +115,8 @@ class ComparisonResult:
     seeds: int
     folds_done: int
     seconds: float
+    beside: str | None = None
+    """The metric of `ComparisonCell.beside`."""
 
     @property
     def interrupted(self) -> bool:
@@ -121,8 +144,7 @@ class ComparisonResult:
 
     def best_of_all(self, vectors: bool) -> ComparisonCell | None:
         """The best cell of all models with (`vectors`) or without embeddings, None where there is none."""
-        cells = [c for c in self.cells if c.uses_vectors == vectors]
-        return _best(cells) if cells else None
+        return best_of_all(self.cells, vectors)
 
     def effects(self) -> list[Effect]:
         """What embeddings changed, model by model, wherever there is something to compare with."""
@@ -131,6 +153,24 @@ class ComparisonResult:
 
     def _others(self, model: str) -> list[ComparisonCell]:
         return [c for c in self.cells if c.model == model and not c.uses_vectors]
+
+
+def best_of_all(cells: Sequence[ComparisonCell], vectors: bool) -> ComparisonCell | None:
+    """The best of the cells with (`vectors`) or without embeddings, None where there is none."""
+    chosen = [c for c in cells if c.uses_vectors == vectors]
+    return _best(chosen) if chosen else None
+
+
+def is_settled(cells: Sequence[ComparisonCell]) -> bool:
+    """Whether the best with embeddings and the best without differ clearly, so that more folds would say the same."""
+    ours, theirs = best_of_all(cells, True), best_of_all(cells, False)
+    return ours is not None and theirs is not None and ours.differs_from(theirs)
+
+
+def relative_interval(cell: ComparisonCell, other: ComparisonCell) -> tuple[float, float] | None:
+    """The bounds of `relative_change`, for an error of `other` taken as exact. None for one fold or an error of 0."""
+    low, high = cell.difference(other)
+    return (float(low / other.mean), float(high / other.mean)) if np.isfinite(low) and other.mean else None
 
 
 def relative_change(error: float, other: float) -> float | None:
@@ -145,4 +185,5 @@ def _best(cells: Sequence[ComparisonCell]) -> ComparisonCell:
 
 
 def _effect(cell: ComparisonCell, other: ComparisonCell) -> Effect:
-    return Effect(cell.model, other.encoding, relative_change(cell.mean, other.mean), cell.differs_from(other))
+    change, interval = relative_change(cell.mean, other.mean), relative_interval(cell, other)
+    return Effect(cell.model, other.encoding, change, interval, cell.differs_from(other))

@@ -8,7 +8,14 @@ from __future__ import annotations
 import numpy as np
 
 from unrolled.tables.comparison.encodings import ENCODINGS
-from unrolled.tables.comparison.result import OWN_NETWORKS, ComparisonCell, ComparisonResult, Effect, relative_change
+from unrolled.tables.comparison.result import (
+    OWN_NETWORKS,
+    ComparisonCell,
+    ComparisonResult,
+    Effect,
+    relative_change,
+    relative_interval,
+)
 
 
 def verdict(result: ComparisonResult) -> str:
@@ -36,12 +43,13 @@ def _lead(ours: ComparisonCell, theirs: ComparisonCell, effects: list[Effect]) -
 
 
 def _difference(ours: ComparisonCell, theirs: ComparisonCell) -> str:
-    if not ours.differs_from(theirs):
-        return "within chance over the folds"
-    change = relative_change(ours.mean, theirs.mean)
+    change, interval = relative_change(ours.mean, theirs.mean), relative_interval(ours, theirs)
     if change is None:
         return "some error where there was none"
-    return f"{abs(change):.1%} {'less' if change < 0 else 'more'} error, beyond chance over the folds"
+    bounds = f", 95% interval {interval_text(interval)}" if interval else ""
+    if not ours.differs_from(theirs):
+        return f"{change_text(change, 1)} error{bounds}: within chance over the folds"
+    return f"{abs(change):.1%} {'less' if change < 0 else 'more'} error{bounds}"
 
 
 def _each(effects: list[Effect]) -> str:
@@ -71,6 +79,11 @@ def decimals(result: ComparisonResult) -> int:
     """Decimals of every figure of a table: four digits for the smallest error that is not 0."""
     least = min((cell.mean for cell in result.cells if cell.mean > 0), default=1.0)
     return int(np.clip(3 - np.floor(np.log10(least)), 0, 4))
+
+
+def interval_text(interval: tuple[float, float], digits: int = 1) -> str:
+    """Both bounds of a change, in per cent."""
+    return " to ".join(change_text(bound, digits) for bound in interval)
 
 
 def change_text(change: float | None, digits: int = 0) -> str:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import datetime
 import numbers
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -53,6 +54,14 @@ class Column:
     def take(self, rows: NDArray[np.int64]) -> Column:
         """The column at `rows`, in their order."""
         return Column(self.name, self.kind, self.values[rows], self.missing[rows], self.declared)
+
+
+def one_form(column: Column) -> Column:
+    """`column` with strings in Unicode's composed form (NFC): é is one category, however it was typed."""
+    if column.kind != "string" or all(map(str.isascii, column.values)):
+        return column
+    values = np.array([unicodedata.normalize("NFC", value) for value in column.values], dtype=object)
+    return replace(column, values=values)
 
 
 def is_frame(table: object) -> bool:

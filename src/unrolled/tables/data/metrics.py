@@ -48,6 +48,11 @@ def choose_metric(name: str | None, target: TargetColumn) -> str:
     return name
 
 
+def metric_beside(name: str, target: TargetColumn) -> str | None:
+    """The metric shown beside: of two classes the area for the log loss and the reverse, as each hides something."""
+    return {"log-loss": "1-auc", "1-auc": "log-loss"}.get(name) if target.kind == "binary" else None
+
+
 def check_judged(name: str, target: TargetColumn, fold: int) -> None:
     """Raise InputError where the rows of a fold, whose `target` this is, cannot be judged by the metric."""
     if METRICS[name].ranks and len(np.unique(target.values)) < 2:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unrolled.errors import InputError, import_extra, unknown_name
-from unrolled.tables.data.columns import Column, is_frame, read_table
+from unrolled.tables.data.columns import Column, is_frame, one_form, read_table
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Table:
             raise InputError(
                 f"a pandas or polars table was expected, not {type(table).__name__}: give it column names first"
             )
-        return cls(tuple(read_table(table, as_text=True)))
+        return cls(tuple(map(one_form, read_table(table, as_text=True))))
 
     @property
     def names(self) -> list[str]:

@@ -6,7 +6,6 @@ Rows 0, 1 and 2 of every embedding belong to what has no row of its own: unknown
 
 from __future__ import annotations
 
-import unicodedata
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -15,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unrolled.errors import InputError
-from unrolled.tables.data.columns import EXACT, NOUNS, Column, ColumnKind, read_table
+from unrolled.tables.data.columns import EXACT, NOUNS, Column, ColumnKind, one_form, read_table
 
 UNKNOWN, MISSING, RARE = 0, 1, 2
 SPECIAL = ("(unknown)", "(missing)", "(rare)")
@@ -161,14 +160,6 @@ def _whole_if_possible(column: Column) -> Column:
     if column.kind != "number" or beyond_whole(present).any():
         return column
     return Column(column.name, "integer", np.where(column.missing, 0, column.values).astype(np.int64), column.missing)
-
-
-def one_form(column: Column) -> Column:
-    """`column` with strings in Unicode's composed form (NFC): é is one category, however it was typed."""
-    if column.kind != "string" or all(map(str.isascii, column.values)):
-        return column
-    values = np.array([unicodedata.normalize("NFC", value) for value in column.values], dtype=object)
-    return replace(column, values=values)
 
 
 def as_kind(column: Column, kind: ColumnKind) -> Column:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -180,13 +181,29 @@ class EntityEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # s
         table = self._encode(X)
         return self.fitted_.predict(table)
 
+    def explain(self, X: object) -> list[tuple[str, float]]:
+        """What each column moved in the networks' prediction for the single row `X`, the largest first.
+
+        A column's share is the prediction less that with the column hidden: a category read as unknown, a number at its
+        mean, all parts of a date together. So it is in the units of the target, and for classes a change of the
+        likeliest one's probability. Shares need not add up: two columns that say the same both move little. Raises
+        InputError for another number of rows than one, or several targets.
+        """
+        check_is_fitted(self)
+        columns = self._read(X)
+        if len(columns[0]) != 1 or not self.target_.single:
+            raise InputError(
+                "one row, and an encoder of a single target, can be explained: give X.iloc[[0]] or the like"
+            )
+        return self.fitted_.explain(columns)
+
     def table(self, column: str) -> EmbeddingTable:
         """The vectors of one column (for a part of a date: Date_month), with facts on each row.
 
         Facts: `count`; `target_mean` (for classes: the mean class number); `spread` and `neighbours_kept` between the
         networks (NaN for one network; the latter is measured on at most 2,000 rows and NaN on the others): a spread
         near 1, or few kept neighbours, says that a position is luck; `special` of the rows for unknown, missing and
-        rare.
+        rare; `spelling_share`, of a column whose names are read, how much of a vector is its spelling's.
         """
         check_is_fitted(self)
         return self.fitted_.table(column)
@@ -303,6 +320,17 @@ class EntityEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # s
     def _encode(self, X: object) -> Encoded:
         check_is_fitted(self)
         return self.fitted_.encode(self._read(X), self.handle_unknown == "error")
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
+        """scikit-learn's diagram for a notebook, and how each column is coded once it is fitted."""
+        shown: dict[str, str] = super()._repr_mimebundle_(**kwargs)
+        if "text/html" in shown and hasattr(self, "fitted_"):
+            lines = "".join(f"<li>{escape(line)}</li>" for line in self.describe())
+            shown["text/html"] += f"<ul>{lines}</ul>"
+        return shown
+
+    def _repr_html_(self) -> str:
+        return self._repr_mimebundle_().get("text/html", "")
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "fitted_")

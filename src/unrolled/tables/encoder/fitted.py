@@ -20,7 +20,7 @@ from unrolled.tables.encoder.alignment import DistanceCheck, distance_check, nei
 from unrolled.tables.encoder.coding import SPECIAL, UNKNOWN, Coding
 from unrolled.tables.encoder.config import EncoderConfig
 from unrolled.tables.encoder.schema import Encoded, Schema
-from unrolled.tables.encoder.spelling import Spelling
+from unrolled.tables.encoder.spelling import ROWS_OF_SPELLING, Spelling
 from unrolled.tables.encoder.vectors import Vectors
 from unrolled.tables.encoder.weights import NetworkWeights
 
@@ -130,6 +130,25 @@ class Fitted:
         mean: NDArray[np.float64] = self.target.decode(self.weights.outputs(self.in_networks(table))).mean(axis=0)
         return mean[:, 0] if self.target.single and not self.target.is_classification else mean
 
+    def explain(self, columns: Sequence[Column]) -> list[tuple[str, float]]:
+        """What each column of a single row moves in the prediction, see `EntityEncoder.explain`."""
+        sources = list(dict.fromkeys(field.source for field in self.schema.fields))
+        row = self.encode(columns)
+        table = row.take(np.zeros(1 + len(sources), np.int64))
+        starts = np.cumsum([0, *(scaling.width for scaling in self.schema.scalings)])
+        for place, source in enumerate(sources, 1):
+            for coding in (field.coding for field in self.schema.fields if field.source == source):
+                if isinstance(coding, Coding):
+                    table.codes[place, self.schema.position(coding.name)] = UNKNOWN
+                else:
+                    first = self.schema.scalings.index(coding)
+                    table.numbers[place, starts[first] : starts[first + 1]] = 0.0  # the mean, and nothing missing
+        predicted = self.predict(table)
+        if self.target.is_classification:
+            predicted = predicted[:, predicted[0].argmax()]
+        moved = (predicted[0] - predicted[1:]).tolist()
+        return sorted(zip(sources, moved, strict=True), key=lambda pair: (-abs(pair[1]), pair[0]))
+
     def table(self, column: str) -> EmbeddingTable:
         """The vectors of one column with facts on each row, see `EntityEncoder.table`."""
         i = self.schema.position(column)
@@ -139,6 +158,8 @@ class Fitted:
         facts = {"count": coding.counts, "target_mean": self.statistics.target_means[i],
                  "spread": self.vectors.spreads[i], "neighbours_kept": neighbours_kept(aligned),
                  "special": special}  # fmt: skip
+        if i in self.spellings:
+            facts["spelling_share"] = np.where(special, 0.0, ROWS_OF_SPELLING / (ROWS_OF_SPELLING + coding.counts))
         return EmbeddingTable(coding.names, self.vectors.tables[i], facts)
 
     def distance_check(self, column: str) -> DistanceCheck:

@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from unrolled.errors import InputError, import_extra, unknown_name
-from unrolled.tables.data.columns import Column, read_table
+from unrolled.tables.data.columns import Column, one_form, read_table
 from unrolled.tables.data.dates import date_part, has_hour
 from unrolled.tables.data.splits import validation_rows
 from unrolled.tables.data.target import Target, TargetType, fit_target, read_target
-from unrolled.tables.encoder.coding import Coding, Scaling, as_kind, beyond_whole, coding_of, one_form
+from unrolled.tables.encoder.coding import Coding, Scaling, as_kind, beyond_whole, coding_of
 from unrolled.tables.encoder.config import FitSettings, is_auto
 from unrolled.tables.encoder.fitted import Fitted, Statistics
 from unrolled.tables.encoder.fitting import Trainer, scaled_weights

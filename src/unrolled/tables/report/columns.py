@@ -8,6 +8,7 @@ the others and beside its twins, and gives a verdict with a price and a reason. 
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,10 +19,10 @@ from numpy.typing import NDArray
 
 from unrolled.errors import InputError
 from unrolled.html import notebook_frame
+from unrolled.progress import OnProgress
 from unrolled.tables.data.splits import check_seed, judging_folds
 from unrolled.tables.data.table import Table, check_chosen, check_columns
 from unrolled.tables.data.target import TargetColumn, TargetType, split_target
-from unrolled.tables.progress import OnProgress
 from unrolled.tables.report.budget import TRIAL_ROWS, FitCost, timed
 from unrolled.tables.report.evidence import candidates, companions, evidence_of, mean, spread, with_leaks
 from unrolled.tables.report.features import ColumnData, read_columns
@@ -44,6 +45,11 @@ class ColumnReport(ReportResult):
     def to_html(self) -> str:
         """The report as one self-contained HTML page."""
         return column_html(self)
+
+    def __repr__(self) -> str:
+        return (
+            f"ColumnReport({self.target!r}, {len(self.rows)} columns explain {self.full:.3f}, {len(self.safe)} can go)"
+        )
 
     def _repr_html_(self) -> str:
         return notebook_frame(self.to_html())
@@ -97,7 +103,9 @@ def examine_columns(
     progress
         Called with what is being done and the share done.
 
-    Raises InputError, naming column and value, for a table or target that cannot be measured.
+    Ctrl-C or SIGTERM ends it after the fit at work; the report then holds the folds that were done, no column is called
+    safe to drop, and a RuntimeWarning is given. Raises InputError, naming column and value, for a table or target that
+    cannot be measured, and KeyboardInterrupt where no fold was done yet.
 
     >>> from unrolled import examine_columns
     >>> from unrolled.tables.data.demo import demo_table
@@ -134,9 +142,12 @@ def examine_columns(
     )
     context = replace(context, suspects=tuple(e.name for e in evidence if too_good(e, context)))
     names = [column.name for column in varying]
-    idle = candidates(evidence, context)
+    idle = [] if measures.interrupted else candidates(evidence, context)
     context = replace(context, recheck=recheck(rounds, names, idle, measures, context.largest_cost, work.trials))
-    return _report(evidence, context, columns, outcome, measures, len(rounds), time.perf_counter() - started)
+    report = _report(evidence, context, columns, outcome, measures, len(rounds), time.perf_counter() - started)
+    if measures.interrupted:
+        warnings.warn(f"the report was stopped early, after {report.rounds} folds", RuntimeWarning, stacklevel=2)
+    return report
 
 
 @dataclass(frozen=True)
@@ -207,4 +218,5 @@ def _report(
         rounds_asked=asked,
         seconds=seconds,
         outcome=outcome.indicator_name(),
+        interrupted=measures.interrupted,
     )

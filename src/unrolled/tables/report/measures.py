@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unrolled.tables.progress import OnProgress
+from unrolled.learn.signals import Interrupt, interruptions
+from unrolled.progress import OnProgress
 from unrolled.tables.report.budget import LEAST_COPIES, MOST_COPIES, Work
 from unrolled.tables.report.features import Block
 from unrolled.tables.report.model import Round, boosted
@@ -35,6 +37,14 @@ class Measures:
     without: dict[str, list[float]] = field(default_factory=dict)
     without_group: dict[tuple[str, ...], list[float]] = field(default_factory=dict)
     copies: dict[tuple[str, int], list[float]] = field(default_factory=dict)
+    interrupted: bool = False
+
+    def extend(self, round_: Measures) -> None:
+        """Add the answers of a further round."""
+        self.full += round_.full
+        for name in ("alone", "missing_alone", "without", "without_group", "copies"):
+            for key, values in getattr(round_, name).items():
+                getattr(self, name).setdefault(key, []).extend(values)
 
     def cost(self, without: Sequence[float]) -> NDArray[np.float64]:
         """(round,) what was lost against the full model."""
@@ -64,13 +74,23 @@ def measure(
     work: Work,
     progress: OnProgress | None = None,
 ) -> Measures:
-    """Ask every question in as many of the `rounds` as `work` allows."""
-    measures = Measures()
-    copied = copied_columns(names)
-    for number, round_ in enumerate(rounds[: work.rounds]):
-        _measure_round(round_, names, groups, copied, measures, work.dropped)
-        if progress:
-            progress(f"round {number + 1} of {work.rounds}", (number + 1) / work.rounds)
+    """Ask every question in as many of the `rounds` as `work` allows.
+
+    Ctrl-C, SIGTERM and SIGHUP end it after the question at work; rounds that are whole count. Raises KeyboardInterrupt
+    where there is none.
+    """
+    measures, copied = Measures(), copied_columns(names)
+    with interruptions() as interrupt:
+        for number, round_ in enumerate(rounds[: work.rounds]):
+            whole = _measure_round(round_, names, groups, copied, work.dropped, interrupt)
+            if whole is None:
+                measures.interrupted = True
+                break
+            measures.extend(whole)
+            if progress:
+                progress(f"round {number + 1} of {work.rounds}", (number + 1) / work.rounds)
+    if not measures.full:
+        raise KeyboardInterrupt
     return measures
 
 
@@ -79,25 +99,43 @@ def _measure_round(
     names: Sequence[str],
     groups: Sequence[tuple[str, ...]],
     copied: Sequence[tuple[str, int]],
-    measures: Measures,
     dropped: int,
-) -> None:
-    """All questions on one round; so many columns and groups are `dropped`, those that explain most alone first."""
+    interrupt: Interrupt,
+) -> Measures | None:
+    """All questions on one round, None where a signal came before the last.
+
+    So many columns and groups are `dropped`, those that explain most alone first.
+    """
     full = round_.explained(names)
-    measures.full.append(full)
+    found = Measures([full])
+    questions: list[tuple[dict[Any, list[float]], Any, Callable[[], float]]] = []
     for name in names:
-        _append(measures.alone, name, full if len(names) == 1 else round_.explained([name]))
-        _append(measures.missing_alone, name, round_.missing_alone(name))
+        alone = partial(float, full) if len(names) == 1 else partial(round_.explained, [name])
+        questions += [(found.alone, name, alone), (found.missing_alone, name, partial(round_.missing_alone, name))]
     for copy in copied:
-        _append(measures.copies, copy, round_.explained(names, copy) - full)
-    for name in sorted(names, key=lambda n: -measures.alone[n][-1])[:dropped]:
-        _append(measures.without, name, round_.explained([n for n in names if n != name]))
+        questions.append((found.copies, copy, partial(_added, round_, names, copy, full)))
+    if not _answer(questions, interrupt):
+        return None
+    questions = []
+    for name in sorted(names, key=lambda n: -found.alone[n][0])[:dropped]:
+        questions.append((found.without, name, partial(round_.explained, [n for n in names if n != name])))
     for group in groups[: max(dropped - len(names), 0)]:
-        _append(measures.without_group, group, round_.explained([n for n in names if n not in group]))
+        questions.append((found.without_group, group, partial(round_.explained, [n for n in names if n not in group])))
+    return found if _answer(questions, interrupt) else None
 
 
-def _append(answers: dict[Any, list[float]], key: Any, value: float) -> None:
-    answers.setdefault(key, []).append(value)
+def _added(round_: Round, names: Sequence[str], copy: tuple[str, int], full: float) -> float:
+    """What a shuffled copy adds to the full model."""
+    return round_.explained(names, copy) - full
+
+
+def _answer(questions: Sequence[tuple[dict[Any, list[float]], Any, Callable[[], float]]], interrupt: Interrupt) -> bool:
+    """Put the answer of each question under its key; whether all were asked before a signal."""
+    for answers, key, ask in questions:
+        if interrupt:
+            return False
+        answers[key] = [ask()]
+    return not interrupt
 
 
 def copied_columns(names: Sequence[str]) -> list[tuple[str, int]]:

@@ -55,7 +55,8 @@ def summary(report: ReportResult) -> list[str]:
     used = "all" if report.rows_used == report.rows_total else f"{report.rows_used:,} of"
     rounds = f"{report.rounds} fold{'s' * (report.rounds != 1)}"
     if report.rounds < report.rounds_asked:
-        rounds += f" (of {report.rounds_asked}: the budget ended before the others)"
+        ended = "it was stopped" if report.interrupted else "the budget ended"
+        rounds += f" (of {report.rounds_asked}: {ended} before the others)"
     low, high = map(figure, report.noise)
     lines = [
         _together(report),
@@ -125,7 +126,7 @@ def column_html(report: ReportResult) -> str:
     body = (
         f'<h1>{escape(title)}</h1><p class="lead">{escape(lead)}</p>'
         + "".join(f"<p>{escape(line)}</p>" for line in paragraphs)
-        + search_box(len(report.rows), "columns")
+        + search_box(len(report.rows), "columns", HEAD)
         + table
         + _legend(report)
     )
@@ -149,7 +150,7 @@ def _html_row(row: ColumnRow, report: ReportResult, reach: float) -> str:
         cell(_distribution(row.profile, report), "", HEAD[3], sort=e.cardinality),
         cell(_alone(row), "number", HEAD[4], sort=e.alone),
         cell(_relations(row), "others", HEAD[5], sort=e.replaced_by[0][1] if e.replaced_by else 0),
-        cell(f"{e.unseen:.1%} unseen<small>drift {e.drift:.2f}</small>", "", HEAD[6], sort=e.drift),
+        cell(f"<nobr>{e.unseen:.1%} unseen</nobr><small>drift {e.drift:.2f}</small>", "", HEAD[6], sort=e.drift),
     ]
     search = escape(f"{row.name} {row.verdict} {e.kind}".lower())
     return f'<tr data-search="{search}">{"".join(cells)}</tr>'

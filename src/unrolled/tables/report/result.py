@@ -60,6 +60,7 @@ class ReportResult:
     rounds_asked: int
     seconds: float
     outcome: str
+    interrupted: bool = False
 
     def __getitem__(self, name: str) -> ColumnRow:
         """The row of the column `name`. Raises InputError for an unknown name."""

@@ -1,0 +1,62 @@
+"""The losses of a run while it trained, drawn: `Trained.plot` and `unrolled plot RUN --history`.
+
+Left out: writing the history (`run_folder`).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from unrolled import plotting as style
+from unrolled.errors import FolderError, InputError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+HISTORY = "history.jsonl"
+Entry = Mapping[str, Any]
+
+
+def read_history(run: Path) -> list[dict[str, Any]]:
+    """The entries of a run's history. Raises FolderError for a folder without one, or a damaged one."""
+    try:
+        lines = (run / HISTORY).read_text(encoding="utf-8").splitlines()
+        return [{**json.loads(line)} for line in lines]
+    except OSError as error:
+        raise FolderError(f"{run / HISTORY} cannot be read: {error.strerror}") from None
+    except (ValueError, TypeError):
+        raise FolderError(f"{run / HISTORY} is not the history of a run: it should hold a JSON object a line") from None
+
+
+def loss_curve(history: Sequence[Entry], title: str | None = None) -> Figure:
+    """Loss on the training and the validation part, in bits per character, by step; the best measurement is marked.
+
+    Raises InputError for a history without a measurement.
+    """
+    measured = [entry for entry in history if "validation" in entry]
+    if not measured:
+        raise InputError("there is no history to draw: no measurement was made while it trained")
+    picture, (axis,) = style.figure(7.5, 4.5)
+    best = min(measured, key=lambda entry: entry["validation"])
+    axis.plot(*_points(history, "smoothed"), color=style.colour(1), linestyle=style.DASHES[1], label="training")
+    axis.plot(*_points(measured, "validation"), color=style.colour(0), marker="o", markersize=4, label="validation")
+    told = f"best: {_bits(best['validation']):.3f} at step {best['step']:,}"
+    axis.plot(*_points([best], "validation"), "o", color=style.colour(0), ms=9, mfc="none", label=told)
+    axis.set_xlabel("step")
+    axis.set_ylabel("bits per character")
+    axis.legend(frameon=False)
+    style.add_title(picture, title)
+    return picture
+
+
+def _points(entries: Sequence[Entry], name: str) -> tuple[list[float], list[float]]:
+    known = [entry for entry in entries if name in entry]
+    return [entry["step"] for entry in known], [_bits(entry[name]) for entry in known]
+
+
+def _bits(nats: float) -> float:
+    return nats / math.log(2)

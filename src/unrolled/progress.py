@@ -1,0 +1,82 @@
+"""How a long measurement tells how far it is: a callback, and a bar that can be given as one.
+
+The bar is drawn in a notebook and on a terminal; elsewhere there is a line at every tenth. Left out: what is measured.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from html import escape
+from importlib import import_module
+from typing import Any
+
+OnProgress = Callable[[str, float], None]
+"""Called with what is being done and the share that is done, from 0 to 1."""
+
+
+@contextmanager
+def progress_bar() -> Iterator[OnProgress]:
+    """A bar to hand to what takes `progress`; it goes when the block ends. On stderr, but for notebooks.
+
+    >>> from unrolled import progress_bar
+    >>> with progress_bar() as progress:
+    ...     progress("half of it", 0.5)
+    """
+    if notebook := _notebook():
+        with notebook as bar:
+            yield bar
+    elif sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import Progress
+
+        with Progress(console=Console(stderr=True, highlight=False), transient=True) as drawn:
+            task = drawn.add_task("measuring", total=1.0)
+            yield lambda text, share: drawn.update(task, description=text, completed=share)
+    else:
+        yield _Lines()
+
+
+class _Lines:
+    """Progress as plain lines, one at each tenth, with an estimate of the seconds left."""
+
+    def __init__(self) -> None:
+        self.next, self.start = 0.1, time.monotonic()
+
+    def __call__(self, text: str, share: float) -> None:
+        """Print the line when the next tenth is reached."""
+        if share >= self.next:
+            left = (time.monotonic() - self.start) * (1 / share - 1)
+            print(f"{share:4.0%}  {text}, about {left:,.0f} s left", file=sys.stderr, flush=True)
+            self.next = math.floor(share * 10 + 1) / 10
+
+
+class _Notebook:
+    """The HTML element for progress in the output of a cell, which needs no widgets."""
+
+    def __init__(self, display: Any) -> None:
+        self.display = display
+        self.handle: Any = None
+
+    def __enter__(self) -> _Notebook:
+        self.handle = self.display.display(self.display.HTML(""), display_id=True)
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        self.handle.update(self.display.HTML(""))
+
+    def __call__(self, text: str, share: float) -> None:
+        """Redraw it."""
+        self.handle.update(self.display.HTML(f'<progress value="{share:.3f}"></progress> {share:.0%} {escape(text)}'))
+
+
+def _notebook() -> _Notebook | None:
+    """Something to draw on, where this runs in a notebook: IPython is then loaded, and its shell has a kernel."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    if getattr(shell, "kernel", None) is None:
+        return None
+    return _Notebook(import_module("IPython.display"))
