@@ -19,7 +19,9 @@ from unrolled.look.vectors.plot_data import COLOURS, MARKS, PlotData
 _SYMBOLS = {"o": "circle", "D": "diamond", "X": "x", "s": "square"}
 _BESIDE = {"category": "top center", "(unknown)": "middle left", "(missing)": "bottom center", "(rare)": "middle right"}
 _LABELLED = 12
-_EYE = {"x": 1.3, "y": 1.3, "z": 0.8}
+_BAR = {"title": "mean target", "thickness": 14, "len": 0.6}
+_CAMERA = {"eye": {"x": 1.55, "y": 1.55, "z": 0.9}, "center": {"x": 0, "y": 0, "z": -0.2}}
+"""So far away that the titles of all three axes are on the page."""
 
 
 def interactive_page(data: PlotData, title: str | None) -> str:
@@ -98,7 +100,7 @@ def _dots(data: PlotData, group: str, rows: np.ndarray[Any, Any]) -> dict[str, A
     }
     if len(known) and any(c is not None for c in colours):
         scale = {"cmin": float(known.min()), "cmax": float(known.max()), "colorscale": "Cividis"}
-        marker |= {"color": colours, **scale, "showscale": group == "category", "colorbar": {"title": "mean target"}}
+        marker |= {"color": colours, **scale, "showscale": group == "category", "colorbar": _BAR}
     else:
         marker |= {"color": "#d9d9d9"}
     font = {"size": 12, "color": style.INK, "family": f"{style.FONT}, Verdana, sans-serif"}
@@ -122,12 +124,12 @@ def _layout(data: PlotData, title: str | None) -> dict[str, Any]:
         "plot_bgcolor": style.PAPER,
         "font": {"family": f"{style.FONT}, Verdana, sans-serif", "color": style.INK, "size": 13},
         "legend": {"itemsizing": "constant", "x": 0.01, "y": 0.99, "bgcolor": "rgba(255,255,255,0.8)"},
-        "margin": {"l": 30, "r": 30, "t": 50 if title else 20, "b": 30},
+        "margin": {"l": 30, "r": 30, "t": 50 if title else 20, "b": 30 if len(axes) == 2 else 0},
     }
     if len(axes) == 3:
         walls = {"backgroundcolor": style.PAPER, "showspikes": False}
         scene = {f"{name}axis": {**axis, **walls} for name, axis in zip("xyz", axes, strict=True)}
-        return layout | {"scene": {**scene, "aspectmode": "data", "dragmode": "orbit", "camera": {"eye": _EYE}}}
+        return layout | {"scene": {**scene, "aspectmode": "data", "dragmode": "orbit", "camera": _CAMERA}}
     return layout | {"xaxis": axes[0], "yaxis": {**axes[1], "scaleanchor": "x"}, "dragmode": "pan"}
 
 
