@@ -1,9 +1,10 @@
 """Scores of lines: how many a second beside a loop over `CharModel.score`, and what they find in real logs.
 
 Speed: an untrained LSTM of 320, lines of Nietzsche cut to 100 characters, of a log, and names; processor seconds, sides
-taking turns. Anomalies: a network and counts are trained on the first half of a log and rank the second by bits per
-character, once for its own alerts (BGL, whose first field is the label and is removed) and once for 20 planted lines of
-Nietzsche; beside them counts alone, an isolation forest on TF-IDF of characters, the entropy of characters, and length.
+taking turns. Anomalies: models learn the first half of a log and rank the second, once for its own alerts (BGL, whose
+first field is the label and is removed), once for 20 planted lines of Nietzsche, and once for 20 of its own lines with
+one word in the place of another: a network and counts by bits per character, a network of masked records by these and
+by its peak; beside them counts alone, an isolation forest on TF-IDF of characters, the entropy of characters, and length.
 
     python -m benchmarks lines
 """
@@ -11,6 +12,7 @@ Nietzsche; beside them counts alone, an isolation forest on TF-IDF of characters
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -35,6 +37,7 @@ ASKED = 20
 LOOPED = 60
 PLANTED = 20
 RESAMPLES = 500
+WORD = re.compile(r"[A-Za-z]{4,}")
 
 
 def untrained(text: str) -> CharModel:
@@ -77,6 +80,11 @@ def detectors(first: Sequence[str], judged: Sequence[str]) -> Iterator[tuple[str
         yield f"{member} alone", bits(model.only(member), judged)
     yield "network and counts", bits(model, judged)
     yield "network and counts, masked", bits(model, judged, mask=True)
+    records = unrolled.train(
+        text="\n".join(first), hidden=128, epochs=4, threads=1, precision="float32", records="lines", mask=True
+    ).model
+    yield "network of masked records", bits(records, judged)
+    yield "network of masked records, peak", np.array([one.peak for one in records.score_lines(judged)])
     words = TfidfVectorizer(analyzer="char", ngram_range=(1, 3), max_features=2000)
     forest = IsolationForest(random_state=0).fit(words.fit_transform(first))
     yield "isolation forest on TF-IDF", -forest.score_samples(words.transform(judged))
@@ -93,13 +101,29 @@ def bits(model: CharModel, lines: Sequence[str], *, mask: bool = False) -> Score
     return np.array([one.bits for one in model.score_lines(lines, mask=mask)])
 
 
+def altered(lines: Sequence[str]) -> list[str]:
+    """Every line with one word of four letters or more in the place of another, drawn from all of them."""
+    random = np.random.default_rng(1)
+    words = [word for line in lines for word in WORD.findall(line)]
+    result = []
+    for line in lines:
+        found = list(WORD.finditer(line))
+        place = found[int(random.integers(len(found)))]
+        others = [word for word in words if word != place[0]]
+        result.append(line[: place.start()] + others[int(random.integers(len(others)))] + line[place.end() :])
+    return result
+
+
 def judge(name: str, first: Sequence[str], second: Sequence[str], alerts: NDArray[np.bool_] | None) -> None:
     """Print AUC with its 95 % interval and precision at 20, for the planted lines and for the log's own alerts."""
     foreign = [line for line in data("nietzsche.txt").read_text(encoding="utf-8").splitlines() if len(line) > 60]
-    judged = [*second, *foreign[:PLANTED]]
-    planted = np.arange(len(judged)) >= len(second)
+    chosen = np.random.default_rng(0).choice(len(second), PLANTED, replace=False)
+    judged = [*second, *foreign[:PLANTED], *altered([second[i] for i in chosen])]
+    kinds = np.repeat([0, 1, 2], [len(second), PLANTED, PLANTED])
     for detector, scores in detectors(first, judged):
-        print(f"{name}, planted: {detector}: {found(scores, planted)}", flush=True)
+        for kind, what in ((1, "planted"), (2, "one word altered")):
+            some = (kinds == 0) | (kinds == kind)
+            print(f"{name}, {what}: {detector}: {found(scores[some], kinds[some] == kind)}", flush=True)
         if alerts is not None:
             print(f"{name}, alerts: {detector}: {found(scores[: len(second)], alerts)}", flush=True)
 

@@ -58,7 +58,7 @@ def test_one_line_of_output_for_each_line(run: Path, book: Path, capsys: pytest.
 def test_json_lines(run: Path, book: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = [json.loads(row) for row in output(capsys, run, book, "--lines", "--json")]
     assert [row["line"] for row in rows] == LINES
-    assert rows[0].keys() == {"number", "bits", "total_bits", "position", "unknown", "line"}
+    assert rows[0].keys() == {"number", "bits", "total_bits", "peak", "position", "unknown", "line"}
 
 
 def test_top_puts_the_most_surprising_first(run: Path, book: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -243,3 +243,10 @@ def test_records_of_one_label_and_the_best_of_many(labelled: Path, capsys: pytes
     for words, sentence in ((["--label", "pip"], "did you mean 'pop'"), (["--best", "0"], "--best is 0")):
         assert main(["generate", str(labelled), *words]) == 1
         assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("rank", ["total", "peak"])
+def test_lines_are_ranked_as_asked(run: Path, book: Path, capsys: pytest.CaptureFixture[str], rank: str) -> None:
+    shown = [row.split("\t")[4] for row in output(capsys, run, book, "--lines", "--top", 5, "--rank", rank)]
+    keys = {"total": lambda one: -one.total_bits, "peak": lambda one: -one.peak}
+    assert shown == [one.line for one in sorted(MODEL.score_lines(LINES), key=keys[rank])][:5]

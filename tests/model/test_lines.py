@@ -2,6 +2,8 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -12,8 +14,9 @@ import unrolled.model.lines as lines_module
 from tiny import TEXT, tiny_model, tiny_parts
 from unrolled.model.char_model import CharModel
 from unrolled.model.folder import ModelConfig, ModelParts
-from unrolled.model.lines import escape_nats, score_lines, variable
+from unrolled.model.lines import PEAK, escape_nats, score_lines
 from unrolled.model.prefixes import prefix_levels
+from unrolled.text.variables import masked, masked_pieces, variable
 from unrolled.text.vocabulary import Vocabulary
 
 MODEL = tiny_model("lstm", layers=2)
@@ -138,3 +141,37 @@ def test_masked_characters_are_read_but_not_counted() -> None:
     assert masked.nats[4] == 0
     assert np.delete(masked.nats, 4).tolist() == np.delete(plain.nats, 4).tolist()
     assert masked.bits == pytest.approx(masked.total_bits / 9)
+
+
+LOG = st.text(alphabet="a1f:. \nx", max_size=30)
+
+
+@given(text=LOG, cuts=st.lists(st.integers(0, 30)))
+def test_a_text_is_masked_as_its_lines_are(text: str, cuts: list[int]) -> None:
+    borders = [0, *sorted(min(cut, len(text)) for cut in cuts), len(text)]
+    pieces = [text[start:end] for start, end in pairwise(borders)]
+    assert "".join(masked_pieces(pieces)) == "\n".join(masked(line)[0] for line in text.split("\n"))
+    for line in text.split("\n"):
+        read, places = masked(line)
+        assert len(read) == len(places)
+        assert all(c == line[i] or (c == "#" and variable(line)[i]) for c, i in zip(read, places, strict=True))
+        assert set(np.flatnonzero(~variable(line))) <= set(places)
+
+
+def test_a_model_of_masked_lines_reads_them_masked() -> None:
+    parts = replace(tiny_parts(text=TEXT + "#0123456789"), training={"recipe": {"mask": True}})
+    model, plain = CharModel(parts), CharModel(replace(parts, training={}))
+    for line in ("the 12:30 cat 7", "no number", "", "99"):
+        (one,), (other,) = model.score_lines([line]), plain.score_lines([masked(line)[0]])
+        assert (one.line, one.counted, one.peak) == (line, other.counted, other.peak)
+        assert np.array_equal(one.nats[masked(line)[1]], other.nats)
+        assert one.total_bits == other.total_bits
+
+
+@given(line=KNOWN)
+def test_the_peak_is_the_most_surprising_run(line: str) -> None:
+    (one,) = MODEL.score_lines([line])
+    bits = one.nats.astype(np.float64) / math.log(2)
+    size = min(PEAK, len(line))
+    runs = [bits[i : i + size].mean() for i in range(len(line) - size + 1)] if line else [0.0]
+    assert one.peak == pytest.approx(max(runs), rel=1e-5)

@@ -31,6 +31,7 @@ class LineOutput:
 
     color: bool | Literal["always", "never"]
     top: int | None
+    rank: Literal["bits", "total", "peak"]
     mask: bool
     follow: bool
     by_label: bool
@@ -44,6 +45,10 @@ class LineOutput:
             raise InputError("--top needs the end of the text, which --follow waits for: leave out one of them")
         if self.by_label and (self.top is not None or self.mask):
             raise InputError("--by-label has a probability for each label: leave out --top and --mask")
+
+    def rank_of(self, one: LineScore) -> float:
+        """What lines are ranked by."""
+        return {"bits": one.bits, "total": one.total_bits, "peak": one.peak}[self.rank]
 
     def print(self, number: int, one: LineScore) -> None:
         """One line of output."""
@@ -106,7 +111,7 @@ def _print_each(name: str, model: CharModel, groups: Iterator[list[str]], output
 
     rows: Iterable[tuple[int, LineScore]] = scored()
     if output.top is not None:
-        rows = nlargest(output.top, rows, key=lambda row: row[1].bits)
+        rows = nlargest(output.top, rows, key=lambda row: output.rank_of(row[1]))
     for number, one in rows:
         output.print(number, one)
     _say_unknown(name, model, unknown)

@@ -32,6 +32,7 @@ def score(
     adapt: Annotated[bool, Flag] = False,
     lines: Annotated[bool, Parameter(negative="", group="Lines")] = False,
     top: Annotated[int | None, Parameter(group="Lines")] = None,
+    rank: Annotated[Literal["bits", "total", "peak"], Parameter(group="Lines")] = "bits",
     mask: Annotated[bool, Parameter(negative="", group="Lines")] = False,
     follow: Annotated[bool, Parameter(negative="", group="Lines")] = False,
     by_label: Annotated[bool, Parameter(negative="", group="Lines")] = False,
@@ -63,9 +64,13 @@ def score(
     lines
         Score every line on its own. Standard input is scored as it arrives.
     top
-        Print this many lines only, the most surprising first (by bits per character), painted on a terminal.
+        Print this many lines only, the most surprising first, painted on a terminal.
+    rank
+        What --top goes by: bits per character, total bits, or the peak, the bits per character of the ten in a row that
+        surprise most.
     mask
         Do not count numbers, dates, addresses and hexadecimal runs, which vary in every log line. They are still read.
+        Better for logs: train with --mask.
     follow
         Wait for further lines of a growing file.
     by_label
@@ -81,7 +86,7 @@ def score(
         from unrolled.cli.line_scores import LineOutput, runs_first, score_lines
 
         runs, sources = runs_first(run, texts)
-        output = LineOutput(color, top, mask, follow, by_label, labels, json)
+        output = LineOutput(color, top, rank, mask, follow, by_label, labels, json)
         score_lines(runs, only, lines_of(sources, encoding, follow=follow), output)
         return
     for name, given in (("top", top), ("mask", mask), ("follow", follow), ("labels", labels)):
@@ -116,7 +121,7 @@ def _encoded(model: CharModel, texts: tuple[str, ...], encoding: str, unknown: U
     check_stream(model)
     if not texts:
         raise InputError("no text was given: name files, folders, '-' for standard input, or a named set")
-    corpus = open_corpus(texts, encoding=encoding, lower=model.lower, normalize=model.normalize)
+    corpus = open_corpus(texts, encoding=encoding, lower=model.lower, normalize=model.normalize, mask=model.mask)
     return encode_corpus(corpus, model.vocabulary, unknown=unknown)
 
 

@@ -41,7 +41,7 @@ SHORT_TEXT = (
 )
 GROUPS = {
     MAIN: ("minutes", "hidden", "rung", "records"),
-    TEXT: ("label_column", "validation", "test", "min_count", "lower", "errors", "normalize"),
+    TEXT: ("label_column", "validation", "test", "min_count", "lower", "errors", "normalize", "mask"),
     NETWORK: ("embedding", "layers", "nonlinearity", "dropout"),
 }
 """The settings that `--help` shows under other headings than that of training."""

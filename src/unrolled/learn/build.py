@@ -125,7 +125,7 @@ def _as_records(corpus: Corpus, recipe: Recipe) -> Corpus:
 
 def _given_corpus(request: Request, recipe: Recipe) -> Corpus:
     if request.text is not None:
-        return text_corpus(request.text, lower=recipe.lower, normalize=recipe.normalize is not None)
+        return text_corpus(request.text, lower=recipe.lower, normalize=recipe.normalize is not None, mask=recipe.mask)
     if not request.sources:
         raise InputError("no text was given: name files, folders, '-' for standard input, or a named set")
     if request.world.size > 1 and "-" in map(str, request.sources):
@@ -136,7 +136,7 @@ def _given_corpus(request: Request, recipe: Recipe) -> Corpus:
 def _opened(sources: Sequence[str | Path], request: Request, recipe: Recipe) -> Corpus:
     return open_corpus(
         sources, encoding=request.encoding or "utf-8", lower=recipe.lower, errors=recipe.errors,
-        normalize=recipe.normalize is not None, tables=recipe.records not in (None, LINES, FILES),
+        normalize=recipe.normalize is not None, mask=recipe.mask, tables=recipe.records not in (None, LINES, FILES),
     )  # fmt: skip
 
 

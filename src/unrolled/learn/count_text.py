@@ -22,7 +22,9 @@ from unrolled.text.report.baselines import baselines, verdict
 from unrolled.text.vocabulary import Ids
 from unrolled.text.windows import split
 
-SETTINGS = frozenset({"rung", "validation", "test", "min_count", "lower", "errors", "normalize", "seed", "with_"})
+SETTINGS = frozenset(
+    {"rung", "validation", "test", "min_count", "lower", "errors", "normalize", "mask", "seed", "with_"}
+)
 """The settings that mean something without a network."""
 TRAIN_SAMPLE = 100_000
 
@@ -47,9 +49,16 @@ def count_text(
         raise InputError("no text was given: name files, folders, '-' for standard input, or a named set")
     lower, normalize = recipe.lower, recipe.normalize is not None
     corpus = (
-        text_corpus(text, lower=lower, normalize=normalize)
+        text_corpus(text, lower=lower, normalize=normalize, mask=recipe.mask)
         if text is not None
-        else open_corpus(sources, encoding=encoding or "utf-8", lower=lower, errors=recipe.errors, normalize=normalize)
+        else open_corpus(
+            sources,
+            encoding=encoding or "utf-8",
+            lower=lower,
+            errors=recipe.errors,
+            normalize=normalize,
+            mask=recipe.mask,
+        )
     )
     encoded = encode_corpus(corpus, min_count=recipe.min_count)
     on_text(encoded)

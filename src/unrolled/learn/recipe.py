@@ -76,6 +76,8 @@ class Recipe:
     """Bytes that are not of the encoding: error stops, replace makes them U+FFFD, skip leaves them out."""
     normalize: Literal["NFC"] | None = None
     """NFC: compose letters and accents that are two characters."""
+    mask: bool = False
+    """Read each number, date, address and hexadecimal id of a log as one #, when training and whenever it is used."""
     networks: int = 1
     """Networks of this recipe and other seeds, whose probabilities are averaged; they share the minutes."""
     with_: str = "auto"
@@ -184,6 +186,7 @@ class RecipeSettings(TypedDict, total=False):
     lower: bool
     errors: OnDamage
     normalize: Literal["NFC"] | None
+    mask: bool
     networks: int
     with_: str
     records: str | None

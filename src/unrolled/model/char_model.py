@@ -130,6 +130,11 @@ class CharModel:
         return self.training.get("recipe", {}).get("normalize") is not None
 
     @property
+    def mask(self) -> bool:
+        """Whether its training text was read with one mark for each number, date, address and id."""
+        return self.training.get("recipe", {}).get("mask") is True
+
+    @property
     def labels(self) -> dict[str, int]:
         """How often each label stood at the head of a training record; empty for a model without labels."""
         found: dict[str, int] = self.training.get("labels", {})
@@ -275,7 +280,7 @@ class CharModel:
         """The score of every line on its own, in order; see `unrolled.model.lines.score_lines`."""
         from unrolled.model.lines import score_lines
 
-        return score_lines(self, lines, after=after, mask=mask)
+        return score_lines(self, lines, after=after, mask=mask, replace=self.mask)
 
     def score_by_label(self, lines: Iterable[str]) -> Iterator[LabelScore]:
         """The probability of each label for every line, in order; see `unrolled.model.labels.score_by_label`."""

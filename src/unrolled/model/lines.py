@@ -10,7 +10,6 @@ lines in files (`unrolled.cli.lines`).
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -23,6 +22,7 @@ from unrolled.errors import InputError
 from unrolled.model.predictor import LanguageModel, Logits, PredictorState
 from unrolled.model.prefixes import Level, prefix_levels
 from unrolled.model.probabilities import log_softmax
+from unrolled.text.variables import masked, variable
 from unrolled.text.vocabulary import BOUNDARY, LABEL_END, UNKNOWN, Ids, Vocabulary, with_label_end
 
 BATCH_LINES, BATCH_CHARACTERS = 512, 1 << 20
@@ -31,18 +31,8 @@ LOGITS = 1 << 22
 """Largest number of logits in memory at once."""
 CODE_POINTS = 0x110000
 NEWLINE = "\n"
-VARIABLE = re.compile(
-    r"""
-      \b 0[xX] [0-9a-fA-F]+ \b
-    | \b (?: (?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) ,? [ ]+ )?
-         (?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [a-z]* [ ]+ \d+ (?: [ .:,/+-]+ \d+ )* \b
-    | \d+ (?: [.:,/+-] \d+ )* (?! [0-9a-fA-F] )
-    | \b (?= [a-fA-F-]* \d ) [0-9a-fA-F]{4,} (?: - [0-9a-fA-F]+ )* \b
-    | \d+
-    """,
-    re.VERBOSE,
-)
-"""The parts of a log line that `variable` finds."""
+PEAK = 10
+"""Characters in a row whose bits are the peak of a line."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +46,8 @@ class LineScore:
     """Characters that are counted."""
     unknown: int
     """Characters among them that the model does not know."""
+    peak: float
+    """Bits per character of the `PEAK` counted characters in a row that surprise most: an odd word in a long line."""
 
     @property
     def total_bits(self) -> float:
@@ -73,38 +65,31 @@ class LineScore:
         return int(self.nats.argmax()) if self.counted else None
 
     def to_json(self) -> dict[str, float | int | str | None]:
-        """`{"bits", "total_bits", "position", "unknown", "line"}`."""
-        return {name: getattr(self, name) for name in ("bits", "total_bits", "position", "unknown", "line")}
+        """`{"bits", "total_bits", "peak", "position", "unknown", "line"}`."""
+        return {name: getattr(self, name) for name in ("bits", "total_bits", "peak", "position", "unknown", "line")}
 
 
 def score_lines(
-    model: LanguageModel, lines: Iterable[str], *, after: str | None = None, mask: bool = False
+    model: LanguageModel,
+    lines: Iterable[str],
+    *,
+    after: str | None = None,
+    mask: bool = False,
+    replace: bool = False,
 ) -> Iterator[LineScore]:
     """The score of every line, in order, in memory that does not grow with their number.
 
     Each line is read after the text `after`, whose characters are not counted; characters of `after` that the model
     does not know are left out. It is a newline if not given, and for a model of records the beginning of the record,
-    empty if not given. With `after=""` the bits of a line are those of `CharModel.score`. With `mask`, the characters
-    found by `variable` are read but not counted. Raises InputError for a line without the label that it should have.
+    empty if not given. With `after=""` the bits of a line are those of `CharModel.score`. With `mask`, the parts that
+    `unrolled.text.variables` finds are read but not counted; with `replace`, for a model that was trained so, each is
+    read and counted as one `MASK`. Raises InputError for a line without the label that it should have.
     """
     start = _start(model, after)
     if after is None and model.vocabulary.has_labels:
         lines = map(partial(_labelled, model.vocabulary), lines)
     for batch in _batches(lines, model.vocabulary):
-        yield from _scored(model, batch, start, mask)
-
-
-def variable(line: str) -> NDArray[np.bool_]:
-    """Which characters of a log line vary from line to line whatever it says, (characters,).
-
-    These are numbers, also those joined by . : , / + - (times, dates, addresses); dates that name a month; 0x and
-    hexadecimal digits after it; and runs of four or more hexadecimal digits with a decimal one among them, joined by
-    hyphens or not.
-    """
-    found = np.zeros(len(line), np.bool_)
-    for match in VARIABLE.finditer(line):
-        found[match.start() : match.end()] = True
-    return found
+        yield from _scored(model, batch, start, mask and not replace, replace)
 
 
 def escape_nats(vocabulary: Vocabulary) -> tuple[float | None, float]:
@@ -155,16 +140,26 @@ def _batches(lines: Iterable[str], vocabulary: Vocabulary) -> Iterator[list[str]
 
 
 def _scored(
-    model: LanguageModel, lines: Sequence[str], start: tuple[Logits, PredictorState], mask: bool
+    model: LanguageModel, lines: Sequence[str], start: tuple[Logits, PredictorState], mask: bool, replace: bool
 ) -> Iterator[LineScore]:
     end = "" if model.vocabulary.boundary is None else BOUNDARY
-    texts = [model.vocabulary.encode(line + end, "replace") for line in lines]
-    for line, ids, nats in zip(lines, texts, _nats(model, texts, start), strict=True):
+    read = [masked(line + end) if replace else (line + end, np.arange(len(line + end))) for line in lines]
+    texts = [model.vocabulary.encode(text, "replace") for text, _ in read]
+    for line, (_, places), ids, nats in zip(lines, read, texts, _nats(model, texts, start), strict=True):
         counted = np.ones(len(ids), np.bool_)
         counted[: len(line)] &= ~variable(line) if mask else True
-        unknown = (ids == UNKNOWN) & counted
-        shown = line.replace(LABEL_END, "\t", 1)
-        yield LineScore(shown, np.where(counted, nats, np.float32(0)), int(counted.sum()), int(unknown.sum()))
+        unknown = int(((ids == UNKNOWN) & counted).sum())
+        each = np.zeros(len(line + end), np.float32)
+        each[places] = np.where(counted, nats, np.float32(0))
+        yield LineScore(line.replace(LABEL_END, "\t", 1), each, int(counted.sum()), unknown, _peak(nats[counted]))
+
+
+def _peak(nats: NDArray[np.float32]) -> float:
+    """Bits per character of the `PEAK` in a row that cost most, or of all if they are fewer; 0 for none."""
+    if not len(nats):
+        return 0.0
+    sums, size = np.concatenate([[0.0], np.cumsum(nats, dtype=np.float64)]), min(PEAK, len(nats))
+    return float((sums[size:] - sums[:-size]).max()) / size / math.log(2)
 
 
 def _nats(

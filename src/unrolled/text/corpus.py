@@ -19,6 +19,7 @@ from unrolled.text.columns import PARQUET
 from unrolled.text.datasets import NAMES, named_source
 from unrolled.text.encoding import OnDamage, decode, known_encoding
 from unrolled.text.sources import FileSource, Source, TextSource, find_sources, standard_input
+from unrolled.text.variables import masked_pieces
 
 STANDARD_INPUT = "-"
 _LAST_ASCII = re.compile(r"[\x00-\x7f](?=[^\x00-\x7f]*\Z)")
@@ -39,6 +40,8 @@ class Corpus:
     """What happens to bytes that are not of the encoding."""
     normalize: bool = False
     """Whether characters are composed as far as possible, which is Unicode's normal form NFC."""
+    mask: bool = False
+    """Whether each number, date, address and id is read as one mark (`unrolled.text.variables`)."""
 
     @property
     def name(self) -> str:
@@ -84,7 +87,8 @@ class Corpus:
 
         encoding = source.encoding or self.encoding
         pieces = decode(_reported(source, done, on_read), encoding, source.name, again, self.errors)
-        return _composed(pieces) if self.normalize else pieces
+        pieces = _composed(pieces) if self.normalize else pieces
+        return masked_pieces(pieces) if self.mask else pieces
 
     def read(self) -> str:
         """The whole text as one string."""
@@ -93,14 +97,14 @@ class Corpus:
 
 def open_corpus(
     sources: Sequence[str | Path], *, encoding: str = "utf-8", lower: bool = False, errors: OnDamage = "error",
-    normalize: bool = False, tables: bool = False,
+    normalize: bool = False, mask: bool = False, tables: bool = False,
 ) -> Corpus:  # fmt: skip
     """The corpus of the files, folders, "-" (standard input) and named data sets in `sources`, in that order.
 
     A string that names a data set is the data set ("./nietzsche" and Path("nietzsche") are the file). A folder stands
     for all files below it that are neither hidden nor binary. UTF-8 may have a byte order mark. With `tables`, Parquet
-    files may be given too. `errors` and `normalize` are fields of `Corpus`. Raises InputError for anything that is
-    missing, binary, unreadable or not text.
+    files may be given too. The other settings are fields of `Corpus`. Raises InputError for anything that is missing,
+    binary, unreadable or not text.
     """
     if not sources:
         raise InputError("no text was given: name a file, a folder, '-' or a data set such as 'python-docs'")
@@ -108,12 +112,14 @@ def open_corpus(
         raise InputError("duplicate '-': standard input can be read only once")
     encoding = known_encoding(encoding)
     found = [source for given in sources for source in _open(given, encoding, tables)]
-    return Corpus(tuple(found), encoding, lower, errors, normalize)
+    return Corpus(tuple(found), encoding, lower, errors, normalize, mask)
 
 
-def text_corpus(text: str, *, name: str = "the text", lower: bool = False, normalize: bool = False) -> Corpus:
+def text_corpus(
+    text: str, *, name: str = "the text", lower: bool = False, normalize: bool = False, mask: bool = False
+) -> Corpus:
     """The corpus of a text that is in memory already."""
-    return Corpus((TextSource(name, text),), lower=lower, normalize=normalize)
+    return Corpus((TextSource(name, text),), lower=lower, normalize=normalize, mask=mask)
 
 
 def _open(given: str | Path, encoding: str, tables: bool) -> Sequence[Source]:

@@ -134,7 +134,7 @@ def record_corpus(corpus: Corpus, records: str, label: str | None = None) -> Rec
         raise InputError(f"records is empty, but must be {LINES!r}, {FILES!r} or the text that separates two records")
     separator = {LINES: "\n", FILES: ""}.get(records, records)
     read = RecordCorpus(
-        corpus.sources, corpus.encoding, corpus.lower, corpus.errors, corpus.normalize, separator, label
+        corpus.sources, corpus.encoding, corpus.lower, corpus.errors, corpus.normalize, corpus.mask, separator, label
     )
     tables = [source.name for source in corpus.sources if is_table(source.name)]
     if read.reads_column and len(tables) < len(corpus.sources):
