@@ -4,7 +4,7 @@ Speed: an untrained LSTM of 320, lines of Nietzsche cut to 100 characters, of a 
 taking turns. Anomalies: models learn the first half of a log and rank the second, once for its own alerts (BGL, whose
 first field is the label and is removed), once for 20 planted lines of Nietzsche, and once for 20 of its own lines with
 one word in the place of another: a network and counts by bits per character, a network of masked records by these and
-by its peak; beside them counts alone, an isolation forest on TF-IDF of characters, the entropy of characters, and length.
+by its peak; beside them counts alone, an isolation forest on TF-IDF of characters, the entropy of characters, length.
 
     python -m benchmarks lines
 """

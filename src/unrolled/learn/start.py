@@ -101,7 +101,8 @@ def _shortened(recipe: Recipe, parts: Split, request: Request) -> Recipe:
     count = max(1, min(recipe.streams, (characters - 1) // (length * 4)) // processes) * processes
     if (count, length) != (recipe.streams, recipe.length):
         request.say(
-            f"the text is short: {count} streams of BPTT length {length} instead of {recipe.streams} of {recipe.length}"
+            f"the text is short: {count} stream{'s' * (count > 1)} of BPTT length {length} instead of "
+            f"{recipe.streams} of {recipe.length}"
         )
     return replace(recipe, streams=count, length=length)
 

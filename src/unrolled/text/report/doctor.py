@@ -163,7 +163,7 @@ def _rarity(report: CorpusReport) -> Iterator[str]:
         yield f"{_count(report.unknown_characters, 'character')} ({_percent(share)}) are unknown to the vocabulary."
     if report.rare_symbols:
         rare = report.rare_characters / report.characters
-        many = report.rare_symbols > report.symbols / 10 and not report.merged_symbols
+        many = report.rare_symbols > report.symbols / 10 and rare < 0.5 and not report.merged_symbols
         remark = f"; --min-count {RARE} would make them unknown" if many else ""
         seen = f"{_count(report.rare_symbols, 'symbol')} seen fewer than {RARE} times"
         yield f"{seen}, {_percent(rare)} of the text{remark}."
