@@ -143,6 +143,12 @@ def test_a_single_record_is_explained():
         Records.of(vocabulary.encode(corpus.read()), vocabulary.boundary)
 
 
+def test_a_text_of_empty_records_is_explained():
+    for label in (None, "tab"):
+        with pytest.raises(InputError, match="has no record"):
+            record_corpus(text_corpus("\n\n\n"), "lines", label).read()
+
+
 def test_an_ordinary_corpus_is_not_changed():
     assert Corpus((TextSource("the text", "a\nb"),)).read() == "a\nb"
     assert Vocabulary.of("a\nb").boundary is None

@@ -49,8 +49,15 @@ class RecordCorpus(Corpus):
             return
         records = self._of_tables(on_read) if self.reads_column else self._labelled(on_read)
         yield BOUNDARY
+        is_empty = True
         while some := list(islice(records, JOINED)):
+            is_empty = False
             yield BOUNDARY.join([*some, ""])
+        if is_empty:
+            raise self._no_record()
+
+    def _no_record(self) -> InputError:
+        return InputError(f"{self.name} has no record: there is nothing but separators and empty records in it")
 
     @property
     def reads_column(self) -> bool:
@@ -83,17 +90,19 @@ class RecordCorpus(Corpus):
         return LABEL_END.join(parts)
 
     def _unlabelled(self, on_read: Callable[[int], None] | None) -> Iterator[str]:
-        last = ""
+        last, any_record = "", False
         for piece in self._separated(on_read):
             text = piece if last else BOUNDARY + piece
             while BOUNDARY * 2 in text:
                 text = text.replace(BOUNDARY * 2, BOUNDARY)
             text = text[1:] if last == BOUNDARY and text.startswith(BOUNDARY) else text
             if text:
-                last = text[-1]
+                last, any_record = text[-1], any_record or text != BOUNDARY
                 yield text
         if last not in ("", BOUNDARY):
             yield BOUNDARY
+        if not any_record:
+            raise self._no_record()
 
     def _separated(self, on_read: Callable[[int], None] | None) -> Iterator[str]:
         """The pieces with a boundary for every separator."""

@@ -12,6 +12,7 @@ from data import shared_data
 from unrolled.text.corpus import open_corpus, text_corpus
 from unrolled.text.datasets import python_docs
 from unrolled.text.encoded import encode_corpus
+from unrolled.text.records import record_corpus
 from unrolled.text.report.doctor import RARE, CorpusReport, drift_bits, examine
 from unrolled.text.report.line_order import line_order
 from unrolled.text.report.repeated_lines import LONG_LINE, RepeatedLines
@@ -83,6 +84,12 @@ def test_lines_whose_order_tells_nothing_are_records(text: str, records: str, is
     assert (report.order.records, report.order.is_sorted) == (records, is_sorted)
     assert f"--records {records!r}".replace("'lines'", "lines") in report.sentences()[1]
     assert any("in sorted order" in sentence for sentence in report.sentences()) == is_sorted
+
+
+def test_a_text_read_as_records_is_not_asked_for_them_again() -> None:
+    report = examine(encode_corpus(record_corpus(text_corpus(FASTA), ">")))
+    assert report.order is None
+    assert "--records" not in " ".join(report.sentences())
 
 
 @pytest.mark.parametrize("name", ["names.txt", "logs/BGL_2k.log", "logs/OpenSSH_2k.log", "logs/Thunderbird_2k.log"])

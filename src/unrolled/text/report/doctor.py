@@ -53,7 +53,7 @@ class CorpusReport:
     new_symbols: int
     """Symbols that occur only in the last tenth."""
     order: LineOrder | None = None
-    """What the order of the lines means; None for a text of few lines."""
+    """What the order of the lines means; None for a text of few lines, and for records."""
 
     def sentences(self) -> list[str]:
         """The findings, one sentence each; warnings say what to do."""
@@ -85,7 +85,7 @@ def examine(encoded: EncodedText) -> CorpusReport:
         drift_bits=drift,
         drift_noise=noise,
         new_symbols=int(np.count_nonzero((first == 0) & (last > 0))),
-        order=line_order(encoded),
+        order=None if encoded.vocabulary.boundary is not None else line_order(encoded),
     )
 
 
@@ -138,10 +138,9 @@ def _order(report: CorpusReport) -> Iterator[str]:
     if order is None:
         return
     if order.records == "lines":
-        told = f"{max(order.gain, 0):.2f} of {order.bits:.0f} bits"
         yield (
-            f"These lines look like records, not like one text: a line tells {told} of the next. Read as one stream, "
-            "losses and what is written would mislead: train with --records lines."
+            f"These lines look like records, not like one text: {_why_records(order)}. Read as one stream, losses and "
+            "what is written would mislead: train with --records lines."
         )
     elif order.records is not None:
         yield f"These look like records with {order.records!r} between two: train with --records {order.records!r}."
@@ -150,6 +149,14 @@ def _order(report: CorpusReport) -> Iterator[str]:
             f"{_percent(order.ascending)} of neighbouring lines are in sorted order, in runs of {order.run:,.0f}: "
             "the end of the text is no fair sample of it, so a validation loss there is wrong."
         )
+
+
+def _why_records(order: LineOrder) -> str:
+    if not order.is_told:
+        return f"a line tells {max(order.gain, 0):.2f} of the {order.bits:.0f} bits of the next"
+    if order.is_sorted:
+        return "they are sorted"
+    return f"{_percent(order.digits)} of their characters are digits, as in a log or a table"
 
 
 def _rarity(report: CorpusReport) -> Iterator[str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -63,6 +63,11 @@ class LineOrder:
     """The separator of records to propose, "lines", or None for a text that is read in its order."""
 
     @property
+    def is_told(self) -> bool:
+        """Whether a line tells something of the next, or may do so."""
+        return self.gain + 2 * self.error > TOLD
+
+    @property
     def is_sorted(self) -> bool:
         """Whether the lines are in sorted order, or in sorted runs."""
         return self.ascending >= SORTED
@@ -80,10 +85,11 @@ def line_order(encoded: EncodedText) -> LineOrder | None:
     text = "".join(lines)
     digits = sum(map(str.isdigit, text)) / max(1, len(text))
     empty = sum(not line.strip() for line in lines) / len(lines)
-    is_told = shuffled.gain + 2 * shuffled.error > TOLD and ascending < SORTED and digits < DIGITS
-    is_list = not is_told and shuffled.bits <= LONGEST and empty <= EMPTY
-    records = _marked(head) or ("lines" if is_list else None)
-    return LineOrder(len(lines), *shuffled, ascending, run, digits, empty, records)
+    found = LineOrder(len(lines), *shuffled, ascending, run, digits, empty, _marked(head))
+    is_list = found.is_sorted or digits >= DIGITS or not found.is_told
+    if found.records is None and is_list and found.bits <= LONGEST and empty <= EMPTY:
+        return replace(found, records="lines")
+    return found
 
 
 def _marked(head: str) -> str | None:
