@@ -51,7 +51,7 @@ def ladder(
     full
         Also the lesson's longest experiment, of an hour or two.
     tuned
-        Each rung at its own best of three learning rates, from three seeds: six trainings instead of one.
+        Each rung at its own best learning rate, from three seeds: some six trainings instead of one.
     out
         Write a picture of the table, .png or .svg.
     """

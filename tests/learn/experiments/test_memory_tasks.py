@@ -85,22 +85,18 @@ def test_only_a_factor_that_can_be_negative_tells_odd_from_even():
     assert positive.losses[-1] > 0.5
 
 
-def test_the_race_has_every_task_and_a_picture():
-    results = run_race(["rnn", "lru"], LabSettings(hidden=8, steps=4, batch=4))
-    assert [each.task for each in results] == list(TASKS)
-    (axis,) = draw_race(results).axes
-    assert [label.get_text() for label in axis.get_yticklabels()] == ["rnn, tanh, default start", "lru"]
-
-
-def test_the_race_in_two_processes_is_the_race_in_one():
+def test_the_race_has_every_task_and_a_picture_and_is_the_same_in_two_processes():
     settings = LabSettings(hidden=8, steps=2, batch=4)
     told: list[str] = []
-    one = run_race(["rnn"], settings)
-    two = run_race(["rnn"], settings, lambda label, *point: told.append(label), processes=2)
-    assert [curve.losses for each in two for curve in each.curves] == [
-        pytest.approx(curve.losses, rel=1e-5) for each in one for curve in each.curves
+    results = run_race(["rnn", "lru"], settings)
+    again = run_race(["rnn", "lru"], settings, lambda label, *point: told.append(label), processes=2)
+    assert [each.task for each in results] == list(TASKS)
+    assert [curve.losses for each in again for curve in each.curves] == [
+        pytest.approx(curve.losses, rel=1e-5) for each in results for curve in each.curves
     ]
-    assert len(told) == len(TASKS)
+    assert len(told) == 2 * len(TASKS)
+    (axis,) = draw_race(results).axes
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["rnn, tanh, default start", "lru"]
 
 
 def test_identity_start_with_relu_solves_adding_where_plain_tanh_stays_at_the_baseline():

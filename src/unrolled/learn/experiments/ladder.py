@@ -2,7 +2,7 @@
 
 Honest: the same contiguous split, the same characters seen, the same recipe and a carried state for all, with the
 baselines that need no network under them. What suits one rung need not suit another: `tuned`, each trains at its own
-best of three learning rates, found on the end of the training part, from three seeds.
+best learning rate, found on the end of the training part, from three seeds.
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from statistics import fmean
 from typing import Any
 
 import torch
 
-from unrolled.errors import InputError, unknown_name
+from unrolled.errors import InputError, TrainingError, unknown_name
 from unrolled.learn.experiments.lesson import EXPERIMENTS, Experiment, Rerun
 from unrolled.learn.hardware import Choice, running
 from unrolled.learn.loop import Record
@@ -30,8 +31,8 @@ from unrolled.text.encoded import EncodedText, encode_corpus
 from unrolled.text.windows import split
 
 PROTOCOLS = ("honest", "lesson")
-RATES = (0.3, 1.0, 3.0)
-"""Factors of the recipe's learning rates among which `tuned` chooses."""
+STEP = 3.0
+"""By which `tuned` raises and lowers the learning rates of the recipe."""
 SEEDS = 3
 """Trainings of each rung where `tuned`."""
 HONEST = Recipe(hidden=256, epochs=2, dropout=0.0, evaluations=1, with_="counts")
@@ -79,8 +80,8 @@ def ladder(
 ) -> Iterator[Row]:
     """The rows of the ladder on `texts`, each as soon as it is there.
 
-    `rungs` chooses some; `full` adds the lesson's hour-long experiment; `tuned` makes six trainings of each rung in the
-    honest protocol, three for its learning rate and three from other seeds. `on_record` is told every step of training.
+    `rungs` chooses some; `full` adds the lesson's hour-long experiment; `tuned` makes some six trainings of each rung
+    in the honest protocol, for its learning rate and from three seeds. `on_record` is told every step of training.
     Raises InputError for an unknown protocol or rung, and for settings that the lesson fixes.
     """
     if protocol not in PROTOCOLS:
@@ -116,13 +117,25 @@ class _Honest:
         return session.finish(with_baselines=False)[0]  # shown once, under all rungs
 
     def best_rate(self, rung: str) -> float:
-        """The factor of the learning rates that is best on the end of the training part; what is judged is not read."""
+        """The factor of the learning rates that is best on the end of the training part; what is judged is not read.
+
+        From 1 on, by `STEP`, up or down, as long as it gets better.
+        """
         held_out = self.recipe.validation
-        losses = {
-            rate: self.train(rung=rung, test=held_out, validation=held_out, **self.rates(rate)).validation["nats"]
-            for rate in RATES
-        }
-        return min(losses, key=losses.__getitem__)
+
+        @cache
+        def loss(factor: float) -> float:
+            changes = self.rates(factor) | {"test": held_out, "validation": held_out}
+            try:
+                return self.train(rung=rung, **changes).validation["nats"]
+            except TrainingError:  # too large a step
+                return math.inf
+
+        best = 1.0
+        for step in (STEP, 1 / STEP):
+            while loss(round(best * step, 6)) < loss(best):
+                best = round(best * step, 6)
+        return best
 
     def rates(self, factor: float) -> dict[str, float]:
         """The recipe's learning rates, times `factor`."""
@@ -140,7 +153,7 @@ def _honest(study: _Honest, rungs: list[str], tuned: bool) -> Iterator[Row]:
         nats = [summary.validation["nats"] for summary in found]
         together = [summary.members["together"] for summary in found if "together" in summary.members]
         yield Row(
-            rung, f"hidden {recipe.hidden}" + (f", rate × {factor:g}" if tuned else ""), fmean(nats),
+            rung, f"hidden {recipe.hidden}" + (f", rate × {factor:.2g}" if tuned else ""), fmean(nats),
             _plain(recipe.epochs), found[0].parameters, fmean(summary.seconds for summary in found),
             together_nats=fmean(together) if together else None,
             spread_nats=max(nats) - min(nats) if tuned else None,

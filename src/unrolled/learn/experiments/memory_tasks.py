@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import math
 import multiprocessing
+import os
+import signal
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
+from threading import Thread
 from typing import Any, ClassVar
 
 import torch
@@ -351,12 +353,24 @@ def _one_by_one(jobs: Sequence[_Job], on_point: OnPoint | None) -> Iterator[LabC
 
 def _in_processes(jobs: Sequence[_Job], on_point: OnPoint | None, processes: int) -> Iterator[LabCurve]:
     # Begun anew, not forked: threads of PyTorch do not survive a fork.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, context, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        for curve in pool.map(_trained, jobs):
+    with multiprocessing.get_context("spawn").Pool(processes, _begin) as pool:
+        for curve in pool.imap(_trained, jobs):
             if on_point and curve.losses:
                 on_point(curve.variant.label, curve.length, curve.steps[-1], curve.losses[-1])
             yield curve
+
+
+def _begin() -> None:
+    """In a new process: one thread; the process that began it decides when it ends, and takes it along."""
+    torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    if (parent := multiprocessing.parent_process()) is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _trained(job: _Job, on_point: OnPoint | None = None) -> LabCurve:
