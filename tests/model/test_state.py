@@ -222,7 +222,7 @@ def test_hostile_states_with_a_right_sum(facts: dict, tensors: dict, message: st
 
 
 def test_what_is_no_state_file(tmp_path: Path) -> None:
-    with pytest.raises(FolderError, match="cannot be read"):
+    with pytest.raises(FolderError, match="nowhere is missing"):
         State.load(tmp_path / "nowhere", SMALL)
     with pytest.raises(FolderError, match="cannot be read"):
         State.load(tmp_path, SMALL)

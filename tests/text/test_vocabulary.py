@@ -115,7 +115,7 @@ def test_an_extended_vocabulary_keeps_its_ids_and_counts_the_new_text(text: str,
 @given(TEXTS, st.integers(1, 2))
 def test_json_and_back(text: str, min_count: int) -> None:
     vocabulary = Vocabulary.of(text + "aaa", min_count)
-    assert Vocabulary.from_json(json.loads(json.dumps(vocabulary.to_json()))) == vocabulary
+    assert Vocabulary.from_json(json.loads(json.dumps(vocabulary.to_json())), "x.json") == vocabulary
 
 
 @pytest.mark.parametrize(
@@ -142,9 +142,9 @@ def test_json_and_back(text: str, min_count: int) -> None:
 )
 def test_damaged_json_is_refused(change: dict[str, Any]) -> None:
     value = Vocabulary.of("ab").to_json()
-    assert Vocabulary.from_json(value) == Vocabulary.of("ab")
-    with pytest.raises(FolderError, match="the vocabulary"):
-        Vocabulary.from_json(value | change)
+    assert Vocabulary.from_json(value, "x.json") == Vocabulary.of("ab")
+    with pytest.raises(FolderError, match=r"^x\.json: "):
+        Vocabulary.from_json(value | change, "x.json")
 
 
 @pytest.mark.parametrize("ids", [[3], [-1], np.array([0, 3], np.uint8), np.array([-1, 2])])

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from unrolled.bounds import check_number, check_whole
 from unrolled.learn.loop import Plan
 from unrolled.text.baselines.compressors import WINDOW
 
@@ -46,6 +47,12 @@ class Budget:
     trial: float
     decided: float = 0.0
     """The seconds that were spent when the plan was last changed."""
+
+    def __post_init__(self) -> None:
+        for name in ("seconds", "step", "trial"):
+            check_number(name, getattr(self, name), above=0)
+        for name in ("spent", "pause", "ending", "decided"):
+            check_number(name, getattr(self, name), at_least=0)
 
     def plan(self, measurements: int, warmup: float, clip: float | None) -> Plan:
         """The plan of a run that begins now."""
@@ -116,6 +123,12 @@ class Measuring:
     """Of the end of the training part, once."""
     window: int = WINDOW
     """Of the training part, that the baselines are told, at most."""
+
+    def __post_init__(self) -> None:
+        for name in ("while_training", "train_sample", "window"):
+            check_whole(name, getattr(self, name), 1)
+        if self.at_end is not None:
+            check_whole("at_end", self.at_end, 1)
 
     @classmethod
     def within(cls, seconds: float, timing: Timing, measurements: int) -> Measuring:

@@ -8,21 +8,23 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, Field, asdict, dataclass, field, fields, is_dataclass
+from dataclasses import Field, asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from unrolled.errors import FolderError
-from unrolled.files import is_complete, read_folder, remove_folder, sweep_orphans, write_folder
+from unrolled.files import read_folder, reason, remove_folder, sweep_orphans, write_folder
 from unrolled.learn.budget import Budget, Measuring
 from unrolled.learn.hardware import Choice
-from unrolled.learn.loop import FitState, Plan
-from unrolled.learn.packing import pack, unpack
+from unrolled.learn.loop import FitState, Plan, Record
+from unrolled.learn.packing import STATE, pack, unpack
 from unrolled.learn.recipe import Recipe
+from unrolled.model.folder import CHECKPOINTS, checkpoint_steps
 from unrolled.notices import Notice, Notify, warn
 from unrolled.text.vocabulary import Vocabulary
+from unrolled.typed import check_format, typed
 
 STATE_FORMAT = 1
 """Counted up when a key of `state.json` changes its meaning."""
@@ -62,7 +64,7 @@ class TrainingState:
     """Of a run that was given minutes."""
     measuring: Measuring = field(default_factory=Measuring)
     micro_batches: int = 1
-    history: list[dict[str, Any]] = field(default_factory=list)
+    history: list[Record] = field(default_factory=list)
     """Records of some steps, with every measurement."""
     embeddings: list[Tensor] = field(default_factory=list)
     """The character vectors, (symbols, embedding), at each measurement."""
@@ -83,27 +85,18 @@ class TrainingState:
     def from_files(cls, files: Mapping[str, bytes]) -> TrainingState:
         """The state in `files`. Raises FolderError if they are damaged or of a version that is not known here."""
         content = unpack(files)
-        known = {_key(entry): entry for entry in fields(cls)}
-        _check_format(content, known)
-        try:
-            return cls(**{known[key].name: _read(known[key], value) for key, value in content.items() if key in known})
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise FolderError(f"the checkpoint is not one of this version: {error}") from error
+        check_format(content.pop("format", None), STATE_FORMAT, STATE)
+        for entry in fields(cls):
+            if _key(entry) in content:
+                value, read = content.pop(_key(entry)), _READERS.get(entry.name)
+                content[entry.name] = value if read is None else read(value, STATE, entry.name)
+        return typed(cls, content, STATE)
 
 
 _KEYS = {"requested": "asked", "micro_batches": "parts"}
 """Where the key in the file is not the name of the field."""
-_READERS: dict[str, Callable[[Any], Any]] = {
-    "recipe": Recipe.from_json,
-    "requested": Recipe.from_json,
-    "choice": lambda content: Choice(**content),
-    "started_from": lambda content: None if content is None else Vocabulary.from_json(content),
-    "plan": lambda content: Plan(**content),
-    "progress": lambda content: FitState(**content),
-    "budget": lambda content: None if content is None else Budget(**content),
-    "measuring": lambda content: Measuring(**content),
-}
-"""Of the fields that are not JSON as they are."""
+_READERS: dict[str, Callable[[Any, str, str], Any]] = {"recipe": Recipe.from_json, "requested": Recipe.from_json}
+"""Of the fields that older versions wrote otherwise; the others are what their annotations say."""
 
 
 def _key(entry: Field[Any]) -> str:
@@ -111,25 +104,9 @@ def _key(entry: Field[Any]) -> str:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, Vocabulary | Recipe):
-        return value.to_json()
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
     return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
-
-
-def _read(entry: Field[Any], value: Any) -> Any:
-    return _READERS[entry.name](value) if entry.name in _READERS else value
-
-
-def _check_format(content: Mapping[str, Any], known: Mapping[str, Field[Any]]) -> None:
-    version = content.get("format")
-    if type(version) is int and version > STATE_FORMAT:
-        raise FolderError(
-            f"the checkpoint has format {version}, newer than the {STATE_FORMAT} known here: upgrade unrolled"
-        )
-    required = {key for key, entry in known.items() if entry.default is entry.default_factory is MISSING}
-    odd = sorted(set(content) - set(known) - {"format"} | required - set(content))
-    if version != STATE_FORMAT or odd:
-        raise FolderError(f"the checkpoint is not one of this version ({', '.join(odd) or version}): start a new run")
 
 
 @dataclass
@@ -143,12 +120,11 @@ class Checkpoints:
     @classmethod
     def of(cls, run: Path, notify: Notify) -> Checkpoints:
         """The checkpoints of the run folder `run`; `notify` is told about damaged ones and full disks."""
-        return cls(run / "checkpoints", notify=notify)
+        return cls(run / CHECKPOINTS, notify=notify)
 
     def steps(self) -> list[int]:
         """The steps of which a checkpoint was written to its end, ascending."""
-        found = self.folder.glob("step-*") if self.folder.is_dir() else ()
-        return sorted(int(path.name[5:]) for path in found if path.name[5:].isdigit() and is_complete(path))
+        return list(checkpoint_steps(self.folder))
 
     def path(self, step: int) -> Path:
         """The folder of the checkpoint of `step`."""
@@ -164,14 +140,14 @@ class Checkpoints:
                 self._write(step, files)
         except (OSError, FolderError) as error:
             self._warn(
-                f"the checkpoint of step {step:,} could not be written ({_reason(error)}): training goes on, "
+                f"the checkpoint of step {step:,} could not be written ({reason(error)}): training goes on, "
                 "the one before it is kept, and the next checkpoint tries again"
             )
             return False
         try:
             self._remove_old(step, best_step)
         except OSError as error:
-            self._warn(f"an old checkpoint could not be removed ({_reason(error)}): training goes on")
+            self._warn(f"an old checkpoint could not be removed ({reason(error)}): training goes on")
         return True
 
     def newest(self) -> tuple[int, dict[str, bytes]] | None:
@@ -221,7 +197,3 @@ class Checkpoints:
         for step in steps:
             if step not in (*kept, best_step):
                 remove_folder(self.path(step))
-
-
-def _reason(error: Exception) -> str:
-    return (error.strerror if isinstance(error, OSError) else None) or f"{error}"

@@ -16,12 +16,14 @@ from typing import Any
 
 import torch
 
+from unrolled.bounds import check_name, check_whole
 from unrolled.errors import InputError
-from unrolled.learn.recipe import Machine
+from unrolled.learn.recipe import DEVICES, PRECISIONS, Machine
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # the names and numbers of <malloc.h>
 _LARGEST_MMAP_THRESHOLD = 32 << 20
 _KEPT = 512 << 20
+MOST_THREADS = 4096
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,11 @@ class Choice:
     device: str
     precision: str
     threads: int
+
+    def __post_init__(self) -> None:
+        check_name("device", self.device, DEVICES[1:])
+        check_name("precision", self.precision, PRECISIONS[1:])
+        check_whole("threads", self.threads, 1, MOST_THREADS)
 
     def autocast(self) -> AbstractContextManager[object]:
         """The context in which networks run forward."""

@@ -16,7 +16,9 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
+from unrolled.bounds import check_name, check_number, check_whole
 from unrolled.errors import TrainingError
+from unrolled.typed import AnyFloat
 
 
 class Task(Protocol):
@@ -69,6 +71,16 @@ class Plan:
     guarded: bool = True
     """Whether the learning rate is halved when the loss grows; after the fourth time, training ends."""
 
+    def __post_init__(self) -> None:
+        check_name("shape", self.shape, SHAPES)
+        for name in ("steps", "warmup", "replanned_at"):
+            check_whole(name, getattr(self, name), 0)
+        for name in ("evaluate_every", "cycle"):
+            if getattr(self, name) is not None:
+                check_whole(name, getattr(self, name), 1)
+        check_number("clip", self.clip, above=0)
+        check_number("height", self.height, at_least=0, at_most=1)
+
     def factor(self, step: int) -> float:
         """The schedule's factor for the step after `step` steps, between 0 and 1."""
         if step < self.warmup:
@@ -112,21 +124,27 @@ class FitState:
 
     step: int = 0
     seconds: float = 0.0
-    smoothed: float = math.nan
+    smoothed: AnyFloat = math.nan
     """Mean training loss, weighting the last 50 steps or so."""
-    first: float = math.nan
+    first: AnyFloat = math.nan
     """The loss of the first step."""
-    lowest: float = math.inf
+    lowest: AnyFloat = math.inf
     """The lowest smoothed loss so far."""
     scale: float = 1.0
     """Factor on the learning rate, halved each time the guard acts."""
-    best: float = math.inf
+    best: AnyFloat = math.inf
     """The lowest validation loss so far."""
     best_step: int = 0
-    loss: float = math.nan
+    loss: AnyFloat = math.nan
     """Of the last step."""
     is_due: bool = False
     """Whether the last step was made, but not the measurement that comes after it."""
+
+    def __post_init__(self) -> None:
+        check_whole("step", self.step, 0)
+        check_whole("best_step", self.best_step, 0, self.step)
+        check_number("seconds", self.seconds, at_least=0)
+        check_number("scale", self.scale, above=0, at_most=1)
 
 
 @dataclass(frozen=True)

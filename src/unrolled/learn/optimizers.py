@@ -97,7 +97,16 @@ class Muon:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore what `state_dict` gave."""
         for buffer, saved in zip(self.buffers, state["momentum"], strict=True):
-            buffer.copy_(saved)
+            buffer.copy_(_checked(saved, buffer.shape))
+
+
+def _checked(tensor: Any, shape: torch.Size) -> Tensor:
+    """Raises ValueError for what is no tensor of finite numbers of this shape."""
+    if not isinstance(tensor, Tensor) or tensor.shape != shape or not tensor.is_floating_point():
+        raise ValueError(f"a tensor of {shape} is expected, not {getattr(tensor, 'shape', type(tensor).__name__)}")
+    if not tensor.isfinite().all():
+        raise ValueError("a moment is not finite")
+    return tensor
 
 
 class AdamW:
@@ -132,8 +141,17 @@ class AdamW:
         return {str(i): dict(moments) for i, moments in self.inner.state_dict()["state"].items()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore what `state_dict` gave."""
-        whole = self.inner.state_dict()
+        """Restore what `state_dict` gave. Raises ValueError for the state of other parameters."""
+        whole, parameters = self.inner.state_dict(), self.inner.param_groups[0]["params"]
+        if state and state.keys() != {str(i) for i in range(len(parameters))}:
+            raise ValueError(f"the moments of {len(parameters)} parameters are expected, not of {len(state)}")
+        for i, moments in state.items():
+            if moments.keys() != {"step", "exp_avg", "exp_avg_sq"}:
+                raise ValueError(f"the moments of a parameter are {', '.join(moments)}")
+            for name, moment in moments.items():
+                _checked(moment, torch.Size([]) if name == "step" else parameters[int(i)].shape)
+                if name != "exp_avg" and (moment < 0).any():
+                    raise ValueError(f"{name} of a parameter is below 0")
         self.inner.load_state_dict(whole | {"state": {int(i): moments for i, moments in state.items()}})
 
 

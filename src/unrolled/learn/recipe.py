@@ -9,10 +9,12 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, TypedDict
 
-from unrolled.errors import FolderError, InputError, unknown_name
+from unrolled.bounds import check_name, check_number, check_whole
+from unrolled.errors import InputError
 from unrolled.model.cells import BLOCK, CELLS
 from unrolled.model.members import COUNTS
 from unrolled.text.encoding import OnDamage
+from unrolled.typed import typed
 
 OPTIMIZERS = ("muon", "adamw")
 WITH = ("auto", "counts", "none")
@@ -92,22 +94,22 @@ class Recipe:
     """Decides the first weights and the dropout masks."""
 
     def __post_init__(self) -> None:
-        _check_name("rung", self.rung.removesuffix(BLOCK), (*CELLS, COUNTS))
-        _check_name("optimizer", self.optimizer, OPTIMIZERS)
-        _check_name("partner (with)", self.with_, WITH)
-        _check_name("errors", self.errors, ERRORS)
+        check_name("rung", self.rung.removesuffix(BLOCK), (*CELLS, COUNTS))
+        check_name("optimizer", self.optimizer, OPTIMIZERS)
+        check_name("partner (with)", self.with_, WITH)
+        check_name("errors", self.errors, ERRORS)
         if self.normalize is not None:
-            _check_name("normal form (normalize)", self.normalize, FORMS)
+            check_name("normal form (normalize)", self.normalize, FORMS)
         for name in ("embedding", "hidden", "layers", "streams", "length", "evaluations", "min_count", "networks"):
-            _check_whole(name, getattr(self, name), at_least=1)
+            check_whole(name, getattr(self, name), at_least=1)
         for name in ("epochs", "minutes", "learning_rate", "muon_rate", "clip"):
-            _check(name, getattr(self, name), above=0)
+            check_number(name, getattr(self, name), above=0)
         for name in ("dropout", "warmup", "validation", "test"):
-            _check(name, getattr(self, name), at_least=0, below=1)
+            check_number(name, getattr(self, name), at_least=0, below=1)
         if self.patience is not None:
-            _check_whole("patience", self.patience, at_least=1)
-        _check("weight_decay", self.weight_decay, at_least=0)
-        _check_whole("seed", self.seed, at_least=0)
+            check_whole("patience", self.patience, at_least=1)
+        check_number("weight_decay", self.weight_decay, at_least=0)
+        check_whole("seed", self.seed, at_least=0)
         if self.epochs is not None and self.minutes is not None:
             raise InputError("both epochs and minutes were given: choose one budget")
         if self.records is not None and (self.networks > 1 or self.with_ == "counts"):
@@ -133,12 +135,10 @@ class Recipe:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, content: dict[str, Any]) -> Recipe:
-        """The recipe written by `to_json`; raises FolderError on a setting this version does not know."""
-        unknown = sorted(set(content) - {field.name for field in fields(cls)})
-        if unknown:
-            raise FolderError(f"the stored recipe has settings unknown here: {', '.join(unknown)}")
-        return cls(**({"with_": "none"} | content))  # runs from before there were mixtures
+    def from_json(cls, content: object, file: str = "the recipe", path: str = "") -> Recipe:
+        """The recipe that `to_json` gave, read from `file`. Raises FolderError on a setting that is not known here."""
+        before = {"with_": "none"} if isinstance(content, dict) else {}  # runs from before there were mixtures
+        return typed(cls, before | content if isinstance(content, dict) else content, file, path)
 
 
 @dataclass(frozen=True)
@@ -153,10 +153,10 @@ class Machine:
     """Threads of the CPU; chosen by measurement if not given."""
 
     def __post_init__(self) -> None:
-        _check_name("device", self.device, DEVICES)
-        _check_name("precision", self.precision, PRECISIONS)
+        check_name("device", self.device, DEVICES)
+        check_name("precision", self.precision, PRECISIONS)
         if self.threads is not None:
-            _check_whole("threads", self.threads, at_least=1)
+            check_whole("threads", self.threads, at_least=1)
 
 
 class RecipeSettings(TypedDict, total=False):
@@ -200,35 +200,3 @@ class Settings(RecipeSettings, total=False):
     device: str
     precision: str
     threads: int | None
-
-
-def _check_name(kind: str, given: str, known: tuple[str, ...]) -> None:
-    if given not in known:
-        raise unknown_name(kind, given, known)
-
-
-def _check_whole(name: str, value: int, at_least: int) -> None:
-    if not isinstance(value, int):
-        raise InputError(f"{name} is {value!r}, but must be a whole number")
-    _check(name, value, at_least=at_least)
-
-
-def _check(
-    name: str,
-    value: float | None,
-    *,
-    at_least: float | None = None,
-    above: float | None = None,
-    below: float | None = None,
-) -> None:
-    if value is None:
-        return
-    bounds = [
-        (at_least is None or value >= at_least, f"at least {at_least}"),
-        (above is None or value > above, f"above {above}"),
-        (below is None or value < below, f"below {below}"),
-        (value == value and abs(value) != float("inf"), "a finite number"),
-    ]
-    broken = [text for holds, text in bounds if not holds]
-    if broken:
-        raise InputError(f"{name} is {value}, but must be {' and '.join(broken)}")

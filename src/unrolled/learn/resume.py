@@ -9,7 +9,7 @@ import math
 from dataclasses import asdict, replace
 from pathlib import Path
 
-import safetensors.torch
+import torch
 from torch import Tensor
 
 from unrolled.embedding import visible
@@ -23,7 +23,8 @@ from unrolled.learn.packing import STATE, TENSORS
 from unrolled.learn.recipe import Machine
 from unrolled.learn.run_folder import Run
 from unrolled.learn.session import Session
-from unrolled.model.folder import read_model
+from unrolled.model.folder import WEIGHTS, ModelConfig, read_model
+from unrolled.model.tensors import check_weights, read_tensors
 from unrolled.notices import Notice
 from unrolled.text.encoded import EncodedText
 
@@ -47,6 +48,7 @@ def resume(request: Request, run: Run, state: TrainingState) -> Session:
     if request.world.is_main:
         run.begin()  # before the text is read, which may take long: another process may be training here
     _check_settings(request, state)
+    _check_sizes(state)
     check_streams(state.recipe, request.world)
     request = _with_source_of(request, state)
     text = read_text(request, state.recipe, state.started_from)
@@ -77,6 +79,17 @@ def _check_settings(request: Request, state: TrainingState) -> None:
             )
     if request.start_from is not None and read_model(Path(request.start_from)).vocabulary != state.started_from:
         raise InputError(f"this run was not started from {request.start_from}: leave --from out to resume")
+
+
+def _check_sizes(state: TrainingState) -> None:
+    """Raises FolderError if the weights are not those of the recipe, before a network of its sizes is made."""
+    recipe, symbols = state.recipe, len(state.vocabulary) + 1
+    config = ModelConfig(recipe.rung, symbols, recipe.embedding, recipe.hidden, recipe.layers, recipe.nonlinearity)
+    for weights in (state.network, state.network if state.best is None else state.best):
+        if {name: tuple(tensor.shape) for name, tensor in weights.items()} != config.shapes():
+            raise FolderError("the checkpoint does not fit this run: its weights are not of the sizes in its recipe")
+        if not all(tensor.is_floating_point() and tensor.isfinite().all() for tensor in weights.values()):
+            raise FolderError("the checkpoint does not fit this run: its weights are not finite numbers")
 
 
 def _with_source_of(request: Request, state: TrainingState) -> Request:
@@ -149,6 +162,7 @@ def _put_back(session: Session) -> None:
         task.network.load_state_dict(state.network)
         session.optimizer.load_state_dict(state.optimizer)
         device = task.network.head.weight.device
+        _check_carried(state, task.network.initial_state(1))
         task.carried = tuple(tensor[task.own_rows].to(device) for tensor in state.carried) or None
         task.micro_batches, task.measured = state.micro_batches, state.measuring.while_training
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, RuntimeError) as error:
@@ -158,6 +172,13 @@ def _put_back(session: Session) -> None:
         state.best = _stored_best(session)
 
 
+def _check_carried(state: TrainingState, like: tuple[Tensor, ...]) -> None:
+    if state.carried and [part.shape[1:] for part in state.carried] != [part.shape[1:] for part in like]:
+        raise ValueError("the states of its streams are not those of its network")
+    if len({len(part) for part in state.carried}) > 1 or not all(part.isfinite().all() for part in state.carried):
+        raise ValueError("the states of its streams differ in number or are not finite")
+
+
 def _stored_best(session: Session) -> dict[str, Tensor] | None:
     """The best weights so far, from their own checkpoint; without one, the next measurement begins anew."""
     state, world = session.state, session.task.world
@@ -165,14 +186,16 @@ def _stored_best(session: Session) -> dict[str, Tensor] | None:
     if data is None:
         state.progress.best, state.progress.best_step = math.inf, 0
         return None
-    return {name: value.to(state.choice.dtype) for name, value in safetensors.torch.load(data).items()}
+    weights = read_tensors(data, WEIGHTS)
+    check_weights(WEIGHTS, weights, session.task.network.config.shapes())
+    return {name: torch.from_numpy(value).to(state.choice.dtype) for name, value in weights.items()}
 
 
 def _read_best(session: Session) -> bytes | None:
     assert session.run_folder is not None
     try:
         path = session.run_folder.checkpoints.path(session.state.progress.best_step)
-        return read_folder(path)["model.safetensors"]
+        return read_folder(path)[WEIGHTS]
     except FolderError as error:
         sentence = f"{error}: the best weights so far are lost, the best from here on take their place"
         session.task.notify(Notice(sentence, is_warning=True))

@@ -12,13 +12,14 @@ import os
 import sys
 import weakref
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from unrolled.errors import FolderError
-from unrolled.files import is_complete, sweep_orphans, write_file, write_into
+from unrolled.files import NO_LINKS, is_complete, reason, sweep_orphans, write_file, write_into
 from unrolled.learn.checkpoint import Checkpoints
 from unrolled.learn.history import HISTORY
+from unrolled.learn.loop import Record
 from unrolled.notices import Notice, Notify, warn
 
 if sys.platform != "win32":
@@ -44,6 +45,8 @@ class Run:
     def _check(self, resume: bool) -> None:
         if self.path.exists() and not self.path.is_dir():
             raise FolderError(f"{self.path} is a file: choose an --out that is empty or new")
+        if self.checkpoints.folder.is_symlink():
+            raise FolderError(f"{self.checkpoints.folder} is a symbolic link: choose an --out that is empty or new")
         if is_complete(self.path):
             raise FolderError(
                 f"{self.path} holds a finished run: choose another --out, or train on from it with "
@@ -76,7 +79,7 @@ class Run:
             sweep_orphans(self.path)
             self.checkpoints.sweep()
         except OSError as error:
-            raise FolderError(f"{self.path} cannot be written: {error.strerror}") from None
+            raise FolderError(f"{self.path} cannot be written: {reason(error)}") from None
 
     def _lock(self) -> None:
         """Lock the folder until this object or its process is gone, however it ends.
@@ -85,7 +88,9 @@ class Run:
         """
         if self._is_locked:
             return
-        descriptor = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+        if (self.path / LOCK).is_symlink():
+            raise FolderError(f"{self.path / LOCK} is a symbolic link, and what it leads to is not written: remove it")
+        descriptor = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT | NO_LINKS, 0o666)
         weakref.finalize(self, os.close, descriptor)
         self._is_locked = True
         if sys.platform == "win32":
@@ -99,13 +104,14 @@ class Run:
                     "and continue with --resume"
                 ) from None
 
-    def write_history(self, entries: list[dict[str, Any]]) -> None:
+    def write_history(self, history: list[Record]) -> None:
         """Replace the history: one JSON object a line. An unwritable history never stops training."""
+        entries = ({name: value for name, value in asdict(one).items() if value is not None} for one in history)
         text = "".join(json.dumps(entry, allow_nan=False) + "\n" for entry in entries)
         try:
             write_file(self.path / HISTORY, text.encode())
         except OSError as error:
-            sentence = f"the history could not be written ({error.strerror}): training goes on"
+            sentence = f"the history could not be written ({reason(error)}): training goes on"
             self.checkpoints.notify(Notice(sentence, is_warning=True))
 
     def finish(self, files: Mapping[str, bytes]) -> None:
@@ -117,7 +123,7 @@ class Run:
             write_into(self.path, files)
         except OSError as error:
             raise FolderError(
-                f"the model could not be written to {self.path} ({error.strerror}), but its training is kept in the "
+                f"the model could not be written to {self.path} ({reason(error)}), but its training is kept in the "
                 "checkpoints: make room and run the same again with --resume"
             ) from None
 

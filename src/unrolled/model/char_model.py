@@ -22,7 +22,7 @@ from unrolled.files import write_folder
 from unrolled.model.cells import CellNetwork
 from unrolled.model.folder import ModelConfig, ModelParts, read_model
 from unrolled.model.mixture import Committee, CountPredictor, Mixture
-from unrolled.model.predictor import Predictor
+from unrolled.model.predictor import Checked, Predictor
 from unrolled.model.sampling import UNFILTERED, Sampling, SamplingSettings
 from unrolled.model.state import State, generator_of
 from unrolled.text.kinds import kind
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 class CharModel:
-    """A trained network with its vocabulary. Made by `from_pretrained`, or from its parts.
+    """A trained network with its vocabulary. Made by `from_pretrained`, or from its parts; `name` is for errors.
 
     Example::
 
@@ -46,8 +46,8 @@ class CharModel:
         model.generate("This is ", 400, temperature=0.8, seed=1)
     """
 
-    def __init__(self, parts: ModelParts) -> None:
-        self.parts = parts
+    def __init__(self, parts: ModelParts, name: str = "this model") -> None:
+        self.parts, self.name = parts, name
 
     @classmethod
     def from_pretrained(
@@ -57,7 +57,7 @@ class CharModel:
 
         `only` names one of its `members`, which then predicts alone; InputError if there is none of that name.
         """
-        model = cls(read_model(folder, warn))
+        model = cls(read_model(folder, warn), f"{folder}")
         return model if only is None else model.only(only)
 
     def save_pretrained(self, folder: str | Path) -> None:
@@ -77,7 +77,7 @@ class CharModel:
 
     def only(self, member: str) -> CharModel:
         """The model that one of the `members` is alone. Raises InputError for one that is not there."""
-        return CharModel(self.parts.only(member))
+        return CharModel(self.parts.only(member), self.name)
 
     @cached_property
     def network(self) -> CellNetwork:
@@ -94,6 +94,9 @@ class CharModel:
     @cached_property
     def predictor(self) -> Predictor:
         """What predicts the next id: the network, the mean of several, counts, or a mixture."""
+        return Checked(self._predictor(), self.name)
+
+    def _predictor(self) -> Predictor:
         config, beside = self.config, self.parts.beside
         if not config.has_network:
             assert beside.counts is not None
@@ -122,7 +125,7 @@ class CharModel:
     @property
     def lower(self) -> bool:
         """Whether its training text was read in lower case."""
-        return self.training.get("recipe", {}).get("lower") is True
+        return bool(self.training.get("recipe", {}).get("lower"))
 
     @property
     def normalize(self) -> bool:

@@ -9,6 +9,7 @@ a checkpoint that only training needs.
 from __future__ import annotations
 
 import hashlib
+import re
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -16,7 +17,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from unrolled.errors import FolderError, InputError, UnrolledError, unknown_name
+from unrolled.bounds import check_whole
+from unrolled.errors import FolderError, InputError, unknown_name
 from unrolled.files import PICKLES, from_json, is_complete, read_folder, to_json
 from unrolled.model.card import model_card
 from unrolled.model.cells import find_cell
@@ -24,6 +26,7 @@ from unrolled.model.members import COUNTS, Members
 from unrolled.model.tensors import Weights, check_weights, read_tensors, write_tensors
 from unrolled.text.counts import CountModel
 from unrolled.text.vocabulary import Vocabulary
+from unrolled.typed import check_format, typed
 
 FORMAT = 1
 CONFIG, VOCABULARY, WEIGHTS = "config.json", "vocabulary.json", "model.safetensors"
@@ -31,6 +34,8 @@ TRAINING, CARD = "training.json", "README.md"
 FILES = (CONFIG, VOCABULARY, WEIGHTS, TRAINING, CARD)
 SNAPSHOTS = "embeddings.safetensors"
 """Also in a run folder: the embedding at each measurement."""
+CHECKPOINTS = "checkpoints"
+STEP = re.compile(r"step-(\d{8,18})", re.ASCII)
 LIMITS = {"vocabulary": 0x110000 + 1, "embedding": 1 << 16, "hidden": 1 << 16, "layers": 1 << 8}
 """The largest sizes that are accepted; Unicode has 0x110000 code points, and id 0 is reserved."""
 
@@ -53,11 +58,8 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         for name, limit in LIMITS.items():
-            size, bounds = getattr(self, name), (1, limit)
-            if self.rung == COUNTS and name != "vocabulary":
-                bounds = (0, 0)
-            if type(size) is not int or not bounds[0] <= size <= bounds[1]:
-                raise InputError(f"{name} is {size!r}, but must be a whole number from {bounds[0]} to {bounds[1]:,}")
+            at_least, at_most = (0, 0) if self.rung == COUNTS and name != "vocabulary" else (1, limit)
+            check_whole(name, getattr(self, name), at_least, at_most)
 
     @property
     def has_network(self) -> bool:
@@ -71,14 +73,9 @@ class ModelConfig:
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> ModelConfig:
         """The sizes in `config.json`; raises FolderError for a newer format, unexpected keys and bad sizes."""
-        version = content.get("format")
-        if type(version) is int and version > FORMAT:
-            raise FolderError(f"{CONFIG} has format {version}, newer than the {FORMAT} known here: upgrade unrolled")
-        names = {entry.name for entry in fields(cls)}
-        if version != FORMAT or set(content) != names | {"format"}:
-            raise FolderError(f"{CONFIG} should have format {FORMAT} and hold {', '.join(sorted(names))}")
+        check_format(content.get("format"), FORMAT, CONFIG)
+        config = typed(cls, {name: value for name, value in content.items() if name != "format"}, CONFIG, whole=True)
         try:
-            config = cls(**{name: content[name] for name in names})
             _check_rung(config)
         except InputError as error:
             raise FolderError(f"{CONFIG}: {error}") from None
@@ -169,11 +166,46 @@ class ModelParts:
         """
         _check_names(files)
         config = ModelConfig.from_json(from_json(files[CONFIG], CONFIG))
-        vocabulary = _vocabulary(files[VOCABULARY])
-        weights, training = read_tensors(files[WEIGHTS], WEIGHTS), from_json(files[TRAINING], TRAINING)
+        vocabulary = Vocabulary.from_json(from_json(files[VOCABULARY], VOCABULARY), VOCABULARY)
+        weights, training = read_tensors(files[WEIGHTS], WEIGHTS), _checked_training(files[TRAINING])
         return cls(
             config, vocabulary, weights, training, Members.from_files(files, len(vocabulary), config.has_network)
         )
+
+
+@dataclass(frozen=True)
+class _Loss:
+    nats: float
+    bits: float
+
+
+@dataclass(frozen=True)
+class _Corpus:
+    sha256: str = ""
+    characters: int = 0
+    sources: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Training:
+    """What is used of `training.json`, whose content is free otherwise. An unfinished run has none of it."""
+
+    corpus: _Corpus = field(default_factory=_Corpus)
+    recipe: dict[str, Any] = field(default_factory=dict)
+    losses: dict[str, _Loss] = field(default_factory=dict)
+    seconds: float = 0.0
+    characters_seen: int = 0
+    epochs: float = 0.0
+    best_epoch: float = 0.0
+
+    def __post_init__(self) -> None:
+        typed(dict[str, bool], {"lower": self.recipe.get("lower", False)}, TRAINING, "recipe")
+
+
+def _checked_training(data: bytes) -> dict[str, Any]:
+    content, used = from_json(data, TRAINING), {entry.name for entry in fields(_Training)}
+    typed(_Training, {name: value for name, value in content.items() if name in used}, TRAINING)
+    return content
 
 
 def counts_alone(vocabulary: Vocabulary, counts: CountModel | None, training: dict[str, Any]) -> ModelParts:
@@ -189,10 +221,10 @@ def read_model(folder: str | Path, warn: Callable[[str], None] = warnings.warn) 
     truncated, altered, unexpected or of a newer format.
     """
     path = Path(folder)
-    checkpoints = _checkpoints(path)
+    checkpoints = list(checkpoint_steps(path / CHECKPOINTS).values())
     if is_complete(path) or not checkpoints:
         return _read(path)
-    for checkpoint in checkpoints:
+    for checkpoint in reversed(checkpoints):
         try:
             return _read(checkpoint)
         except FolderError as error:
@@ -202,13 +234,15 @@ def read_model(folder: str | Path, warn: Callable[[str], None] = warnings.warn) 
 
 def is_model_folder(path: Path) -> bool:
     """Whether `path` is meant to be a model folder or an unfinished run, be it whole or not."""
-    return (path / CONFIG).is_file() or (path / "checkpoints").is_dir()
+    return (path / CONFIG).is_file() or (path / CHECKPOINTS).is_dir()
 
 
-def _checkpoints(path: Path) -> list[Path]:
-    """The complete checkpoints in a run folder, newest first."""
-    steps = [step for step in path.glob("checkpoints/step-*") if step.name[5:].isdigit() and is_complete(step)]
-    return sorted(steps, key=lambda step: int(step.name[5:]), reverse=True)
+def checkpoint_steps(folder: Path) -> dict[int, Path]:
+    """The complete checkpoints in the folder of a run's checkpoints, by step, ascending. Links are left out."""
+    numbers = (STEP.fullmatch(path.name) for path in folder.glob("step-*") if not path.is_symlink())
+    steps = sorted(int(number[1]) for number in numbers if number)
+    paths = {step: folder / f"step-{step:08d}" for step in steps}
+    return {step: path for step, path in paths.items() if is_complete(path)}
 
 
 def _read(path: Path) -> ModelParts:
@@ -240,11 +274,3 @@ def _check_rung(config: ModelConfig) -> None:
     choices = (None, *find_cell(str(config.rung)).nonlinearities)
     if config.nonlinearity not in choices:
         raise InputError(f"nonlinearity is {config.nonlinearity!r}, but the rung {config.rung} knows {choices}")
-
-
-def _vocabulary(data: bytes) -> Vocabulary:
-    content = from_json(data, VOCABULARY)
-    try:
-        return Vocabulary.from_json(content)
-    except UnrolledError as error:
-        raise FolderError(f"{error}" if VOCABULARY in f"{error}" else f"{VOCABULARY}: {error}") from None

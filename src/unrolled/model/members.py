@@ -9,16 +9,15 @@ Left out: how members predict together (`mixture`).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
 
 from unrolled.errors import FolderError
 from unrolled.files import from_json, to_json
 from unrolled.model.mixture import Gate
 from unrolled.model.tensors import Weights, check_weights, read_tensors, write_tensors
 from unrolled.text.counts import CountModel
+from unrolled.typed import check_format, typed
 
 FORMAT = 1
 MIXTURE, COUNTS = "mixture.json", "counts"
@@ -65,9 +64,12 @@ class Members:
     @classmethod
     def from_files(cls, files: Mapping[str, bytes], vocabulary: int, has_network: bool) -> Members:
         """The members in the files of a folder. Raises FolderError naming a file that is missing or damaged."""
-        alone: dict[str, Any] = {"format": FORMAT, "gate": None, "members": ["network" if has_network else COUNTS]}
-        content = from_json(files[MIXTURE], MIXTURE) if MIXTURE in files else alone
-        names = _names(content, has_network)
+        names, gate = ["network" if has_network else COUNTS], None
+        if MIXTURE in files:
+            content = from_json(files[MIXTURE], MIXTURE)
+            check_format(content.get("format"), FORMAT, MIXTURE)
+            mixture = typed(_Mixture, content, MIXTURE, whole=True)
+            names, gate = mixture.checked_members(has_network), mixture.gate
         for name in names[has_network:]:
             if _file(name) not in files:
                 raise FolderError(f"{_file(name)} is missing, but the model has the members {', '.join(names)}")
@@ -75,7 +77,7 @@ class Members:
         return cls(
             tuple(read_tensors(files[_file(name)], _file(name)) for name in networks),
             _counts(files[_file(COUNTS)], vocabulary) if COUNTS in names else None,
-            None if content["gate"] is None else _gate(content["gate"]),
+            gate,
         )
 
 
@@ -96,23 +98,18 @@ def _counts(data: bytes, vocabulary: int) -> CountModel:
         raise FolderError(f"{_file(COUNTS)}: {error}") from None
 
 
-def _names(content: Mapping[str, Any], has_network: bool) -> list[str]:
-    """The members in `mixture.json`. Raises FolderError for another order, another name or a newer format."""
-    version, names = content.get("format"), content.get("members")
-    if type(version) is int and version > FORMAT:
-        raise FolderError(f"{MIXTURE} has format {version}, newer than the {FORMAT} known here: upgrade unrolled")
-    count = min(len(names), MAX_NETWORKS) if isinstance(names, list) else 0
-    networks = [network_name(i) for i in range(count)] if has_network else []
-    possible = (networks, [*networks[: count - 1], COUNTS])
-    if version != FORMAT or not count or names not in possible or "gate" not in content:
-        raise FolderError(f"{MIXTURE} should have format {FORMAT} and hold the members and their gate")
-    return [str(name) for name in names]
+@dataclass(frozen=True)
+class _Mixture:
+    """The content of `mixture.json`."""
 
+    format: int
+    members: list[str]
+    gate: Gate | None
 
-def _gate(content: Any) -> Gate:
-    names = asdict(Gate()).keys()
-    if not isinstance(content, dict) or content.keys() != names:
-        raise FolderError(f"the gate in {MIXTURE} should have {', '.join(names)}")
-    if not all(type(value) in (int, float) and math.isfinite(value) for value in content.values()):
-        raise FolderError(f"the gate in {MIXTURE} holds weights that are not finite numbers")
-    return Gate(**{name: float(value) for name, value in content.items()})
+    def checked_members(self, has_network: bool) -> list[str]:
+        """Raises FolderError for another order or another name."""
+        count = min(len(self.members), MAX_NETWORKS)
+        networks = [network_name(i) for i in range(count)] if has_network else []
+        if not count or self.members not in (networks, [*networks[: count - 1], COUNTS]):
+            raise FolderError(f"{MIXTURE}: members should be the networks in their order, and counts last")
+        return self.members

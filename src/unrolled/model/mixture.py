@@ -7,16 +7,19 @@ Left out: counting (`text.counts`), files (`folder`).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from unrolled.bounds import check_number
 from unrolled.model.predictor import Logits, Predictor, PredictorState
 from unrolled.model.probabilities import softmax
 from unrolled.text.counts import Codes, CountModel
 
 Probabilities = NDArray[np.float64]
+LARGEST_WEIGHT = 1_000_000
+"""Of a gate; products with logarithms of probabilities are then finite."""
 ROUNDS, PULL = 50, 1e-3
 """Of the fit of a gate, and its pull of the weights to zero."""
 
@@ -32,6 +35,10 @@ class Gate:
     """times the same of the counts"""
     counts_backoff: float = 0.0
     """times `Prediction.log_backoff` of the counts"""
+
+    def __post_init__(self) -> None:
+        for name, weight in asdict(self).items():
+            check_number(f"{name} of the gate", weight, at_least=-LARGEST_WEIGHT, at_most=LARGEST_WEIGHT)
 
     def share(self, network_peak: float, counts_peak: float, counts_backoff: float) -> float:
         """For one prediction."""

@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import safetensors.numpy
 from numpy.typing import NDArray
 
 from unrolled.errors import FolderError
 from unrolled.files import is_complete, read_folder
+from unrolled.model.tensors import read_tensors, write_tensors
 from unrolled.text.records import mixed, record_hash
 from unrolled.text.vocabulary import BOUNDARY, Ids, Vocabulary, with_label_end
 
@@ -88,7 +88,7 @@ class Novelty:
 
 def novelty_file(hashes: NDArray[np.uint64]) -> bytes:
     """The content of the file of hashes."""
-    return safetensors.numpy.save({"hashes": hashes})
+    return write_tensors({"hashes": hashes})
 
 
 def read_novelty(folder: str | Path, vocabulary: Vocabulary) -> Novelty:
@@ -96,12 +96,9 @@ def read_novelty(folder: str | Path, vocabulary: Vocabulary) -> Novelty:
     files = read_folder(Path(folder))
     if HASHES not in files:
         raise FolderError(f"{folder} holds no {HASHES}: what is new is known of finished runs on records only")
-    try:
-        known = safetensors.numpy.load(files[HASHES])["hashes"]
-    except (safetensors.SafetensorError, KeyError, ValueError) as error:
-        raise FolderError(f"{folder}: {HASHES} is damaged: {error}") from None
-    if known.dtype != np.uint64 or known.ndim != 1:
-        raise FolderError(f"{folder}: {HASHES} should hold one row of 64-bit hashes, not {known.dtype}{known.shape}")
+    known = read_tensors(files[HASHES], f"{folder}/{HASHES}").get("hashes")
+    if known is None or known.dtype != np.uint64 or known.ndim != 1:
+        raise FolderError(f"{folder}/{HASHES} should hold hashes, a row of 64-bit numbers")
     return Novelty(vocabulary, np.sort(known))
 
 

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from unrolled.errors import FolderError
 from unrolled.text.vocabulary import Vocabulary
 
 Logits = NDArray[np.floating]
@@ -36,6 +37,38 @@ class Predictor(Protocol):
 
     def read(self, ids: NDArray[np.integer], state: PredictorState) -> tuple[Logits, PredictorState]:
         """`step` for ids (time, *batch): the logits (time, *batch, vocabulary) after each, and the last state."""
+
+
+class Checked:
+    """The predictor of a model from a file, called `name`: each of its logits is a number, or -inf for the impossible.
+
+    Weights that are finite may still be so large that what is computed from them is not. Raises FolderError then.
+    """
+
+    def __init__(self, predictor: Predictor, name: str) -> None:
+        self.unchecked, self.name = predictor, name
+        self.initial_state = predictor.initial_state
+
+    def advance(self, ids: int | NDArray[np.integer], state: PredictorState) -> PredictorState:
+        """The state after one more character."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self.unchecked.advance(ids, state)
+
+    def step(self, ids: int | NDArray[np.integer], state: PredictorState) -> tuple[Logits, PredictorState]:
+        """`advance`, and the logits of the character after it."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self._checked(*self.unchecked.step(ids, state))
+
+    def read(self, ids: NDArray[np.integer], state: PredictorState) -> tuple[Logits, PredictorState]:
+        """`step` for many ids."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self._checked(*self.unchecked.read(ids, state))
+
+    def _checked(self, logits: Logits, state: PredictorState) -> tuple[Logits, PredictorState]:
+        largest = logits.max(axis=-1)  # NaN if one is
+        if not np.isfinite(largest).all():
+            raise FolderError(f"{self.name} predicts nothing: its weights are so large that its logits are not finite")
+        return logits, state
 
 
 class LanguageModel(Protocol):

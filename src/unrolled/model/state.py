@@ -19,7 +19,7 @@ import safetensors.numpy
 from numpy.typing import NDArray
 
 from unrolled.errors import FolderError, InputError
-from unrolled.files import from_json, sha256, to_json, write_file
+from unrolled.files import from_json, read_file, sha256, to_json, write_file
 from unrolled.model.predictor import LanguageModel, Logits, PredictorState
 from unrolled.model.sampling import (
     RECENT,
@@ -30,6 +30,7 @@ from unrolled.model.sampling import (
     until_stop,
 )
 from unrolled.text.vocabulary import BOUNDARY, OnUnknown
+from unrolled.typed import typed
 
 FORMAT = 1
 MAX_BYTES = 1 << 28
@@ -181,7 +182,7 @@ class State:
 
         Raises FolderError if the file is missing, damaged or of a newer format, or belongs to another model.
         """
-        return cls.from_bytes(_read(Path(path)), model, f"{path}")
+        return cls.from_bytes(read_file(Path(path), MAX_BYTES, follow=True), model, f"{path}")
 
     @classmethod
     def from_bytes(cls, data: bytes, model: LanguageModel, name: str = "this") -> State:
@@ -194,7 +195,7 @@ class State:
         state = cls.start(model)
         try:
             state._restore(facts, tensors)
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
+        except (FolderError, KeyError, TypeError, ValueError, OverflowError) as error:
             raise FolderError(f"{name} is not a state of unrolled: {error}") from None
         return state
 
@@ -217,7 +218,9 @@ class State:
             if not np.isfinite(array).all():
                 raise ValueError(f"{name} holds numbers that are not finite")
         self.hidden = tuple(tensors[f"hidden.{i}"] for i in range(len(self.hidden)))
-        self.logits, self.position = tensors["logits"], int(facts["position"])
+        self.logits, self.position = tensors["logits"], typed(int, facts["position"], "the state", "position")
+        if self.position < 0:
+            raise ValueError(f"its position is {self.position}")
         self.recent.extend(recent.tolist())
         self.generator.bit_generator.state = facts["generator"]
 
@@ -247,12 +250,3 @@ def _unpack(data: bytes, name: str) -> tuple[dict[str, Any], dict[str, NDArray[A
     if version != FORMAT or _pack(facts, tensors) != data:
         raise FolderError(f"{name} is damaged: it does not match its own SHA-256")
     return facts, tensors
-
-
-def _read(path: Path) -> bytes:
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise FolderError(f"{path} is larger than any state of unrolled")
-        return path.read_bytes()
-    except OSError as error:
-        raise FolderError(f"{path} cannot be read: {error.strerror}") from None

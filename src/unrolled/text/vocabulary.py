@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unrolled.embedding import visible
-from unrolled.errors import FolderError, InputError
+from unrolled.errors import InputError
+from unrolled.typed import typed
 
 UNKNOWN = 0
 UNKNOWN_CHARACTER = "\ufffd"  # what id 0 is shown as
@@ -119,6 +120,8 @@ class Vocabulary:
         for character in self.characters:
             if len(character) != 1 or "\ud800" <= character <= "\udfff":
                 raise InputError(f"{character!r} in this vocabulary is not one character")
+        if min((*self.counts, self.merged, self.merged_count)) < 0:
+            raise InputError("a count in this vocabulary is below 0")
 
     def __len__(self) -> int:
         """The number of ids, including the reserved one."""
@@ -186,21 +189,9 @@ class Vocabulary:
         }
 
     @classmethod
-    def from_json(cls, value: dict[str, Any]) -> Vocabulary:
-        """The vocabulary written by `to_json`; raises FolderError for anything else."""
-        characters, counts = value.get("characters"), value.get("counts")
-        merged, merged_count = value.get("merged"), value.get("merged_count")
-        if not (
-            isinstance(characters, list)
-            and isinstance(counts, list)
-            and all(isinstance(character, str) for character in characters)
-            and all(type(count) is int and count >= 0 for count in (*counts, merged, merged_count))
-        ):
-            raise FolderError("the vocabulary should hold lists of characters and counts, and merged, merged_count")
-        try:
-            return cls(tuple(characters), tuple(counts), value["merged"], value["merged_count"])
-        except InputError as error:
-            raise FolderError(f"the vocabulary is damaged: {error}") from None
+    def from_json(cls, value: object, file: str) -> Vocabulary:
+        """The vocabulary that `to_json` gave, read from `file`; raises FolderError for anything else."""
+        return typed(cls, value, file, whole=True)
 
     @cached_property
     def _code_points(self) -> NDArray[np.uint32]:
