@@ -87,6 +87,9 @@ class _Reader:
         if value is None and NoneType in kinds:
             return None
         others = [kind for kind in kinds if kind is not NoneType]
+        records: list[Any] = [kind for kind in others if is_dataclass(kind) and isinstance(value, dict)]
+        if records:
+            return self._record(min(records, key=lambda kind: len(_kinds(kind).keys() ^ value.keys())), value, path)
         for kind in others[:-1]:
             with contextlib.suppress(FolderError):
                 return self.read(kind, value, path)

@@ -94,10 +94,10 @@ def test_a_flipped_bit_is_told_by_name(folder):
     ("change", "sentence"),
     [
         ({"format": 99}, "newer"),
-        ({"kind": "CharModel"}, "holds no encoder"),
-        ({"fields": []}, "not an encoder that can be read"),
-        ({"dimensions": [9, 9]}, "needs vectors of shape"),
-        ({"target": {}}, "KeyError"),
+        ({"kind": "CharModel"}, "kind should be 'EntityEncoder', not 'CharModel'"),
+        ({"fields": []}, "0 fields of"),
+        ({"dimensions": [9]}, "needs vectors of shape"),
+        ({"target": {}}, "target.classes is missing"),
     ],
 )
 def test_a_folder_that_contradicts_itself_is_refused(folder, tmp_path, change, sentence):

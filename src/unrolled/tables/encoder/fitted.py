@@ -9,11 +9,13 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unrolled.embedding import EmbeddingTable
+from unrolled.errors import FolderError
 from unrolled.tables.data.columns import Column
 from unrolled.tables.data.target import Target
 from unrolled.tables.encoder.alignment import DistanceCheck, distance_check, neighbours_kept
@@ -112,7 +114,8 @@ class Fitted:
         return self._assemble(joined, table)
 
     def _assemble(self, vectors: Sequence[NDArray[np.float32]], table: Encoded) -> NDArray[np.float32]:
-        return self.schema.assemble(vectors, table.numbers * self.vectors.scales.numbers)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return _finite(self.schema.assemble(vectors, table.numbers * self.vectors.scales.numbers))
 
     @cached_property
     def _outputs(self) -> list[NDArray[np.float32]]:
@@ -127,7 +130,9 @@ class Fitted:
 
     def predict(self, table: Encoded) -> NDArray[np.float64]:
         """The networks' mean prediction: (row,) or (row, output) numbers, or (row, class) probabilities."""
-        mean: NDArray[np.float64] = self.target.decode(self.weights.outputs(self.in_networks(table))).mean(axis=0)
+        with np.errstate(over="ignore", invalid="ignore"):
+            outputs = self.weights.outputs(self.in_networks(table))
+            mean: NDArray[np.float64] = _finite(self.target.decode(outputs).mean(axis=0))
         return mean[:, 0] if self.target.single and not self.target.is_classification else mean
 
     def explain(self, columns: Sequence[Column]) -> list[tuple[str, float]]:
@@ -184,3 +189,10 @@ def _described(coding: Coding, explained: float, read: bool) -> str:
     if read:
         return f"; its names are read: their spelling explains {explained:.0%} of the vectors of held-out categories"
     return "; its names are not read: their spelling explains nothing clear of the vectors of held-out categories"
+
+
+def _finite(numbers: NDArray[Any]) -> NDArray[Any]:
+    """Raises FolderError for numbers that are not finite, which only damaged weights give."""
+    if not np.isfinite(numbers).all():
+        raise FolderError("this encoder's weights are damaged: what it gives for this table is not finite")
+    return numbers

@@ -13,23 +13,23 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load as load_arrays
-from safetensors.numpy import save as save_arrays
 
 from unrolled import __version__
 from unrolled.errors import FolderError
 from unrolled.files import from_json, read_folder, to_json, write_folder
+from unrolled.model.tensors import read_tensors, write_tensors
 from unrolled.tables.data.target import Target
 from unrolled.tables.encoder.alignment import Alignment
 from unrolled.tables.encoder.coding import Coding, Scaling
 from unrolled.tables.encoder.config import EncoderConfig, find_config
 from unrolled.tables.encoder.fitted import Fitted, Statistics
 from unrolled.tables.encoder.ngrams import NGrams
-from unrolled.tables.encoder.schema import Field, Schema
+from unrolled.tables.encoder.schema import Encoded, Field, Schema
 from unrolled.tables.encoder.spelling import Spelling
+from unrolled.tables.encoder.stored import Stored, StoredCategories, StoredNumbers, StoredTarget, read_stored
 from unrolled.tables.encoder.vectors import Scales, Vectors
 from unrolled.tables.encoder.weights import NetworkWeights
+from unrolled.typed import check_format
 
 FORMAT = 3
 """1 had no sensitivity: vectors and numbers were handed on in the scale of the networks. 2 read no names."""
@@ -56,7 +56,7 @@ def save(fitted: Fitted, settings: Mapping[str, Any], folder: Path) -> None:
         "interrupted": fitted.interrupted, "sigmoid": fitted.weights.sigmoid,
         "explained": {fitted.schema.codings[i].name: share for i, share in fitted.explained.items()},
     }  # fmt: skip
-    files = {CONFIG: to_json(config), ARRAYS: save_arrays(_arrays(fitted)), CARD: _card(fitted).encode()}
+    files = {CONFIG: to_json(config), ARRAYS: write_tensors(_arrays(fitted)), CARD: _card(fitted).encode()}
     write_folder(folder, files)
 
 
@@ -68,29 +68,29 @@ def load(folder: Path) -> tuple[Fitted, dict[str, Any]]:
     files = read_folder(folder)
     if CONFIG not in files or ARRAYS not in files:
         raise FolderError(f"{folder} holds no encoder: {CONFIG} and {ARRAYS} were expected")
-    config = from_json(files[CONFIG], CONFIG)
-    if config.get("kind") != "EntityEncoder" or not isinstance(config.get("format"), int):
-        raise FolderError(f"{folder} holds no encoder: {CONFIG} does not say so")
-    if config["format"] > FORMAT:
-        raise FolderError(f"{folder} has format {config['format']}, newer than the {FORMAT} known here")
+    config = from_json(files[CONFIG], f"{folder / CONFIG}")
+    check_format(config.get("format"), FORMAT, f"{folder / CONFIG}")
+    stored = read_stored(config, f"{folder / CONFIG}", RENAMED)
     try:
-        settings = config["settings"]
-        if isinstance(settings.get("recipe"), dict):
-            settings["recipe"] = _read_config(settings["recipe"])
-        return _read_fitted(config, find_config(settings["recipe"]), load_arrays(files[ARRAYS])), settings
-    except (KeyError, TypeError, ValueError, IndexError, SafetensorError) as error:
+        settings = {name: getattr(stored.settings, name) for name in config["settings"]}
+        fitted = _read_fitted(stored, find_config(stored.settings.recipe), read_tensors(files[ARRAYS], ARRAYS))
+        return _tried(fitted), settings
+    except (FolderError, KeyError, TypeError, ValueError, IndexError) as error:
         raise FolderError(f"{folder} is not an encoder that can be read: {type(error).__name__} {error}") from None
+
+
+def _tried(fitted: Fitted) -> Fitted:
+    """`fitted`, after one row of unknown categories has gone through it: arrays that do not fit are refused here."""
+    numbers = sum(scaling.width for scaling in fitted.schema.scalings)
+    row = Encoded(np.zeros((1, len(fitted.schema.codings)), np.int32), np.zeros((1, numbers), np.float32))
+    fitted.transform(row), fitted.predict(row)
+    return fitted
 
 
 def _plain_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     recipe = settings["recipe"]
     named = {**settings, "recipe": asdict(recipe) if isinstance(recipe, EncoderConfig) else recipe}
     return {name: value for name, value in named.items() if _is_plain(value)}
-
-
-def _read_config(entry: dict[str, Any]) -> EncoderConfig:
-    values = {RENAMED.get(name, name): value for name, value in entry.items()}
-    return EncoderConfig(**(values | {"hidden": values["hidden"] and tuple(values["hidden"])}))
 
 
 def _is_plain(value: Any) -> bool:
@@ -114,14 +114,13 @@ def _field(field: Field) -> dict[str, Any]:
                      "counts": coding.counts.tolist()}  # fmt: skip
 
 
-def _read_field(entry: dict[str, Any]) -> Field:
-    if "known" not in entry:
-        scaling = Scaling(entry["name"], float(entry["mean"]), float(entry["deviation"]), bool(entry["marks_missing"]))
-        return Field(entry["source"], None, scaling, entry["reason"])
-    dtype = DTYPES[entry["kind"]]
-    coding = Coding(entry["name"], entry["kind"], np.array(entry["known"], dtype=dtype),
-                    np.array(entry["merged"], dtype=dtype), np.array(entry["counts"], dtype=np.int64))  # fmt: skip
-    return Field(entry["source"], entry["part"], coding, entry["reason"])
+def _read_field(entry: StoredNumbers | StoredCategories) -> Field:
+    if isinstance(entry, StoredNumbers):
+        scaling = Scaling(entry.name, entry.mean, entry.deviation, entry.marks_missing)
+        return Field(entry.source, entry.part, scaling, entry.reason)
+    known, merged = (np.array(values, dtype=DTYPES[entry.kind]) for values in (entry.known, entry.merged))
+    coding = Coding(entry.name, entry.kind, known, merged, np.array(entry.counts, dtype=np.int64))
+    return Field(entry.source, entry.part, coding, entry.reason)
 
 
 def _target(target: Target) -> dict[str, Any]:
@@ -129,12 +128,12 @@ def _target(target: Target) -> dict[str, Any]:
             "mean": _list(target.mean), "deviation": _list(target.deviation)}  # fmt: skip
 
 
-def _read_target(entry: dict[str, Any]) -> Target:
-    classes = entry["classes"]
-    if classes is not None:
-        classes = np.array(classes, dtype=object if isinstance(classes[0], str) else None)
-    mean, deviation = (None if entry[name] is None else np.array(entry[name], float) for name in ("mean", "deviation"))
-    return Target(entry["kind"], entry["single"], classes, entry["log"], mean, deviation)
+def _read_target(entry: StoredTarget) -> Target:
+    classes = None
+    if entry.classes is not None:
+        classes = np.array(entry.classes, dtype=object if isinstance(entry.classes[0], str) else None)
+    mean, deviation = (None if values is None else np.array(values) for values in (entry.mean, entry.deviation))
+    return Target(entry.kind, entry.single, classes, entry.log, mean, deviation)
 
 
 def _arrays(fitted: Fitted) -> Arrays:
@@ -156,18 +155,20 @@ def _arrays(fitted: Fitted) -> Arrays:
         arrays |= {f"layers.{i}.weight": weight, f"layers.{i}.bias": bias}
     optional = {"skip.weight": weights.skip, "sensitivity": weights.sensitivity}
     arrays |= {name: array for name, array in optional.items() if array is not None}
-    return {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    return arrays
 
 
-def _read_fitted(entry: dict[str, Any], config: EncoderConfig, arrays: Arrays) -> Fitted:
-    schema = Schema(tuple(map(_read_field, entry["fields"])), tuple(entry["dimensions"]))
+def _read_fitted(entry: Stored, config: EncoderConfig, arrays: Arrays) -> Fitted:
+    _check_numbers(arrays)
+    schema = Schema(tuple(map(_read_field, entry.fields)), tuple(entry.dimensions))
     own = [_take_field(arrays, i, coding, schema.dimensions[i]) for i, coding in enumerate(schema.codings)]
-    if len(own) != len(schema.dimensions):
-        raise ValueError(f"there are {len(own)} columns of categories, but {len(schema.dimensions)} dimensions")
     components = {i: array for i, c in enumerate(schema.codings)
                   if (array := arrays.pop(f"fields.{i}.{c.name}.components", None)) is not None}  # fmt: skip
     spellings = _take_spellings(arrays, schema, components)
-    weights = _take_weights(arrays, [arrays_of["networks"] for arrays_of in own], entry["sigmoid"])
+    if entry.sigmoid != (config.output == "sigmoid" and entry.target.kind == "continuous"):
+        raise ValueError(f"sigmoid is {entry.sigmoid}, but the output of the recipe {config.output}")
+    target = _read_target(entry.target)
+    weights = _take_weights(arrays, [arrays_of["networks"] for arrays_of in own], entry.sigmoid, target.outputs)
     if arrays:
         raise ValueError(f"array {next(iter(arrays))} is not part of an encoder")
     vectors = Vectors(
@@ -176,21 +177,40 @@ def _read_fitted(entry: dict[str, Any], config: EncoderConfig, arrays: Arrays) -
         [Alignment(arrays_of["centres"], arrays_of["rotations"]) for arrays_of in own],
         [arrays_of["spread"] for arrays_of in own],
     )
-    names = entry["feature_names_in"]
+    names = None if entry.feature_names_in is None else tuple(entry.feature_names_in)
     means = [arrays_of["target_mean"] for arrays_of in own]
-    statistics = Statistics(schema, _read_target(entry["target"]), means, entry["n_features_in"],
-                            None if names is None else tuple(names))  # fmt: skip
-    explained = {schema.position(name): float(share) for name, share in entry.get("explained", {}).items()}
-    return Fitted(statistics, config, weights, vectors, entry["interrupted"], spellings, explained, components)
+    statistics = Statistics(schema, target, means, entry.n_features_in, names)
+    explained = {schema.position(name): share for name, share in entry.explained.items()}
+    return Fitted(statistics, config, weights, vectors, entry.interrupted, spellings, explained, components)
+
+
+def _check_numbers(arrays: Arrays) -> None:
+    """Raises ValueError for an array of no numbers, or of some that are not finite; a single network has no spread."""
+    for name, array in arrays.items():
+        is_hash = name.endswith("spelling_hashes")
+        if array.dtype.kind != ("u" if is_hash else "f"):
+            raise ValueError(f"{name} holds {array.dtype}")
+        if not is_hash and not np.isfinite(array).all() and not name.endswith(".spread"):
+            raise ValueError(f"{name} holds numbers that are not finite")
+
+
+def _check_shapes(arrays: Mapping[str, NDArray[Any]], shapes: Mapping[str, tuple[int, ...]], of: str) -> None:
+    for name, shape in shapes.items():
+        if arrays[name].shape != shape:
+            raise ValueError(f"{of} needs {name} of shape {shape}, not {arrays[name].shape}")
 
 
 def _take_field(arrays: Arrays, i: int, coding: Coding, dimension: int) -> Arrays:
     """The arrays of one category field, removed from `arrays`."""
-    own = {name: arrays.pop(f"fields.{i}.{coding.name}.{name}")
-           for name in ("vectors", "spread", "centres", "rotations", "networks", "target_mean")}  # fmt: skip
-    shape, given = (coding.rows, dimension), own["vectors"].shape
-    if given != shape or own["networks"].shape[1:] != shape:
-        raise ValueError(f"column {coding.name!r} needs vectors of shape {shape}, not {given}")
+    names = ("vectors", "spread", "centres", "rotations", "networks", "target_mean")
+    own = {name: arrays.pop(f"fields.{i}.{coding.name}.{name}") for name in names}
+    count = len(own["networks"])
+    shapes = {"vectors": (coding.rows, dimension), "spread": (coding.rows,), "target_mean": (coding.rows,),
+              "networks": (count, coding.rows, dimension), "centres": (count, dimension),
+              "rotations": (count, dimension, dimension)}  # fmt: skip
+    _check_shapes(own, shapes, f"column {coding.name!r}")
+    if (np.linalg.matrix_rank(own["rotations"]) < dimension).any():
+        raise ValueError(f"a rotation of column {coding.name!r} has no inverse")
     return own
 
 
@@ -203,20 +223,34 @@ def _take_spellings(arrays: Arrays, schema: Schema, components: Mapping[int, NDA
         width, count = schema.dimensions[i] + beside.shape[1], len(own["hashes"])
         shapes = {"hashes": (count,), "weights": (count,), "vectors": (count, width), "mean": (width,),
                   "deviations": (len(own["deviations"]), schema.dimensions[i])}  # fmt: skip
-        if len(beside) != coding.rows:
-            raise ValueError(f"column {coding.name!r} needs components of {coding.rows} rows, not {len(beside)}")
-        if {name: array.shape for name, array in own.items()} != shapes:
-            raise ValueError(f"the spelling of column {coding.name!r} needs arrays of shapes {shapes}")
+        _check_shapes(own | {"components": beside}, shapes | {"components": (coding.rows, beside.shape[1])},
+                      f"the spelling of column {coding.name!r}")  # fmt: skip
+        if coding.kind != "string" or not 1 <= len(own["deviations"]) <= len(coding.known):
+            raise ValueError(f"column {coding.name!r} holds no names to be spelled")
+        if not count or (np.diff(own["hashes"].astype(np.int64)) <= 0).any():
+            raise ValueError(f"the n-grams of column {coding.name!r} do not rise")
         originals = tuple(coding.known[: len(own["deviations"])])
         ngrams = NGrams(own["hashes"], own["weights"])
         spellings[i] = Spelling(ngrams, own["vectors"], own["mean"], originals, own["deviations"])
     return spellings
 
 
-def _take_weights(arrays: Arrays, tables: list[NDArray[np.float32]], sigmoid: bool) -> NetworkWeights:
+def _take_weights(arrays: Arrays, tables: list[NDArray[np.float32]], sigmoid: bool, outputs: int) -> NetworkWeights:
     skip, sensitivity = arrays.pop("skip.weight", None), arrays.pop("sensitivity", None)
     layers = range(len(arrays) // 2)
     weights, biases = ([arrays.pop(f"layers.{i}.{name}") for i in layers] for name in ("weight", "bias"))
+    count, inputs, _ = weights[0].shape
+    shapes: dict[str, tuple[int, ...]] = {
+        f"layers.{i}.bias": (count, 1, weight.shape[2]) for i, weight in enumerate(weights)
+    }
+    found = {f"layers.{i}.bias": bias for i, bias in enumerate(biases)}
+    if skip is not None:
+        found, shapes = found | {"skip": skip}, shapes | {"skip": (count, inputs, outputs)}
+    if sensitivity is not None:
+        found, shapes = found | {"sensitivity": sensitivity}, shapes | {"sensitivity": (inputs,)}
+    _check_shapes(found, shapes, f"an encoder of {count} networks")
+    if {len(array) for array in (*weights, *tables)} != {count} or weights[-1].shape[2] != outputs:
+        raise ValueError(f"the layers are not those of {count} networks with {outputs} outputs")
     return NetworkWeights(tables, weights, biases, skip, sigmoid, sensitivity)
 
 

@@ -1,0 +1,161 @@
+"""What `encoder.json` holds, field by field, and what must hold between its fields.
+
+Left out: the arrays beside it, and what is made of both (`folder`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from unrolled.bounds import check_number, check_whole
+from unrolled.errors import FolderError
+from unrolled.tables.data.dates import PARTS
+from unrolled.tables.encoder.coding import SPECIAL
+from unrolled.tables.encoder.config import EncoderConfig
+from unrolled.typed import typed
+
+VALUES: dict[str, Any] = {"string": list[str], "boolean": list[bool], "integer": list[int], "number": list[float]}
+
+
+@dataclass(frozen=True)
+class StoredNumbers:
+    """A column of numbers."""
+
+    source: str
+    part: str | None
+    reason: str
+    name: str
+    mean: float
+    deviation: float
+    marks_missing: bool
+
+    def __post_init__(self) -> None:
+        check_number(f"deviation of {self.name!r}", self.deviation, above=0)
+
+
+@dataclass(frozen=True)
+class StoredCategories:
+    """A column of categories, or a part of a column of dates."""
+
+    source: str
+    part: str | None
+    reason: str
+    name: str
+    kind: Literal["string", "boolean", "integer", "number"]
+    known: list[Any]
+    merged: list[Any]
+    counts: list[int]
+
+    def __post_init__(self) -> None:
+        for name in ("known", "merged"):
+            typed(VALUES[self.kind], getattr(self, name), f"column {self.name!r}", name)
+        if len({*self.known, *self.merged}) < len(self.known) + len(self.merged):
+            raise FolderError(f"column {self.name!r} has a category twice")
+        if len(self.counts) != len(SPECIAL) + len(self.known):
+            raise FolderError(f"column {self.name!r} needs {len(SPECIAL) + len(self.known)} counts")
+        check_whole(f"the smallest count of column {self.name!r}", min(self.counts), 0)
+
+
+@dataclass(frozen=True)
+class StoredTarget:
+    """The coding of the target."""
+
+    kind: Literal["continuous", "binary", "multiclass"]
+    single: bool
+    classes: list[str] | list[bool] | list[int] | list[float] | None
+    log: bool
+    mean: list[float] | None
+    deviation: list[float] | None
+
+    def __post_init__(self) -> None:
+        if self.classes is not None:
+            numbers, is_fitting = len(set(self.classes)), self.mean is self.deviation is None and not self.log
+            fewest, most = (2, 2) if self.kind == "binary" else (3, len(self.classes))
+            if self.kind == "continuous" or not is_fitting or numbers != len(self.classes):
+                raise FolderError("a target has different classes and neither mean nor log, or is continuous")
+            check_whole("the number of classes", numbers, fewest, most)
+            return
+        if self.kind != "continuous" or self.mean is None or self.deviation is None:
+            raise FolderError("a continuous target has mean and deviation, another one classes")
+        check_whole("the number of outputs", len(self.mean), 1, len(self.deviation))
+        if len(self.mean) != len(self.deviation) or (self.single and len(self.mean) > 1):
+            raise FolderError("a target has a mean and a deviation for each output, and one output if it is single")
+        check_number("deviation of the target", min(self.deviation), above=0)
+
+
+@dataclass(frozen=True)
+class StoredSettings:
+    """The parameters of the estimator; objects are not kept. Those of type Any are checked where they are used: by
+    another fit."""
+
+    handle_unknown: Literal["embed", "error"] = "embed"
+    recipe: str | EncoderConfig = "default"
+    dimensions: Any = "auto"
+    categorical_features: Any = "auto"
+    min_frequency: Any = None
+    target_type: Any = "auto"
+    log_target: Any = "auto"
+    n_networks: Any = None
+    validation: Any = "auto"
+    cv: Any = "auto"
+    spelling: Any = "auto"
+    random_state: Any = None
+    n_jobs: Any = None
+    verbose: Any = 0
+
+
+@dataclass(frozen=True)
+class Stored:
+    """All of `encoder.json`."""
+
+    format: int
+    kind: Literal["EntityEncoder"]
+    unrolled: str
+    settings: StoredSettings
+    n_features_in: int
+    feature_names_in: list[str] | None
+    fields: list[StoredNumbers | StoredCategories]
+    dimensions: list[int]
+    target: StoredTarget
+    interrupted: bool
+    sigmoid: bool
+    explained: dict[str, float] = field(default_factory=dict)
+    """Formats before 3 read no names."""
+
+    def __post_init__(self) -> None:
+        check_whole("n_features_in", self.n_features_in, 1)
+        names, sources = self.feature_names_in, {one.source for one in self.fields}
+        if names is not None and (len(set(names)) != self.n_features_in or not sources <= {*names}):
+            raise FolderError(
+                "feature_names_in should be n_features_in different names, and hold the source of each field"
+            )
+        if len(sources) != self.n_features_in:
+            raise FolderError(f"there are {len(self.fields)} fields of {self.n_features_in} columns")
+        for one in self.fields:
+            if one.part not in (None, *PARTS):
+                raise FolderError(f"{one.part!r} of column {one.source!r} is no part of a date")
+            if one.name != (one.source if one.part is None else f"{one.source}_{one.part}"):
+                raise FolderError(f"the field of column {one.source!r} is called {one.name!r}")
+        if len({one.name for one in self.fields}) < len(self.fields):
+            raise FolderError("two fields have one name")
+        categories = [one.name for one in self.fields if isinstance(one, StoredCategories)]
+        if len(categories) != len(self.dimensions) or min(self.dimensions, default=1) < 1:
+            raise FolderError(f"{len(categories)} columns of categories need as many dimensions from 1 on")
+        if not self.explained.keys() <= {*categories}:
+            raise FolderError("explained names what is no column of categories")
+        if self.sigmoid and self.target.kind != "continuous":
+            raise FolderError("only a continuous target passes through a sigmoid")
+
+
+def read_stored(content: Mapping[str, Any], file: str, renamed: Mapping[str, str]) -> Stored:
+    """`content` as it is typed; settings of the recipe may have names that were `renamed` since.
+
+    Raises FolderError, naming the file and the field.
+    """
+    settings = content.get("settings")
+    if isinstance(settings, dict) and isinstance(settings.get("recipe"), dict):
+        recipe = {renamed.get(name, name): value for name, value in settings["recipe"].items()}
+        content = {**content, "settings": settings | {"recipe": typed(EncoderConfig, recipe, file, "settings.recipe")}}
+    return typed(Stored, dict(content), file)
