@@ -65,7 +65,11 @@ def load(folder: Path) -> tuple[Fitted, dict[str, Any]]:
 
     Raises FolderError for a folder that is missing, damaged, newer or not an encoder.
     """
-    files = read_folder(folder)
+    return from_files(read_folder(folder), folder)
+
+
+def from_files(files: Mapping[str, bytes], folder: Path) -> tuple[Fitted, dict[str, Any]]:
+    """What `load` gives, from the files of the folder, which is named in errors."""
     if CONFIG not in files or ARRAYS not in files:
         raise FolderError(f"{folder} holds no encoder: {CONFIG} and {ARRAYS} were expected")
     config = from_json(files[CONFIG], f"{folder / CONFIG}")
