@@ -127,7 +127,7 @@ def windows_file(ids: Ids) -> bytes:
     seen = np.zeros(1 << bits, np.bool_)
     for start in range(0, len(ids), BLOCK):
         seen[_places(ids[start : start + BLOCK + WINDOW - 1], bits)] = True
-    return safetensors.numpy.save({"windows": np.packbits(seen)})
+    return write_tensors({"windows": np.packbits(seen)})
 
 
 def copied_runs(folder: str | Path, ids: Ids) -> CopiedRuns | None:
@@ -138,13 +138,10 @@ def copied_runs(folder: str | Path, ids: Ids) -> CopiedRuns | None:
     files = read_folder(Path(folder)) if is_complete(Path(folder)) else {}
     if WINDOWS not in files:
         return None
-    try:
-        windows = safetensors.numpy.load(files[WINDOWS])["windows"]
-    except (safetensors.SafetensorError, KeyError, ValueError) as error:
-        raise FolderError(f"{folder}: {WINDOWS} is damaged: {error}") from None
-    bits = 3 + len(windows).bit_length() - 1
-    if windows.dtype != np.uint8 or windows.shape != (1 << bits >> 3,):
-        raise FolderError(f"{folder}: {WINDOWS} should hold a power of two of bytes")
+    windows = read_tensors(files[WINDOWS], f"{folder}/{WINDOWS}").get("windows")
+    bits = 2 if windows is None else 2 + windows.size.bit_length()
+    if windows is None or windows.dtype != np.uint8 or windows.shape != (1 << bits >> 3,) or bits < 3:
+        raise FolderError(f"{folder}/{WINDOWS} should hold windows, a power of two of bytes")
     places = _places(ids, bits)
     found = windows[places >> 3] >> (7 - (places & 7)).astype(np.uint8) & 1
     edges = np.flatnonzero(np.diff(found, prepend=0, append=0))
