@@ -59,6 +59,9 @@ Only = Annotated[
     Parameter(help="Use one member of a mixture alone: network, counts, or network-2 and so on in a committee."),
 ]
 Json = Annotated[bool, Parameter(negative="", help="Print one JSON object.")]
+Raw = Annotated[
+    bool, Parameter(negative="", help="Let control characters reach the terminal, which are shown as codes otherwise.")
+]
 Seed = Annotated[int, Parameter(help="Random seed.")]
 Encoding = Annotated[str, Parameter(help="Encoding of the text files.")]
 Unknown = Annotated[

@@ -10,8 +10,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
-from unrolled.cli.options import Flag, Json, Only, Prompt, Run, SamplingFlags, Seed, Unknown
-from unrolled.cli.output import fail, print_json, say
+from unrolled.cli.options import Flag, Json, Only, Prompt, Raw, Run, SamplingFlags, Seed, Unknown
+from unrolled.cli.output import fail, print_json, say, write_shown
 from unrolled.embedding import visible
 from unrolled.errors import InputError, unknown_name
 from unrolled.model.char_model import CharModel
@@ -71,6 +71,7 @@ def generate(
     seed: Seed = 0,
     unknown: Unknown = "error",
     only: Only = None,
+    raw: Raw = False,
     json: Json = False,
 ) -> None:
     """Let a network write, character by character, after the prompt.
@@ -92,6 +93,7 @@ def generate(
     stop
         End before this string; can be given several times.
     """
+    write_shown(not raw)
     model = CharModel.from_pretrained(run, warn=fail, only=only)
     if label is not None:
         prompt = f"{_known_label(model, label)}\t{prompt}"
@@ -117,6 +119,7 @@ def complete(
     count: int = 5,
     unknown: Unknown = "error",
     only: Only = None,
+    raw: Raw = False,
     json: Json = False,
 ) -> None:
     """Show the likeliest ways to finish a word, or a line.
@@ -130,6 +133,7 @@ def complete(
     count
         Completions to show, up to 50.
     """
+    write_shown(not raw)
     model = CharModel.from_pretrained(run, warn=fail, only=only)
     found = model.complete(prompt, "line" if line else "word", count, unknown=unknown)
     if json:
