@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import random
 import shutil
 
@@ -11,14 +12,20 @@ import pytest
 from fuzzing import survey
 from tables.shops import shops
 from tiny import tiny_parts
-from unrolled.files import MANIFEST, manifest, read_folder, sha256, to_json, write_folder
+from unrolled.errors import FolderError
+from unrolled.files import MANIFEST, from_json, manifest, read_folder, sha256, to_json, write_folder
+from unrolled.learn.checkpoint import Checkpoints
 from unrolled.learn.packing import STATE
 from unrolled.learn.recipe import Machine, Recipe
+from unrolled.learn.run_folder import Run
 from unrolled.learn.train import prepare
+from unrolled.look.vectors.snapshots import read_snapshots
 from unrolled.model.char_model import CharModel
-from unrolled.model.folder import CONFIG, TRAINING, VOCABULARY, ModelParts
+from unrolled.model.folder import CONFIG, SNAPSHOTS, TRAINING, VOCABULARY, WEIGHTS, ModelParts, read_model
 from unrolled.model.members import MIXTURE, Members
 from unrolled.model.mixture import Gate
+from unrolled.model.state import State
+from unrolled.model.tensors import read_tensors, write_tensors
 from unrolled.tables.encoder import folder as encoder_folder
 from unrolled.tables.encoder.config import EncoderConfig
 from unrolled.tables.encoder.estimator import EntityEncoder
@@ -134,3 +141,176 @@ def test_every_field_of_a_checkpoint(checkpoint, chosen, tmp_path):
         return record.step, record.loss, [weight.double().sum().item() for weight in weights]
 
     assert survey(json.loads(files[STATE]), use, chosen) == []
+
+
+def replaced(folder, name, make):
+    """Put what `make` makes in the place of a file."""
+    (folder / name).unlink()
+    make(folder / name)
+
+
+def sparse(path):
+    with open(path, "wb") as file:
+        file.truncate(7 << 30)
+
+
+SWAPS = {
+    "a link to a device": lambda path: path.symlink_to("/dev/zero"),
+    "a link to a file": lambda path: path.symlink_to("/etc/hostname"),
+    "a dangling link": lambda path: path.symlink_to("nowhere"),
+    "a pipe": os.mkfifo,
+    "a folder": os.mkdir,
+    "seven gibibytes": sparse,
+}
+
+
+@pytest.mark.parametrize("swap", SWAPS)
+@pytest.mark.parametrize("name", [CONFIG, WEIGHTS, MANIFEST])
+def test_what_is_no_file_is_not_read(tmp_path, name, swap):
+    CharModel(tiny_parts("rnn", text="ab")).save_pretrained(tmp_path / "it")
+    replaced(tmp_path / "it", name, SWAPS[swap])
+    with pytest.raises(FolderError, match=f"{tmp_path}"):
+        read_model(tmp_path / "it")
+
+
+@pytest.mark.parametrize("swap", ["a link to a device", "a pipe", "seven gibibytes"])
+def test_states_snapshots_and_hashes(tmp_path, swap):
+    model = CharModel(tiny_parts("rnn", text="ab"))
+    for path in (tmp_path / "state", tmp_path / SNAPSHOTS):
+        SWAPS[swap](path)
+    with pytest.raises(FolderError):
+        State.load(tmp_path / "state", model)
+    with pytest.raises(FolderError):
+        read_snapshots(tmp_path, model.embedding)
+
+
+def test_a_list_of_files_larger_than_any_folder(tmp_path):
+    content = {"format": 1, "files": {f"{i}": {"bytes": 7 << 30, "sha256": "0" * 64} for i in range(2)}}
+    (tmp_path / MANIFEST).write_bytes(to_json(content | {"sha256": sha256(to_json(content))}))
+    with pytest.raises(FolderError, match="is larger than any folder of unrolled"):
+        read_folder(tmp_path)
+
+
+def test_json_that_is_deep_long_or_large(tmp_path, monkeypatch):
+    deep = b'{"a": ' * 990 + b"1" + b"}" * 990
+    for data, sentence in [
+        (b'{"a": ' * 99 + b"1" + b"}" * 99, "nested more than"), (deep, "nested more than|not valid JSON"),
+        (b'{"a": 1e999}', "not a finite number"), (b'{"a": NaN}', "not a finite number"),
+        (b'{"a": ' + b"9" * 5000 + b"}", "not valid JSON"), (b'{"a": [0' + b",0" * 10_000_000 + b"]}", "too large"),
+    ]:  # fmt: skip
+        with pytest.raises(FolderError, match=sentence):
+            from_json(data, "x.json")
+    (tmp_path / MANIFEST).write_bytes(deep)
+    with pytest.raises(FolderError, match=r"nested|not valid JSON"):
+        read_folder(tmp_path)
+    monkeypatch.setattr("unrolled.files.MAX_JSON_VALUES", 10)
+    with pytest.raises(FolderError, match="too large"):  # what could not be read again is not written
+        write_folder(tmp_path / "new", {"a.json": to_json({"a": list(range(11))})})
+    assert not (tmp_path / "new").exists()
+
+
+def run_folder(path):
+    (path / "checkpoints").mkdir(parents=True)
+    return path
+
+
+def test_a_lock_that_is_a_link(tmp_path):
+    (run_folder(tmp_path / "run") / ".lock").symlink_to(tmp_path / "outside")
+    with pytest.raises(FolderError, match=r"\.lock is a symbolic link"):
+        Run(tmp_path / "run", resume=True).begin()
+    assert not (tmp_path / "outside").exists()
+
+
+def test_a_lock_that_is_a_pipe_does_not_hang(tmp_path):
+    os.mkfifo(run_folder(tmp_path / "run") / ".lock")
+    Run(tmp_path / "run", resume=True).begin()
+
+
+def test_orphans_that_are_links(tmp_path):
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious" / "file").write_text("kept")
+    (run_folder(tmp_path / "run") / ".unrolled-x").symlink_to(tmp_path / "precious")
+    Run(tmp_path / "run", resume=True).begin()
+    assert not (tmp_path / "run" / ".unrolled-x").is_symlink()
+    assert (tmp_path / "precious" / "file").read_text() == "kept"
+
+
+def test_checkpoints_that_are_links_or_have_odd_numbers(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "checkpoints").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(FolderError, match="checkpoints is a symbolic link"):
+        Run(tmp_path / "run", resume=True)
+    odd = run_folder(tmp_path / "odd") / "checkpoints"
+    for name in ("step-²", "step-٣٣٣٣٣٣٣٣", "step-1", "step--0000001", "step-" + "9" * 400):
+        if len(name) < 255:
+            write_folder(odd / name, tiny_parts("rnn", text="ab").to_files())
+    write_folder(odd / "real", tiny_parts("rnn", text="ab").to_files())
+    (odd / "step-00000002").symlink_to(odd / "real")
+    assert Checkpoints(odd).steps() == []
+    with pytest.raises(FolderError):
+        read_model(tmp_path / "odd")
+
+
+@pytest.mark.parametrize("rung", ["rnn", "lstm", "mingru", "irnn", "deltanet"])
+@pytest.mark.filterwarnings("error")
+def test_weights_that_are_finite_and_too_large(tmp_path, rung):
+    parts = tiny_parts(rung, text="abc")
+    huge = {name: np.full_like(array, 3e38) for name, array in parts.weights.items()}
+    write_folder(tmp_path / "it", dataclasses.replace(parts, weights=huge).to_files())
+    model = CharModel.from_pretrained(tmp_path / "it")
+    asked = [
+        lambda: model.next("ab"), lambda: model.generate("a", 9), lambda: model.score("abcabc"),
+        lambda: list(model.score_lines(["abc"])), lambda: model.complete("a"), lambda: model.embed(["a"]),
+    ]  # fmt: skip
+    for ask in asked:
+        with pytest.raises(FolderError, match=f"{tmp_path}"):
+            ask()
+
+
+@pytest.mark.parametrize(
+    "part", ["vectors", "networks", "centres", "rotations", "target_mean", "components", "spelling_mean"]
+)
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_arrays_of_an_encoder_that_are_not_finite(encoder_files, part, number, tmp_path):
+    files, _ = encoder_files
+    arrays = read_tensors(files[encoder_folder.ARRAYS], "arrays")
+    name = next(name for name in arrays if name.endswith(f"title.{part}"))
+    arrays[name].ravel()[0] = number
+    with pytest.raises(FolderError, match="not finite"):
+        encoder_folder.from_files(files | {encoder_folder.ARRAYS: write_tensors(arrays)}, tmp_path)
+
+
+@pytest.mark.filterwarnings("error")
+def test_every_array_of_an_encoder(encoder_files, tmp_path):
+    """Gone, emptied, cut, of another type, all zero, and as large as can be."""
+    files, X = encoder_files
+    arrays = read_tensors(files[encoder_folder.ARRAYS], "arrays")
+    changes = {
+        "gone": None, "empty": lambda a: a[:0], "cut": lambda a: a[:-1], "short": lambda a: a[..., :-1],
+        "one": lambda a: a[:1], "flat": lambda a: a.ravel(), "whole": lambda a: a.astype(np.int32),
+        "single": lambda a: a.ravel()[:1].reshape(()), "zero": lambda a: np.zeros_like(a),
+        "huge": lambda a: np.full_like(a, 3e38 if a.dtype.kind == "f" else 1),
+    }  # fmt: skip
+    taken = []
+    for name, array in arrays.items():
+        for change, make in changes.items():
+            altered = {n: a for n, a in arrays.items() if n != name} | ({} if make is None else {name: make(array)})
+            if name in altered and altered[name].shape == array.shape and (altered[name] == array).all():
+                continue
+            try:
+                fitted, _ = encoder_folder.from_files(files | {encoder_folder.ARRAYS: write_tensors(altered)}, tmp_path)
+                encoder = EntityEncoder()
+                encoder._set(fitted)
+                found = encoder.transform(X.assign(title="engineer of new")), encoder.network_prediction(X)
+            except FolderError:
+                continue
+            assert all(np.isfinite(each).all() for each in found)
+            taken.append(f"{name} {change}")
+    fewer = (
+        "deviations cut",
+        "deviations one",
+        "sensitivity gone",
+        "skip.weight gone",
+    )  # which may be fewer, or missing
+    assert [one for one in taken if not one.endswith((" zero", " huge", *fewer))] == []

@@ -39,6 +39,17 @@ def _visible(c: str) -> str:
     return _VISIBLE.get(c) or (c if c.isprintable() and c not in _TAKEN else f"\\u{ord(c):04x}")
 
 
+def inert(text: str) -> str:
+    """`text` with an apostrophe before it where a spreadsheet would take it for a formula: =, +, -, @, tab, return.
+
+    Numbers are left as they are.
+    """
+    with contextlib.suppress(ValueError):
+        float(text)
+        return text
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+
+
 def rotation_onto(rows: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:
     """The orthogonal matrix R that minimises |rows @ R - target|: orthogonal Procrustes (Schönemann 1966).
 
@@ -165,14 +176,18 @@ class EmbeddingTable:
         turned = (self.vectors - here.mean(0)) @ rotation + there.mean(0)
         return EmbeddingTable(self.names, turned.astype(np.float32), self.facts)
 
-    def to_csv(self, path: str | Path) -> None:
-        """Write one line per name: the name, its facts and its vector, with enough digits to restore it exactly."""
+    def to_csv(self, path: str | Path, *, safe: bool = False) -> None:
+        """Write one line per name: the name, its facts and its vector, with enough digits to restore it exactly.
+
+        `safe` makes texts `inert`, for a file that is opened in a spreadsheet; it is then not read back unchanged.
+        """
+        shown = inert if safe else str
         text = io.StringIO(newline="")
         # "\r\n" makes the writer put quotes around names that hold either; a bare "\r" would be read as a new line
         writer = csv.writer(text, lineterminator="\r\n")
-        writer.writerow(["name", *self.facts, *_dimensions(self.vectors.shape[1])])
+        writer.writerow(["name", *map(shown, self.facts), *_dimensions(self.vectors.shape[1])])
         for name, facts, vector in zip(self.names, self._fact_rows(), self.vectors.astype(str), strict=True):
-            writer.writerow([name, *facts, *vector])
+            writer.writerow([shown(name), *map(shown, facts), *vector])
         write_file(Path(path), text.getvalue().encode())
 
     @classmethod

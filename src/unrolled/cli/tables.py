@@ -90,6 +90,7 @@ def embed(
     networks: int | None = None,
     min_frequency: int | None = None,
     parquet: Annotated[bool, Flag] = False,
+    safe_csv: Annotated[bool, Flag] = False,
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
@@ -106,6 +107,8 @@ def embed(
         Categories with fewer rows share one vector.
     parquet
         Write the vectors as Parquet instead of CSV.
+    safe_csv
+        Put an apostrophe before names that a spreadsheet would run as formulas, such as =cmd.
     """
     from unrolled.tables.data.splits import check_seed
     from unrolled.tables.data.table import check_chosen
@@ -132,7 +135,7 @@ def embed(
         say("stopped early: the best so far is kept")
     encoder.save_pretrained(out)
     tables = {coding.name: encoder.table(coding.name) for coding in encoder.schema_.codings}
-    written = _write_vectors(tables, out / "vectors", parquet)
+    written = _write_vectors(tables, out / "vectors", parquet, safe_csv)
     if json:
         print_json({"encoder": str(out), "vectors": written, "columns": encoder.describe()})
         return
@@ -251,13 +254,13 @@ def _splitting(split: SplitOptions, folds: int) -> dict[str, Any]:
     return {"cv": selection.TimeSeriesSplit(folds), "order": split.by}
 
 
-def _write_vectors(tables: dict[str, EmbeddingTable], folder: Path, parquet: bool) -> dict[str, str]:
+def _write_vectors(tables: dict[str, EmbeddingTable], folder: Path, parquet: bool, safe: bool) -> dict[str, str]:
     """One file a column, under its name; the answer tells which is which."""
     folder.mkdir(parents=True)
     written: dict[str, str] = {}
     for name, vectors in tables.items():
         path = _free(folder, _file_name(name), ".parquet" if parquet else ".csv")
-        _to_parquet(vectors, path) if parquet else vectors.to_csv(path)
+        _to_parquet(vectors, path) if parquet else vectors.to_csv(path, safe=safe)
         written[name] = str(path)
     return written
 

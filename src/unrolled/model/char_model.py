@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unrolled.embedding import EmbeddingTable
-from unrolled.errors import InputError
+from unrolled.errors import FolderError, InputError
 from unrolled.files import write_folder
 from unrolled.model.cells import CellNetwork
 from unrolled.model.folder import ModelConfig, ModelParts, read_model
@@ -25,6 +25,7 @@ from unrolled.model.mixture import Committee, CountPredictor, Mixture
 from unrolled.model.predictor import Checked, Predictor
 from unrolled.model.sampling import UNFILTERED, Sampling, SamplingSettings
 from unrolled.model.state import State, generator_of
+from unrolled.model.tensors import Weights
 from unrolled.text.kinds import kind
 from unrolled.text.vocabulary import LABEL_END, UNKNOWN_CHARACTER, Ids, OnUnknown, Vocabulary, with_label_end
 
@@ -84,7 +85,7 @@ class CharModel:
         """The network, or the first one. Raises InputError where there is none, but counts alone."""
         config = self.config
         self.check_network()
-        return CellNetwork(config.rung, self.parts.weights, config.nonlinearity)
+        return _cells(config, self.parts.weights)
 
     def check_network(self) -> None:
         """Raises InputError where there is no network, but counts alone."""
@@ -101,7 +102,7 @@ class CharModel:
         if not config.has_network:
             assert beside.counts is not None
             return CountPredictor(beside.counts)
-        others = [CellNetwork(config.rung, weights, config.nonlinearity) for weights in beside.networks]
+        others = [_cells(config, weights) for weights in beside.networks]
         network: Predictor = Committee((self.network, *others)) if others else self.network
         if beside.counts is None or beside.gate is None:
             return network
@@ -301,7 +302,11 @@ class CharModel:
         from unrolled.model.string_vectors import string_vectors
 
         texts = [self.vocabulary.encode(string, "replace") for string in strings]
-        return string_vectors(self.network, texts, self.vocabulary.encode("\n", "skip"), self._own_text)
+        with np.errstate(over="ignore", invalid="ignore"):
+            vectors = string_vectors(self.network, texts, self.vocabulary.encode("\n", "skip"), self._own_text)
+        if not np.isfinite(vectors).all():
+            raise FolderError(f"{self.name} gives no vectors: its weights are so large that its state is not finite")
+        return vectors
 
     @cached_property
     def _own_text(self) -> Ids:
@@ -309,3 +314,8 @@ class CharModel:
         from unrolled.model.string_vectors import STEPS, STREAMS
 
         return self.vocabulary.encode(self.generate("", STREAMS * STEPS, seed=0))
+
+
+def _cells(config: ModelConfig, weights: Weights) -> CellNetwork:
+    with np.errstate(over="ignore", invalid="ignore"):  # weights that are too large show where they predict
+        return CellNetwork(config.rung, weights, config.nonlinearity)

@@ -8,9 +8,11 @@ import numpy as np
 
 from unrolled.embedding import EmbeddingTable
 from unrolled.errors import FolderError
-from unrolled.files import MAX_FOLDER_BYTES, read_file
+from unrolled.files import read_file
 from unrolled.model.folder import SNAPSHOTS
 from unrolled.model.tensors import read_tensors
+
+MAX_BYTES = 1 << 30
 
 
 def read_snapshots(run: str | Path, last: EmbeddingTable) -> list[EmbeddingTable]:
@@ -22,7 +24,7 @@ def read_snapshots(run: str | Path, last: EmbeddingTable) -> list[EmbeddingTable
     path = Path(run) / SNAPSHOTS
     if not path.is_file():
         raise FolderError(f"{path} does not exist: it is written when a training run has ended")
-    arrays = read_tensors(read_file(path, MAX_FOLDER_BYTES), f"{path}")
+    arrays = read_tensors(read_file(path, MAX_BYTES), f"{path}")
     rows, dimension = last.vectors.shape
     for name, array in arrays.items():
         if array.ndim != 2 or array.shape[1] != dimension or array.shape[0] - rows not in (0, 1):

@@ -87,7 +87,9 @@ class Fitted:
             coding = self.schema.codings[i]
             unseen = np.flatnonzero(table.codes[:, i] == UNKNOWN)
             names = values[coding.name][unseen].tolist()
-            vectors = {name: v for name, v in zip(names, spelling.read(names), strict=True) if v is not None}
+            with np.errstate(over="ignore", invalid="ignore"):
+                read = zip(names, spelling.read(names), strict=True)
+            vectors = {name: vector for name, vector in read if vector is not None}
             if vectors:
                 codes = {name: coding.rows + place for place, name in enumerate(vectors)}
                 table.codes[unseen, i] = [codes.get(name, UNKNOWN) for name in names]

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from html import escape
 from pathlib import Path
 
+from unrolled.embedding import inert
 from unrolled.files import to_json, write_file
 from unrolled.html import (
     SCRIPT,
@@ -39,10 +40,14 @@ def save_report(report: ReportResult, path: Path) -> None:
         ".html": lambda: column_html(report).encode(),
         ".md": lambda: column_markdown(report).encode(),
         ".json": lambda: to_json(report.to_dict()),
-        ".csv": lambda: str(report.to_frame().to_csv(index=False)).encode(),
+        ".csv": lambda: str(report.to_frame().map(_inert).to_csv(index=False)).encode(),
     }
     check_ending(path)
     write_file(path, makers[path.suffix]())
+
+
+def _inert(value: object) -> object:
+    return inert(value) if isinstance(value, str) else value
 
 
 def check_ending(path: Path | None) -> None:
