@@ -14,7 +14,7 @@ GONE = object()
 
 def places(value, path=()):
     """The path of every field; of a list, the first and the last item."""
-    inner = value.items() if isinstance(value, dict) else ()
+    inner = list(value.items()) if isinstance(value, dict) else []
     if isinstance(value, list) and value:
         inner = sorted({0: value[0], len(value) - 1: value[-1]}.items())
     for key, item in inner:

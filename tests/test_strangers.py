@@ -91,6 +91,7 @@ def encoder_files(tmp_path_factory):
 
 
 @pytest.mark.parametrize("chosen", [some(0.2), ALL])
+@pytest.mark.filterwarnings("ignore:X has feature names")
 def test_every_field_of_an_encoder(encoder_files, chosen, tmp_path):
     files, X = encoder_files
 

@@ -212,7 +212,7 @@ def test_snapshots_are_read_without_the_reserved_row(tmp_path: Path) -> None:
     with pytest.raises(FolderError, match=r"is of another network: 0000 has shape \(31, 8\)|another network"):
         read_snapshots(tmp_path, characters(dimension=4))
     (tmp_path / "embeddings.safetensors").write_bytes(b"\x80\x04pickle")
-    with pytest.raises(FolderError, match="damaged"):
+    with pytest.raises(FolderError, match="is not a safetensors file of ours"):
         read_snapshots(tmp_path, last)
     with pytest.raises(FolderError, match="does not exist: it is written when"):
         read_snapshots(tmp_path / "no", last)

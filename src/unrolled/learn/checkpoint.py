@@ -14,6 +14,7 @@ from typing import Any
 
 from torch import Tensor
 
+from unrolled.bounds import check_whole
 from unrolled.errors import FolderError
 from unrolled.files import read_folder, reason, remove_folder, sweep_orphans, write_folder
 from unrolled.learn.budget import Budget, Measuring
@@ -75,6 +76,10 @@ class TrainingState:
     """The states of all streams."""
     best: dict[str, Tensor] | None = None
     """The best weights so far, where no checkpoint of their own holds them."""
+
+    def __post_init__(self) -> None:
+        check_whole("world", self.world, 1)
+        check_whole("parts", self.micro_batches, 1, self.recipe.streams)
 
     def to_files(self) -> dict[str, bytes]:
         """The two files of this state, by name."""
