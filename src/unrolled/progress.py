@@ -33,7 +33,10 @@ def progress_bar() -> Iterator[OnProgress]:
         from rich.console import Console
         from rich.progress import Progress
 
-        with Progress(console=Console(stderr=True, highlight=False), transient=True) as drawn:
+        stream = getattr(
+            sys.stderr, "rich_proxied_file", sys.stderr
+        )  # whose codes a bar needs
+        with Progress(console=Console(file=stream, highlight=False), transient=True) as drawn:
             task = drawn.add_task("measuring", total=1.0)
             yield lambda text, share: drawn.update(task, description=text, completed=share)
     else:

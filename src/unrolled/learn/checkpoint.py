@@ -7,6 +7,7 @@ checkpoints and the best one are kept; an old one is removed only after the new 
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import Field, asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
@@ -65,7 +66,7 @@ class TrainingState:
     """Of a run that was given minutes."""
     measuring: Measuring = field(default_factory=Measuring)
     micro_batches: int = 1
-    history: list[Record] = field(default_factory=list)
+    history: list[dict[str, Any]] = field(default_factory=list)
     """Records of some steps, with every measurement."""
     embeddings: list[Tensor] = field(default_factory=list)
     """The character vectors, (symbols, embedding), at each measurement."""
@@ -79,6 +80,7 @@ class TrainingState:
 
     def __post_init__(self) -> None:
         check_whole("world", self.world, 1)
+        check_whole("progress.step", self.progress.step, 0, self.plan.steps)
         check_whole("parts", self.micro_batches, 1, self.recipe.streams)
 
     def to_files(self) -> dict[str, bytes]:
@@ -95,12 +97,24 @@ class TrainingState:
             if _key(entry) in content:
                 value, read = content.pop(_key(entry)), _READERS.get(entry.name)
                 content[entry.name] = value if read is None else read(value, STATE, entry.name)
+        typed(list[Record], content.get("history"), STATE, "history")
+        for name in ("progress", "history", "network", "optimizer"):  # which have defaults for a state that begins
+            if name not in content:
+                raise FolderError(f"{STATE}: {name} is missing")
         return typed(cls, content, STATE)
 
 
 _KEYS = {"requested": "asked", "micro_batches": "parts"}
 """Where the key in the file is not the name of the field."""
-_READERS: dict[str, Callable[[Any, str, str], Any]] = {"recipe": Recipe.from_json, "requested": Recipe.from_json}
+BEFORE = {"loss": math.nan, "is_due": False}
+"""What the progress of older versions lacks."""
+_READERS: dict[str, Callable[[Any, str, str], Any]] = {
+    "recipe": Recipe.from_json,
+    "requested": Recipe.from_json,
+    "progress": lambda value, file, path: typed(
+        FitState, BEFORE | typed(dict[str, Any], value, file, path), file, path, whole=True
+    ),
+}
 """Of the fields that older versions wrote otherwise; the others are what their annotations say."""
 
 
@@ -109,8 +123,6 @@ def _key(entry: Field[Any]) -> str:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
     return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
 
 

@@ -5,31 +5,42 @@ Left out: writing the history (`run_folder`).
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unrolled import plotting as style
-from unrolled.errors import FolderError, InputError
+from unrolled.errors import InputError
+from unrolled.files import from_json, read_file
+from unrolled.typed import typed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 HISTORY = "history.jsonl"
+MAX_BYTES = 1 << 24
 Entry = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """What is drawn of an entry."""
+
+    step: int
+    smoothed: float
+    validation: float = 0.0
 
 
 def read_history(run: Path) -> list[dict[str, Any]]:
     """The entries of a run's history. Raises FolderError for a folder without one, or a damaged one."""
-    try:
-        lines = (run / HISTORY).read_text(encoding="utf-8").splitlines()
-        return [{**json.loads(line)} for line in lines]
-    except OSError as error:
-        raise FolderError(f"{run / HISTORY} cannot be read: {error.strerror}") from None
-    except (ValueError, TypeError):
-        raise FolderError(f"{run / HISTORY} is not the history of a run: it should hold a JSON object a line") from None
+    lines = read_file(run / HISTORY, MAX_BYTES).splitlines()
+    entries = [from_json(line, f"{run / HISTORY}, line {i}") for i, line in enumerate(lines, 1)]
+    for i, entry in enumerate(entries, 1):
+        drawn = {name: value for name, value in entry.items() if name in ("step", "smoothed", "validation")}
+        typed(_Drawn, drawn, f"{run / HISTORY}, line {i}")
+    return entries
 
 
 def loss_curve(history: Sequence[Entry], title: str | None = None) -> Figure:

@@ -73,7 +73,8 @@ class Plan:
 
     def __post_init__(self) -> None:
         check_name("shape", self.shape, SHAPES)
-        for name in ("steps", "warmup", "replanned_at"):
+        check_whole("steps", self.steps, 1)
+        for name in ("warmup", "replanned_at"):
             check_whole(name, getattr(self, name), 0)
         for name in ("evaluate_every", "cycle"):
             if getattr(self, name) is not None:

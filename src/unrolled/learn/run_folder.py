@@ -12,14 +12,13 @@ import os
 import sys
 import weakref
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from unrolled.errors import FolderError
 from unrolled.files import NO_LINKS, is_complete, reason, sweep_orphans, write_file, write_into
 from unrolled.learn.checkpoint import Checkpoints
 from unrolled.learn.history import HISTORY
-from unrolled.learn.loop import Record
 from unrolled.notices import Notice, Notify, warn
 
 if sys.platform != "win32":
@@ -104,9 +103,8 @@ class Run:
                     "and continue with --resume"
                 ) from None
 
-    def write_history(self, history: list[Record]) -> None:
+    def write_history(self, entries: list[dict[str, Any]]) -> None:
         """Replace the history: one JSON object a line. An unwritable history never stops training."""
-        entries = ({name: value for name, value in asdict(one).items() if value is not None} for one in history)
         text = "".join(json.dumps(entry, allow_nan=False) + "\n" for entry in entries)
         try:
             write_file(self.path / HISTORY, text.encode())

@@ -152,7 +152,7 @@ class Session:
         patience, best = self.state.recipe.patience, self.state.progress.best_step
         if patience is None or record.validation is None or record.step == self.state.plan.steps:
             return False
-        since = [entry for entry in self.state.history if entry.validation is not None and entry.step > best]
+        since = [entry for entry in self.state.history if "validation" in entry and entry["step"] > best]
         return len(since) >= patience
 
     def _agreed(self, seconds: float) -> float:
@@ -270,7 +270,7 @@ class Session:
     def _note(self, record: Record) -> None:
         every = max(1, self.state.plan.steps // HISTORY_ENTRIES)
         if record.validation is not None or record.remark or record.step % every == 0:
-            self.state.history.append(record)
+            self.state.history.append({key: value for key, value in asdict(record).items() if value is not None})
         if record.validation is not None:
             self._snapshot()
         if record.is_best:
