@@ -33,9 +33,7 @@ def progress_bar() -> Iterator[OnProgress]:
         from rich.console import Console
         from rich.progress import Progress
 
-        stream = getattr(
-            sys.stderr, "rich_proxied_file", sys.stderr
-        )  # whose codes a bar needs
+        stream = getattr(sys.stderr, "rich_proxied_file", sys.stderr)  # whose codes a bar needs
         with Progress(console=Console(file=stream, highlight=False), transient=True) as drawn:
             task = drawn.add_task("measuring", total=1.0)
             yield lambda text, share: drawn.update(task, description=text, completed=share)

@@ -16,6 +16,8 @@ from unrolled.model.members import COUNTS
 from unrolled.text.encoding import OnDamage
 from unrolled.typed import typed
 
+ADDED = ("with_", "networks", "patience", "records", "errors", "normalize", "label_column", "mask")
+"""Settings that the first recipes lack; one that is added later has its name here."""
 OPTIMIZERS = ("muon", "adamw")
 WITH = ("auto", "counts", "none")
 ERRORS, FORMS = ("error", "replace", "skip"), ("NFC",)
@@ -103,12 +105,12 @@ class Recipe:
         for name in ("embedding", "hidden", "layers", "streams", "length", "evaluations", "min_count", "networks"):
             check_whole(name, getattr(self, name), at_least=1)
         for name in ("epochs", "minutes", "learning_rate", "muon_rate", "clip"):
-            check_number(name, getattr(self, name), above=0)
+            check_number(name, getattr(self, name), above=0, at_most=1e9)
         for name in ("dropout", "warmup", "validation", "test"):
             check_number(name, getattr(self, name), at_least=0, below=1)
         if self.patience is not None:
             check_whole("patience", self.patience, at_least=1)
-        check_number("weight_decay", self.weight_decay, at_least=0)
+        check_number("weight_decay", self.weight_decay, at_least=0, at_most=1e9)
         check_whole("seed", self.seed, at_least=0)
         if self.epochs is not None and self.minutes is not None:
             raise InputError("both epochs and minutes were given: choose one budget")
@@ -137,8 +139,8 @@ class Recipe:
     @classmethod
     def from_json(cls, content: object, file: str = "the recipe", path: str = "") -> Recipe:
         """The recipe that `to_json` gave, read from `file`. Raises FolderError on a setting that is not known here."""
-        before = {"with_": "none"} if isinstance(content, dict) else {}  # runs from before there were mixtures
-        return typed(cls, before | content if isinstance(content, dict) else content, file, path)
+        older = {entry.name: entry.default for entry in fields(cls) if entry.name in ADDED} | {"with_": "none"}
+        return typed(cls, older | typed(dict[str, Any], content, file, path), file, path, whole=True)
 
 
 @dataclass(frozen=True)
