@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unrolled.html import SCRIPT, cell, html_page, html_table, notebook_frame, search_box, ticks
+from unrolled.html import SCRIPT, cell, column_title, html_page, html_table, notebook_frame, search_box, ticks
 
 CHROMIUM = next(
     (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), ""
@@ -69,3 +69,11 @@ def test_a_table_is_searched_and_sorted(tmp_path: Path, action: str, shown: list
     assert visible == shown
     if "find" in action:
         assert f"{len(shown)} of 3" in found.stdout
+
+
+def test_a_long_name_is_shown_by_its_beginning_and_its_end() -> None:
+    shown = column_title("a" * 150 + "b" * 150)
+    assert len(shown) == 60
+    assert shown.startswith("a" * 40)
+    assert shown.endswith("…" + "b" * 19)
+    assert column_title("shop name") == "shop name"

@@ -270,3 +270,10 @@ class Crumbs(TextSource):
 def test_composed_characters_do_not_depend_on_the_blocks(text: str) -> None:
     read = Corpus((Crumbs("the text", text),), normalize=True).read()
     assert read == unicodedata.normalize("NFC", text)
+
+
+def test_small_files_come_in_one_piece_and_in_the_order_of_their_paths(tmp_path):
+    for name in ("b/2.txt", "a.txt", "b/10.txt", "b.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name)
+    assert list(open_corpus([tmp_path]).pieces()) == ["a.txt\nb/10.txt\nb/2.txt\nb.txt"]

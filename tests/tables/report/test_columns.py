@@ -328,6 +328,12 @@ def test_a_report_that_is_stopped_keeps_the_folds_that_are_done(stop: signal.Sig
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
+def test_composed_and_decomposed_names_are_one_category() -> None:
+    column = Table.read(pd.DataFrame({"c": ["caf\u00e9", "cafe\u0301", "tea"]}))["c"]
+    (data,) = read_columns(Table((column,)))
+    assert data.levels == ("caf\u00e9", "tea")
+
+
 def test_polars_and_multi_class_and_dates() -> None:
     random = np.random.default_rng(0)
     rows = 600
