@@ -12,7 +12,9 @@ import pandas as pd
 import pytest
 
 from unrolled.cli.app import main
+from unrolled.errors import InputError
 from unrolled.tables.data.demo import demo_table
+from unrolled.tables.data.files import open_table
 from unrolled.tables.encoder import fitting
 from unrolled.tables.encoder.estimator import EntityEncoder
 
@@ -92,6 +94,24 @@ def test_embed_takes_an_odd_table(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "200         11" in told.out
     names = sorted(path.name for path in (out / "vectors").iterdir())
     assert names == ["US date.csv", "Ward _ floor-2.csv", "Ward _ floor.csv", "note.csv"]
+
+
+def test_the_saved_encoder_takes_the_frame_that_pandas_reads(tmp_path: Path) -> None:
+    """`embed` splits dates; `pd.read_csv` leaves them texts, and a single row of them is enough to be read."""
+    days = pd.date_range("2024-01-01", periods=60).strftime("%d.%m.%Y")
+    table = pd.DataFrame({"day": days, "shop": [*"abc"] * 20, "y": np.arange(60) % 7 + 0.5})
+    table.to_csv(tmp_path / "t.csv", index=False)
+    out = tmp_path / "vectors"
+    assert main(["embed", str(tmp_path / "t.csv"), "--target", "y", "--out", str(out), "--networks", "1"]) == 0
+    encoder = EntityEncoder.from_pretrained(out)
+    read = pd.read_csv(tmp_path / "t.csv").drop(columns="y")
+    expected = encoder.transform(open_table(tmp_path / "t.csv").drop(columns="y"))
+    assert np.array_equal(encoder.transform(read), expected)
+    assert np.array_equal(encoder.transform(read.iloc[[40]]), expected[[40]])
+    gap = read.assign(day=read["day"].where(read.index > 3))
+    assert np.array_equal(encoder.transform(gap)[4:], expected[4:])
+    with pytest.raises(InputError, match="was fitted on dates, but now holds"):
+        encoder.transform(read.assign(day="soon"))
 
 
 def test_rows_without_a_target_are_refused_or_left_out_when_asked(

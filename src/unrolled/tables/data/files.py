@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from unrolled.errors import InputError, import_extra
-from unrolled.tables.data.columns import refuse_duplicates
+from unrolled.tables.data.columns import Column, refuse_duplicates
 
 SNIFFED_BYTES = 64 << 10
 DELIMITERS = ",;\t|"
@@ -114,17 +114,33 @@ def _delimiter(head: str) -> str:
 def _with_dates(frame: Any) -> Any:
     """Text columns whose every value is a date of one form in `DATES`, as dates: CSV has no types of its own."""
     for name in _text_columns(frame):
-        form = next((form for form in DATES if _all_match(frame[name], form)), None)
-        dates = None if form is None else _as_dates(frame[name], DATES[form])
+        dates = _as_dates(frame[name])
         if dates is not None:
             frame[name] = dates
     return frame
 
 
-def _as_dates(series: Any, form: str) -> Any:
-    """The dates, by the local clock where they have a zone; None where one is on no calendar, as 2023-02-31."""
+def dates_in(column: Column) -> Column:
+    """`column` as dates if it has texts that are dates to `open_table`, such as a frame that was read without it."""
+    if column.kind != "string" or column.missing.all():
+        return column
+    texts = import_extra("pandas").Series(column.values).mask(column.missing)
+    dates = _as_dates(texts)
+    if dates is None:
+        return column
+    return Column(column.name, "date", dates.to_numpy().astype("datetime64[s]"), column.missing)
+
+
+def _as_dates(series: Any) -> Any:
+    """The dates, by the local clock where they have a zone.
+
+    None where they are not all of one form in `DATES`, or one is on no calendar, as 2023-02-31.
+    """
+    form = next((form for form in DATES if _all_match(series, form)), None)
+    if form is None:
+        return None
     local = series.str.replace(ZONE + "$", "", regex=True)
-    dates = import_extra("pandas").to_datetime(local, format=form, errors="coerce")
+    dates = import_extra("pandas").to_datetime(local, format=DATES[form], errors="coerce")
     return dates if dates.notna().sum() == series.notna().sum() else None
 
 

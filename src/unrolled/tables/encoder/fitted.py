@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from unrolled.embedding import EmbeddingTable
 from unrolled.errors import FolderError
 from unrolled.tables.data.columns import Column
+from unrolled.tables.data.files import dates_in
 from unrolled.tables.data.target import Target
 from unrolled.tables.encoder.alignment import DistanceCheck, distance_check, neighbours_kept
 from unrolled.tables.encoder.coding import SPECIAL, UNKNOWN, Coding
@@ -80,6 +81,8 @@ class Fitted:
     def encode(self, columns: Sequence[Column], refuse_unknown: bool = False) -> Encoded:
         """The table as network input. Raises InputError for another type of column, and for unknown categories if so
         wished."""
+        split = {field.source for field in self.schema.fields if field.part is not None}
+        columns = [dates_in(column) if column.name in split else column for column in columns]
         table = self.schema.encode(columns, refuse_unknown)
         values = {column.name: column.values for column in columns}
         spelled: dict[int, NDArray[np.floating]] = {}
