@@ -19,6 +19,7 @@ BENCHMARKS = {
     "shakespeare": ["race"],
     "shakespeare best": ["best"],
     "nietzsche": [],
+    "small_texts": [],
     "rossmann": [],
     "adult": [],
     "tables": [],

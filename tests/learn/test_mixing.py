@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,10 +13,14 @@ from unrolled import train
 from unrolled.cli.app import main
 from unrolled.errors import InputError
 from unrolled.learn.mixing import mix, observe
+from unrolled.learn.prepare import prepare
+from unrolled.learn.recipe import Machine, Recipe
 from unrolled.model.char_model import CharModel
-from unrolled.model.folder import ModelParts
+from unrolled.model.folder import ModelParts, counts_alone
+from unrolled.text.corpus import text_corpus
 from unrolled.text.counts import CountModel
-from unrolled.text.windows import split
+from unrolled.text.records import cut_text, record_corpus
+from unrolled.text.vocabulary import BOUNDARY
 
 TEXT = "".join(f"{i} bottles of ink, {i * i} drops; the {'odd' if i % 2 else 'even'} one writes.\n" for i in range(400))
 NETWORK = model_of(*network_for(TEXT, "lstm", hidden=8)).parts
@@ -31,20 +36,20 @@ def test_observed_is_what_each_side_says_alone():
 
 
 def test_the_gate_and_the_choice_never_see_the_validation_part():
-    cut = split(IDS, 0.1, mixing=1 / 16)
-    changed = IDS.copy()
+    ids, cut = cut_text(IDS, None, 0.1, mixing=1 / 16)
+    changed = ids.copy()
     changed[-len(cut.validation) :] = np.random.default_rng(0).permutation(cut.validation)
-    one, other = mix(NETWORK, IDS, cut, "auto"), mix(NETWORK, changed, split(changed, 0.1, mixing=1 / 16), "auto")
+    one, other = mix(NETWORK, ids, cut, "auto"), mix(NETWORK, changed, cut, "auto")
     assert one.model.fingerprint == other.model.fingerprint
     assert one.gain == other.gain > 1
     assert one.counts < other.counts
 
 
 def test_what_is_asked_for_is_done():
-    cut = split(IDS, 0.1, mixing=1 / 16)
-    assert mix(NETWORK, IDS, cut, "auto").model.members == ["network", "counts"]
-    assert mix(NETWORK, IDS, cut, "counts").model.members == ["network", "counts"]
-    alone = mix(NETWORK, IDS, split(IDS, 0.1), "none")
+    ids, cut = cut_text(IDS, None, 0.1, mixing=1 / 16)
+    assert mix(NETWORK, ids, cut, "auto").model.members == ["network", "counts"]
+    assert mix(NETWORK, ids, cut, "counts").model.members == ["network", "counts"]
+    alone = mix(NETWORK, ids, cut, "none")
     assert alone.model.members == ["network"]
     assert alone.to_json().keys() == {"network", "counts"}
     assert "alone" in alone.sentence
@@ -56,7 +61,7 @@ def test_counts_that_do_not_help_are_left_out():
     weights = {name: np.zeros_like(array) for name, array in model_of(network, vocabulary).parts.weights.items()}
     weights["head.bias"][0] = -20
     model, ids = ModelParts(network.config, vocabulary, weights, {}), vocabulary.encode(text)
-    mixed = mix(model, ids, split(ids, 0.1, mixing=1 / 8), "auto")
+    mixed = mix(model, *cut_text(ids, None, 0.1, mixing=1 / 8), "auto")
     assert mixed.network < mixed.counts
     assert mixed.model.members == ["network"]
     assert "the network predicts alone" in mixed.sentence
@@ -72,6 +77,36 @@ def test_a_run_from_text_to_folder(tmp_path):
     validation = model.training["split"]["validation"]
     scored = model.score(TEXT[validation[0] - 300 : validation[1]]).each[300:].mean()
     assert scored == pytest.approx(found["together"], abs=2e-3)
+
+
+def test_a_network_reads_the_end_of_the_training_part_too():
+    text = TEXT * 4
+    place = int(len(text) * 0.9 * (1 - 1 / 40))  # in the last 1/32 before the validation part
+    text = text[:place] + "PETRUCHIO" + text[place:]
+    session = prepare([], None, Recipe(hidden=4, epochs=1), Machine(device="cpu", threads=1), text=text)
+    read = session.text.vocabulary.decode(session.task.split.train)
+    assert "PETRUCHIO" in read
+    assert len(session.task.split.mixing) == int(int(len(text) * 0.9) / 32)
+    assert session.text.vocabulary.decode(session.task.split.validation) == text[-len(session.task.split.validation) :]
+
+
+def test_records_are_mixed_each_from_its_start():
+    read = record_corpus(text_corpus(TEXT), "lines").read()
+    network, vocabulary = network_for(read, "gru", hidden=8)
+    model = model_of(network, vocabulary)
+    ids, cut = cut_text(vocabulary.encode(read), vocabulary.boundary, 0.1, mixing=0.1)
+    counts = CountModel.count(cut.train, len(vocabulary), boundary=vocabulary.boundary)
+    span = (len(cut.train), len(cut.train) + len(cut.mixing))
+    seen = observe(model.predictor, counts, ids, span, vocabulary.boundary)
+    lines = vocabulary.decode(cut.mixing).strip(BOUNDARY).split(BOUNDARY)
+    beside = CharModel(counts_alone(vocabulary, counts, {}))
+    for side, probabilities in ((model, seen.network), (beside, seen.counts)):
+        each = np.concatenate([line.nats for line in side.score_lines(lines)])
+        assert -np.log(probabilities) == pytest.approx(each, abs=1e-4)
+    mixed = mix(model.parts, ids, cut, "auto")
+    assert mixed.model.members == ["network", "counts"]
+    changed = np.concatenate([ids[: span[1]], np.full(len(cut.validation), vocabulary.boundary, ids.dtype)])
+    assert mix(model.parts, changed, replace(cut, validation=changed[span[1] :]), "auto").gain == mixed.gain
 
 
 def test_counts_alone_need_no_pytorch(tmp_path):

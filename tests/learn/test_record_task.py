@@ -9,6 +9,8 @@ import torch
 from agreement import assert_agree
 from unrolled import train
 from unrolled.errors import InputError
+from unrolled.learn.build import check_processes
+from unrolled.learn.distributed import World
 from unrolled.learn.networks.network import CharNetwork
 from unrolled.learn.recipe import Machine, Recipe
 from unrolled.learn.record_task import IGNORED, RecordTask
@@ -157,6 +159,24 @@ def _held_out(model):
     read = record_corpus(text_corpus("\n".join(NAMES)), "lines").read()
     _, parts = split_records(model.vocabulary.encode(read), model.vocabulary.boundary, 0.1)
     return set(model.vocabulary.decode(parts.validation).split(BOUNDARY))
+
+
+@pytest.mark.parametrize("kind", [{"networks": 2}, {"rung": "counts"}])
+def test_counts_beside_networks_of_records(tmp_path, kind):
+    text = "\n".join(first + second for first in NAMES[::3] for second in NAMES[::2])
+    small = {} if "rung" in kind else {"hidden": 16, "epochs": 1, "threads": 1, "device": "cpu"}
+    done = train(text=text, out=tmp_path / "run", records="lines", notify=lambda notice: None, **small, **kind)
+    model, members = CharModel.from_pretrained(tmp_path / "run"), done.summary.members
+    assert model.members == [*([] if "rung" in kind else ["network", "network-2"]), "counts"]
+    assert members["counts"] == min(members.values())
+    new = list(islice(read_novelty(tmp_path / "run", model.vocabulary).new(model.records(99)), 3))
+    assert len(set(new)) == 3
+    assert model.complete("cla", "word")[0].probability > 0.005
+
+
+def test_several_processes_are_refused():
+    with pytest.raises(InputError, match="records are trained by one process"):
+        check_processes(Recipe(records="lines"), World(0, 2, 2))
 
 
 def test_a_model_of_one_text_has_no_records():

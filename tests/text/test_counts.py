@@ -70,6 +70,30 @@ def test_a_text_is_scored_as_its_distributions_say(train, before, text, order):
     assert model.nats(array(text), array(before)) == pytest.approx(wanted, rel=1e-9)
 
 
+@given(st.lists(st.lists(st.integers(0, SYMBOLS - 2), max_size=5), min_size=1, max_size=8), orders, st.randoms())
+def test_records_are_counted_each_from_its_start(records, order, random):
+    boundary = SYMBOLS - 1
+    shuffled = random.sample(records, len(records))
+    texts = [[boundary, *(i for record in some for i in (*record, boundary))] for some in (records, shuffled)]
+    model, again = (CountModel.count(array(text), SYMBOLS, order, boundary=boundary) for text in texts)
+    nats, other = (model.nats(array(text[1:]), array(text[:1]), boundary).sum() for text in texts)
+    assert nats == pytest.approx(other, rel=1e-9)
+    assert again.nats(array(texts[0]), (), boundary).sum() == pytest.approx(
+        model.nats(array(texts[0]), (), boundary).sum()
+    )
+    for record in records:
+        context = [boundary, *record]
+        alone = model.nats(array([*context[1:], boundary]), array(context[:1]), boundary)
+        wanted = [
+            -math.log(model.distribution(context[:n])[i]) for n, i in enumerate([*context[1:], boundary], start=1)
+        ]
+        assert alone == pytest.approx(wanted, rel=1e-9)
+        assert abs(model.distribution(context).sum() - 1) < 1e-12
+    positions = np.arange(1, len(texts[0]))
+    probabilities, _ = model.after_all(model.contexts(array(texts[0]), positions, boundary))
+    assert -np.log(probabilities[positions - 1, texts[0][1:]]).sum() == pytest.approx(nats, rel=1e-9)
+
+
 @given(ids, ids, orders)
 def test_chunks_change_nothing(train, text, order):
     whole = CountModel.count(array(train), SYMBOLS, order)

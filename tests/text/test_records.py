@@ -180,13 +180,13 @@ def _reversed_places(records):
 def test_equal_records_are_never_in_two_parts():
     texts = [f"name {i % 300}" for i in range(3000)]
     records, vocabulary = records_of(*texts)
-    ids, parts = split_records(records.ids, vocabulary.boundary, 0.2, 0.1)
+    ids, parts = split_records(records.ids, vocabulary.boundary, 0.2, 0.1, 0.1)
     assert len(ids) == len(records.ids)
-    train, validation, test = (set(vocabulary.decode(part).strip(BOUNDARY).split(BOUNDARY))
-                               for part in (parts.train, parts.validation, parts.test))  # fmt: skip
-    assert train | validation | test == set(texts)
-    assert not train & validation
-    assert not (train | validation) & test
+    held = (parts.train, parts.mixing, parts.validation, parts.test)
+    train, mixing, validation, test = (set(vocabulary.decode(part).strip(BOUNDARY).split(BOUNDARY)) for part in held)
+    assert train | mixing | validation | test == set(texts)
+    assert len(train) + len(mixing) + len(validation) + len(test) == 300
+    assert 5 < len(mixing) < 40
     assert 0.1 < len(validation) / 300 < 0.3
     assert sorted(vocabulary.decode(ids).split(BOUNDARY)) == sorted(vocabulary.decode(records.ids).split(BOUNDARY))
 
@@ -194,7 +194,7 @@ def test_equal_records_are_never_in_two_parts():
 def test_a_record_keeps_its_part_when_others_are_added():
     few, _ = records_of(*(f"name {i}" for i in range(100)))
     many, _ = records_of(*(f"name {i}" for i in range(1000)))
-    first, more = set(few.parts(0.3)[1].tolist()), set(many.parts(0.3)[1].tolist())
+    first, more = set(few.parts(0.3)[2].tolist()), set(many.parts(0.3)[2].tolist())
     assert first == {i for i in more if i < 100}
 
 
@@ -225,3 +225,20 @@ def test_the_order_is_another_in_every_epoch():
     first, again, other = (np.concatenate(batches(lengths, 4, 64, np.random.default_rng([3, e]))) for e in (0, 0, 1))
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
+
+
+def test_records_that_do_not_fit_into_memory_are_refused_with_the_figures(monkeypatch):
+    records, vocabulary = records_of("one", "two", "three")
+    monkeypatch.setattr("unrolled.text.records._free_memory", lambda: 10)
+    with pytest.raises(InputError, match=r"15 characters of records need 0\.0 GB .* 0\.0 GB are free"):
+        split_records(records.ids, vocabulary.boundary, 0.3)
+
+
+def test_the_first_held_out_records_of_a_sorted_file_are_a_sample_of_it():
+    records, vocabulary = records_of(*(f"{i:04}" for i in range(2000)))
+    _, parts = split_records(records.ids, vocabulary.boundary, 0.2)
+    first = [int(text) for text in vocabulary.decode(parts.validation).split(BOUNDARY)[:40]]
+    assert min(first) < 400
+    assert max(first) > 1600
+    training = vocabulary.decode(parts.train).strip(BOUNDARY).split(BOUNDARY)
+    assert training == sorted(training)

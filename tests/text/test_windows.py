@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 from data import shared_data
 from unrolled.errors import InputError
 from unrolled.text.vocabulary import Ids, Vocabulary
-from unrolled.text.windows import EIGHT_TO_EIGHT, EIGHT_TO_ONE, THREE_TO_ONE, Windowing, split, streams, windows
+from unrolled.text.windows import (
+    EIGHT_TO_EIGHT,
+    EIGHT_TO_ONE,
+    THREE_TO_ONE,
+    Windowing,
+    hold_out,
+    split,
+    streams,
+    windows,
+)
 
 
 def text_of(length: int) -> Ids:
@@ -51,7 +60,8 @@ def test_windows_are_all_slices_that_fit(length: int, size: int, stride: int, ta
 def test_windows_of_a_mapped_file_are_views_of_it(tmp_path: Path) -> None:
     text_of(1000).tofile(tmp_path / "ids")
     ids = np.memmap(tmp_path / "ids", np.uint16, mode="r")
-    for view in (*windows(ids, 8, 1, 8), streams(ids, 7), *vars(split(ids, 0.1, 0.1, 0.1)).values()):
+    parts = split(ids, 0.1, 0.1)
+    for view in (*windows(ids, 8, 1, 8), streams(ids, 7), parts.train, parts.validation, parts.test):
         assert np.shares_memory(view, ids)
         assert not view.flags.writeable
         assert view.dtype == np.uint16
@@ -130,3 +140,24 @@ def test_a_text_too_short_for_a_part() -> None:
         split(text_of(1), 0.1)
     with pytest.raises(InputError, match="too few to keep a test part"):
         split(text_of(5), 0.2, 1e-9)
+
+
+@given(st.integers(1, 20_000), st.floats(0, 0.9))
+def test_what_is_held_out_comes_from_all_over_a_text(length, share):
+    ids = np.arange(length)
+    kept, held = hold_out(ids, share)
+    assert len(held) == int(length * share)
+    assert sorted([*kept, *held]) == ids.tolist()
+    assert (np.diff(kept) > 0).all()
+    pieces = np.split(held, np.flatnonzero(np.diff(held) > 1) + 1)
+    assert len(pieces) == (max(1, min(32, len(held) // 512)) if share else 1)
+    assert not len(held) or held[-1] == length - 1
+    assert len(pieces) == 1 or min(map(len, pieces)) >= 512
+
+
+def test_nothing_of_a_large_text_is_copied(monkeypatch):
+    monkeypatch.setattr("unrolled.text.windows.LARGEST_COPIED", 10_000)
+    ids = text_of(50_000)
+    kept, held = hold_out(ids, 0.1)
+    assert np.shares_memory(kept, ids)
+    assert np.array_equal(np.concatenate([kept, held]), ids)

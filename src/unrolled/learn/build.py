@@ -10,12 +10,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
 from unrolled.errors import InputError
 from unrolled.learn import mixing
 from unrolled.learn.budget import Timing
+from unrolled.learn.corpora import corpus_of
 from unrolled.learn.distributed import World
 from unrolled.learn.hardware import Choice, choose, cores, running
 from unrolled.learn.initialization import start_well
@@ -30,12 +32,12 @@ from unrolled.learn.stream_task import StreamTask
 from unrolled.learn.text_task import TextTask
 from unrolled.model.folder import ModelConfig
 from unrolled.notices import Notice, Notify, warn
-from unrolled.text.corpus import Corpus, open_corpus, text_corpus
+from unrolled.text.corpus import Corpus
 from unrolled.text.encoded import EncodedText, encode_corpus
-from unrolled.text.records import FILES, LINES, known_boundary, record_corpus, split_records
+from unrolled.text.records import cut_text, known_boundary
 from unrolled.text.report import baselines
 from unrolled.text.vocabulary import Vocabulary
-from unrolled.text.windows import Split, split, streams
+from unrolled.text.windows import Split, streams
 
 TRIAL_SECONDS = 0.5
 HOPELESS = 4
@@ -89,59 +91,42 @@ def read_text(request: Request, recipe: Recipe, known: Vocabulary | None) -> Enc
 
 
 def split_text(request: Request, recipe: Recipe, text: EncodedText) -> tuple[EncodedText, Split]:
-    """The text, with records sorted by their part, and its parts.
+    """The text in the order of its parts, and the parts.
 
-    The end of the training part is held out where a gate may be fitted on it. Raises InputError where a part would be
+    Where a gate may be fitted, a part of the training text is held out for it. Raises InputError where a part would be
     empty.
     """
-    share = 0.0 if recipe.partner == "none" else mixing.SHARE
-    if request.valid is None and recipe.records is not None:
-        ids, parts = split_records(text.ids, known_boundary(text.vocabulary), recipe.validation, recipe.test)
-        return replace(text, ids=ids), parts
+    share = 0.0 if recipe.with_ == "none" else mixing.SHARE
+    boundary = None if recipe.records is None else known_boundary(text.vocabulary)
     if request.valid is None:
-        return text, split(text.ids, recipe.validation, recipe.test, share)
+        ids, parts = cut_text(text.ids, boundary, recipe.validation, recipe.test, share)
+        return replace(text, ids=ids), parts
     if recipe.test or "validation" in request.given:
         raise InputError("a file to validate on takes the place of --validation and --test: leave them out")
     length = sum(map(len, _validation_corpus(request.valid, request, recipe).pieces()))
-    cut = len(text) - length + (recipe.records is not None)  # one boundary belongs to both texts
-    train = cut - int(cut * share)
-    return text, Split(text.ids[:train], text.ids[cut:], text.ids[len(text) :], text.ids[train:cut])
+    border = len(text) - length + (boundary is not None)  # one boundary belongs to both texts
+    told, parts = cut_text(text.ids[:border], boundary, 0.0, 0.0, share)
+    ids = text.ids if np.may_share_memory(told, text.ids) else np.concatenate([told, text.ids[border:]])
+    return replace(text, ids=ids), replace(parts, validation=ids[border:])
 
 
 def _corpus(request: Request, recipe: Recipe) -> Corpus:
-    corpus = _as_records(_given_corpus(request, recipe), recipe)
+    if request.world.size > 1 and "-" in map(str, request.sources):
+        raise InputError("standard input can be read by one process alone: give several processes a file")
+    corpus = corpus_of(recipe, request.sources, request.text, request.encoding)
     if request.valid is None:
         return corpus
     return replace(corpus, sources=(*corpus.sources, *_validation_corpus(request.valid, request, recipe).sources))
 
 
 def _validation_corpus(valid: str | Path, request: Request, recipe: Recipe) -> Corpus:
-    return _as_records(_opened([valid], request, recipe), recipe)
+    return corpus_of(recipe, [valid], None, request.encoding)
 
 
-def _as_records(corpus: Corpus, recipe: Recipe) -> Corpus:
-    return corpus if recipe.records is None else record_corpus(corpus, recipe.records, recipe.label_column)
-
-
-def _given_corpus(request: Request, recipe: Recipe) -> Corpus:
-    if request.text is not None:
-        return text_corpus(request.text, lower=recipe.lower, normalize=recipe.normalize is not None, mask=recipe.mask)
-    if not request.sources:
-        raise InputError("no text was given: name files, folders, '-' for standard input, or a named set")
-    if request.world.size > 1 and "-" in map(str, request.sources):
-        raise InputError("standard input can be read by one process alone: give several processes a file")
-    return _opened(request.sources, request, recipe)
-
-
-def _opened(sources: Sequence[str | Path], request: Request, recipe: Recipe) -> Corpus:
-    return open_corpus(
-        sources, encoding=request.encoding or "utf-8", lower=recipe.lower, errors=recipe.errors,
-        normalize=recipe.normalize is not None, mask=recipe.mask, tables=recipe.records not in (None, LINES, FILES),
-    )  # fmt: skip
-
-
-def check_streams(recipe: Recipe, world: World) -> None:
-    """Raises InputError where the streams cannot be divided among the processes."""
+def check_processes(recipe: Recipe, world: World) -> None:
+    """Raises InputError where several processes cannot divide the work: for records, and for an odd rest of streams."""
+    if recipe.records is not None and world.size > 1:
+        raise InputError("records are trained by one process: leave out torchrun, or --records for one long text")
     if recipe.streams % world.size:
         raise InputError(f"{recipe.streams} streams cannot be divided among {world.size} processes: choose a multiple")
 

@@ -28,7 +28,7 @@ from unrolled.learn.start import DEFAULT_MINUTES
 from unrolled.learn.summary import Summary
 from unrolled.model.folder import FILES, ModelParts, read_model
 from unrolled.model.members import MIXTURE, Members
-from unrolled.model.novelty import WINDOWS, windows_file
+from unrolled.model.novelty import novelty_files
 from unrolled.text.report.baselines import baselines, verdict
 
 NETWORKS = "networks"
@@ -111,7 +111,8 @@ class CommitteeRun:
         model = replace(mixed.model, training=self._training(summary))
         if self.out is not None:
             self.out.mkdir(parents=True, exist_ok=True)
-            write_into(self.out, model.to_files() | {WINDOWS: windows_file(text.ids[:start])})
+            end = len(cut.train) + len(cut.mixing)
+            write_into(self.out, model.to_files() | novelty_files(text.ids, text.vocabulary.boundary, end))
             remove_folder(self.out / NETWORKS)
         return summary, model
 

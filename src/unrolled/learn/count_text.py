@@ -5,25 +5,27 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from unrolled.errors import InputError
 from unrolled.files import write_folder
+from unrolled.learn.corpora import corpus_of
 from unrolled.learn.recipe import Recipe
 from unrolled.learn.summary import Summary
 from unrolled.model.folder import ModelParts, counts_alone
 from unrolled.model.members import COUNTS
-from unrolled.model.novelty import WINDOWS, windows_file
-from unrolled.text.corpus import open_corpus, text_corpus
+from unrolled.model.novelty import novelty_files
 from unrolled.text.counts import CountModel
 from unrolled.text.encoded import EncodedText, encode_corpus
+from unrolled.text.records import cut_text, known_boundary, label_counts
 from unrolled.text.report.baselines import baselines, verdict
-from unrolled.text.vocabulary import Ids
-from unrolled.text.windows import split
+from unrolled.text.windows import Split
 
 SETTINGS = frozenset(
     {"rung", "validation", "test", "min_count", "lower", "errors", "normalize", "mask", "seed", "with_"}
+    | {"records", "label_column"}
 )
 """The settings that mean something without a network."""
 TRAIN_SAMPLE = 100_000
@@ -45,55 +47,44 @@ def count_text(
     """
     if foreign := sorted(set(given) - SETTINGS):
         raise InputError(f"the rung counts has no network, so it has no {', '.join(foreign)}: leave it out")
-    if text is None and not sources:
-        raise InputError("no text was given: name files, folders, '-' for standard input, or a named set")
-    lower, normalize = recipe.lower, recipe.normalize is not None
-    corpus = (
-        text_corpus(text, lower=lower, normalize=normalize, mask=recipe.mask)
-        if text is not None
-        else open_corpus(
-            sources,
-            encoding=encoding or "utf-8",
-            lower=lower,
-            errors=recipe.errors,
-            normalize=normalize,
-            mask=recipe.mask,
-        )
-    )
-    encoded = encode_corpus(corpus, min_count=recipe.min_count)
+    encoded = encode_corpus(corpus_of(recipe, sources, text, encoding), min_count=recipe.min_count)
     on_text(encoded)
     start = time.perf_counter()
-    cut = split(encoded.ids, recipe.validation, recipe.test)
-    counts = CountModel.count(cut.train, len(encoded.vocabulary), release=encoded.release)
-    tested = [*cut.train[-8:], *cut.validation[-8:]][-8:]
-    validation = _loss(counts, cut.validation, cut.train[-8:])
+    boundary = None if recipe.records is None else known_boundary(encoded.vocabulary)
+    ids, cut = cut_text(encoded.ids, boundary, recipe.validation, recipe.test)
+    encoded = replace(encoded, ids=ids)
+    counts = CountModel.count(cut.train, len(encoded.vocabulary), boundary=boundary, release=encoded.release)
     start_of, end_of = len(cut.train), len(cut.train) + len(cut.validation)
+
+    def loss(first: int, end: int) -> dict[str, float]:
+        nats = float(counts.nats(ids[first:end], ids[max(0, first - counts.order) : first], boundary).mean())
+        return {"nats": nats, "bits": nats / math.log(2)}
+
+    validation = loss(start_of, end_of)
     found = baselines(encoded, start_of, end_of, validation["bits"])
     summary = Summary(
         run=None if out is None else Path(out), rung=recipe.rung, characters=len(encoded),
         vocabulary=len(encoded.vocabulary), parameters=counts.entries, characters_seen=len(cut.train),
-        train=_loss(counts, cut.train[-TRAIN_SAMPLE:], ()), validation=validation,
-        test=_loss(counts, cut.test, tested) if len(cut.test) else None,
+        train=loss(max(0, start_of - TRAIN_SAMPLE), start_of), validation=validation,
+        test=loss(end_of, len(ids)) if len(cut.test) else None,
         members={COUNTS: validation["nats"]}, seconds=time.perf_counter() - start,
         validation_characters=len(cut.validation), epochs=1.0, best_epoch=1.0, baselines=found,
         verdict=verdict(validation["bits"], found[:-1]),
         mixing=f"contexts of up to {counts.order} characters, {counts.entries:,} n-grams",
     )  # fmt: skip
-    model = counts_alone(encoded.vocabulary, counts, _training(encoded, sources, recipe, summary))
+    model = counts_alone(encoded.vocabulary, counts, _training(encoded, cut, sources, recipe, summary))
     if out is not None:
-        write_folder(Path(out), model.to_files() | {WINDOWS: windows_file(cut.train)})
+        write_folder(Path(out), model.to_files() | novelty_files(ids, boundary, start_of))
     return summary, model
 
 
-def _loss(counts: CountModel, ids: Ids, before: Ids | Sequence[int]) -> dict[str, float]:
-    nats = float(counts.nats(ids, before).mean())
-    return {"nats": nats, "bits": nats / math.log(2)}
-
-
-def _training(text: EncodedText, sources: Sequence[str | Path], recipe: Recipe, summary: Summary) -> dict[str, Any]:
+def _training(
+    text: EncodedText, cut: Split, sources: Sequence[str | Path], recipe: Recipe, summary: Summary
+) -> dict[str, Any]:
     return {
         "corpus": {"sha256": text.sha256, "characters": len(text), "sources": [str(source) for source in sources]},
         "recipe": {name: value for name, value in recipe.to_json().items() if name in SETTINGS},
+        "labels": label_counts(cut.train, text.vocabulary),
         "losses": {name: loss for name, loss in summary.to_json().items() if name in ("train", "validation", "test")},
         "seconds": round(summary.seconds, 1),
         "characters_seen": summary.characters_seen,

@@ -1,13 +1,14 @@
 """Counts beside a network: how well they predict alone, whether a mixture is better, and the gate for it.
 
-The gate is fitted, and the choice made, on a last part of the training text that the network has not read and the
-counts for this purpose neither. The counts of the finished model have read it too. Left out: PyTorch; a network is
+The gate is fitted, and the choice made, on parts of the training text that the network has not read and the counts for
+this purpose neither. The counts of the finished model have read them too. Left out: PyTorch; a network is
 read by NumPy here.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,9 +19,9 @@ from unrolled.model.char_model import CharModel
 from unrolled.model.folder import ModelParts
 from unrolled.model.members import Members
 from unrolled.model.mixture import Gate, features
-from unrolled.model.predictor import Predictor
+from unrolled.model.predictor import Logits, Predictor
 from unrolled.model.probabilities import softmax
-from unrolled.model.scoring import readings
+from unrolled.model.scoring import readings, record_readings
 from unrolled.text.counts import CountModel
 from unrolled.text.vocabulary import Ids
 from unrolled.text.windows import Split
@@ -63,17 +64,30 @@ class Observed:
         return _nats(share * self.network + (1 - share) * self.counts)
 
 
-def observe(network: Predictor, counts: CountModel, ids: Ids, span: tuple[int, int]) -> Observed:
-    """Both sides on `ids[span[0]:span[1]]`; the network is warmed up on what stands before."""
+def observe(
+    network: Predictor, counts: CountModel, ids: Ids, span: tuple[int, int], boundary: int | None = None
+) -> Observed:
+    """Both sides on `ids[span[0]:span[1]]`; the network is warmed up on what stands before.
+
+    With a `boundary`, the ids are records that begin in the span, and each is read from a state of its own.
+    """
     first, end = span
     network_p, counts_p, seen = np.empty(end - first), np.empty(end - first), np.empty((end - first, 3))
-    stretches = max(1, min(STRETCHES, (end - first) // SHORTEST))
-    for positions, logits in readings(network, ids, (max(1, first), end), stretches, counts.symbols):
-        one, (other, backoff) = softmax(logits), counts.after_all(counts.contexts(ids, positions))
+    for positions, logits in _readings(network, ids, (max(1, first), end), boundary, counts.symbols):
+        one, (other, backoff) = softmax(logits), counts.after_all(counts.contexts(ids, positions, boundary))
         rows, targets, places = np.arange(len(positions)), ids[positions], positions - first
         network_p[places], counts_p[places] = one[rows, targets], other[rows, targets]
         seen[places] = features(one, other, backoff)
     return Observed(network_p, counts_p, seen)
+
+
+def _readings(
+    network: Predictor, ids: Ids, span: tuple[int, int], boundary: int | None, symbols: int
+) -> Iterator[tuple[NDArray[np.int64], Logits]]:
+    if boundary is not None:
+        return record_readings(network, ids, span, boundary, symbols)
+    stretches = max(1, min(STRETCHES, (span[1] - span[0]) // SHORTEST))
+    return readings(network, ids, span, stretches, symbols)
 
 
 @dataclass(frozen=True)
@@ -86,7 +100,7 @@ class Mixed:
     mixture: float | None
     """None if no gate was fitted."""
     gain: float | None = None
-    """By how much the mixture was better than the network on the held-out end of the training part."""
+    """By how much the mixture was better than the network on the held-out part of the training text."""
 
     @property
     def delivered(self) -> float:
@@ -100,7 +114,7 @@ class Mixed:
             return "the network predicts alone, without counts"
         better = f"{abs(self.gain):.3f} nats {'better' if self.gain > 0 else 'worse'}"
         used = "the model mixes both" if self.model.beside.counts is not None else "the network predicts alone"
-        return f"with counts it is {better} on the end of the training part, which neither had read: {used}"
+        return f"with counts it is {better} on training text that neither had read: {used}"
 
     def to_json(self) -> dict[str, Any]:
         """Nats per character on the validation part, by member; `together` where a gate was fitted."""
@@ -115,18 +129,17 @@ def mix(model: ModelParts, ids: Ids, cut: Split, wanted: str, limit: int | None 
     the network, which takes most of the time.
     """
     limit = min(MEASURED, limit or MEASURED)
-    train, symbols = len(cut.train), len(model.vocabulary)
+    train, symbols, boundary = len(cut.train), len(model.vocabulary), model.vocabulary.boundary
     held_out = train + len(cut.mixing)
     validation = (held_out, held_out + min(limit, len(cut.validation)))
     network = CharModel(model).predictor
-    counts = CountModel.count(ids[:held_out], symbols)
-    seen = observe(network, counts, ids, validation)
+    counts = CountModel.count(ids[:held_out], symbols, boundary=boundary)
+    seen = observe(network, counts, ids, validation, boundary)
     alone = _nats(seen.network), _nats(seen.counts)
     if wanted == "none" or len(cut.mixing) < LEAST:
         return Mixed(model, *alone, mixture=None)
-    gate, gain = _fitted(
-        observe(network, CountModel.count(ids[:train], symbols), ids, (train, min(held_out, train + limit)))
-    )
+    before = CountModel.count(ids[:train], symbols, boundary=boundary)
+    gate, gain = _fitted(observe(network, before, ids, (train, min(held_out, train + limit)), boundary))
     if wanted == "counts" or gain > GAIN:
         model = replace(model, beside=Members(model.beside.networks, counts, gate))
     return Mixed(model, *alone, seen.nats(gate), gain)

@@ -86,7 +86,7 @@ class Recipe:
     """Networks of this recipe and other seeds, whose probabilities are averaged; they share the minutes."""
     with_: str = "auto"
     """counts: mix the network with counts of what followed the last characters; none: do not; auto: where that is
-    better on the end of the training part, of which neither has read the last 1/32."""
+    better on a 1/32 of the training text, from all over it, that neither has read."""
     records: str | None = None
     """Read the text as records whose order means nothing: lines, files (each is one), or the text between two. In .csv,
     .tsv, .jsonl and .parquet files, the column that holds them."""
@@ -114,19 +114,12 @@ class Recipe:
         check_whole("seed", self.seed, at_least=0)
         if self.epochs is not None and self.minutes is not None:
             raise InputError("both epochs and minutes were given: choose one budget")
-        if self.records is not None and (self.networks > 1 or self.with_ == "counts"):
-            raise InputError("records are trained by one network without counts: leave --networks and --with out")
         if self.label_column is not None and self.records is None:
             raise InputError("labels stand at the head of records: say with --records what a record is")
         if self.validation == 0:
             raise InputError("validation is 0, but a part of the text must be held out to tell how good the network is")
         if self.validation + self.test >= 1:
             raise InputError(f"validation {self.validation:g} and test {self.test:g} leave nothing to train on")
-
-    @property
-    def partner(self) -> str:
-        """`with_`, or none for records: a gate is fitted on streams only."""
-        return "none" if self.records is not None else self.with_
 
     def changes(self) -> frozenset[str]:
         """The settings that are not at their defaults."""

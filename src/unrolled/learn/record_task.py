@@ -2,7 +2,7 @@
 
 Batch k is a function of (seed, k): records of similar length side by side, so that little is padding and none of it
 enters the loss. Records longer than the BPTT length are read in several steps, the state carried from one to the next;
-those that end earlier leave the batch. Left out: several processes.
+those that end earlier leave the batch. Left out: several processes, which `build` refuses.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from typing import Self
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from unrolled.learn.evaluate import Loss
@@ -109,10 +108,6 @@ class RecordTask(TextTask):
             ends.append(end)
         after = tuple(torch.cat(tensors).detach() for tensors in zip(*ends, strict=True))
         return total, None if now.is_last else after
-
-    def hashes_of_training(self) -> NDArray[np.uint64]:
-        """The different hashes of the training records, sorted."""
-        return np.unique(self.records.hashes()[self._within(*self.bounds("train"))])
 
     def _within(self, start: int, end: int) -> Places:
         first, last = np.searchsorted(self.records.starts, [start, end])

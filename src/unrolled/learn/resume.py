@@ -15,7 +15,7 @@ from torch import Tensor
 from unrolled.embedding import visible
 from unrolled.errors import FolderError, InputError
 from unrolled.files import read_folder
-from unrolled.learn.build import Builder, Request, check_streams, dropout_of, read_text, split_text
+from unrolled.learn.build import Builder, Request, check_processes, dropout_of, read_text, split_text
 from unrolled.learn.checkpoint import TrainingState
 from unrolled.learn.distributed import World
 from unrolled.learn.hardware import Choice, available, describe
@@ -49,7 +49,7 @@ def resume(request: Request, run: Run, state: TrainingState) -> Session:
         run.begin()  # before the text is read, which may take long: another process may be training here
     _check_settings(request, state)
     _check_sizes(state)
-    check_streams(state.recipe, request.world)
+    check_processes(state.recipe, request.world)
     request = _with_source_of(request, state)
     text = read_text(request, state.recipe, state.started_from)
     _check_text(text, state)

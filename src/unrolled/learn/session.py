@@ -21,19 +21,17 @@ from torch import Tensor
 
 from unrolled.learn.budget import Stopwatch
 from unrolled.learn.checkpoint import TrainingState
-from unrolled.learn.evaluate import Loss
 from unrolled.learn.hardware import describe, running
 from unrolled.learn.loading import parts_of
 from unrolled.learn.loop import Optimizer, Record, fit
 from unrolled.learn.mixing import Mixed, mix
-from unrolled.learn.record_task import RecordTask
 from unrolled.learn.run_folder import Run
 from unrolled.learn.signals import Interrupt, Interrupted, interruptions
 from unrolled.learn.summary import Summary
 from unrolled.learn.text_task import TextTask
 from unrolled.model.char_model import CharModel
 from unrolled.model.folder import SNAPSHOTS, ModelParts
-from unrolled.model.novelty import HASHES, WINDOWS, novelty_file, windows_file
+from unrolled.model.novelty import novelty_files
 from unrolled.notices import Notice
 from unrolled.text.encoded import EncodedText
 from unrolled.text.records import label_counts
@@ -197,7 +195,7 @@ class Session:
             train = self.task.loss(max(start, end - self.state.measuring.train_sample), end)
             validation = self.task.loss(*self._measured_at_end("validation"))
             test = self.task.loss(*self._measured_at_end("test")) if len(self.task.split.test) else None
-        mixed = self._mixed(validation)
+        mixed = self._mixed()
         found = self._baselines(mixed) if with_baselines else ()
         per_epoch = self.task.steps_per_epoch
         summary = Summary(
@@ -241,11 +239,9 @@ class Session:
         start, end = self.task.bounds(part)
         return start, start + self.state.measuring.at_end_of(end - start)
 
-    def _mixed(self, validation: Loss) -> Mixed:
+    def _mixed(self) -> Mixed:
         limit = self.state.measuring.at_end
-        mixed = mix(self._model({}), self.text.ids, self.task.split, self.state.recipe.partner, limit)
-        # what was read as one stream says nothing of a network that begins anew at each record
-        return replace(mixed, network=validation.nats) if isinstance(self.task, RecordTask) else mixed
+        return mix(self._model({}), self.text.ids, self.task.split, self.state.recipe.with_, limit)
 
     def _baselines(self, mixed: Mixed) -> tuple[Baseline, ...]:
         """By the main process alone: the others wait for it to write the model."""
@@ -258,10 +254,7 @@ class Session:
         if self.task.world.is_main and self.run_folder is not None:
             path = {f"{i:04d}": vectors for i, vectors in enumerate(self.state.embeddings)}
             files = model.to_files() | {SNAPSHOTS: safetensors.torch.save(path)}
-            if isinstance(self.task, RecordTask):
-                files[HASHES] = novelty_file(self.task.hashes_of_training())
-            else:
-                files[WINDOWS] = windows_file(self.text.ids[: self.task.bounds("validation")[0]])
+            files |= novelty_files(self.text.ids, self.text.vocabulary.boundary, self.task.bounds("mixing")[1])
             self.run_folder.write_history(self.state.history)
             self.run_folder.finish(files)
             self.run_folder.discard()
@@ -289,7 +282,7 @@ class Session:
             "split": {name: self.task.bounds(name) for name in ("train", "mixing", "validation", "test")},
             "recipe": self.state.recipe.to_json(),
             "machine": asdict(self.state.choice) | describe(self.state.choice.device),
-            "labels": label_counts(self.task.split.train, self.text.vocabulary),
+            "labels": label_counts(self.text.ids[: self.task.bounds("mixing")[1]], self.text.vocabulary),
             "steps": self.state.progress.step,
             "best_step": self.state.progress.best_step,
             "epochs": summary.epochs,

@@ -10,7 +10,7 @@ import torch
 
 from unrolled.errors import InputError
 from unrolled.learn.budget import Budget, Measuring, Timing
-from unrolled.learn.build import Builder, Request, check_streams, dropout_of, read_text, split_text, with_dropout
+from unrolled.learn.build import Builder, Request, check_processes, dropout_of, read_text, split_text, with_dropout
 from unrolled.learn.checkpoint import TrainingState
 from unrolled.learn.hardware import describe
 from unrolled.learn.loop import Plan
@@ -31,7 +31,7 @@ def start(request: Request, run: Run | None) -> Session:
     """A session at step 0. The folder of `run` is made once everything else has succeeded."""
     model = read_model(Path(request.start_from)) if request.start_from is not None else None
     recipe = request.recipe if model is None else _with_sizes_of(model, request)
-    check_streams(recipe, request.world)
+    check_processes(recipe, request.world)
     text = read_text(request, recipe, model.vocabulary if model else None)
     request.on_text(text)
     text, cut = split_text(request, recipe, text)

@@ -5,8 +5,9 @@ copy by its hash; that two of n different records share one has a probability of
 
 Of a text that is no records it keeps in `windows.safetensors` which hashes its windows of 16 characters have: 4 to 8
 bits a character, 8 MB at most. A window that is there is always found; at most one in five others is too (in texts
-beyond 16 million characters more), so a run may seem longer than it is by a character or two, never shorter. Left out:
-copies of parts of a record.
+beyond 16 million characters more), so a run may seem longer than it is by a character or two, and never shorter, but
+for one over a cut where training text was held out (`unrolled.text.windows.hold_out`). Left out: copies of parts of a
+record.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 from unrolled.errors import FolderError
 from unrolled.files import is_complete, read_folder
 from unrolled.model.tensors import read_tensors, write_tensors
-from unrolled.text.records import mixed, record_hash
+from unrolled.text.records import hashes_before, mixed, record_hash
 from unrolled.text.vocabulary import BOUNDARY, Ids, Vocabulary, with_label_end
 
 HASHES = "records.safetensors"
@@ -86,9 +87,11 @@ class Novelty:
         return int(record_hash(self.vocabulary.encode(with_label_end(record, self.vocabulary) + BOUNDARY)))
 
 
-def novelty_file(hashes: NDArray[np.uint64]) -> bytes:
-    """The content of the file of hashes."""
-    return write_tensors({"hashes": hashes})
+def novelty_files(ids: Ids, boundary: int | None, end: int) -> dict[str, bytes]:
+    """What a run folder keeps of a training text, (character,), up to `end`: hashes of its records or windows."""
+    if boundary is None:
+        return {WINDOWS: windows_file(ids[:end])}
+    return {HASHES: write_tensors({"hashes": hashes_before(ids, boundary, end)})}
 
 
 def read_novelty(folder: str | Path, vocabulary: Vocabulary) -> Novelty:

@@ -25,6 +25,8 @@ from unrolled.text.vocabulary import UNKNOWN, Ids, OnUnknown
 
 EXACT_UP_TO = 1 << 16
 STRETCHES, WARM_UP = 64, 256
+RECORDS = 256
+"""Records that are read side by side."""
 STEPS = 256
 """Characters of each stretch whose logits are made at once, if the vocabulary is not too large for that."""
 LOGITS = 1 << 22
@@ -165,16 +167,44 @@ def readings(
     """
     first, end = span
     borders = first + np.arange(stretches + 1, dtype=np.int64) * (end - first) // stretches
-    starts, ends = borders[:-1], borders[1:]
-    state = _warmed_up(predictor, ids, starts)
-    steps = max(1, min(STEPS, LOGITS // (stretches * vocabulary)))
+    state = _warmed_up(predictor, ids, borders[:-1])
+    return _side_by_side(predictor, ids, borders[:-1], borders[1:], state, vocabulary)
+
+
+def record_readings(
+    predictor: Predictor, ids: Ids, span: tuple[int, int], boundary: int, vocabulary: int
+) -> Iterator[tuple[NDArray[np.int64], Logits]]:
+    """`readings` of a text of records that begin within the span, each after the `boundary` before it.
+
+    Records of similar length are read side by side, each from a state of its own.
+    """
+    first, end = span
+    ends = 1 + first + np.flatnonzero(ids[first:end] == boundary)
+    ends = ends if len(ends) and ends[-1] == end else np.append(ends, end)
+    starts = np.append(first, ends[:-1])
+    order = np.argsort(ends - starts, kind="stable")
+    for some in np.array_split(order, -(-len(order) // RECORDS)):
+        state = predictor.initial_state(len(some)) if len(some) > 1 else predictor.initial_state()
+        yield from _side_by_side(predictor, ids, starts[some], ends[some], state, vocabulary)
+
+
+def _side_by_side(
+    predictor: Predictor,
+    ids: Ids,
+    starts: NDArray[np.int64],
+    ends: NDArray[np.int64],
+    state: PredictorState,
+    vocabulary: int,
+) -> Iterator[tuple[NDArray[np.int64], Logits]]:
+    """The positions from `starts` to `ends`, each (stretch,), from the `state` before the input before each start."""
+    steps = max(1, min(STEPS, LOGITS // (len(starts) * vocabulary)))
     longest = int((ends - starts).max())
     for offset in range(0, longest, steps):
         positions = starts + np.arange(offset, min(offset + steps, longest))[:, None]  # (time, stretch)
         counted = positions < ends
         positions = np.minimum(positions, len(ids) - 1)  # a stretch that has ended reads on uncounted
         inputs = ids[positions - 1]
-        logits, state = predictor.read(inputs[:, 0] if stretches == 1 else inputs, state)
+        logits, state = predictor.read(inputs[:, 0] if len(starts) == 1 else inputs, state)
         yield positions[counted], logits.reshape(*positions.shape, -1)[counted]
 
 

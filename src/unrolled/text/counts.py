@@ -150,23 +150,28 @@ class CountModel:
         symbols: int,
         order: int | None = None,
         *,
+        boundary: int | None = None,
         most: int = MAX_ENTRIES,
         release: Callable[[], None] = lambda: None,
     ) -> CountModel:
         """Count `ids`, (character,), which are below `symbols`; about a second a megabyte.
 
-        The order is 8 if not given, less where so many ids do not allow it. At most `most` of the longest n-grams are
+        The order is 8 if not given, less where so many ids do not allow it. No context reaches back beyond the last
+        `boundary`, the id between records. At most `most` of the longest n-grams are
         kept. `release` is called between chunks, so that ids mapped from a file need not stay in memory. Raises
         InputError for an order out of bounds, and where there is no id.
         """
         order = checked_order(order, symbols)
         if not len(ids):
             raise InputError("there is no character to count")
-        codes, counts = _longest(ids, symbols, order, most, release)
-        tables = [_table(codes, counts, symbols, order)]
-        for n in range(order - 1, -1, -1):
-            codes, counts = _distinct(codes % np.uint64(symbols ** (n + 1)))
-            tables.append(_table(codes, counts, symbols, n))
+        codes, counts = _longest(ids, symbols, order, boundary, most, release)
+        tables = []
+        for n in range(order, -1, -1):
+            # What follows a boundary stands in the table of its length alone, where nothing differs before it.
+            whole = codes >= np.uint64(symbols**n if n and boundary is not None else 0)
+            tables.append(_table(codes[whole], counts[whole], symbols, n))
+            shorter = codes % np.uint64(symbols**n)
+            codes, counts = _distinct(shorter) if whole.all() else _summed(shorter, np.where(whole, 1, counts))
         return cls(symbols, tuple(reversed(tables)))
 
     @property
@@ -179,11 +184,14 @@ class CountModel:
         """N-grams of all lengths."""
         return sum(len(table.codes) for table in self.tables)
 
-    def nats(self, ids: Ids, before: Ids | Sequence[int] = ()) -> Probabilities:
-        """Nats of each of the `ids`, (character,), where the first follows the ids `before`."""
+    def nats(self, ids: Ids, before: Ids | Sequence[int] = (), boundary: int | None = None) -> Probabilities:
+        """Nats of each of the `ids`, (character,), where the first follows the ids `before`.
+
+        No context reaches back beyond a `boundary`.
+        """
         result = np.empty(len(ids))
         for start in range(0, len(ids), CHUNK):
-            codes = _codes(ids, start, start + CHUNK, self.symbols, self.order, before)
+            codes = _codes(ids, start, start + CHUNK, self.symbols, self.order, boundary, before)
             result[start : start + CHUNK] = -np.log(self._probabilities(codes))
         return result
 
@@ -238,12 +246,13 @@ class CountModel:
         after: Codes = contexts * np.uint64(self.symbols) + ids.astype(np.uint64)
         return after % np.uint64(self.symbols**self.order)
 
-    def contexts(self, ids: Ids, positions: NDArray[np.integer]) -> Codes:
-        """The codes of the contexts of the characters at `positions` (n,) of a text."""
+    def contexts(self, ids: Ids, positions: NDArray[np.integer], boundary: int | None = None) -> Codes:
+        """The codes of the contexts of the characters at `positions` (n,) of a text, each from its last `boundary`."""
         codes = np.zeros(len(positions), np.uint64)
         for back in range(self.order, 0, -1):
             places = positions - back
-            codes = self.append(codes, np.where(places >= 0, ids[np.maximum(places, 0)], 0))
+            read = np.where(places >= 0, ids[np.maximum(places, 0)], 0)
+            codes = self.append(np.where(read == boundary, np.uint64(0), codes), read)
         return codes
 
     def to_tensors(self) -> dict[str, NDArray[Any]]:
@@ -281,7 +290,7 @@ def checked_order(order: int | None, symbols: int) -> int:
 
 
 def _longest(
-    ids: Ids, symbols: int, order: int, most: int, release: Callable[[], None]
+    ids: Ids, symbols: int, order: int, boundary: int | None, most: int, release: Callable[[], None]
 ) -> tuple[Codes, NDArray[np.int64]]:
     """The n-grams with a context of `order` ids, ascending, and how often each occurs.
 
@@ -290,7 +299,7 @@ def _longest(
     """
     parts: list[tuple[Codes, NDArray[np.int64]]] = []
     for start in range(0, len(ids), CHUNK):
-        parts.append(_distinct(_codes(ids, start, start + CHUNK, symbols, order)))
+        parts.append(_distinct(_codes(ids, start, start + CHUNK, symbols, order, boundary)))
         if start + CHUNK >= len(ids) or sum(len(codes) for codes, _ in parts[1:]) > len(parts[0][0]):
             parts = [_without_rarest(*_merged(parts), most)]
         release()
@@ -308,6 +317,11 @@ def _merged(parts: Sequence[tuple[Codes, NDArray[np.int64]]]) -> tuple[Codes, ND
     if len(parts) == 1:
         return parts[0]
     codes, counts = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    return _summed(codes, counts)
+
+
+def _summed(codes: Codes, counts: NDArray[np.int64]) -> tuple[Codes, NDArray[np.int64]]:
+    """Every code once, ascending, with the sum of its counts."""
     order = np.argsort(codes, kind="stable")
     codes, counts = codes[order], counts[order]
     starts = _starts(codes)
@@ -340,7 +354,15 @@ def _discounts(counts: NDArray[np.int64]) -> Probabilities:
     return np.where(np.array(estimated) > 0, estimated, FALLBACK)
 
 
-def _codes(ids: Ids, start: int, end: int, symbols: int, order: int, before: Ids | Sequence[int] = ()) -> Codes:
+def _codes(
+    ids: Ids,
+    start: int,
+    end: int,
+    symbols: int,
+    order: int,
+    boundary: int | None = None,
+    before: Ids | Sequence[int] = (),
+) -> Codes:
     """The codes of the n-grams that end at the ids from `start` to `end`; `before` precedes the first id of all."""
     length = min(end, len(ids)) - start
     earlier = np.asarray(before[max(0, len(before) - order) :], np.uint64)
@@ -348,8 +370,11 @@ def _codes(ids: Ids, start: int, end: int, symbols: int, order: int, before: Ids
     joined = np.concatenate([np.zeros(order, np.uint64), earlier, recent])[-length - order :]
     codes = np.zeros(length, np.uint64)
     for n in range(order + 1):
+        read = joined[n : n + length]
+        if boundary is not None and n < order:
+            codes[read == boundary] = 0
         codes *= np.uint64(symbols)
-        codes += joined[n : n + length]
+        codes += read
     return codes
 
 

@@ -8,10 +8,12 @@ records are put into batches (`unrolled.learn.record_task`).
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +23,7 @@ from unrolled.errors import InputError
 from unrolled.text.columns import is_table, rows
 from unrolled.text.corpus import BytesRead, Corpus, lower_case
 from unrolled.text.vocabulary import BOUNDARY, LABEL_END, Ids, Vocabulary
-from unrolled.text.windows import Split
+from unrolled.text.windows import Split, hold_out, split
 
 LINES, FILES = "lines", "files"
 TAB = "tab"
@@ -232,22 +234,28 @@ class Records:
         each = mixed(ids * np.uint64(0x9E3779B97F4A7C15) + position.astype(np.uint64))
         return np.add.reduceat(each, starts - starts[0])
 
-    def parts(self, validation: float, test: float = 0.0) -> tuple[Places, Places, Places]:
-        """The numbers of the records of the training, validation and test part.
+    def parts(self, validation: float, test: float = 0.0, mixing: float = 0.0) -> list[Places]:
+        """The numbers of the records of the training, mixing, validation and test part.
 
         The hash of a record decides, so that equal records are in the same part and a record keeps its part when
-        others are added. Raises InputError if a part would be empty.
+        others are added. Training records keep their order; the others stand in that of their hashes, so that the
+        first ones of a part are a fair sample of it. `mixing` is a share of the training records, and may come to none.
+        Raises InputError if another part would be empty.
         """
         place = mixed(self.hashes()).astype(np.float64) / 2.0**64
-        held = [place < validation, (place >= validation) & (place < validation + test)]
-        parts = [np.flatnonzero(~held[0] & ~held[1]), *map(np.flatnonzero, held)]
-        for name, share, part in zip(("training", "validation", "test"), (1, validation, test), parts, strict=True):
+        held_out = validation + test
+        borders = np.array([validation, held_out, held_out + (1 - held_out) * mixing])
+        part = np.searchsorted(borders, place, side="right")  # validation, test, mixing, training
+        parts = [np.flatnonzero(part == number) for number in (3, 2, 0, 1)]
+        parts[1:] = [numbers[np.argsort(place[numbers], kind="stable")] for numbers in parts[1:]]
+        shares = {"training": 1, "mixing": 0, "validation": validation, "test": test}
+        for (name, share), part in zip(shares.items(), parts, strict=True):
             if share and not len(part):
                 raise InputError(
                     f"{len(self):,} records, of which {len(np.unique(self.hashes())):,} differ, are too few "
                     f"for a {name} part: give more records, or another share"
                 )
-        return parts[0], parts[1], parts[2]
+        return parts
 
     def taken(self, numbers: Places) -> Ids:
         """The ids of these records, in this order, each followed by a boundary."""
@@ -262,17 +270,48 @@ class Records:
         return result
 
 
-def split_records(ids: Ids, boundary: int, validation: float, test: float = 0.0) -> tuple[Ids, Split]:
-    """The text with its records sorted into the training, validation and test part, and the parts.
+def split_records(
+    ids: Ids, boundary: int, validation: float, test: float = 0.0, mixing: float = 0.0
+) -> tuple[Ids, Split]:
+    """The text with its records sorted into the training, mixing, validation and test part, and the parts.
 
-    Within a part the records keep their order. Raises InputError for a single record and for an empty part.
+    Raises InputError for a single record, for an empty part, and where the memory is too small for another copy of the
+    ids.
     """
+    needed, free = 2 * ids.nbytes + len(ids), _free_memory()
+    if free is not None and needed > free:
+        raise InputError(
+            f"{len(ids):,} characters of records need {needed / 2**30:.1f} GB of memory to be sorted into their parts, "
+            f"and {free / 2**30:.1f} GB are free: give fewer, or train without --records, which reads from the disk"
+        )
     records = Records.of(ids, boundary)
-    parts = [records.taken(numbers) for numbers in records.parts(validation, test)]
-    arranged = np.concatenate([ids[:1], *parts])
-    first = 1 + len(parts[0])
-    second = first + len(parts[1])
-    return arranged, Split(arranged[:first], arranged[first:second], arranged[second:])
+    taken = [records.taken(numbers) for numbers in records.parts(validation, test, mixing)]
+    arranged = np.concatenate([ids[:1], *taken])
+    ends = 1 + np.cumsum([len(part) for part in taken])
+    train, held_out, validated, tested = np.split(arranged, ends[:-1])
+    return arranged, Split(train, validated, tested, held_out)
+
+
+def cut_text(
+    ids: Ids, boundary: int | None, validation: float, test: float = 0.0, mixing: float = 0.0
+) -> tuple[Ids, Split]:
+    """The text in the order of its parts, and the parts: those of `split_records`, or of `split` without a boundary.
+
+    `mixing` is a share of the training part.
+    """
+    if boundary is not None:
+        return split_records(ids, boundary, validation, test, mixing)
+    parts = split(ids, validation, test)
+    train, held_out = hold_out(parts.train, mixing)
+    if not np.may_share_memory(train, ids):
+        ids = np.concatenate([train, held_out, parts.validation, parts.test])
+    return ids, replace(parts, train=train, mixing=held_out)
+
+
+def hashes_before(ids: Ids, boundary: int, end: int) -> NDArray[np.uint64]:
+    """The different hashes of the records of `ids` that begin before `end`, sorted."""
+    records = Records.of(ids, boundary)
+    return np.unique(records.hashes()[records.starts < end])
 
 
 def record_hash(ids: Ids) -> np.uint64:
@@ -302,3 +341,12 @@ def mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
         values = (values ^ (values >> np.uint64(shift))) * np.uint64(factor)
     return values ^ (values >> np.uint64(31))
+
+
+def _free_memory() -> int | None:
+    """Bytes that this system could still give; None where it does not say so."""
+    try:
+        found = re.search(r"MemAvailable: +(\d+) kB", Path("/proc/meminfo").read_text("ascii"))
+    except OSError:
+        return None
+    return None if found is None else 1024 * int(found[1])
