@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
-import numpy as np
 import pytest
 
 from tiny import TEXT, tiny_model, tiny_parts
@@ -16,8 +15,7 @@ from unrolled.cli.app import main
 from unrolled.cli.lines import lines_of
 from unrolled.files import write_folder
 from unrolled.model.char_model import CharModel
-from unrolled.model.novelty import HASHES, novelty_file
-from unrolled.text.records import record_hash
+from unrolled.model.novelty import novelty_files
 from unrolled.text.vocabulary import BOUNDARY, LABEL_END
 
 MODEL, OTHER = tiny_model("lstm"), tiny_model("gru", seed=1)
@@ -179,8 +177,9 @@ def test_a_growing_file_is_followed_also_when_it_is_replaced(run: Path, tmp_path
 def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     parts = tiny_parts(text=f"{BOUNDARY}jazpo{LABEL_END}blue notes{BOUNDARY}")
     folder = tmp_path_factory.mktemp("labelled") / "run"
-    known = novelty_file(np.array([record_hash(parts.vocabulary.encode(f"pop{LABEL_END}blue{BOUNDARY}"))]))
-    write_folder(folder, replace(parts, training={"labels": {"jazz": 2, "pop": 3}}).to_files() | {HASHES: known})
+    ids = parts.vocabulary.encode(f"{BOUNDARY}pop{LABEL_END}blue{BOUNDARY}a{BOUNDARY}")
+    known = novelty_files(ids, parts.vocabulary.boundary, end=2)  # the first record alone
+    write_folder(folder, replace(parts, training={"labels": {"jazz": 2, "pop": 3}}).to_files() | known)
     return folder
 
 
