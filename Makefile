@@ -13,7 +13,7 @@ demo: $(STAMP)
 test: $(STAMP)
 	$(RUN) -m pytest --numprocesses 2 --dist worksteal
 
-soak: $(STAMP)
+soak: $(VENV)/.soak
 	$(RUN) -m pytest -m soak --timeout 14400
 
 bench: $(VENV)/.bench
@@ -40,6 +40,10 @@ $(STAMP): pyproject.toml
 
 $(VENV)/.docs: $(STAMP)
 	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	touch $@
+
+$(VENV)/.soak: $(STAMP)
+	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[soak]'
 	touch $@
 
 $(VENV)/.bench: $(STAMP)
