@@ -93,6 +93,7 @@ def test_saved_and_loaded_models_are_equal_to_the_bit(tmp_path: Path) -> None:
     assert back.generate("the ", 50, seed=4) == MODEL.generate("the ", 50, seed=4)
     assert back.training == {}
     assert repr(back) == f"CharModel(lstm, 1 x 5, {len(MODEL.vocabulary)} ids)"
+    assert back._repr_html_().startswith("<pre># A character model: lstm")
     with pytest.raises(FolderError, match="exists already"):
         MODEL.save_pretrained(tmp_path / "model")
 

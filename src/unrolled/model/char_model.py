@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -70,6 +71,10 @@ class CharModel:
         sizes = f"{config.rung}, {config.layers} x {config.hidden}, " if config.has_network else ""
         beside = ", ".join([*self.members[1:], f"{config.vocabulary} ids"] if sizes else ["counts"])
         return f"CharModel({sizes}{beside})"
+
+    def _repr_html_(self) -> str:
+        """The model card, without its front matter, for a notebook."""
+        return f"<pre>{escape(self.parts.card.split('---', 2)[-1].strip())}</pre>"
 
     @property
     def members(self) -> list[str]:

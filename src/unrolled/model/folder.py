@@ -146,9 +146,12 @@ class ModelParts:
 
     def to_files(self) -> dict[str, bytes]:
         """The files of the folder, without its manifest: what `unrolled.files.write_folder` takes."""
-        sizes = asdict(self.config) | {"parameters": self.parameters, "members": self.members}
-        card = model_card(sizes, self.training)
-        return self._essence() | {TRAINING: to_json(self.training), CARD: card.encode("utf-8", "backslashreplace")}
+        return self._essence() | {TRAINING: to_json(self.training), CARD: self.card.encode("utf-8", "backslashreplace")}
+
+    @property
+    def card(self) -> str:
+        """The model card, as Markdown."""
+        return model_card(asdict(self.config) | {"parameters": self.parameters, "members": self.members}, self.training)
 
     def _essence(self) -> dict[str, bytes]:
         return {
