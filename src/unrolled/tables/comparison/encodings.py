@@ -290,7 +290,7 @@ ENCODINGS: dict[str, Encoding] = {
     "codes": Encoding("raw codes", _codes),
     "one-hot": Encoding("one-hot", _one_hot),
     "target": Encoding("target encoding", _target),
-    "skrub": Encoding("skrub's TableVectorizer", _vectorized, library="skrub"),
+    "skrub": Encoding("TableVectorizer", _vectorized, library="skrub"),
     WITH_EMBEDDINGS: Encoding("embeddings", _embeddings, distances=True),
     "native": Encoding("native", _native, native=True),
     "text": Encoding(
