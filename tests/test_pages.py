@@ -67,7 +67,13 @@ def units(path):
     path.write_text(painted_page(EVIL * 3, np.linspace(-1, 1, 3 * len(EVIL)), EVIL, EVIL), encoding="utf-8")
 
 
-@pytest.mark.parametrize("write", [columns, comparison, vectors, moving, units])
+def in_a_notebook(path):
+    corpus = {"sources": [EVIL], "characters": 9, "sha256": EVIL}
+    parts = dataclasses.replace(tiny_parts("rnn", text=EVIL), training={"corpus": corpus})
+    path.write_text(CharModel(parts)._repr_html_() + evil_table(0)._repr_html_(), encoding="utf-8")
+
+
+@pytest.mark.parametrize("write", [columns, comparison, vectors, moving, units, in_a_notebook])
 def test_pages_run_nothing_of_their_names(page, tmp_path, write):
     write(tmp_path / "page.html")
     assert runs_nothing(page, tmp_path / "page.html")
