@@ -62,7 +62,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (path / "book.txt").write_text(text if FULL else text[:60_000], encoding="utf-8")
     (path / "other.txt").write_text(text[10_000:20_000], encoding="utf-8")
     (path / "notes.txt").write_text(text[20_000:50_000], encoding="utf-8")
-    (path / "today.log").write_text(text[:5_000], encoding="utf-8")
+    for name, part in (("today.log", text[:5_000]), ("access.log", text[5_000:30_000])):
+        (path / name).write_text(part, encoding="utf-8")
     (path / "names.txt").write_text("\n".join(sorted(set(re.findall(r"[a-z]{3,}", text)))[:600]), encoding="utf-8")
     demo_table(0, 800, 24).frame.to_csv(path / "sales.csv", index=False)
     return path
