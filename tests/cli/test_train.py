@@ -184,7 +184,7 @@ def test_the_demo_in_one_json_object(tmp_path, capsys, monkeypatch):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["--hidden", "8"], "leave out --epochs and --hidden"),
+        (["--hidden", "8"], "leave out --epochs, --hidden"),
         (["--device", "cuda"], "runs on the processor"),
         (["--precision", "float64"], "runs on the processor"),
     ],
