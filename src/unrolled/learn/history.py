@@ -53,7 +53,9 @@ def loss_curve(history: Sequence[Entry], title: str | None = None) -> Figure:
         raise InputError("there is no history to draw: no measurement was made while it trained")
     picture, (axis,) = style.figure(7.5, 4.5)
     best = min(measured, key=lambda entry: entry["validation"])
-    axis.plot(*_points(history, "smoothed"), color=style.colour(1), linestyle=style.DASHES[1], label="training")
+    axis.plot(
+        *_points(history, "smoothed"), color=style.colour(1), linestyle=style.DASHES[1], label="training, smoothed"
+    )
     axis.plot(*_points(measured, "validation"), color=style.colour(0), marker="o", markersize=4, label="validation")
     told = f"best: {_bits(best['validation']):.3f} at step {best['step']:,}"
     axis.plot(*_points([best], "validation"), "o", color=style.colour(0), ms=9, mfc="none", label=told)
