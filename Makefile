@@ -5,7 +5,7 @@ RUN := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 EXTRAS ?= dev
 
-.PHONY: demo test soak bench lint docs notebooks clean
+.PHONY: demo test soak bench lint docs notebooks lm-eval clean
 
 demo: $(STAMP)
 	$(VENV)/bin/unrolled demo
@@ -50,5 +50,13 @@ $(VENV)/.bench: $(STAMP)
 	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	touch $@
 
+# lm-evaluation-harness brings so many libraries that it has an environment of its own; `make test` uses it if it is there.
+lm-eval: $(VENV)-lm-eval/.installed
+
+$(VENV)-lm-eval/.installed:
+	$(PYTHON) -m venv $(VENV)-lm-eval
+	$(VENV)-lm-eval/bin/pip install --quiet --disable-pip-version-check --no-compile 'lm-eval[api]>=0.4.9'
+	touch $@
+
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-lm-eval build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

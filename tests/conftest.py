@@ -18,6 +18,7 @@ NEEDED_IN_CI = {
     "the page in a browser": "serve/test_page.py::",
     "LightGBM, XGBoost and CatBoost": "::test_the_boosting_libraries_",
     "dask": "::test_dask",
+    "lm-evaluation-harness": "::test_lm_eval_",
     "the wheel in a fresh environment": "test_wheel.py::test_every_command_of",
 }
 """What must have run, and a part of the names of its tests."""

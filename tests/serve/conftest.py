@@ -1,5 +1,6 @@
 """One server of one tiny model for all tests that only ask it something."""
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from serve.running import Running, running
 from tiny import tiny_model
 
 MODEL = tiny_model("lstm", hidden=16)
+PASSWORD = "open sésame"
 
 
 @pytest.fixture(scope="session")
@@ -22,6 +24,16 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def server(run: Path) -> Iterator[Running]:
     with running(run, run.parent / "said.txt") as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def locked(run: Path) -> Iterator[Running]:
+    """A server with a password."""
+    with contextlib.ExitStack() as stack:
+        with pytest.MonkeyPatch.context() as patch:  # undone before any other test
+            patch.setenv("UNROLLED_PASSWORD", PASSWORD)
+            started = stack.enter_context(running(run, run.parent / "said-locked.txt"))
         yield started
 
 

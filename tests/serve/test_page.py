@@ -9,7 +9,7 @@ import pytest
 
 from serve import browser
 from serve.browser import Page
-from serve.conftest import MODEL
+from serve.conftest import MODEL, PASSWORD
 from serve.running import Running, running
 from tiny import TEXT as CORPUS
 from tiny import tiny_parts
@@ -356,6 +356,11 @@ def test_bars_are_seen_in_forced_colours(page: Page, part: str) -> None:
     colour = page.run(f"getComputedStyle(document.querySelector('{part}')).backgroundColor")
     assert colour not in ("rgba(0, 0, 0, 0)", page.run("getComputedStyle(document.body).backgroundColor"))
     page.look(1280, 800)
+
+
+def test_with_a_password_the_page_works_once_it_is_given(tab: Page, locked: Running) -> None:
+    tab.open(f"{locked.address.replace('//', f'//me:{quote(PASSWORD)}@')}/#{quote(TEXT)}")
+    wait_for_bars(tab, TEXT)
 
 
 def test_it_opens_with_a_text_of_its_own(tab: Page, server: Running) -> None:

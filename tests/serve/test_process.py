@@ -21,7 +21,7 @@ from serve.conftest import MODEL
 from serve.running import command, running
 from unrolled.serve import server as serving
 from unrolled.serve.app import PAGE, app_for, in_pieces
-from unrolled.serve.schemas import GenerateRequest, NextRequest
+from unrolled.serve.schemas import GenerateRequest, Next, NextRequest
 from unrolled.serve.service import Service
 
 
@@ -44,7 +44,7 @@ def test_ctrl_c_ends_it_even_while_it_writes(run: Path, tmp_path: Path) -> None:
             with contextlib.suppress(httpx.RemoteProtocolError):
                 written += sum(map(len, pieces))
         assert written < body["length"]
-        assert started.said.read_text() == ""
+        assert started.said.read_text() == "unrolled: stopped\n"
 
 
 def test_ctrl_c_does_not_wait_for_a_client_that_says_no_more(run: Path, tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ def test_ctrl_c_does_not_wait_for_a_client_that_says_no_more(run: Path, tmp_path
             opened.sendall(half)
             assert httpx.get(f"{started.address}/api/model").status_code == 200  # so the half was read by now
             assert started.interrupt() == 130  # which waits for the end, but not for ever
-        assert started.said.read_text() == ""
+        assert started.said.read_text() == "unrolled: stopped\n"
 
 
 def response_of(service: Service, method: str, address: str, **body: Any) -> httpx.Response:
@@ -77,13 +77,14 @@ def test_the_map_needs_no_other_library(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_a_fault_of_ours_is_a_sentence_for_the_client_and_printed_once(capsys: pytest.CaptureFixture[str]) -> None:
     class Faulty(Service):
-        def next(self, request: NextRequest) -> dict[str, Any]:
-            return {"next": 1 // 0}
+        def next(self, request: NextRequest) -> Next:
+            int("none")
+            return super().next(request)
 
     answer = response_of(Faulty(MODEL, "faulty"), "POST", "/api/next", json={})
     assert answer.status_code == 500
-    assert answer.json()["error"].startswith("the server failed")
-    assert capsys.readouterr().err.count("ZeroDivisionError") == 1
+    assert answer.json()["error"]["message"].startswith("the server failed")
+    assert capsys.readouterr().err.count("ValueError") == 1
 
 
 def test_it_says_where_it_is(run: Path, tmp_path: Path) -> None:

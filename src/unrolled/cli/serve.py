@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from cyclopts import Parameter
+
 from unrolled.cli.options import Flag, Only, Run
 from unrolled.cli.output import fail, print_json
-from unrolled.errors import import_extra
+from unrolled.errors import InputError, import_extra
 from unrolled.model.char_model import CharModel
 
 
@@ -16,6 +18,9 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 8000,
     only: Only = None,
+    password: Annotated[str | None, Parameter(env_var="UNROLLED_PASSWORD")] = None,
+    without_password: Annotated[bool, Flag] = False,
+    state_key: Annotated[str | None, Parameter(env_var="UNROLLED_STATE_KEY")] = None,
     json: Annotated[bool, Flag] = False,
 ) -> None:
     """Open a network on a page: type, and see what it expects, what surprises it and what it remembers.
@@ -26,6 +31,13 @@ def serve(
         The address to listen on. By default only this computer can reach it; 0.0.0.0 accepts every computer that can.
     port
         The port to listen on; 0 takes any that is free.
+    password
+        Asked of everyone: by the browser for the page, as the API key by clients. Other users of this machine can
+        read it in the list of processes, but not where it is set in the environment.
+    without_password
+        Let everyone in who can reach an address that other computers can reach.
+    state_key
+        A secret text that signs states, so that they stay valid after a restart.
     json
         Print the address as one JSON object.
     """
@@ -34,13 +46,16 @@ def serve(
     from unrolled.serve import server
     from unrolled.serve.service import Service
 
-    service = Service(CharModel.from_pretrained(run, warn=fail, only=only), run.resolve().name)
     with server.listen(host, port) as listening:
+        if not (server.is_local(listening) or password or without_password):
+            raise InputError(
+                f"--host is {host}, which other computers can reach: set a password (--password, or UNROLLED_PASSWORD "
+                "in the environment), or let everyone in with --without-password"
+            )
+        service = Service(CharModel.from_pretrained(run, warn=fail, only=only), run.resolve().name, state_key)
         address = server.address_of(listening)
-        if not server.is_local(listening):
-            fail("everyone who can reach this address can use the network: there is no password")
         if json:
             print_json({"run": f"{run}", "address": address}, flush=True)
         else:
             print(f"{run} is served at {address} (Ctrl-C ends it)", flush=True)
-        server.serve(service, listening)
+        server.serve(service, listening, password)

@@ -52,19 +52,21 @@ def exchange(
     *,
     alternatives: int = ALTERNATIVES,
     unknown: OnUnknown = "error",
+    state: State | None = None,
 ) -> Exchange:
     """Exchange each of the last `back` characters of `text` for what the model most expected in its place.
 
-    Each is replaced by `alternatives` others in turn, and the divergences are averaged with the probabilities of the
-    replacements as weights, so that likely ones count most. The time grows with the square of `back`. Raises InputError
-    for a number below 1, and for unknown characters as `CharModel.read` does.
+    The text is read from the start, or on from `state`, which is not changed. Each is replaced by `alternatives` others
+    in turn, and the divergences are averaged with the probabilities of the replacements as weights, so that likely ones
+    count most. The time grows with the square of `back`. Raises InputError for a number below 1, and for unknown
+    characters as `CharModel.read` does.
     """
     for name, value in (("back", back), ("alternatives", alternatives)):
         if value < 1:
             raise InputError(f"{name} is {value}, but must be at least 1")
     ids = model.vocabulary.encode(text, unknown)
     start, width = max(0, len(ids) - back), min(alternatives, len(model.vocabulary) - 2)
-    place = State.start(model)
+    place = State.start(model) if state is None else state.fork()
     place.feed(ids[:start])
     others, weights, moved = _read_on(place, ids[start:].tolist(), width)
     divergence = _divergence(place.logits, moved).reshape(weights.shape)

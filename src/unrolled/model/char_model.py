@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import cached_property
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, Self, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +48,9 @@ class CharModel:
         model.generate("This is ", 400, temperature=0.8, seed=1)
     """
 
+    network_type: ClassVar[type[CellNetwork]] = CellNetwork
+    """What the networks are made with."""
+
     def __init__(self, parts: ModelParts, name: str = "this model") -> None:
         self.parts, self.name = parts, name
 
@@ -81,16 +84,19 @@ class CharModel:
         """The names of what predicts together: network, network-2 ..., counts."""
         return self.parts.members
 
-    def only(self, member: str) -> CharModel:
+    def only(self, member: str) -> Self:
         """The model that one of the `members` is alone. Raises InputError for one that is not there."""
-        return CharModel(self.parts.only(member), self.name)
+        return type(self)(self.parts.only(member), self.name)
 
     @cached_property
     def network(self) -> CellNetwork:
         """The network, or the first one. Raises InputError where there is none, but counts alone."""
-        config = self.config
         self.check_network()
-        return _cells(config, self.parts.weights)
+        return self._cells(self.parts.weights)
+
+    def _cells(self, weights: Weights) -> CellNetwork:
+        with np.errstate(over="ignore", invalid="ignore"):  # weights that are too large show where they predict
+            return self.network_type(self.config.rung, weights, self.config.nonlinearity)
 
     def check_network(self) -> None:
         """Raises InputError where there is no network, but counts alone."""
@@ -107,7 +113,7 @@ class CharModel:
         if not config.has_network:
             assert beside.counts is not None
             return CountPredictor(beside.counts)
-        others = [_cells(config, weights) for weights in beside.networks]
+        others = [self._cells(weights) for weights in beside.networks]
         network: Predictor = Committee((self.network, *others)) if others else self.network
         if beside.counts is None or beside.gate is None:
             return network
@@ -265,12 +271,18 @@ class CharModel:
         unknown: OnUnknown = "error",
         stretches: int | None = None,
         progress: Callable[[int], None] | None = None,
+        state: State | None = None,
     ) -> Score:
-        """How well the model predicts `text`, and each of several members; see `unrolled.model.scoring.score`."""
+        """How well the model predicts `text`, and each of several members; see `unrolled.model.scoring.score`.
+
+        With `state` the text is one that goes on from there, and members are not scored alone.
+        """
         from unrolled.model.scoring import score  # compressors are not needed to write
 
-        members = {name: self.only(name) for name in self.members} if len(self.members) > 1 else {}
-        return score(self, text, unknown=unknown, stretches=stretches, progress=progress, members=members)
+        start = None if state is None else (state.logits, state.hidden)
+        names = self.members if len(self.members) > 1 and state is None else []
+        members = {name: self.only(name) for name in names}
+        return score(self, text, unknown=unknown, stretches=stretches, progress=progress, members=members, start=start)
 
     def complete(
         self, prompt: str, unit: Unit = "word", count: int = 5, *, unknown: OnUnknown = "error"
@@ -319,8 +331,3 @@ class CharModel:
         from unrolled.model.string_vectors import STEPS, STREAMS
 
         return self.vocabulary.encode(self.generate("", STREAMS * STEPS, seed=0))
-
-
-def _cells(config: ModelConfig, weights: Weights) -> CellNetwork:
-    with np.errstate(over="ignore", invalid="ignore"):  # weights that are too large show where they predict
-        return CellNetwork(config.rung, weights, config.nonlinearity)

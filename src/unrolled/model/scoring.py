@@ -35,6 +35,9 @@ KEPT = 1 << 20
 """The longest text of which the nats of each character are kept."""
 PIECE = 1 << 20
 
+Start = tuple[Logits, PredictorState]
+"""The logits of the first character of a text, (vocabulary,), and the state before it."""
+
 
 @dataclass(frozen=True, eq=False)
 class Score:
@@ -84,19 +87,21 @@ def score(
     stretches: int | None = None,
     progress: Callable[[int], None] | None = None,
     members: Mapping[str, LanguageModel] | None = None,
+    start: Start | None = None,
 ) -> Score:
     """Score `text`, which may be larger than memory if it is an EncodedText with the model's vocabulary.
 
     The first character is predicted by its frequency in the training text, so that all characters count. `stretches`
     overrules the rule at the top of this file; 1 is exact, however long. `progress` is told the characters done. Each
-    of `members`, given by name, is scored too. Raises InputError for an empty text, and for characters that the model
-    does not know, unless `unknown` says "skip" or "replace".
+    of `members`, given by name, is scored too. With `start` the text is read on from there, in one go. Raises
+    InputError for an empty text, and for characters that the model does not know, unless `unknown` says "skip" or
+    "replace".
     """
     check_stream(model)
     ids = _ids(model, text, unknown)
-    count = _stretches(len(ids), stretches)
+    count = _stretches(len(ids), 1 if start else stretches)
     release = text.release if isinstance(text, EncodedText) else lambda: None
-    nats, each = _read(model, ids, count, release, progress)
+    nats, each = _read(model, ids, count, release, progress, start)
     alone = {name: _read(member, ids, count, release)[0] for name, member in (members or {}).items()}
     gzip, xz = (bits(_pieces(model, ids, release)) for bits in (gzip_bits, xz_bits))
     missing = sum(int((ids[start : start + PIECE] == UNKNOWN).sum()) for start in range(0, len(ids), PIECE))
@@ -115,11 +120,12 @@ def _read(
     stretches: int,
     release: Callable[[], None],
     progress: Callable[[int], None] | None = None,
+    start: Start | None = None,
 ) -> tuple[float, NDArray[np.float32] | None]:
     """Nats per character, and those of each character of a text that is not too long."""
     total, done = 0.0, 0
     kept = np.empty(len(ids), np.float32) if len(ids) <= KEPT else None
-    for positions, nats in _nats(model, ids, stretches):
+    for positions, nats in _nats(model, ids, stretches, start):
         total += float(nats.sum(dtype=np.float64))
         done += len(positions)
         if kept is not None:
@@ -148,26 +154,34 @@ def _stretches(length: int, asked: int | None) -> int:
     return min(asked or (STRETCHES if length > EXACT_UP_TO else 1), length)
 
 
-def _nats(model: LanguageModel, ids: Ids, stretches: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+def _nats(
+    model: LanguageModel, ids: Ids, stretches: int, start: Start | None
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
     """Every position of the text once, with the nats of its character, in parts that are flat arrays."""
-    yield np.zeros(1, np.int64), -log_softmax(model.start_logits)[ids[:1]].astype(np.float32, copy=False)
+    first, state = start or (model.start_logits, None)
+    yield np.zeros(1, np.int64), -log_softmax(first)[ids[:1]].astype(np.float32, copy=False)
     if len(ids) > 1:
-        for positions, logits in readings(model.predictor, ids, (1, len(ids)), stretches, len(model.vocabulary)):
+        for positions, logits in readings(model.predictor, ids, (1, len(ids)), stretches, len(model.vocabulary), state):
             nats = -log_softmax(logits)[np.arange(len(positions)), ids[positions]]
             yield positions, nats.astype(np.float32, copy=False)
 
 
 def readings(
-    predictor: Predictor, ids: Ids, span: tuple[int, int], stretches: int, vocabulary: int
+    predictor: Predictor,
+    ids: Ids,
+    span: tuple[int, int],
+    stretches: int,
+    vocabulary: int,
+    state: PredictorState | None = None,
 ) -> Iterator[tuple[NDArray[np.int64], Logits]]:
     """Every position of the text from span[0] to span[1] once, (n,), with the logits of its character, (n, vocabulary).
 
-    The positions are read in stretches side by side, each warmed up on the characters before it. The first of all needs
-    a character before it.
+    The positions are read in stretches side by side, each warmed up on the characters before it, or the only one from
+    `state`. The first of all needs a character before it.
     """
     first, end = span
     borders = first + np.arange(stretches + 1, dtype=np.int64) * (end - first) // stretches
-    state = _warmed_up(predictor, ids, borders[:-1])
+    state = _warmed_up(predictor, ids, borders[:-1]) if state is None else state
     return _side_by_side(predictor, ids, borders[:-1], borders[1:], state, vocabulary)
 
 

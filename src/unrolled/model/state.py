@@ -33,6 +33,8 @@ from unrolled.text.vocabulary import BOUNDARY, OnUnknown
 from unrolled.typed import typed
 
 FORMAT = 1
+PREDICTIONS = 256
+"""Ids whose logits `State.predictions` makes at once."""
 MAX_BYTES = 1 << 28
 """The largest state file that is read: far above 2 arrays x 256 layers x 65,536 units."""
 
@@ -109,6 +111,16 @@ class State:
             self.logits, self.hidden = predictor.step(int(i), self.hidden)
         self.recent.extend(map(int, ids[-RECENT:]))
         self.position += len(ids)
+
+    def predictions(self, ids: NDArray[np.integer]) -> Iterator[Logits]:
+        """Move on past `ids`, and yield the logits of each of them, in blocks (n, vocabulary)."""
+        for start in range(0, len(ids), PREDICTIONS):
+            block = ids[start : start + PREDICTIONS]
+            after, self.hidden = self.model.predictor.read(block, self.hidden)
+            before, self.logits = np.concatenate([self.logits[None], after[:-1]]), after[-1]
+            self.recent.extend(map(int, block[-RECENT:]))
+            self.position += len(block)
+            yield before
 
     def fork(self) -> State:
         """An independent copy, random generator included."""

@@ -1,4 +1,4 @@
-"""The routes of the server: the three files of the page, and the endpoints under /api, which run in threads.
+"""The routes of the server: the three files of the page, and the endpoints, which run in threads.
 
 Every error is one sentence in JSON, the same that the command line prints. Left out: checks of the request as such
 (`middleware`), and the process that listens (`server`).
@@ -11,8 +11,10 @@ import sys
 import time
 import traceback
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from importlib.metadata import version
 from importlib.resources import files
+from itertools import chain
 from typing import Annotated, Any, get_type_hints
 
 import anyio.to_thread
@@ -22,15 +24,11 @@ from fastapi.responses import StreamingResponse
 from starlette.exceptions import HTTPException
 
 from unrolled.errors import UnrolledError, unknown_name
-from unrolled.serve.middleware import error
-from unrolled.serve.schemas import (
-    CompleteRequest,
-    ExchangeRequest,
-    GenerateRequest,
-    NextRequest,
-    ReadRequest,
-    ScoreRequest,
-)
+from unrolled.serve import schemas
+from unrolled.serve.completions import Completions
+from unrolled.serve.disconnect import Disconnected
+from unrolled.serve.middleware import error, error_body
+from unrolled.serve.schemas import GenerateRequest
 from unrolled.serve.service import Service
 
 PAGE = {
@@ -49,57 +47,112 @@ FOLLOW_SECONDS = 0.1
 """The same where each piece comes with a distribution, which is drawn."""
 
 
+ERRORS: dict[int | str, dict[str, Any]] = {
+    status: {"model": schemas.Error} for status in (400, 401, 408, 413, 415, 421, 422, 500, 503)
+}
+"""Every endpoint may respond with these; `error` makes them."""
+
+
 def app_for(service: Service, closing: Callable[[], bool] = lambda: False) -> FastAPI:
     """The application; what it streams ends when `closing` says so."""
-    app = FastAPI(title="unrolled", docs_url=None, redoc_url=None, openapi_url=None, lifespan=_lifespan)
+    app = FastAPI(
+        title="unrolled",
+        version=version("unrolled"),
+        docs_url=None,
+        redoc_url=None,
+        lifespan=_lifespan,
+        responses=ERRORS,
+    )
     for path in PAGE:
-        app.get(path)(_page(path))
+        app.get(path, include_in_schema=False)(_page(path))
     _add_endpoints(app, service, closing)
+    _add_completions(app, Completions(service), closing)
     app.exception_handler(UnrolledError)(_user_error)
     app.exception_handler(RequestValidationError)(_invalid_body)
     app.exception_handler(HTTPException)(_http_error)
+    app.exception_handler(Disconnected)(_disconnected)
     app.exception_handler(Exception)(_internal_error)
     return app
 
 
 def _add_endpoints(app: FastAPI, service: Service, closing: Callable[[], bool]) -> None:
-    """One plain function an endpoint, which the framework runs in a thread."""
+    """The endpoints under /api. The framework runs plain functions in threads, which may be waited for."""
 
     @app.get("/api/model")
-    def model() -> dict[str, Any]:
+    async def model() -> dict[str, Any]:
+        """Name, sizes, vocabulary, training and validation figures of the model, and the limits of requests."""
         return service.facts
 
     @app.get("/api/characters")
-    def characters(most: Annotated[int, Query(ge=1, le=MAPPED)] = 72) -> dict[str, Any]:
+    def characters(most: Annotated[int, Query(ge=1, le=MAPPED)] = 72) -> schemas.Map:
+        """The most frequent characters as vectors, in the plane of their two main components."""
         return service.characters(most)
 
-    @app.post("/api/next")
-    def next_character(body: NextRequest) -> dict[str, Any]:
-        return service.next(body)
+    for method in (service.next, service.read, service.complete, service.score, service.exchange):
+        app.post(f"/api/{method.__name__}")(method)
 
-    @app.post("/api/generate")
-    def generate(body: GenerateRequest) -> Response:
-        if body.follow:
-            lines = service.follow(body, lambda written: in_pieces(written, closing, FOLLOW_SECONDS))
-            written = (json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-            return StreamingResponse(written, media_type="application/x-ndjson")
-        return StreamingResponse(in_pieces(service.generate(body), closing), media_type="text/plain; charset=utf-8")
+    @app.post("/api/generate", responses=_streams("text/plain", "application/x-ndjson"), response_class=Response)
+    def generate(request: GenerateRequest) -> Response:
+        """Continue a text, streamed as it is written: plain text, or with `follow` lines of JSON."""
+        if request.follow:
+            lines = service.follow(request, lambda written: in_pieces(written, closing, FOLLOW_SECONDS))
+            return _stream(map(_line, lines), _line, "application/x-ndjson")
+        return _stream(in_pieces(service.generate(request), closing), None, "text/plain; charset=utf-8")
 
-    @app.post("/api/complete")
-    def complete(body: CompleteRequest) -> dict[str, Any]:
-        return service.complete(body)
 
-    @app.post("/api/score")
-    def score(body: ScoreRequest) -> dict[str, Any]:
-        return service.score(body)
+def _add_completions(app: FastAPI, completions: Completions, closing: Callable[[], bool]) -> None:
+    """The endpoints of OpenAI's clients, and those by which lm-evaluation-harness finds a tokenizer."""
 
-    @app.post("/api/exchange")
-    def exchange(body: ExchangeRequest) -> dict[str, Any]:
-        return service.exchange(body)
+    @app.get("/v1/models")
+    async def models() -> schemas.ModelList:
+        """The one model that is served."""
+        return completions.models()
 
-    @app.post("/api/read")
-    def read(body: ReadRequest) -> dict[str, Any]:
-        return service.read(body)
+    @app.get("/tokenizer_info")
+    async def tokenizer_info() -> schemas.TokenizerInfo:
+        """The special tokens."""
+        return completions.tokenizer_info()
+
+    app.post("/tokenize")(completions.tokenize)
+    app.post("/detokenize")(completions.detokenize)
+
+    @app.post("/v1/completions", responses=_streams("text/event-stream"), response_model=schemas.Completion)
+    def complete(request: schemas.CompletionRequest) -> Any:
+        """Continue prompts; with `stream` as server-sent events, the last of which is [DONE]."""
+        if not request.stream:
+            return completions.complete(request)
+        usage = request.stream_options is not None and request.stream_options.include_usage
+        events = completions.stream(request, lambda written: in_pieces(written, closing))
+        first = next(events)  # a request that cannot be fulfilled is refused here
+        shown = (event for event in chain([first], events) if event["choices"] or usage)
+        return _stream(chain(map(_event, shown), ["data: [DONE]\n\n"]), _event, "text/event-stream")
+
+
+def _streams(*media_types: str) -> dict[int | str, dict[str, Any]]:
+    return {200: {"content": {media_type: {} for media_type in media_types}}}
+
+
+def _line(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _event(value: Any) -> str:
+    return f"data: {_line(value)}\n"
+
+
+def _stream(parts: Iterator[str], told: Callable[[Any], str] | None, media_type: str) -> StreamingResponse:
+    """A response that is sent as it is made; `told` writes an error on the way as its last part."""
+
+    def sent() -> Iterator[str]:
+        with suppress(Disconnected):
+            try:
+                yield from parts
+            except UnrolledError as raised:
+                if told is None:
+                    raise
+                yield told(error_body(500, f"{raised}"))
+
+    return StreamingResponse(sent(), media_type=media_type)
 
 
 def in_pieces(characters: Iterator[str], closing: Callable[[], bool], seconds: float = PIECE_SECONDS) -> Iterator[str]:
@@ -137,7 +190,8 @@ def _http_error(request: Request, raised: Exception) -> Response:
     if raised.status_code == 404:
         return error(404, f"there is nothing at {request.url.path}: the page is at /, and docs/serve.md lists the rest")
     if raised.status_code == 405:
-        return error(405, f"{request.url.path} does not accept {request.method}: requests with a body are POST")
+        sentence = f"{request.url.path} does not accept {request.method}: requests with a body are POST"
+        return error(405, sentence, raised.headers)
     return error(raised.status_code, "the body is not JSON in UTF-8")
 
 
@@ -157,7 +211,12 @@ def _invalid_body(request: Request, raised: Exception) -> Response:
 
 def _fields(request: Request) -> list[str]:
     """The names of the fields in a body for the endpoint of `request`."""
-    return list(get_type_hints(request.scope["endpoint"])["body"].model_fields)
+    return list(get_type_hints(request.scope["endpoint"])["request"].model_fields)
+
+
+def _disconnected(request: Request, raised: Exception) -> Response:
+    """Nobody reads this."""
+    return Response(status_code=499)
 
 
 def _internal_error(request: Request, raised: Exception) -> Response:

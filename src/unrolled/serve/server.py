@@ -15,13 +15,12 @@ import uvicorn
 
 from unrolled.errors import InputError
 from unrolled.serve.app import app_for
+from unrolled.serve.connections import TimedConnection
 from unrolled.serve.middleware import RequestGuard
 from unrolled.serve.service import Service
 
 LOCAL = ("127.0.0.1", "localhost", "[::1]")
 """Names of a server that only this machine can reach."""
-CONNECTIONS = 100
-"""Open at the same time; further ones are refused."""
 SECONDS = 1
 """Time for requests to end after Ctrl-C before they are cancelled."""
 
@@ -48,21 +47,20 @@ def is_local(listening: socket.socket) -> bool:
     return ipaddress.ip_address(listening.getsockname()[0]).is_loopback
 
 
-def serve(service: Service, listening: socket.socket) -> None:
-    """Serve until SIGINT, which raises KeyboardInterrupt at the end, or SIGTERM."""
+def serve(service: Service, listening: socket.socket, password: str | None = None) -> None:
+    """Serve until SIGINT, which raises KeyboardInterrupt at the end, or SIGTERM; every request needs the `password`."""
     app = app_for(service, lambda: server.should_exit)
     names = {*LOCAL, listening.getsockname()[0]} if is_local(listening) else None
     config = uvicorn.Config(
-        RequestGuard(app, names),
+        RequestGuard(app, names, password),
         log_level="critical",  # bugs are printed by `app`; the rest are clients that disconnected
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        http="h11",
+        http=TimedConnection,
         ws="none",
         loop="asyncio",
         lifespan="on",
-        limit_concurrency=CONNECTIONS,
         timeout_graceful_shutdown=SECONDS,
     )
     server = uvicorn.Server(config)

@@ -52,13 +52,13 @@ async function send(path, body, signal) {
   const options = body && { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
   let answer;
   try {
-    answer = await fetch("/api/" + path, { ...options, signal });
+    answer = await fetch(location.origin + "/api/" + path, { ...options, signal });
   } catch (error) {
     throw error.name === "AbortError" ? error : new Error("the server does not answer: is it still running?");
   }
   if (answer.ok) return answer;
-  const told = await answer.json().catch(() => ({ error: "the server is busy: try again in a moment" }));
-  throw new Error(told.error);
+  const told = await answer.json().catch(() => ({}));
+  throw new Error(told.error?.message ?? "the server is busy: try again in a moment");
 }
 
 // A long text is read once: its beginning is kept as a state, and requests continue from there.
@@ -309,6 +309,8 @@ async function* parsed(stream) {
 
 let frame = null;
 function written(lines) {
+  const wrong = lines.find((line) => line.error);
+  if (wrong) throw new Error(wrong.error.message);
   const text = $("text"), characters = lines.map((line) => line.text).join(""), last = lines.at(-1);
   if (characters) edit(text.value.length, text.value.length, characters);
   if (last.state) kept = { text: textNow(), state: last.state };
@@ -372,8 +374,10 @@ function updateMemory() {
   request("memory", async () => {
     const text = textNow();
     if (!isKnown(text)) return;
-    exchange = await ask("exchange", { text, back: 80 });
+    const { prompt, state } = after(text), read = Array.from(text).length - Array.from(prompt).length;
+    const answer = await ask("exchange", { text: prompt, state, back: 80 });
     if (text !== textNow()) return;
+    exchange = { ...answer, start: read + answer.start };
     fresh("memory", text);
     layCells();
     $("exchanged").textContent = exchange.bits.length ? reach() : "With nothing read, it knows only how frequent each character is.";
