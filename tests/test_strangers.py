@@ -34,6 +34,7 @@ from unrolled.tables.encoder.config import EncoderConfig
 from unrolled.tables.encoder.estimator import EntityEncoder
 from unrolled.text.counts import CountModel
 
+POSIX = pytest.mark.skipif(os.name == "nt", reason="links and pipes of POSIX")
 ALL = pytest.param(None, marks=pytest.mark.soak, id="all")
 
 
@@ -163,12 +164,13 @@ SWAPS = {
     "a link to a device": lambda path: path.symlink_to("/dev/zero"),
     "a link to a file": lambda path: path.symlink_to("/etc/hostname"),
     "a dangling link": lambda path: path.symlink_to("nowhere"),
-    "a pipe": os.mkfifo,
+    "a pipe": lambda path: os.mkfifo(path),
     "a folder": os.mkdir,
     "seven gibibytes": sparse,
 }
 
 
+@POSIX
 @pytest.mark.parametrize("swap", SWAPS)
 @pytest.mark.parametrize("name", [CONFIG, WEIGHTS, MANIFEST])
 def test_what_is_no_file_is_not_read(tmp_path, name, swap):
@@ -178,6 +180,7 @@ def test_what_is_no_file_is_not_read(tmp_path, name, swap):
         read_model(tmp_path / "it")
 
 
+@POSIX
 @pytest.mark.parametrize("swap", ["a link to a device", "a pipe", "seven gibibytes"])
 def test_states_snapshots_and_hashes(tmp_path, swap):
     model = CharModel(tiny_parts("rnn", text="ab"))
@@ -219,6 +222,7 @@ def run_folder(path):
     return path
 
 
+@POSIX
 def test_a_lock_that_is_a_link(tmp_path):
     (run_folder(tmp_path / "run") / ".lock").symlink_to(tmp_path / "outside")
     with pytest.raises(FolderError, match=r"\.lock is a symbolic link"):
@@ -226,11 +230,13 @@ def test_a_lock_that_is_a_link(tmp_path):
     assert not (tmp_path / "outside").exists()
 
 
+@POSIX
 def test_a_lock_that_is_a_pipe_does_not_hang(tmp_path):
     os.mkfifo(run_folder(tmp_path / "run") / ".lock")
     Run(tmp_path / "run", resume=True).begin()
 
 
+@POSIX
 def test_orphans_that_are_links(tmp_path):
     (tmp_path / "precious").mkdir()
     (tmp_path / "precious" / "file").write_text("kept")
@@ -240,6 +246,7 @@ def test_orphans_that_are_links(tmp_path):
     assert (tmp_path / "precious" / "file").read_text() == "kept"
 
 
+@POSIX
 def test_checkpoints_that_are_links_or_have_odd_numbers(tmp_path):
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "run").mkdir()

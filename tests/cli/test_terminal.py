@@ -2,7 +2,6 @@
 
 import json
 import os
-import pty
 import subprocess
 import sys
 
@@ -16,6 +15,8 @@ from unrolled.html import LONGEST_NAME, column_title
 from unrolled.model.char_model import CharModel
 from unrolled.model.folder import CONFIG, WEIGHTS
 from unrolled.model.tensors import write_tensors
+
+pty = pytest.importorskip("pty", reason="Windows has no pseudo-terminals")
 
 OWNED = "\x1b]0;owned\x07\x1b[31m\x9b2J\u202e\r"
 WIDTH = 80
