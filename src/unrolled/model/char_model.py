@@ -262,7 +262,7 @@ class CharModel:
         place = self.read(begun)
         for _ in range(count):
             record = begun + replace(place.fork(), generator=generator).generate(length, sampling, **settings)
-            yield record.replace(LABEL_END, "\t", 1)
+            yield record.replace(LABEL_END, "\t", 1).replace(LABEL_END, "")  # a second one no record has
 
     def score(
         self,
