@@ -14,7 +14,8 @@ from unrolled.errors import FolderError, InputError
 from unrolled.learn.build import Request
 from unrolled.learn.committee import NETWORKS, CommitteeRun, recipes
 from unrolled.learn.distributed import World
-from unrolled.learn.recipe import Recipe
+from unrolled.learn.hardware import cores
+from unrolled.learn.recipe import Machine, Recipe
 from unrolled.model.char_model import CharModel
 
 TEXT = "".join(f"{i} bottles of ink, {i * i} drops; the {'odd' if i % 2 else 'even'} one writes.\n" for i in range(300))
@@ -59,8 +60,25 @@ def test_a_killed_committee_is_resumed_to_the_same_bits(whole, tmp_path, capsys)
     assert CharModel.from_pretrained(tmp_path / "run").fingerprint == whole.model.fingerprint
 
 
+def test_a_signal_stops_those_that_are_trained_at_once_and_saves_them(whole, tmp_path):
+    recipe = Recipe(networks=2, **{name: SMALL[name] for name in ("hidden", "epochs", "streams")})
+    machine = Machine("cpu", "float32", 1)
+    for resume in (False, True):
+        run = CommitteeRun(Request((), TEXT, recipe, machine), tmp_path / "run", resume)
+        for group in run.groups():
+            for _, record in group.run():
+                if not resume and record.step == 5:
+                    signal.raise_signal(signal.SIGINT)
+            if not resume:
+                assert group.interrupt.signal == signal.SIGINT
+                assert {session.state.progress.step for session in group.sessions} <= {5, 6}
+                assert len(group.sessions) == min(2, cores())
+    assert run.finish()[1].fingerprint == whole.model.fingerprint
+
+
 def test_minutes_are_shared_and_epochs_are_not():
-    assert [r.minutes for r in recipes(Recipe(minutes=4, networks=4))] == [1.0] * 4
+    assert [r.minutes for r in recipes(Recipe(minutes=4, networks=4))] == [pytest.approx(0.9)] * 4
+    assert [r.minutes for r in recipes(Recipe(minutes=4, networks=3), 2)] == [pytest.approx(1.8)] * 3
     both = recipes(Recipe(epochs=2, networks=2, seed=5))
     assert [(r.epochs, r.minutes, r.seed, r.networks) for r in both] == [(2, None, 5, 1), (2, None, 6, 1)]
 

@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from unrolled.learn.committee import CommitteeRun
+    from unrolled.learn.group import SessionGroup
     from unrolled.learn.loop import Record
     from unrolled.learn.session import Session
+    from unrolled.learn.signals import Interrupt
     from unrolled.learn.summary import Summary
     from unrolled.model.char_model import CharModel
     from unrolled.notices import Notify
@@ -141,19 +143,26 @@ def make_base(*texts: Texts, minutes: float = 30.0, resume: Annotated[bool, Flag
 
 
 def _train_committee(run: CommitteeRun, json: bool) -> int:
-    """Network after network, each with its own bar."""
+    """The networks that are trained at once share a bar, that of the first of them."""
     console, count = messages(), run.request.recipe.networks
-    for session in run.sessions():
-        _say(console, f"network {len(run.models) + 1} of {count}")
-        if code := _watch(session, console):
-            _say(
-                console,
-                f"stopped in network {len(run.models) + 1} of {count}; continue with the same command and --resume",
-            )
+    for group in run.groups():
+        names = [f"network {len(run.models) + 1 + i} of {count}" for i in range(len(group.sessions))]
+        if code := _watch_group(group, names, console):
+            _say(console, f"stopped in {' and '.join(names)}; continue with the same command and --resume")
             return code
     summary, _ = run.finish()
     print_json(summary.to_json()) if json else _print_summary(summary)
     return 0
+
+
+def _watch_group(group: SessionGroup, names: list[str], console: Console) -> int:
+    """`_watch` for sessions that are trained at once."""
+    bars = [_ProgressBar(console, session, f"{name}: ") for session, name in zip(group.sessions, names, strict=True)]
+    shown = dict(zip(map(id, group.sessions), bars, strict=True))
+    with bars[0], contextlib.closing(group.run()) as steps:
+        for session, record in steps:
+            shown[id(session)].show(record)
+    return _exit_code(group.interrupt)
 
 
 def _count(texts: tuple[str, ...], out: Path, given: dict[str, Any], encoding: str | None, json: bool) -> int:
@@ -239,18 +248,21 @@ def _watch(session: Session, console: Console | None) -> int:
         for record in session.run():
             if shown is not None:
                 shown.show(record)
-    if session.interrupt is None or session.interrupt.signal is None:
-        return 0
-    return 128 + int(session.interrupt.signal)
+    return _exit_code(session.interrupt)
+
+
+def _exit_code(interrupt: Interrupt | None) -> int:
+    """0, or that of the signal that stopped training."""
+    return 0 if interrupt is None or interrupt.signal is None else 128 + int(interrupt.signal)
 
 
 class _ProgressBar:
     """A bar where stderr is a terminal, a plain line a measurement otherwise, and a sample line under each."""
 
-    def __init__(self, console: Console, session: Session) -> None:
+    def __init__(self, console: Console, session: Session, name: str = "") -> None:
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-        self.console, self.session = console, session
+        self.console, self.session, self.name = console, session, name
         self.losses: list[float] = []
         """of the steps since the last measurement"""
         self.bar = Progress(
@@ -302,7 +314,7 @@ class _ProgressBar:
         self.losses.clear()
         remark = "" if record.is_best else " (not the best)"
         self.console.print(
-            f"epoch {epoch:5.2f} {record.seconds:6.0f} s   train {train:.3f}   "
+            f"{self.name}epoch {epoch:5.2f} {record.seconds:6.0f} s   train {train:.3f}   "
             f"validation {validation:.3f} bits per character{remark}",
             soft_wrap=True,
         )

@@ -1,17 +1,18 @@
-"""A committee: several networks of one recipe but other seeds, trained one after the other within one budget.
+"""A committee: several networks of one recipe but other seeds, trained within one budget, one a core at a time.
 
     run = CommitteeRun(...)
-    for session in run.sessions():      those that are not finished yet
-        for record in session.run(): ...
+    for group in run.groups():          those that are not finished yet
+        for session, record in group.run(): ...
     summary, model = run.finish()       the mean of their probabilities, with counts where that is better
 
 Each network has a run folder of its own in `networks/` until the whole is written, so that an interrupted committee is
-resumed where it was. Training them side by side as batched products was not faster (docs/experiments.md).
+resumed where it was. One core each is faster than all cores for one after the other (docs/experiments.md).
 """
 
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,10 +20,13 @@ from typing import Any
 
 from unrolled.errors import FolderError, InputError
 from unrolled.files import is_complete, remove_folder, write_into
+from unrolled.learn.budget import MEASURING, Measuring
 from unrolled.learn.build import Request, read_text, split_text
+from unrolled.learn.group import SessionGroup
+from unrolled.learn.hardware import available, cores
 from unrolled.learn.mixing import mix
 from unrolled.learn.prepare import prepare
-from unrolled.learn.recipe import Recipe
+from unrolled.learn.recipe import Machine, Recipe
 from unrolled.learn.session import Session
 from unrolled.learn.start import DEFAULT_MINUTES
 from unrolled.learn.summary import Summary
@@ -42,8 +46,10 @@ class CommitteeRun:
     out: Path | None
     resume: bool = False
     save_seconds: float = 300.0
-    models: list[ModelParts] = field(default_factory=list)
-    """Of the networks that are finished."""
+    models: dict[int, ModelParts] = field(default_factory=dict)
+    """Of the networks that are finished, by their numbers."""
+    measuring: Measuring = field(default_factory=Measuring)
+    """How much is measured at the end: no more than the budget of a network allowed for."""
 
     def __post_init__(self) -> None:
         if self.request.world.size > 1:
@@ -59,52 +65,61 @@ class CommitteeRun:
         if names and not self.resume:
             raise FolderError(f"{self.out} holds an unfinished committee: continue with --resume, or choose another")
 
-    def sessions(self) -> Iterator[Session]:
-        """The session of each network that is not finished; one that was run to its end is finished by the next call.
+    def groups(self) -> Iterator[SessionGroup]:
+        """The networks that are not finished, by those that are trained at once.
 
-        One that was interrupted ends the iteration.
+        A group that was run to its end is finished by the next call; one that was interrupted ends the iteration.
         """
-        for i, recipe in enumerate(recipes(self.request.recipe)):
-            folder = None if self.out is None else self.out / NETWORKS / f"{i + 1}"
-            if folder is not None and is_complete(folder):
-                self.models.append(read_model(folder))
-                continue
-            session = self._prepare(recipe, folder, first=i == 0)
-            yield session
-            if session.interrupt is not None:
+        width = abreast(self.request.recipe, self.request.machine)
+        waiting = dict(enumerate(recipes(self.request.recipe, width)))
+        for i in list(waiting):
+            if (folder := self._folder(i)) is not None and is_complete(folder):
+                self.models[i] = read_model(folder)
+                del waiting[i]
+        machine = self.request.machine if width == 1 else replace(self.request.machine, threads=1)
+        for start in range(0, len(waiting), width):
+            started = time.perf_counter() if start else self.request.started
+            some = list(waiting.items())[start : start + width]
+            group = SessionGroup([self._prepare(i, recipe, machine, started) for i, recipe in some])
+            yield group
+            if group.interrupt is not None:
                 return
-            self.models.append(session.finish(with_baselines=False)[1])
+            self.measuring = group.sessions[0].state.measuring
+            self.models |= zip(dict(some), group.finish(), strict=True)
 
-    def _prepare(self, recipe: Recipe, folder: Path | None, *, first: bool) -> Session:
+    def _folder(self, i: int) -> Path | None:
+        return None if self.out is None else self.out / NETWORKS / f"{i + 1}"
+
+    def _prepare(self, i: int, recipe: Recipe, machine: Machine, started: float) -> Session:
         r = self.request
         given = r.given - {"networks", "seed", "minutes", "epochs"}
         return prepare(
-            r.sources, folder, recipe, r.machine, text=r.text, given=given, resume=self.resume,
+            r.sources, self._folder(i), recipe, machine, text=r.text, given=given, resume=self.resume,
             start_from=r.start_from, valid=r.valid, encoding=r.encoding, save_seconds=self.save_seconds,
-            notify=r.notify, on_text=r.on_text if first else lambda text: None,
-            started=r.started if first else None,
+            notify=r.notify, on_text=r.on_text if i == 0 else lambda text: None, started=started,
         )  # fmt: skip
 
     def finish(self) -> tuple[Summary, ModelParts]:
         """Measure the mean of all networks, alone and with counts, and write the model folder."""
-        first, *others = self.models
+        first, *others = (self.models[i] for i in sorted(self.models))
         text = read_text(self.request, self.request.recipe, first.vocabulary)
         text, cut = split_text(self.request, self.request.recipe, text)
         alone = replace(first, beside=Members(), training={})
         committee = replace(alone, beside=Members(tuple(model.weights for model in others)))
-        mixed = mix(committee, text.ids, cut, self.request.recipe.with_)
+        mixed = mix(committee, text.ids, cut, self.request.recipe.with_, self.measuring.at_end)
         losses = first.training["losses"]
         start = len(text) - len(cut.test) - len(cut.validation)
-        found = baselines(text, start, start + len(cut.validation), mixed.counts / math.log(2))
+        measured = self.measuring.at_end_of(len(cut.validation))
+        found = baselines(text, start, start + measured, mixed.counts / math.log(2), self.measuring.window)
         members = {"network": losses["validation"]["nats"], "networks": mixed.network}
         members |= {name: nats for name, nats in mixed.to_json().items() if name != "network"}
         summary = Summary(
             run=self.out, rung=first.config.rung, characters=len(text), vocabulary=len(text.vocabulary),
             parameters=committee.parameters, train=losses["train"], validation=losses["validation"],
-            characters_seen=sum(model.training["characters_seen"] for model in self.models),
-            seconds=sum(model.training["seconds"] for model in self.models),
+            characters_seen=sum(model.training["characters_seen"] for model in self.models.values()),
+            seconds=self._seconds(),
             test=losses.get("test"), members=members, mixing=mixed.sentence,
-            validation_characters=len(cut.validation), epochs=first.training["epochs"],
+            validation_characters=measured, epochs=first.training["epochs"],
             best_epoch=first.training["best_epoch"], baselines=found,
             verdict=verdict(mixed.delivered / math.log(2), found),
         )  # fmt: skip
@@ -116,6 +131,12 @@ class CommitteeRun:
             remove_folder(self.out / NETWORKS)
         return summary, model
 
+    def _seconds(self) -> float:
+        """Of training, those of networks that were trained at once counted once."""
+        width = abreast(self.request.recipe, self.request.machine)
+        each = [self.models[i].training["seconds"] for i in sorted(self.models)]
+        return float(sum(max(each[start : start + width]) for start in range(0, len(each), width)))
+
     def _training(self, summary: Summary) -> dict[str, Any]:
         changed = {
             "recipe": self.request.recipe.to_json(), "members": summary.members, "seconds": round(summary.seconds, 1),
@@ -124,8 +145,17 @@ class CommitteeRun:
         return self.models[0].training | changed
 
 
-def recipes(recipe: Recipe) -> list[Recipe]:
-    """The recipe of each network: another seed, and its share of the minutes."""
-    count = recipe.networks
-    minutes = None if recipe.epochs is not None else (recipe.minutes or DEFAULT_MINUTES) / count
-    return [replace(recipe, networks=1, seed=recipe.seed + i, minutes=minutes) for i in range(count)]
+def abreast(recipe: Recipe, machine: Machine) -> int:
+    """How many networks are trained at once: one a core, or as many as the threads that were asked for leave room."""
+    is_processor = available(machine.device) == "cpu"
+    return min(recipe.networks, max(1, cores() // (machine.threads or 1))) if is_processor else 1
+
+
+def recipes(recipe: Recipe, width: int = 1) -> list[Recipe]:
+    """The recipe of each network: another seed, and its share of the minutes, where `width` are trained at once.
+
+    A tenth of the minutes is left for measuring all of them together.
+    """
+    groups = -(-recipe.networks // width)
+    minutes = None if recipe.epochs is not None else (1 - MEASURING) * (recipe.minutes or DEFAULT_MINUTES) / groups
+    return [replace(recipe, networks=1, seed=recipe.seed + i, minutes=minutes) for i in range(recipe.networks)]

@@ -13,6 +13,7 @@ import math
 import time
 import weakref
 from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
@@ -60,6 +61,8 @@ class Session:
     """Told the share of a measurement that is done, again and again."""
     clock: Callable[[], float] = time.perf_counter
     """What a budget of minutes is kept by."""
+    interruptions: Callable[[], AbstractContextManager[Interrupt]] = interruptions
+    """Watches for signals while it runs."""
     _running: weakref.ref[Generator[Record, None, None]] | None = field(default=None, repr=False)
 
     @property
@@ -90,7 +93,7 @@ class Session:
         self.close()
 
     def _steps(self) -> Generator[Record, None, None]:
-        with running(self.state.choice), interruptions() as interrupt:
+        with running(self.state.choice), self.interruptions() as interrupt:
             if self.state.progress.step == 0:
                 self._snapshot()
                 self.save()  # a folder that cannot be written shows at once, not after an hour

@@ -15,6 +15,7 @@ from unrolled.learn.committee import CommitteeRun
 from unrolled.learn.count_text import count_text
 from unrolled.learn.distributed import join_world
 from unrolled.learn.history import loss_curve
+from unrolled.learn.loop import Record
 from unrolled.learn.prepare import prepare as prepare
 from unrolled.learn.recipe import Machine, Recipe, Settings
 from unrolled.learn.session import Session
@@ -93,8 +94,11 @@ def train(
                 started=started,
             )  # fmt: skip
             committee = CommitteeRun(request, None if out is None else Path(out), resume, save_seconds)
-            for session in committee.sessions():
-                _run(session, progress)
+            for group in committee.groups():
+                for session, record in group.run():
+                    _tell(progress, session, record)
+                if group.interrupt is not None:
+                    raise KeyboardInterrupt
             summary, model = committee.finish()
             return Trained(CharModel(model), summary)
         session = prepare(
@@ -109,11 +113,15 @@ def train(
 
 def _run(session: Session, progress: OnProgress | None) -> None:
     for record in session.run():
-        if progress:
-            bits = record.smoothed / math.log(2)
-            progress(f"{bits:.3f} bits per character", min(record.step / session.state.plan.steps, 1.0))
+        _tell(progress, session, record)
     if session.interrupt is not None:
         raise KeyboardInterrupt
+
+
+def _tell(progress: OnProgress | None, session: Session, record: Record) -> None:
+    if progress:
+        bits = record.smoothed / math.log(2)
+        progress(f"{bits:.3f} bits per character", min(record.step / session.state.plan.steps, 1.0))
 
 
 def _check_names(settings: Mapping[str, Any]) -> None:
