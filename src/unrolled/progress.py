@@ -14,6 +14,8 @@ from html import escape
 from importlib import import_module
 from typing import Any
 
+from unrolled.terminal import console_on, shown, shown_on
+
 OnProgress = Callable[[str, float], None]
 """Called with what is being done and the share that is done, from 0 to 1."""
 
@@ -30,13 +32,12 @@ def progress_bar() -> Iterator[OnProgress]:
         with notebook as bar:
             yield bar
     elif sys.stderr.isatty():
-        from rich.console import Console
+        from rich.markup import escape as unmarked
         from rich.progress import Progress
 
-        stream = getattr(sys.stderr, "rich_proxied_file", sys.stderr)  # whose codes a bar needs
-        with Progress(console=Console(file=stream, highlight=False), transient=True) as drawn:
+        with Progress(console=console_on(shown_on(sys.stderr)), transient=True) as drawn:
             task = drawn.add_task("measuring", total=1.0)
-            yield lambda text, share: drawn.update(task, description=text, completed=share)
+            yield lambda text, share: drawn.update(task, description=unmarked(shown(text)), completed=share)
     else:
         yield _Lines()
 

@@ -9,12 +9,14 @@ import pandas as pd
 import pytest
 
 from tiny import tiny_parts
-from unrolled.cli.output import LONGEST_MESSAGE, shown
+from unrolled.cli.output import LONGEST_MESSAGE
 from unrolled.files import to_json, write_folder
 from unrolled.html import LONGEST_NAME, column_title
 from unrolled.model.char_model import CharModel
 from unrolled.model.folder import CONFIG, WEIGHTS
 from unrolled.model.tensors import write_tensors
+from unrolled.progress import progress_bar
+from unrolled.terminal import shown
 
 pty = pytest.importorskip("pty", reason="Windows has no pseudo-terminals")
 
@@ -68,6 +70,30 @@ def test_texts_that_a_model_writes(run):
     as_json, _ = on_a_terminal(*arguments, "--json")
     assert controls_in(as_json) == set()
     assert json.loads(as_json)["text"] == piped[:-1]
+
+
+def test_lines_of_a_text(run, tmp_path):
+    (tmp_path / "lines.txt").write_text(f"{'a line of a log ' * 9}{OWNED}\n" * 2)
+    arguments = ("score", run, tmp_path / "lines.txt", "--lines")
+    written, code = on_a_terminal(*arguments)
+    assert code == 0
+    assert controls_in(written) == set()
+    assert written.count("\\u001b]0;owned") == 2
+    raw, _ = on_a_terminal(*arguments, "--raw")
+    assert raw.count("\x1b]0;owned\x07") == 2
+
+
+def test_a_progress_bar_shows_what_it_is_told(monkeypatch):
+    master, slave = pty.openpty()
+    with os.fdopen(slave, "w") as terminal:
+        monkeypatch.setattr(sys, "stderr", terminal)
+        monkeypatch.setenv("COLUMNS", "200")
+        with progress_bar() as progress:
+            progress(f"column [/red] {OWNED}", 0.5)
+    written = os.read(master, 1 << 16).decode()
+    os.close(master)
+    assert "column [/red] \\u001b]0;owned\\u0007" in written
+    assert "\x1b]0;" not in written
 
 
 def test_errors_name_a_tensor_and_a_path_of_a_stranger(tmp_path):

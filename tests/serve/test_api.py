@@ -1,7 +1,9 @@
 """The HTTP API against the model it serves: the same figures, the same text to the last character, many at once."""
 
+import asyncio
 import json
 import math
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,8 +15,13 @@ from serve.conftest import MODEL
 from serve.running import Running
 from tiny import TEXT
 from unrolled.cli.app import main
+from unrolled.errors import FolderError
 from unrolled.model.attribution import exchange
 from unrolled.model.sampling import Sampling
+from unrolled.model.state import State
+from unrolled.serve.app import app_for
+from unrolled.serve.schemas import GenerateRequest
+from unrolled.serve.service import Service
 
 SETTINGS = {"temperature": 0.8, "top_k": 9, "top_p": 0.95, "min_p": 0.01, "repetition": 1.1, "seed": 3}
 
@@ -86,6 +93,41 @@ def test_characters_come_as_they_are_written(client: httpx.Client) -> None:
     assert len(pieces) > 3
     assert len(pieces[0]) < 5_000
     assert sum(map(len, pieces)) == 20_000
+
+
+class Failing(Service):
+    """Writes a little and fails."""
+
+    error: Exception | None
+
+    def _stream(self, place: State, request: GenerateRequest) -> Iterator[str]:
+        yield from "the cat"
+        assert self.error is not None
+        raise self.error
+
+
+@pytest.mark.parametrize("follow", [False, True])
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (FolderError("run: not finite"), "run: not finite"),
+        (ZeroDivisionError(), "its terminal shows"),
+        (None, "the server is being stopped"),
+    ],
+)
+def test_an_error_on_the_way_is_the_last_line(follow: bool, error: Exception | None, told: str) -> None:
+    service = Failing(MODEL, "failing")
+    service.error, closing = error, error is None
+
+    async def asked() -> httpx.Response:
+        transport = httpx.ASGITransport(app_for(service, lambda: closing))
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            return await client.post("/api/generate", json={"follow": follow})
+
+    *written, last = asyncio.run(asked()).text.splitlines()
+    assert told in json.loads(last)["error"]["message"]
+    assert json.loads(last)["error"]["type"] == "server_error"
+    assert "".join(json.loads(line)["text"] if follow else line for line in written).startswith("t")
 
 
 def test_score_is_that_of_the_model(client: httpx.Client) -> None:

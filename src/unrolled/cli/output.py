@@ -1,8 +1,6 @@
 """Printing of all commands: results on stdout, everything else on stderr, JSON on request.
 
-What is printed may come from a stranger: names of tensors, files and categories, and what a model writes. On a terminal
-its control characters are shown as codes, so that none of it can move the cursor, set the title or fill the clipboard;
-what goes to a file or a pipe is left as it is. A character that the terminal cannot show is printed as its code.
+Control characters are shown as codes on a terminal (`unrolled.terminal`), and so is a character that it cannot show.
 """
 
 from __future__ import annotations
@@ -10,39 +8,15 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import re
 import sys
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
+
+from unrolled.terminal import Shown, console_on, shown_on
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-"""C0 without tab and newline, DEL, C1, and what turns the direction of a text round."""
 LONGEST_MESSAGE = 2000
-
-
-def shown(text: str) -> str:
-    """`text` with control characters as codes like those of JSON, \\u001b."""
-    return CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
-
-
-class Shown:
-    """A stream to a terminal that shows control characters as codes.
-
-    What rich writes, colours among it, goes past it to the stream itself (`rich_proxied_file`, where rich looks).
-    """
-
-    def __init__(self, stream: TextIO) -> None:
-        self.rich_proxied_file = stream
-
-    def write(self, text: str) -> int:
-        """Write `text`, shown."""
-        return self.rich_proxied_file.write(shown(text))
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.rich_proxied_file, name)
 
 
 class MistypedOption(Exception):
@@ -56,8 +30,7 @@ def prepare_streams() -> None:
         if isinstance(stream, io.TextIOWrapper):
             with contextlib.suppress(io.UnsupportedOperation):
                 stream.reconfigure(errors="backslashreplace")
-            if stream.isatty():
-                setattr(sys, name, Shown(stream))
+            setattr(sys, name, shown_on(stream))
 
 
 def write_shown(is_shown: bool) -> None:
@@ -84,30 +57,12 @@ def print_json(value: dict[str, Any], *, flush: bool = False) -> None:
 
 def results(*, force: bool = False) -> Console:
     """The console for results: stdout, colours only on a terminal unless `force` (NO_COLOR is honoured by rich)."""
-    return _console(highlight=False, soft_wrap=True, force_terminal=force or None)
+    return console_on(sys.stdout, soft_wrap=True, force_terminal=force or None)
 
 
 def messages() -> Console:
     """The console for progress and remarks: stderr."""
-    return _console(stderr=True, highlight=False)
-
-
-def _console(**settings: Any) -> Console:
-    """A console; on a terminal one whose texts are `shown`."""
-    from rich.console import Console, ConsoleOptions, RenderableType
-    from rich.segment import Segment
-    from rich.text import Text
-
-    class ShownConsole(Console):
-        def render_str(self, text: str, **style: Any) -> Text:  # before it is measured
-            return super().render_str(shown(text), **style)
-
-        def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-            for segment in super().render(renderable, options):
-                yield segment if segment.control else segment._replace(text=shown(segment.text))
-
-    stream = sys.stderr if settings.get("stderr") else sys.stdout
-    return ShownConsole(file=stream.rich_proxied_file, **settings) if isinstance(stream, Shown) else Console(**settings)
+    return console_on(sys.stderr)
 
 
 def say(message: str, console: Console | None = None) -> None:

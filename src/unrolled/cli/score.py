@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from unrolled.cli.lines import lines_of
-from unrolled.cli.options import Encoding, Flag, Json, Only, Run, Unknown, Words
-from unrolled.cli.output import fail, messages, print_json, results
+from unrolled.cli.options import Encoding, Flag, Json, Only, Raw, Run, Unknown, Words
+from unrolled.cli.output import fail, messages, print_json, results, write_shown
 from unrolled.cli.showing import SURPRISE, painted
 from unrolled.errors import InputError, import_extra
 from unrolled.model.char_model import CharModel
@@ -41,6 +41,7 @@ def score(
     unknown: Unknown = "error",
     only: Only = None,
     json: Json = False,
+    raw: Raw = False,
 ) -> None:
     """Measure the bits per character of a text, beside those of gzip and xz; or of every line of it.
 
@@ -80,6 +81,7 @@ def score(
     json
         Print one JSON object, with --lines one for each line.
     """
+    write_shown(not raw)
     if lines or by_label:
         if adapt:
             raise InputError("--adapt learns along one text: leave out --lines")

@@ -11,7 +11,7 @@ import sys
 import time
 import traceback
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from importlib.metadata import version
 from importlib.resources import files
 from itertools import chain
@@ -97,7 +97,7 @@ def _add_endpoints(app: FastAPI, service: Service, closing: Callable[[], bool]) 
         if request.follow:
             lines = service.follow(request, lambda written: in_pieces(written, closing, FOLLOW_SECONDS))
             return _stream(map(_line, lines), _line, "application/x-ndjson")
-        return _stream(in_pieces(service.generate(request), closing), None, "text/plain; charset=utf-8")
+        return _stream(in_pieces(service.generate(request), closing), _last_line, "text/plain; charset=utf-8")
 
 
 def _add_completions(app: FastAPI, completions: Completions, closing: Callable[[], bool]) -> None:
@@ -136,21 +136,26 @@ def _line(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False) + "\n"
 
 
+def _last_line(value: Any) -> str:
+    return f"\n{_line(value)}"
+
+
 def _event(value: Any) -> str:
     return f"data: {_line(value)}\n"
 
 
-def _stream(parts: Iterator[str], told: Callable[[Any], str] | None, media_type: str) -> StreamingResponse:
+def _stream(parts: Iterator[str], told: Callable[[Any], str], media_type: str) -> StreamingResponse:
     """A response that is sent as it is made; `told` writes an error on the way as its last part."""
 
     def sent() -> Iterator[str]:
-        with suppress(Disconnected):
-            try:
-                yield from parts
-            except UnrolledError as raised:
-                if told is None:
-                    raise
-                yield told(error_body(500, f"{raised}"))
+        try:
+            yield from parts
+        except Disconnected:
+            return
+        except UnrolledError as raised:
+            yield told(error_body(500, f"{raised}"))
+        except Exception as raised:
+            yield told(error_body(500, _of_a_bug(raised)))
 
     return StreamingResponse(sent(), media_type=media_type)
 
@@ -163,7 +168,7 @@ def in_pieces(characters: Iterator[str], closing: Callable[[], bool], seconds: f
         if time.monotonic() >= due:
             yield "".join(written)
             if closing():
-                return
+                raise UnrolledError("the server is being stopped: the text ends before its end")
             written.clear()
             due = time.monotonic() + seconds
     yield "".join(written)
@@ -220,6 +225,10 @@ def _disconnected(request: Request, raised: Exception) -> Response:
 
 
 def _internal_error(request: Request, raised: Exception) -> Response:
-    """A bug: the client gets one sentence, the terminal the traceback."""
+    return error(500, _of_a_bug(raised))
+
+
+def _of_a_bug(raised: Exception) -> str:
+    """What the client is told of a bug; the traceback goes to the terminal."""
     traceback.print_exception(raised, file=sys.stderr)
-    return error(500, "the server failed at this request; its terminal shows where")
+    return "the server failed at this request; its terminal shows where"

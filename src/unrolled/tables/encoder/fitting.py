@@ -48,6 +48,7 @@ from unrolled.tables.encoder.vectors import (
     network_tables,
 )
 from unrolled.tables.encoder.weights import NetworkWeights
+from unrolled.terminal import shown_on
 
 MIN_ROWS_PER_CATEGORY = 100
 SHOWN_AS_NEW = 0.2
@@ -113,7 +114,7 @@ class Trainer:
     def report(self, *lines: str) -> None:
         """Print `lines` on stderr if verbose."""
         if self.settings.verbose:
-            print(*lines, sep="\n", file=sys.stderr, flush=True)
+            print(*lines, sep="\n", file=shown_on(sys.stderr), flush=True)
 
     def _hardware(self) -> Choice:
         threads = self.settings.n_jobs or torch.get_num_threads()
