@@ -54,7 +54,9 @@ def from_json(data: bytes, name: str) -> dict[str, Any]:
     _check_size(data, name)
     try:
         value = json.loads(data, parse_float=_finite, parse_constant=_finite)
-    except (ValueError, RecursionError) as error:
+    except RecursionError:
+        raise FolderError(_too_deep(name)) from None
+    except ValueError as error:
         raise FolderError(f"{name} is not valid JSON: {error}") from None
     if not isinstance(value, dict):
         raise FolderError(f"{name} should hold a JSON object, not {type(value).__name__}")
@@ -75,7 +77,11 @@ def _check_depth(value: dict[str, Any], name: str) -> None:
         items = (item for one in level for item in (one.values() if isinstance(one, dict) else one))
         level = [item for item in items if isinstance(item, dict | list)]
     if level:
-        raise FolderError(f"{name} is nested more than {MAX_JSON_DEPTH} deep")
+        raise FolderError(_too_deep(name))
+
+
+def _too_deep(name: str) -> str:
+    return f"{name} is nested more than {MAX_JSON_DEPTH} deep"
 
 
 def _finite(text: str) -> float:

@@ -1,5 +1,6 @@
 """What a stranger wrote reaches a terminal as codes, and a pipe as it is. A real terminal: the slave side of a pty."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -31,17 +32,17 @@ def on_a_terminal(*arguments):
     command = [sys.executable, "-m", "unrolled", *map(str, arguments)]
     process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, env=environment)
     os.close(slave)
+    return all_from(master).replace("\r\n", "\n"), process.wait()
+
+
+def all_from(master):
+    """What was written to the other side, until that is closed."""
     written = b""
-    while True:
-        try:
-            read = os.read(master, 1 << 16)
-        except OSError:  # the other side is closed
-            break
-        if not read:
-            break
-        written += read
+    with contextlib.suppress(OSError):  # which tells the end
+        while read := os.read(master, 1 << 16):
+            written += read
     os.close(master)
-    return written.decode().replace("\r\n", "\n"), process.wait()
+    return written.decode()
 
 
 @pytest.fixture(scope="module")
@@ -90,8 +91,7 @@ def test_a_progress_bar_shows_what_it_is_told(monkeypatch):
         monkeypatch.setenv("COLUMNS", "200")
         with progress_bar() as progress:
             progress(f"column [/red] {OWNED}", 0.5)
-    written = os.read(master, 1 << 16).decode()
-    os.close(master)
+    written = all_from(master)
     assert "column [/red] \\u001b]0;owned\\u0007" in written
     assert "\x1b]0;" not in written
 

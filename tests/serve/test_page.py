@@ -351,10 +351,12 @@ def test_axe_finds_no_violation(page: Page, width: int) -> None:
 
 
 @pytest.mark.parametrize("part", ["#bars .fill", "#strip .column", "#figures .fill"])
-def test_bars_are_seen_in_forced_colours(page: Page, part: str) -> None:
+def test_bars_and_map_are_seen_in_forced_colours(page: Page, part: str) -> None:
     page.look(1280, 800, forced=True)
     colour = page.run(f"getComputedStyle(document.querySelector('{part}')).backgroundColor")
     assert colour not in ("rgba(0, 0, 0, 0)", page.run("getComputedStyle(document.body).backgroundColor"))
+    filled = page.run("getComputedStyle(document.querySelector('#map text')).fill")
+    assert filled == page.run("getComputedStyle(document.body).color")
     page.look(1280, 800)
 
 

@@ -195,7 +195,7 @@ function sayCertainty() {
   const expected = distribution.reduce((sum, { probability: p }) => sum - (p > 0 ? p * Math.log2(p) : 0), 0);
   const filtered = distribution.some((row) => row.drawn !== undefined);
   $("certainty").textContent = `The network expects a loss of ${bits(expected)}. Choose a bar to write its character.`
-    + (filtered ? " Dark: with the settings; pale: without." : "");
+    + (filtered ? " Thin bars: with the settings; thick ones: without." : "");
 }
 
 function oneBar(row, value, changed) {
