@@ -1,6 +1,8 @@
 """Optimizers: Muon's direction against the singular value decomposition, steps against PyTorch's own, states kept."""
 
 import copy
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -103,6 +105,17 @@ def test_adamw_is_that_of_pytorch_with_a_factor(decoupled):
         torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-12)
 
 
+def test_training_does_not_import_the_compiler_of_pytorch():
+    """It takes two seconds, before a user sees the first step."""
+    program = """
+import sys
+from unrolled import train
+train(text="a man said that he read the notes. " * 60, hidden=4, epochs=0.1, threads=1, precision="float32")
+assert "torch._dynamo" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
 def network_of(rung="lstm", layers=2):
     return CharNetwork(ModelConfig(rung, 9, 5, 6, layers)).double()
 
@@ -145,7 +158,7 @@ def test_muon_takes_the_matrices_of_the_recurrences_and_adamw_all_else(rung):
     names = {id(parameter): name for name, parameter in network.named_parameters()}
     optimizer = build_optimizer(network, Recipe(optimizer="muon"), World(), torch.float64)
     muon = [names[id(matrix)] for matrix in optimizer.optimizers["muon"].matrices]
-    adamw = [names[id(each)] for group in optimizer.optimizers["adamw"].inner.param_groups for each in group["params"]]
+    adamw = [names[id(each)] for each in optimizer.optimizers["adamw"].parameters]
     assert sorted(muon + adamw) == sorted(names.values())
     assert muon == [name for name, each in network.named_parameters() if name[:6] == "layers" and each.ndim == 2]
     assert "muon" not in build_optimizer(network, Recipe(optimizer="adamw"), World(), torch.float64).optimizers

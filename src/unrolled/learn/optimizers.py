@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.optim.adam import adam
 
 from unrolled.learn.distributed import World
 from unrolled.learn.recipe import Recipe
@@ -110,10 +112,11 @@ def _checked(tensor: Any, shape: torch.Size) -> Tensor:
 
 
 class AdamW:
-    """torch.optim.AdamW, with a state of named tensors.
+    """AdamW over `parameters`, with the kernels of PyTorch and a state of named tensors.
 
-    With `decoupled=False` it is torch.optim.Adam, whose decay is added to the gradient and scaled like it. `fused`
-    updates all parameters in one kernel, which is faster where they are many and small.
+    With `decoupled=False` it is Adam, whose decay is added to the gradient and scaled like it. `fused` updates all
+    parameters in one kernel, which is faster where they are many and small. The function behind `torch.optim.AdamW` is
+    called, not the class, whose first use imports PyTorch's compiler: two seconds before the first step.
     """
 
     def __init__(
@@ -126,33 +129,53 @@ class AdamW:
         decoupled: bool = True,
         fused: bool = False,
     ) -> None:
+        self.parameters = parameters
         self.learning_rate = learning_rate
-        kind = torch.optim.AdamW if decoupled else torch.optim.Adam
-        self.inner = kind(parameters, learning_rate, betas=betas, weight_decay=weight_decay, fused=fused or None)
+        self.fused = fused
+        self.moments: dict[int, dict[str, Tensor]] = {}
+        """Of each parameter that has had a gradient, by its position."""
+        self._update = partial(
+            adam, fused=fused or None, decoupled_weight_decay=decoupled, weight_decay=weight_decay, amsgrad=False,
+            beta1=betas[0], beta2=betas[1], eps=1e-8, maximize=False,
+        )  # fmt: skip
 
+    def _zeros(self, i: int) -> dict[str, Tensor]:
+        parameter = self.parameters[i]
+        step = torch.zeros((), device=parameter.device if self.fused else "cpu")
+        return {"step": step, "exp_avg": torch.zeros_like(parameter), "exp_avg_sq": torch.zeros_like(parameter)}
+
+    @torch.no_grad()
     def step(self, factor: float) -> None:
         """One step at `learning_rate * factor`."""
-        for group in self.inner.param_groups:
-            group["lr"] = self.learning_rate * factor
-        self.inner.step()
+        moved = [i for i, each in enumerate(self.parameters) if each.grad is not None]
+        for i in moved:
+            if i not in self.moments:
+                self.moments[i] = self._zeros(i)
+        moments = [self.moments[i] for i in moved]
+        steps, first, second = ([each[name] for each in moments] for name in ("step", "exp_avg", "exp_avg_sq"))
+        gradients = [each.grad for each in self.parameters if each.grad is not None]
+        parameters: list[Tensor] = [self.parameters[i] for i in moved]
+        self._update(parameters, gradients, first, second, [], steps, lr=self.learning_rate * factor)
 
     def state_dict(self) -> dict[str, Any]:
         """The moments of each parameter, by its position."""
-        return {str(i): dict(moments) for i, moments in self.inner.state_dict()["state"].items()}
+        return {str(i): dict(moments) for i, moments in self.moments.items()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore what `state_dict` gave. Raises ValueError for the state of other parameters."""
-        whole, parameters = self.inner.state_dict(), self.inner.param_groups[0]["params"]
-        if state and state.keys() != {str(i) for i in range(len(parameters))}:
-            raise ValueError(f"the moments of {len(parameters)} parameters are expected, not of {len(state)}")
-        for i, moments in state.items():
-            if moments.keys() != {"step", "exp_avg", "exp_avg_sq"}:
+        count = len(self.parameters)
+        if state and state.keys() != {str(i) for i in range(count)}:
+            raise ValueError(f"the moments of {count} parameters are expected, not of {len(state)}")
+        loaded = {i: self._zeros(i) for i in range(len(state))}
+        for i, zeros in loaded.items():
+            moments = state[str(i)]
+            if moments.keys() != zeros.keys():
                 raise ValueError(f"the moments of a parameter are {', '.join(moments)}")
             for name, moment in moments.items():
-                _checked(moment, torch.Size([]) if name == "step" else parameters[int(i)].shape)
+                zeros[name].copy_(_checked(moment, zeros[name].shape))
                 if name != "exp_avg" and (moment < 0).any():
                     raise ValueError(f"{name} of a parameter is below 0")
-        self.inner.load_state_dict(whole | {"state": {int(i): moments for i, moments in state.items()}})
+        self.moments = loaded
 
 
 class Optimizers:

@@ -25,6 +25,7 @@ from torch.nn import functional
 from unrolled.errors import InputError, TrainingError, unknown_name
 from unrolled.learn.loop import FitState, Plan, fit
 from unrolled.learn.networks import find_recurrence
+from unrolled.learn.networks.recurrence import uniform_as_linear
 from unrolled.learn.optimizers import AdamW, Optimizers
 
 TEST_SEQUENCES = 1024
@@ -463,9 +464,9 @@ class LabNetwork(nn.Module):
         super().__init__()
         self.layer = find_recurrence(variant.rung)(task.inputs, hidden, variant.nonlinearity)
         self.layer.initialise(generator)
-        self.head = nn.Linear(hidden, task.outputs, device="meta").to_empty(device="cpu")  # no number drawn from afar
-        for parameter in self.head.parameters():
-            nn.init.uniform_(parameter, -(hidden**-0.5), hidden**-0.5, generator=generator)
+        with torch.random.fork_rng([]):  # the constructor draws from the ambient generator
+            self.head = nn.Linear(hidden, task.outputs)
+        uniform_as_linear(self.head.weight, self.head.bias, generator)
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, time, inputs) -> (batch, time, outputs)."""

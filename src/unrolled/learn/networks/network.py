@@ -33,10 +33,10 @@ class CharNetwork(nn.Module):
         kind = find_recurrence(config.rung)
         self.config, self.dropout, self._masks = config, dropout or Dropout(), Masks()
         sizes = [config.embedding] + [config.hidden] * config.layers
-        # By way of "meta", which has no values: the constructors of torch.nn draw theirs from the ambient generator.
-        self.embedding = nn.Embedding(config.vocabulary, config.embedding, device="meta").to_empty(device="cpu")
-        self.layers = nn.ModuleList(kind(inputs, config.hidden, config.nonlinearity) for inputs in sizes[:-1])
-        self.head = nn.Linear(config.hidden, config.vocabulary, device="meta").to_empty(device="cpu")
+        with torch.random.fork_rng([]):  # the constructors of torch.nn draw from the ambient generator
+            self.embedding = nn.Embedding(config.vocabulary, config.embedding)
+            self.layers = nn.ModuleList(kind(inputs, config.hidden, config.nonlinearity) for inputs in sizes[:-1])
+            self.head = nn.Linear(config.hidden, config.vocabulary)
         self._initialise(torch.Generator().manual_seed(seed))
 
     def forward(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
