@@ -21,10 +21,13 @@ import numpy as np
 
 from unrolled.embedding import EmbeddingTable
 from unrolled.look.curves import Curve, curves
+from unrolled.look.diagram.cell import cell
+from unrolled.look.diagram.network import rolled, unrolled
 from unrolled.model.folder import ModelConfig
 from unrolled.text.corpus import open_corpus
+from unrolled.text.datasets import python_docs
 from unrolled.text.vocabulary import Ids, Vocabulary
-from unrolled.text.windows import windows
+from unrolled.text.windows import split, streams, windows
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -34,15 +37,23 @@ if TYPE_CHECKING:
     from unrolled.look.diagram.shapes import Drawing
 
 __all__ = [
+    "Curve",
     "Epoch",
+    "ModelConfig",
     "Vocabulary",
+    "cell",
+    "curves",
     "diagram",
     "draw_losses",
     "draw_vectors",
     "fit",
     "network",
     "next_character",
+    "python_docs",
     "read",
+    "rolled",
+    "split",
+    "streams",
     "vectors",
     "windows",
 ]
@@ -135,8 +146,6 @@ def draw_vectors(table: EmbeddingTable, components: int = 2, title: str | None =
     return figure_of(table, components, title)
 
 
-def diagram(network: CharNetwork, text: str) -> Drawing:
-    """A network of the ladder unrolled over `text`: one colour is one matrix."""
-    from unrolled.look.diagram.network import unrolled
-
-    return unrolled(network.config, text)
+def diagram(network: CharNetwork | ModelConfig, text: str) -> Drawing:
+    """A network of the ladder, or what it is made of, unrolled over `text`: one colour is one matrix."""
+    return unrolled(network if isinstance(network, ModelConfig) else network.config, text)

@@ -13,7 +13,7 @@ TEXT = "a man said that he would read the notes again, and then he wrote them. "
 KILLING = Path(__file__).parent.parent / "killing.py"
 
 
-@pytest.mark.parametrize("kills", [20, pytest.param(200, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("kills", [12, pytest.param(200, marks=pytest.mark.soak)])
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the runs that are killed are forks")
 def test_killed_runs_lose_nothing(tmp_path, kills):
     text = tmp_path / "text.txt"

@@ -104,7 +104,7 @@ def test_network_equals_numpy_step(rung, form, dtype):
 
 @every_form
 def test_gradients_are_those_of_finite_differences(rung, form):
-    layer = find_recurrence(rung)(3, 4, form).double()  # every number costs two runs
+    layer = find_recurrence(rung)(3, 4, form).double()
     layer.initialise(torch.Generator().manual_seed(0))
     names = [name for name, _ in layer.named_parameters()]
     generator = torch.Generator().manual_seed(1)
@@ -116,7 +116,9 @@ def test_gradients_are_those_of_finite_differences(rung, form):
         h, after = torch.func.functional_call(layer, parameters, (x, state))
         return h, *after
 
-    assert torch.autograd.gradcheck(run, (x, *start, *layer.parameters()))
+    # along random directions: an error in any one number shows in them, at a tenth of the cost of every number
+    torch.manual_seed(0)
+    assert torch.autograd.gradcheck(run, (x, *start, *layer.parameters()), fast_mode=True)
 
 
 @every_form

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -57,6 +58,20 @@ def stopped_after(text, out, steps, recipe=SMALL):
             return
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The weights of a run that nothing interrupted, by optimizer."""
+
+    @cache
+    def weights_of(optimizer):
+        folder = tmp_path_factory.mktemp("whole")
+        (folder / "text.txt").write_text(TEXT)
+        trained(folder / "text.txt", folder / "run", replace(SMALL, optimizer=optimizer))
+        return weights(folder / "run")
+
+    return weights_of
+
+
 def test_a_run_folder_holds_a_model_and_its_history(text, tmp_path):
     summary, _ = trained(text, tmp_path / "run")
     assert summary.validation["nats"] < 2.5
@@ -70,18 +85,15 @@ def test_a_run_folder_holds_a_model_and_its_history(text, tmp_path):
 
 @pytest.mark.parametrize("optimizer", ["muon", "adamw"])
 @pytest.mark.parametrize("steps", [1, 7, 40])
-def test_interrupted_and_resumed_is_the_same_run(text, tmp_path, optimizer, steps):
-    recipe = replace(SMALL, optimizer=optimizer)
-    trained(text, tmp_path / "whole", recipe)
-    stopped_after(text, tmp_path / "parted", steps, recipe)
+def test_interrupted_and_resumed_is_the_same_run(text, tmp_path, whole, optimizer, steps):
+    stopped_after(text, tmp_path / "parted", steps, replace(SMALL, optimizer=optimizer))
     trained(text, tmp_path / "parted", resume=True)
-    assert weights(tmp_path / "whole") == weights(tmp_path / "parted")
+    assert weights(tmp_path / "parted") == whole(optimizer)
 
 
-def test_another_seed_is_another_run(text, tmp_path):
-    trained(text, tmp_path / "one")
+def test_another_seed_is_another_run(text, tmp_path, whole):
     trained(text, tmp_path / "two", replace(SMALL, seed=1))
-    assert weights(tmp_path / "one") != weights(tmp_path / "two")
+    assert weights(tmp_path / "two") != whole("muon") != whole("adamw")
 
 
 def test_an_unfinished_run_is_not_overwritten(text, tmp_path):
@@ -129,8 +141,7 @@ def test_another_thread_count_is_said(text, tmp_path):
     assert any("threads was 1 and is now 2" in sentence for sentence in said)
 
 
-def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(text, tmp_path):
-    trained(text, tmp_path / "whole")
+def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(text, tmp_path, whole):
     stopped_after(text, tmp_path / "run", 9)
     newest = sorted((tmp_path / "run" / "checkpoints").iterdir())[-1]
     data = bytearray((newest / "state.safetensors").read_bytes())
@@ -139,7 +150,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(text, tmp_path
     said = []
     trained(text, tmp_path / "run", resume=True, notify=said.append)
     assert any("state.safetensors" in sentence for sentence in said)
-    assert weights(tmp_path / "run") == weights(tmp_path / "whole")
+    assert weights(tmp_path / "run") == whole(SMALL.optimizer)
 
 
 def test_fine_tuning_extends_the_vocabulary(text, tmp_path):
@@ -169,7 +180,7 @@ def test_micro_batches_make_the_same_update(text):
     float64 = replace(FIXED, precision="float64")
     losses = []
     for count in (1, 2, 4):
-        session = prepare([text], None, SMALL, float64)
+        session = prepare([text], None, replace(SMALL, epochs=0.5), float64)
         session.task.micro_batches = count
         losses.append([record.loss for record in session.run()])
     assert losses[0] == pytest.approx(losses[1], abs=1e-12)

@@ -23,7 +23,7 @@ def lab(
     length: str = "100",
     hidden: int = 64,
     steps: int | None = None,
-    batch: int = 64,
+    batch: int | None = None,
     learning_rate: float = 3e-3,
     clip: float = 1.0,
     seed: Seed = 0,
@@ -49,7 +49,7 @@ def lab(
     steps
         Batches at most: 2,000 if not given, 1,000 in a race.
     batch
-        Sequences in a batch.
+        Sequences in a batch: 64 if not given, 32 in a race.
     learning_rate
         Of Adam.
     clip
@@ -59,12 +59,13 @@ def lab(
     until_failure
         Try a rung at no length beyond the first that it fails at.
     """
-    from unrolled.learn.experiments.memory_tasks import RACE_STEPS, LabSettings, run_lab, run_race
+    from unrolled.learn.experiments.memory_tasks import RACE_BATCH, RACE_STEPS, LabSettings, run_lab, run_race
     from unrolled.look.experiments import draw_lab, draw_race
 
     check_picture(out)
     lengths = tuple(_whole(number, "--length") for number in length.split(","))
-    steps = steps if steps is not None else RACE_STEPS if task == "race" else LabSettings.steps
+    most, together = (RACE_STEPS, RACE_BATCH) if task == "race" else (LabSettings.steps, LabSettings.batch)
+    steps, batch = most if steps is None else steps, together if batch is None else batch
     settings = LabSettings(lengths, hidden, steps, batch, learning_rate, clip, seed, repeats)
     rungs = [name.strip() for name in rung.split(",")]
     with messages().status(task) as status:

@@ -61,24 +61,10 @@ class ThreeChar(Cell):
         return h, (u2, u3)
 
 
-class Loop(Cell):
-    """The lesson's loop: h' = tanh(W_h (h + relu(W_in x + b_in)) + b_h)."""
+class Loop(ThreeChar):
+    """The lesson's loop, with the same two matrices: h' = tanh(W_h (h + relu(W_in x + b_in)) + b_h)."""
 
-    def __init__(self, weights: Mapping[str, Array], nonlinearity: str | None = None) -> None:
-        self.W_in, self.b_in = columns(weights["weight_in"]), weights["bias_in"]
-        self.W_h, self.b_h = columns(weights["weight_h"]), weights["bias_h"]
-
-    @staticmethod
-    def shapes(inputs: int, hidden: int) -> Shapes:
-        return {
-            "weight_in": (hidden, inputs),
-            "bias_in": (hidden,),
-            "weight_h": (hidden, hidden),
-            "bias_h": (hidden,),
-        }
-
-    def project(self, x: Array) -> Array:
-        return relu(x @ self.W_in + self.b_in)
+    parts = ("h",)
 
     def step(self, p: Array, state: CellState) -> tuple[Array, CellState]:
         (h,) = state

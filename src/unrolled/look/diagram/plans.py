@@ -6,7 +6,7 @@ brings rises from below. A new rung is one more entry of `PLANS`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
@@ -55,10 +55,17 @@ def _states(after: Point, before: Point = (0, 0.3), name: str = "h") -> dict[str
     }
 
 
-def _gated(gate: str, x: float, memory: bool = True, height: float = 4.2) -> tuple[Wire, ...]:
-    """The wires of a gate at column `x`, from the old hidden state and from the input, which run below."""
-    of_input = Wire("x", gate, "input", ((x + 0.2, height + 1),) if memory else ((x, height),))
-    return (Wire("h0", gate, "memory", ((0, height), (x - 0.2, height))), of_input) if memory else (of_input,)
+def _gated(height: float, *, memory: bool = False, **gates: float) -> Iterator[Wire]:
+    """The wires of `gates` at their columns from the input, and perhaps the old hidden state, which run below."""
+    for gate, x in gates.items():
+        if memory:
+            yield Wire("h0", gate, "memory", ((0, height), (x - 0.2, height)))
+        yield Wire("x", gate, "input", ((x + 0.2, height + 1),) if memory else ((x, height),))
+
+
+def _chain(*names: str) -> tuple[Wire, ...]:
+    """Numbers passed on unchanged, from each node to the next."""
+    return tuple(Wire(start, end) for start, end in pairwise(names))
 
 
 _ADDITIVE = CellDiagram(
@@ -128,20 +135,14 @@ _GRU = CellDiagram(
         "x": Node("input", (0, 5.2), "xₜ"),
     },
     (
-        *_gated("z", 2),
-        *_gated("r", 4.2),
+        *_gated(4.2, memory=True, z=2, r=4.2),
         Wire("h0", "part", "memory", ((0, 4.2), (6.1, 4.2))),
         Wire("x", "n", "input", ((8, 5.2),)),
-        Wire("h0", "keep"),
-        Wire("z", "keep"),
+        *_chain("h0", "keep", "sum", "h1"),
+        *_chain("z", "keep"),
         Wire("z", "one", leave=(2, 1.7)),
-        Wire("one", "new"),
-        Wire("r", "part"),
-        Wire("part", "n"),
-        Wire("n", "new"),
-        Wire("new", "sum"),
-        Wire("keep", "sum"),
-        Wire("sum", "h1"),
+        *_chain("one", "new", "sum"),
+        *_chain("r", "part", "n", "new"),
     ),
     {"memory": (4.6, 4.55), "input": (8.2, 5.1)},
     (
@@ -167,21 +168,15 @@ _LSTM = CellDiagram(
         "x": Node("input", (0, 5.2), "xₜ"),
     },
     (
-        *_gated("f", 2),
-        *_gated("i", 4),
-        *_gated("g", 6),
-        *_gated("o", 8),
-        Wire("c0", "drop"),
-        Wire("drop", "sum"),
-        Wire("sum", "c1"),
-        Wire("f", "drop"),
+        *_gated(4.2, memory=True, f=2, i=4, g=6, o=8),
+        *_chain("c0", "drop", "sum", "c1"),
+        *_chain("f", "drop"),
         Wire("i", "new", via=((4, 1.8),)),
         Wire("g", "new", via=((6, 1.8),)),
-        Wire("new", "sum"),
+        *_chain("new", "sum"),
         Wire("sum", "tanh", leave=(8, 0.3)),
-        Wire("tanh", "show"),
-        Wire("o", "show"),
-        Wire("show", "h1"),
+        *_chain("tanh", "show", "h1"),
+        *_chain("o", "show"),
     ),
     {"memory": (8.45, 4.15), "input": (8.45, 5.1)},
     (
@@ -204,16 +199,11 @@ _MINGRU = CellDiagram(
         "x": Node("input", (0, 4.2), "xₜ"),
     },
     (
-        *_gated("z", 2.4, memory=False),
-        *_gated("c", 6.2, memory=False),
-        Wire("h0", "keep"),
-        Wire("keep", "sum"),
-        Wire("sum", "h1"),
-        Wire("z", "one"),
-        Wire("one", "keep"),
+        *_gated(4.2, z=2.4, c=6.2),
+        *_chain("h0", "keep", "sum", "h1"),
+        *_chain("z", "one", "keep"),
         Wire("z", "new", leave=(2.4, 2.0)),
-        Wire("c", "new"),
-        Wire("new", "sum"),
+        *_chain("c", "new", "sum"),
     ),
     {"input": (6.45, 4.1)},
     (
@@ -222,11 +212,6 @@ _MINGRU = CellDiagram(
     ),
     "the gates depend on the input only, so those of a whole text can be computed at once",
 )
-
-
-def _chain(*names: str) -> tuple[Wire, ...]:
-    """Numbers passed on unchanged, from each node to the next."""
-    return tuple(Wire(start, end) for start, end in pairwise(names))
 
 
 _MINLSTM = CellDiagram(
@@ -243,7 +228,7 @@ _MINLSTM = CellDiagram(
         "x": Node("input", (0, 4.4), "xₜ"),
     },
     (
-        *(wire for gate, x in (("f", 1.9), ("i", 3), ("c", 6.4)) for wire in _gated(gate, x, False, 4.4)),
+        *_gated(4.4, f=1.9, i=3, c=6.4),
         *_chain("h0", "keep", "sum", "h1"),
         Wire("f", "share", via=((1.9, 2.4), (2.2, 2.4))),
         Wire("i", "share", via=((3, 2.4), (2.6, 2.4))),
@@ -300,7 +285,7 @@ _RG_LRU = CellDiagram(
         "x": Node("input", (0, 5.1), "xₜ"),
     },
     (
-        *(wire for gate, x in (("r", 2.2), ("i", 4.2), ("v", 6.2)) for wire in _gated(gate, x, False, 5.1)),
+        *_gated(5.1, r=2.2, i=4.2, v=6.2),
         *_chain("h0", "keep", "sum", "h1"),
         *_chain("r", "a", "keep"),
         *_chain("a", "root", "scaled", "sum"),
@@ -365,7 +350,7 @@ _LINEAR_ATTENTION = CellDiagram(
         "x": Node("input", (0, 5.1), "xₜ"),
     },
     (
-        *(wire for gate, x in (("k", 2.2), ("v", 4.2), ("q", 6.4)) for wire in _gated(gate, x, False, 5.1)),
+        *_gated(5.1, k=2.2, v=4.2, q=6.4),
         *_chain("S0", "sum", "S1"),
         *_chain("z0", "count", "z1"),
         *_chain("k", "count"),
@@ -386,7 +371,7 @@ _LINEAR_ATTENTION = CellDiagram(
 
 def _delta(gated: bool) -> CellDiagram:
     """The delta rule; `gated`: on a memory that fades, with a gate at the exit."""
-    gates = [("k", 2.6), ("v", 4), ("beta", 5.4), ("q", 8.2), *([("alpha", 1.2), ("g", 9.6)] if gated else [])]
+    gates = {"k": 2.6, "v": 4, "beta": 5.4, "q": 8.2} | ({"alpha": 1.2, "g": 9.6} if gated else {})
     end = 11 if gated else 9.8
     nodes = {
         **_states((end, 0.3), (0, 0.3), "S"),
@@ -409,7 +394,7 @@ def _delta(gated: bool) -> CellDiagram:
         nodes["show"] = Node("operation", (9.6, 1.9), "×")
         nodes["g"] = Node("gate", (9.6, 3.9), "SiLU", "exit g")
     wires = (
-        *(wire for gate, x in gates for wire in _gated(gate, x, False, 5.1)),
+        *_gated(5.1, **gates),
         *_chain("S0", *["fade"] * gated, "sum", "S1"),
         *(_chain("alpha", "fade") if gated else ()),
         Wire("S0", "recall", leave=(2.6, 0.3)),
@@ -454,7 +439,7 @@ _SLSTM = CellDiagram(
         "x": Node("input", (0, 6), "xₜ"),
     },
     (
-        *(wire for gate, x in (("f", 2), ("i", 4), ("g", 6), ("o", 9.4)) for wire in _gated(gate, x, True, 5)),
+        *_gated(5, memory=True, f=2, i=4, g=6, o=9.4),
         *_chain("c0", "drop", "sum", "c1"),
         *_chain("n0", "fade", "count", "n1"),
         Wire("f", "drop", via=((2.2, 3),)),
@@ -498,11 +483,7 @@ _MLSTM = CellDiagram(
         "x": Node("input", (0, 5.1), "xₜ"),
     },
     (
-        *(
-            wire
-            for gate, x in (("f", 1.5), ("i", 3), ("k", 4.6), ("v", 6.2), ("q", 8), ("o", 9.4))
-            for wire in _gated(gate, x, False, 5.1)
-        ),
+        *_gated(5.1, f=1.5, i=3, k=4.6, v=6.2, q=8, o=9.4),
         *_chain("C0", "drop", "sum", "C1"),
         *_chain("n0", "fade", "count", "n1"),
         Wire("f", "drop", via=((1.7, 3),)),
@@ -539,7 +520,7 @@ _HGRN2 = CellDiagram(
         "x": Node("input", (0, 5.1), "xₜ"),
     },
     (
-        *(wire for gate, x in (("f", 2.2), ("v", 5.2), ("q", 7.2)) for wire in _gated(gate, x, False, 5.1)),
+        *_gated(5.1, f=2.2, v=5.2, q=7.2),
         *_chain("S0", "keep", "sum", "S1"),
         *_chain("f", "keep"),
         Wire("f", "one", leave=(2.2, 2.5)),
