@@ -35,7 +35,7 @@ DPI = 90
 
 def draw_demo() -> None:
     """The demo in a terminal, and the vectors of its characters."""
-    recorder = Console(record=True, width=100, file=io.StringIO(), highlight=False)
+    recorder = Console(record=True, width=124, file=io.StringIO(), highlight=False)
     train.results = train.messages = output.results = output.messages = lambda: recorder
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder) / "unrolled-demo"
@@ -85,7 +85,9 @@ def _write_svg(recorder: Console, path: Path, title: str, hidden: str = "", them
     """What was printed, as a picture, without the name of a temporary folder."""
     svg = recorder.export_svg(title=title, theme=theme)
     svg = re.sub(r"@font-face \{.*?\}", "", svg, flags=re.S)  # fonts from elsewhere: the system's own will do
-    path.write_text(svg.replace(f"{hidden}/", "") if hidden else svg)
+    if hidden:  # the lengths that were computed with the name are left to the font
+        svg = re.sub(rf' textLength="[0-9.]+"([^>]*>[^<]*{re.escape(hidden)}/)', r"\1", svg).replace(f"{hidden}/", "")
+    path.write_text(svg)
 
 
 def _agreement(model: CharModel) -> dict[str, Curve]:

@@ -55,7 +55,15 @@ def test_train_ends_with_one_json_object(text, tmp_path, capsys):
 def test_without_json_the_summary_is_for_people(text, tmp_path, capsys):
     assert run("train", text, "--out", tmp_path / "run", "--epochs", 1, *SMALL, "--test", 0.1) == 0
     shown = capsys.readouterr().out
-    for word in ("network", "validation", "test", "bits per character", "at epoch", "told the training part", "better"):
+    for word in (
+        "network",
+        "validation",
+        "test",
+        "bits per character",
+        "at epoch",
+        "given the training part",
+        "better",
+    ):
         assert word in shown
 
 

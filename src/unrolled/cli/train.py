@@ -398,7 +398,7 @@ def _print_baselines(summary: Summary) -> None:
         return
     table = Table("validation, bits per character", box=None, pad_edge=False)
     table.add_column("alone", justify="right")
-    table.add_column("told the training part", justify="right")
+    table.add_column("given the training part", justify="right")
     if summary.rung != COUNTS:
         table.add_row("network", "", f"{summary.validation['bits']:.3f}")
     for name, shown in (("networks", "all networks"), ("together", "with counts")):

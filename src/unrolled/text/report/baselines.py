@@ -1,4 +1,4 @@
-"""What a text costs without a network: compressors and counted characters, each told the training part.
+"""What a text costs without a network: compressors and counted characters, each given the training part first.
 
 `baselines` is the one place where such a figure enters: everything that prints or stores them reads its result.
 """
@@ -58,7 +58,7 @@ def seconds_per_character(text: EncodedText) -> float:
 def verdict(bits: float, found: tuple[Baseline, ...]) -> str:
     """One sentence on what a model of so many bits per character is worth beside them."""
     best = min(found, key=lambda baseline: baseline.primed_bits)
-    told = f"{best.name} told the training part: {best.primed_bits:.3f} bits per character"
+    told = f"{best.name} given the training part: {best.primed_bits:.3f} bits per character"
     if bits < best.primed_bits:
         return f"The model is better than all of these; the next is {told}."
     kind = "Counting" if best.bits is None else "A compressor"
