@@ -8,6 +8,7 @@ are in `unrolled.learn.networks`, under the same names.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +36,7 @@ from unrolled.model.matrix_cells import DeltaNet, GatedDeltaNet, Hgrn2, LinearAt
 class ThreeChar(Cell):
     """The lesson's network of three characters, each added to the hidden state: three steps from zero, no loop."""
 
-    parts = ("u_before_last", "u_last")
+    parts: ClassVar[tuple[str, ...]] = ("u_before_last", "u_last")
 
     def __init__(self, weights: Mapping[str, Array], nonlinearity: str | None = None) -> None:
         self.W_in, self.b_in = columns(weights["weight_in"]), weights["bias_in"]

@@ -162,37 +162,18 @@ def _elman(at: _At) -> Layer:
     )
 
 
-def _gru(at: _At) -> Layer:
-    w_ih, w_hh = _gates(at, 3)
-    n, operation = at.config.hidden, "matrix product; gates r, z; new n"
-    return Layer(
-        Arrow(w_ih.symbol, operation, _batch(at.inputs), _batch(f"3·{n}")),
-        (Arrow(w_hh.symbol, operation, _batch(n), _batch(f"3·{n}")),),
-        (w_ih, w_hh),
-    )
+def _gated(gates: int, operation: str, carried: str | None = None, *, recurrent: bool = True) -> Callable[[_At], Layer]:
+    """A layer of so many blocks of rows; `carried`: what happens to a part of the state that no matrix multiplies."""
 
+    def layer(at: _At) -> Layer:
+        n, matrices = at.config.hidden, _gates(at, gates)[: 1 + recurrent]
+        below, *memory = (
+            Arrow(matrix.symbol, operation, _batch(matrix.columns), _batch(f"{gates}·{n}")) for matrix in matrices
+        )
+        kept = (Arrow(None, carried, _batch(n), _batch(n)),) if carried else ()
+        return Layer(below, (*kept, *memory), matrices)
 
-def _lstm(at: _At) -> Layer:
-    w_ih, w_hh = _gates(at, 4)
-    n, operation = at.config.hidden, "matrix product; gates i, f, o; new g"
-    return Layer(
-        Arrow(w_ih.symbol, operation, _batch(at.inputs), _batch(f"4·{n}")),
-        (
-            Arrow(None, "c: × forget gate; add", _batch(n), _batch(n)),
-            Arrow(w_hh.symbol, operation, _batch(n), _batch(f"4·{n}")),
-        ),
-        (w_ih, w_hh),
-    )
-
-
-def _mingru(at: _At) -> Layer:
-    w_ih, _ = _gates(at, 2)
-    n = at.config.hidden
-    return Layer(
-        Arrow(w_ih.symbol, "matrix product; gate z; new c", _batch(at.inputs), _batch(f"2·{n}")),
-        (Arrow(None, "× (1 − z); add z ⊙ c", _batch(n), _batch(n)),),
-        (w_ih,),
-    )
+    return layer
 
 
 def _gates(at: _At, count: int) -> tuple[Matrix, Matrix]:
@@ -253,7 +234,7 @@ _RUNGS: dict[str, Callable[[_At], Layer]] = {
     "concat": _concat,
     "rnn": _elman,
     "irnn": _elman,
-    "gru": _gru,
-    "lstm": _lstm,
-    "mingru": _mingru,
+    "gru": _gated(3, "matrix product; gates r, z; new n"),
+    "lstm": _gated(4, "matrix product; gates i, f, o; new g", "c: × forget gate; add"),
+    "mingru": _gated(2, "matrix product; gate z; new c", "× (1 − z); add z ⊙ c", recurrent=False),
 }

@@ -55,7 +55,7 @@ def _states(after: Point, before: Point = (0, 0.3), name: str = "h") -> dict[str
     }
 
 
-def _gated(height: float, *, memory: bool = False, **gates: float) -> Iterator[Wire]:
+def _gated(height: float, memory: bool = False, /, **gates: float) -> Iterator[Wire]:
     """The wires of `gates` at their columns from the input, and perhaps the old hidden state, which run below."""
     for gate, x in gates.items():
         if memory:
@@ -135,7 +135,7 @@ _GRU = CellDiagram(
         "x": Node("input", (0, 5.2), "xₜ"),
     },
     (
-        *_gated(4.2, memory=True, z=2, r=4.2),
+        *_gated(4.2, True, z=2, r=4.2),
         Wire("h0", "part", "memory", ((0, 4.2), (6.1, 4.2))),
         Wire("x", "n", "input", ((8, 5.2),)),
         *_chain("h0", "keep", "sum", "h1"),
@@ -168,7 +168,7 @@ _LSTM = CellDiagram(
         "x": Node("input", (0, 5.2), "xₜ"),
     },
     (
-        *_gated(4.2, memory=True, f=2, i=4, g=6, o=8),
+        *_gated(4.2, True, f=2, i=4, g=6, o=8),
         *_chain("c0", "drop", "sum", "c1"),
         *_chain("f", "drop"),
         Wire("i", "new", via=((4, 1.8),)),
@@ -439,7 +439,7 @@ _SLSTM = CellDiagram(
         "x": Node("input", (0, 6), "xₜ"),
     },
     (
-        *_gated(5, memory=True, f=2, i=4, g=6, o=9.4),
+        *_gated(5, True, f=2, i=4, g=6, o=9.4),
         *_chain("c0", "drop", "sum", "c1"),
         *_chain("n0", "fade", "count", "n1"),
         Wire("f", "drop", via=((2.2, 3),)),
