@@ -170,13 +170,13 @@ def test_the_minutes_of_the_clock_are_kept_beside_busy_processes(busy):
     others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(busy)]
     try:
         before = time.perf_counter()
-        train(text=TEXT * 20, minutes=0.25, hidden=32, threads=1, precision="float32")
+        train(text=TEXT * 20, minutes=0.15, hidden=32, threads=1, precision="float32")
         taken = time.perf_counter() - before
     finally:
         for other in others:
             other.kill()
             other.wait()
-    assert taken == pytest.approx(15, rel=0.25)
+    assert taken == pytest.approx(9, abs=3)
 
 
 def test_a_signal_during_a_measurement_ends_it_and_the_measurement_is_repeated(text, tmp_path):
