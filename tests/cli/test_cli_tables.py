@@ -89,11 +89,12 @@ def test_embed_takes_an_odd_table(tmp_path: Path, capsys: pytest.CaptureFixture[
     told = capsys.readouterr()
     assert "'empty' holds no value at all and is left out" in told.err
     assert "each in one row only" in told.err
-    assert "look like dates" in told.err
+    assert "US date_month" in told.err
     assert "note" in told.out
     assert "200         11" in told.out
     names = sorted(path.name for path in (out / "vectors").iterdir())
-    assert names == ["US date.csv", "Ward _ floor-2.csv", "Ward _ floor.csv", "note.csv"]
+    parts = [f"US date_{part}.csv" for part in ("day", "month", "weekday", "year")]
+    assert names == [*parts, "Ward _ floor-2.csv", "Ward _ floor.csv", "note.csv"]
 
 
 def test_the_saved_encoder_takes_the_frame_that_pandas_reads(tmp_path: Path) -> None:

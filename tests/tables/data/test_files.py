@@ -205,9 +205,14 @@ def test_dates_are_dates_in_csv_and_as_texts_of_parquet(tmp_path: Path, texts: l
         assert day.missing.tolist() == [False, True, False]
 
 
-def test_dates_with_slashes_stay_text_because_the_month_may_come_first(tmp_path: Path) -> None:
-    (tmp_path / "t.csv").write_text("day\n03/04/2024\n05/06/2024\n")
-    assert read_table(open_table(tmp_path / "t.csv"))[0].kind == "string"
+def test_dates_with_slashes_are_dates_where_a_day_above_twelve_tells_the_month(tmp_path: Path) -> None:
+    kinds = {}
+    for last in ("05/06/2024", "05/16/2024", "16/05/2024 7:30"):
+        (tmp_path / "t.csv").write_text(f"day\n03/04/2024{last[10:]}\n{last}\n")
+        (kinds[last],) = read_table(open_table(tmp_path / "t.csv"))
+    assert [column.kind for column in kinds.values()] == ["string", "date", "date"]
+    assert kinds["05/16/2024"].values.astype(str).tolist() == ["2024-03-04T00:00:00", "2024-05-16T00:00:00"]
+    assert kinds["16/05/2024 7:30"].values.astype(str).tolist() == ["2024-04-03T07:30:00", "2024-05-16T07:30:00"]
 
 
 def test_blank_lines_above_the_names_and_commas_at_the_ends_of_lines(tmp_path: Path) -> None:

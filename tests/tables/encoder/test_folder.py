@@ -76,6 +76,21 @@ def test_the_second_format_reads_no_names(folder, tmp_path):
     assert not old.fitted_.spellings
 
 
+def test_the_third_format_hands_on_whole_vectors_and_numbers_as_they_are(tmp_path):
+    X, y = shops(60)
+    plain = EncoderConfig(networks=2, hidden=(8,), min_steps=20, handed_on=1.0)
+    encoder = EntityEncoder(recipe=plain, prediction=False, random_state=0).fit(X, y)
+    encoder.save_pretrained(tmp_path / "new")
+    arrays = (tmp_path / "new" / ARRAYS).read_bytes()
+    config = json.loads((tmp_path / "new" / CONFIG).read_text()) | {"format": 3}
+    del config["predicts"], config["settings"]["prediction"]
+    del config["settings"]["recipe"]["handed_on"]
+    for field in config["fields"]:
+        del field["form"], field["handed_on"]
+    write_folder(tmp_path / "old", {CONFIG: json.dumps(config).encode(), ARRAYS: arrays})
+    assert np.array_equal(EntityEncoder.from_pretrained(tmp_path / "old").transform(X), encoder.transform(X))
+
+
 def test_equal_encoders_are_equal_bytes(folder, tmp_path):
     EntityEncoder.from_pretrained(folder).save_pretrained(tmp_path / "again")
     for path in folder.iterdir():

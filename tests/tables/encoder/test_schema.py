@@ -50,10 +50,34 @@ def test_dates_are_split():
     (column,) = read_table(days)
     parts = {part: date_part(column, part).values[:2].tolist() for part in ("year", "month", "day", "weekday")}
     assert parts == {"year": [2024, 2023], "month": [2, 12], "day": [29, 31], "weekday": [3, 6]}
-    assert [f.coding.name for f in schema_of(days).fields] == ["day_year", "day_month", "day_day", "day_weekday"]
+    names = ["day_year", "day_month", "day_day", "day_weekday", "day_year", "day_yearday"]
+    assert [f.coding.name for f in schema_of(days).fields] == names
     hours = pd.DataFrame({"at": pd.to_datetime(["2024-02-29 13:59", "1969-12-31 23:00"])})
     assert date_part(read_table(hours)[0], "hour").values.tolist() == [13, 23]
-    assert [f.part for f in schema_of(hours).fields][-1] == "hour"
+    assert [f.part for f in schema_of(hours).fields][-3:] == ["hour", "year", "yearday"]
+    assert date_part(read_table(days)[0], "yearday").values[:2].tolist() == [60, 365]
+
+
+@pytest.mark.parametrize(
+    ("texts", "day"),
+    [
+        (["02/03/2024", "02/29/2024"], [3, 29]),
+        (["02/03/2024", "29/02/2024"], [2, 29]),
+        (["2024-02-03 10:30", "2024-02-29 11:00"], [3, 29]),
+        (["03.02.2024", None, "29.02.2024"], [3, 0, 29]),
+        (["02/03/2024", "03/02/2024"], None),  # of February or of March
+        (["02/30/2024", "02/29/2024"], None),
+    ],
+)
+def test_strings_that_are_dates(texts, day):
+    table = pd.DataFrame({"at": texts})
+    fields = {f.part: f for f in schema_of(table).fields}
+    if day is None:
+        assert list(fields) == [None]
+    else:
+        assert fields["day"].read(read_table(table)[0]).values.tolist() == day
+        later = fields["day"].read(read_table(pd.DataFrame({"at": [texts[0], "soon"]}))[0])
+        assert later.missing.tolist() == [False, True]
 
 
 def test_parts_and_columns_may_not_share_a_name():

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from unrolled.errors import InputError, import_extra
 from unrolled.tables.data.columns import Column, label
-from unrolled.tables.data.dates import date_part
 from unrolled.tables.data.table import Table
 from unrolled.tables.data.target import TargetColumn
 from unrolled.tables.encoder.coding import Coding
@@ -111,9 +110,9 @@ def assign_roles(table: Table, categories: Sequence[str] = ()) -> Roles:
     kept: list[Column] = []
     named: list[str] = []
     for field in fit_schema(table.columns, np.zeros(table.rows)).fields:
-        column = table[field.source]
-        if field.part is not None:
-            column = date_part(column, field.part)
+        column = field.read(table[field.source])
+        if column.name in (other.name for other in kept):
+            continue  # whole numbers that are a category and a number
         kept.append(column)
         if isinstance(field.coding, Coding) or column.name in categories:
             named.append(column.name)

@@ -16,6 +16,7 @@ from typing import Any
 
 from unrolled.errors import InputError, import_extra
 from unrolled.tables.data.columns import Column, refuse_duplicates
+from unrolled.tables.data.dates import form_of
 
 SNIFFED_BYTES = 64 << 10
 DELIMITERS = ",;\t|"
@@ -28,7 +29,9 @@ DATES = {
     ISO_DATE: "ISO8601", DAY_FIRST: "%d.%m.%Y", DAY_FIRST + r" \d{1,2}:\d{2}": "%d.%m.%Y %H:%M",
     DAY_FIRST + r" \d{1,2}:\d{2}:\d{2}": "%d.%m.%Y %H:%M:%S",
 }  # fmt: skip
-"""Texts that are dates wherever they stand. With slashes the month comes first in one country, the day in another."""
+"""Texts that are dates wherever they stand."""
+SLASHES = r"\d{1,2}/\d{1,2}/\d{4}( \d{1,2}:\d{2}(:\d{2})?)?"
+"""The month comes first in one country, the day in another: a column tells by a day above 12."""
 DECIMAL_COMMA = r"[+-]?(\d+|\d{1,3}(\.\d{3})+)(,\d+)?"
 
 
@@ -134,13 +137,15 @@ def dates_in(column: Column) -> Column:
 def _as_dates(series: Any) -> Any:
     """The dates, by the local clock where they have a zone.
 
-    None where they are not all of one form in `DATES`, or one is on no calendar, as 2023-02-31.
+    None where they are not all of one form in `DATES` or with slashes, or one is on no calendar, as 2023-02-31.
     """
-    form = next((form for form in DATES if _all_match(series, form)), None)
+    form = next((DATES[form] for form in DATES if _all_match(series, form)), None)
+    if _all_match(series, SLASHES):
+        form = form_of(series.dropna())
     if form is None:
         return None
     local = series.str.replace(ZONE + "$", "", regex=True)
-    dates = import_extra("pandas").to_datetime(local, format=DATES[form], errors="coerce")
+    dates = import_extra("pandas").to_datetime(local, format=form, errors="coerce")
     return dates if dates.notna().sum() == series.notna().sum() else None
 
 

@@ -98,6 +98,12 @@ class Target:
         first = y[:, 0] if self.kind == "continuous" else self._class_numbers(y[:, 0])
         return np.asarray(first, dtype=np.float64)
 
+    def indicators(self, y: NDArray[Any]) -> NDArray[np.float64]:
+        """(row, output) the target as numbers whose means tell of it: its own, or of each class whether it is that."""
+        if self.kind != "multiclass":
+            return self.encode(y).astype(np.float64)
+        return np.eye(self.outputs)[self._class_numbers(y[:, 0])]
+
     def _check_width(self, y: NDArray[Any]) -> None:
         width = self.outputs if self.kind == "continuous" else 1
         if y.shape[1] != width:

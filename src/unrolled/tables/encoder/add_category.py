@@ -49,7 +49,8 @@ def add_category(fitted: Fitted, name: str, category: object, columns: Sequence[
     table = fitted.encode(_with_value(columns, coding, value))
     new = _NewVector(fitted, position, table, fitted.target.encode(values)).learn()
     grown = coding.with_category(value.values[0], len(values))
-    return _extended(fitted, position, grown, new, float(fitted.target.numeric(values).mean()))
+    extended = _extended(fitted, position, grown, new, float(fitted.target.numeric(values).mean()))
+    return _with_mean(extended, position, fitted.target.indicators(values).mean(axis=0), len(values))
 
 
 def _with_value(columns: Sequence[Column], coding: Coding, value: Column) -> list[Column]:
@@ -152,6 +153,20 @@ def _extended(fitted: Fitted, position: int, grown: Coding, new: NDArray[np.floa
             spreads=_replaced(vectors.spreads, position, spread(aligned)),
         ),
     )
+
+
+def _with_mean(fitted: Fitted, position: int, mean: NDArray[np.float64], rows: int) -> Fitted:
+    """`fitted` with the `mean` target (output,) of the new category, shrunk towards that of all as its vector is.
+
+    Where all categories are handed on with one mean, because theirs tell nothing, so is the new one.
+    """
+    if position not in fitted.means:
+        return fitted
+    own = fitted.means[position]
+    share = rows / (rows + fitted.config.smoothing) if np.ptp(own, axis=0).any() else 0.0
+    last = own[UNKNOWN] + share * (mean - own[UNKNOWN])
+    means = {**fitted.means, position: np.concatenate([own, last[None].astype(np.float32)])}
+    return replace(fitted, means=means)
 
 
 def _replaced(items: list[T], position: int, item: T) -> list[T]:

@@ -37,7 +37,8 @@ class Alignment:
 
     def undo(self, vectors: NDArray[np.floating]) -> Array:
         """(row, dimension) in shared coordinates -> (network, row, dimension), the same in each network's own."""
-        moved: Array = vectors.astype(np.float64) @ np.linalg.inv(self.rotations) + self.centres[:, None]
+        turned = np.einsum("rd,nde->nre", vectors, np.linalg.inv(self.rotations))  # no BLAS: bits of a row are its own
+        moved: Array = turned + self.centres[:, None]
         return moved
 
     def after_scaling(self, scale: float) -> Alignment:

@@ -6,6 +6,9 @@ Rows 0, 1 and 2 of every embedding belong to what has no row of its own: unknown
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -18,7 +21,7 @@ from unrolled.tables.data.columns import EXACT, NOUNS, Column, ColumnKind, one_f
 
 UNKNOWN, MISSING, RARE = 0, 1, 2
 SPECIAL = ("(unknown)", "(missing)", "(rare)")
-TEXT_DISTINCT, TEXT_LENGTH = 0.9, 20
+DIGITS, NUMBERED = re.compile(r"\d+"), 0.9
 _NUMERIC = ("integer", "number")
 
 
@@ -47,12 +50,9 @@ class Coding:
         return (*SPECIAL, *(repr(str(v)) if str(v) in SPECIAL else str(v) for v in self.known))
 
     @property
-    def is_free_text(self) -> bool:
-        """Whether its strings are long, 20 characters on average, and nine in ten rows have one of their own."""
-        if self.kind != "string" or not len(self.known):
-            return False
-        rows, characters = self.counts[len(SPECIAL) :].sum(), sum(map(len, self.known))
-        return bool(len(self.known) >= TEXT_DISTINCT * rows and characters >= TEXT_LENGTH * len(self.known))
+    def is_numbered(self) -> bool:
+        """Whether nine in ten of its strings differ in their digits alone: ids, whose spelling tells nothing."""
+        return self.kind == "string" and are_numbered(self.known)
 
     def encode(self, column: Column, refuse_unknown: bool = False) -> NDArray[np.int32]:
         """The embedding row of each value, (row,).
@@ -143,6 +143,13 @@ def _means(group: NDArray[np.int64], rank: NDArray[np.float64], counts: NDArray[
 def beyond_whole(values: NDArray[Any]) -> NDArray[np.bool_]:
     """(row,) which numbers are not whole, or too large for a float to tell them from their neighbours."""
     return np.asarray((values % 1 != 0) | (np.abs(values) > EXACT))
+
+
+def are_numbered(names: Iterable[str]) -> bool:
+    """Whether nine in ten `names` differ in their digits alone: S001, S002, ..."""
+    forms = Counter(DIGITS.sub("0", name) for name in names)
+    form, count = next(iter(forms.most_common(1)), ("", 0))
+    return "0" in form and count >= NUMBERED * forms.total()
 
 
 def _zeros() -> Any:

@@ -56,8 +56,12 @@ class EncoderConfig:
     """Fraction of rows that `fit_transform` returns with one category masked as unknown, mostly of a large column."""
     skip: bool = True
     """Whether the inputs also reach the output through a linear layer of their own."""
-    loss: Literal["absolute", "squared"] = "absolute"
-    """Loss of a regression on its scaled target."""
+    handed_on: float = 0.9
+    """Share of the variance of a column's vectors that their handed on main axes hold; 1 hands on all dimensions."""
+    target_means: bool = True
+    """Whether the mean target of each category, learned from other rows, is handed on beside its vector."""
+    loss: Literal["absolute", "squared"] | None = None
+    """Loss of a regression on its scaled target; None is absolute where its logarithm is learned, squared elsewhere."""
     output: Literal["linear", "sigmoid"] = "linear"
     """`sigmoid` is the paper's for a number, which is divided by its maximum; classes have logits either way."""
     scale_by_sensitivity: bool = True
@@ -88,6 +92,7 @@ BOUNDS = {
     "networks": COUNT, "hidden": WIDTHS, "epochs": COUNT, "batch": COUNT, "min_steps": COUNT, "learning_rate": POSITIVE,
     "embedding_rate": POSITIVE, "beta2": BELOW_ONE, "embedding_std": NOT_NEGATIVE,
     "weight_decay": NOT_NEGATIVE, "unknown_fraction": BELOW_ONE, "masked_fraction": FRACTION, "shown_masked": FRACTION,
+    "handed_on": FRACTION,
     "smoothing": NOT_NEGATIVE,
     "loss": ("'absolute' or 'squared'", ("absolute", "squared").__contains__),
     "output": ("'linear' or 'sigmoid'", ("linear", "sigmoid").__contains__),
@@ -113,7 +118,8 @@ PRESETS = {
     "guo-berkhahn": EncoderConfig(
         networks=1, hidden=(1000, 500), epochs=10, batch=128, min_steps=1, learning_rate=1e-3, embedding_rate=1.0,
         decay_to_zero=False, beta2=0.999, embedding_std=0.029, unknown_fraction=0.0, masked_fraction=0.0, skip=False,
-        early_stopping=False, shown_masked=0.0, output="sigmoid", scale_by_sensitivity=False, smoothing=0.0,
+        early_stopping=False, shown_masked=0.0, handed_on=1.0, target_means=False,
+        loss="absolute", output="sigmoid", scale_by_sensitivity=False, smoothing=0.0,
     ),
 }  # fmt: skip
 
@@ -146,6 +152,7 @@ class FitSettings:
     validation: Any = "auto"
     cv: Any = "auto"
     spelling: Any = "auto"
+    prediction: bool = True
     n_jobs: int | None = None
     verbose: int = 0
 
@@ -170,3 +177,8 @@ class FitSettings:
     def for_rows(self, rows: int) -> FitSettings:
         """The settings with the config's defaults for so many rows filled in."""
         return replace(self, config=self.config.for_rows(rows))
+
+    def for_target(self, log: bool) -> FitSettings:
+        """The settings with the loss for a target whose logarithm is learned, or not, filled in."""
+        loss: Literal["absolute", "squared"] = self.config.loss or ("absolute" if log else "squared")
+        return replace(self, config=replace(self.config, loss=loss))

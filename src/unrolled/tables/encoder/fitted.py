@@ -22,7 +22,7 @@ from unrolled.tables.data.target import Target
 from unrolled.tables.encoder.alignment import DistanceCheck, distance_check, neighbours_kept
 from unrolled.tables.encoder.coding import SPECIAL, UNKNOWN, Coding
 from unrolled.tables.encoder.config import EncoderConfig
-from unrolled.tables.encoder.schema import Encoded, Schema
+from unrolled.tables.encoder.schema import Encoded, Schema, numbered
 from unrolled.tables.encoder.spelling import ROWS_OF_SPELLING, Spelling
 from unrolled.tables.encoder.vectors import Vectors
 from unrolled.tables.encoder.weights import NetworkWeights
@@ -41,6 +41,8 @@ class Statistics:
     target_means: list[NDArray[np.float64]]
     features: int
     feature_names: tuple[str, ...] | None
+    rows: int = 0
+    """Rows in memory that it was learned from."""
 
     def describe(self) -> list[str]:
         """One sentence per column on how it is coded and why, and one on the target."""
@@ -67,6 +69,10 @@ class Fitted:
     spellings: Mapping[int, Spelling] = dataclasses.field(default_factory=dict)
     explained: Mapping[int, float] = dataclasses.field(default_factory=dict)
     components: Mapping[int, NDArray[np.float32]] = dataclasses.field(default_factory=dict)
+    means: Mapping[int, NDArray[np.float32]] = dataclasses.field(default_factory=dict)
+    """By position of a category field the shrunk mean target of each category, (row, output), handed on beside it."""
+    predicts: bool = False
+    """Whether the networks' raw prediction is handed on beside the vectors."""
 
     @property
     def schema(self) -> Schema:
@@ -81,7 +87,7 @@ class Fitted:
     def encode(self, columns: Sequence[Column], refuse_unknown: bool = False) -> Encoded:
         """The table as network input. Raises InputError for another type of column, and for unknown categories if so
         wished."""
-        split = {field.source for field in self.schema.fields if field.part is not None}
+        split = {field.source for field in self.schema.fields if field.part is not None and field.form is None}
         columns = [dates_in(column) if column.name in split else column for column in columns]
         table = self.schema.encode(columns, refuse_unknown)
         values = {column.name: column.values for column in columns}
@@ -107,31 +113,57 @@ class Fitted:
 
     def transform(self, table: Encoded) -> NDArray[np.float32]:
         """Vectors in place of categories, float32 (row, `names_out()`)."""
-        return self._assemble(table.look_up(self._outputs), table)
+        spelled = {i: self.vectors.handed_on(i, own) for i, own in table.spelled.items()}
+        vectors = replace(table, spelled=spelled).look_up(self._outputs)
+        prediction = self.raw_prediction(table).mean(axis=0).astype(np.float32) if self.predicts else None
+        codes = np.where(table.codes < [coding.rows for coding in self.schema.codings], table.codes, UNKNOWN)
+        means = {i: own[codes[:, i]] for i, own in self.means.items()}
+        return self._assemble(vectors, table, means, prediction)
 
-    def assemble(self, vectors: Sequence[NDArray[np.float32]], table: Encoded) -> NDArray[np.float32]:
+    def assemble(self, vectors: Sequence[NDArray[np.float32]], table: Encoded, means: Mapping[int, NDArray[np.float32]],
+                 prediction: NDArray[np.float32] | None) -> NDArray[np.float32]:  # fmt: skip
         """The output for given `vectors` of known categories, (row, dimension) per category field.
 
-        Beside them stand the components of their spelling and the scaled numbers of `table`.
+        Beside them stand the components of their spelling, the `means` of the target (row, output) by field, the scaled
+        numbers of `table`, and the `prediction`.
         """
         beside = {i: own[table.codes[:, i]] for i, own in self.components.items()}
         joined = [np.concatenate([v, beside[i]], axis=1) if i in beside else v for i, v in enumerate(vectors)]
-        return self._assemble(joined, table)
+        handed_on = [self.vectors.handed_on(i, own) for i, own in enumerate(joined)]
+        return self._assemble(handed_on, table, means, prediction if self.predicts else None)
 
-    def _assemble(self, vectors: Sequence[NDArray[np.float32]], table: Encoded) -> NDArray[np.float32]:
+    def _assemble(self, vectors: Sequence[NDArray[np.float32]], table: Encoded,
+                  means: Mapping[int, NDArray[np.float32]],
+                  prediction: NDArray[np.float32] | None) -> NDArray[np.float32]:  # fmt: skip
         with np.errstate(over="ignore", invalid="ignore"):
-            return _finite(self.schema.assemble(vectors, table.numbers * self.vectors.scales.numbers))
+            vectors = [np.concatenate([v, means[i]], axis=1) if i in means else v for i, v in enumerate(vectors)]
+            out = self.schema.assemble(vectors, table.numbers * self.vectors.scales.numbers)
+            return _finite(out if prediction is None else np.concatenate([out, prediction], axis=1))
+
+    def raw_prediction(self, table: Encoded, networks: slice = slice(None)) -> NDArray[np.floating]:
+        """(network, row, output) what the networks put out: scaled numbers, or log odds; of classes around 0.
+
+        In float64, so that the bits of a row in float32 do not depend on the rows beside it.
+        """
+        own = self.in_networks(table)
+        own = replace(own, spelled={i: spelled[networks] for i, spelled in own.spelled.items()})
+        raw = self.weights.only(networks).outputs(own, exact=True)
+        return raw - raw.mean(axis=-1, keepdims=True) if self.target.kind == "multiclass" else raw
 
     @cached_property
     def _outputs(self) -> list[NDArray[np.float32]]:
         """Per category field the output of each known category, (row, dimension + component)."""
         beside = self.components
-        return [np.concatenate([own, beside[i]], axis=1) if i in beside else own
-                for i, own in enumerate(self.vectors.tables)]  # fmt: skip
+        joined = (np.concatenate([own, beside[i]], axis=1) if i in beside else own
+                  for i, own in enumerate(self.vectors.tables))  # fmt: skip
+        return [self.vectors.handed_on(i, own) for i, own in enumerate(joined)]
 
     def names_out(self) -> list[str]:
         """Names of the output columns; those of the components of a column's spelling: Title_spelling_0, ..."""
-        return self.schema.names_out({i: own.shape[1] for i, own in self.components.items()})
+        widths = [axes.shape[1] for axes in self.vectors.axes] or self.schema.dimensions
+        beside = {i: own.shape[1] for i, own in self.components.items()}
+        names = self.schema.names_out(widths, beside, {i: own.shape[1] for i, own in self.means.items()})
+        return names + numbered("prediction", self.target.outputs if self.predicts else 0)
 
     def predict(self, table: Encoded) -> NDArray[np.float64]:
         """The networks' mean prediction: (row,) or (row, output) numbers, or (row, class) probabilities."""
@@ -185,12 +217,14 @@ class Fitted:
         for i, share in self.explained.items():
             coding = self.schema.codings[i]
             lines[names.index(coding.name)] += _described(coding, share, i in self.spellings)
+        for coding, axes in zip(self.schema.codings, self.vectors.axes, strict=bool(self.vectors.axes)):
+            place = names.index(coding.name)
+            if axes.shape[1] == 0 and self.schema.fields[place].handed_on:
+                lines[place] += "; its vectors are not handed on: the networks predict held-out rows as well without"
         return lines
 
 
 def _described(coding: Coding, explained: float, read: bool) -> str:
-    if read and coding.is_free_text:
-        return f"; free text: its vectors are those of its spelling alone, which explains {explained:.0%} of others"
     if read:
         return f"; its names are read: their spelling explains {explained:.0%} of the vectors of held-out categories"
     return "; its names are not read: their spelling explains nothing clear of the vectors of held-out categories"

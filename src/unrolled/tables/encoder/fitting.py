@@ -25,6 +25,7 @@ from unrolled.tables.data.target import fit_target, read_target
 from unrolled.tables.encoder.coding import SPECIAL, UNKNOWN, Coding
 from unrolled.tables.encoder.config import FitSettings, is_auto
 from unrolled.tables.encoder.fitted import Fitted, Statistics
+from unrolled.tables.encoder.free_text import fit_free_text, is_free_text
 from unrolled.tables.encoder.networks import Batch, Networks, Shape
 from unrolled.tables.encoder.reading import Readings, columns_to_read, read_names
 from unrolled.tables.encoder.row_split import (
@@ -35,8 +36,9 @@ from unrolled.tables.encoder.row_split import (
     by_fold,
     same_for_all,
 )
-from unrolled.tables.encoder.schema import Encoded, fit_schema
+from unrolled.tables.encoder.schema import Encoded, Schema, fit_schema
 from unrolled.tables.encoder.spelling import blend
+from unrolled.tables.encoder.target_means import cross_fitted_means, tested_means
 from unrolled.tables.encoder.training import RowsInMemory, Source, Training
 from unrolled.tables.encoder.vectors import (
     Counts,
@@ -44,13 +46,19 @@ from unrolled.tables.encoder.vectors import (
     combine,
     counts_of,
     fill_untrained,
+    main_axes,
     means_of,
     network_tables,
 )
 from unrolled.tables.encoder.weights import NetworkWeights
 from unrolled.terminal import shown_on
 
+FEWEST_JUDGED, MOST_JUDGED = 1000, 10_000
+"""Rows on which a column is judged to be useful; with fewer, every column is taken to be."""
+ERRORS = 2.0
 MIN_ROWS_PER_CATEGORY = 100
+MAX_AXES = 2
+"""Main axes of a vector that are handed on: boosted trees pay for every column of noise."""
 SHOWN_AS_NEW = 0.2
 """Share of the rows that `fit_transform` shows by the spelling of their names alone."""
 
@@ -65,19 +73,22 @@ class Trainer:
 
     @property
     def holds_out(self) -> bool:
-        """Whether each network holds out a fold of its own.
-
-        With free text none does: a text of one row is unknown to the network that holds it out, and would keep it from
-        learning the others.
-        """
-        free_text = any(coding.is_free_text for coding in self.statistics.schema.codings)
-        return self.settings.holds_out and not free_text
+        """Whether each network holds out a fold of its own."""
+        return self.settings.holds_out
 
     @property
     def cross_fits(self) -> bool:
         """Whether each row is to have networks that were not trained on it."""
         scarce = any(map(is_scarce, self.statistics.schema.codings))
         return self.holds_out and is_auto(self.settings.cv) and scarce
+
+    @property
+    def predicts(self) -> bool:
+        """Whether predictions are handed on: there are some of networks that were not trained on the row."""
+        settings, statistics = self.settings, self.statistics
+        wanted = settings.prediction and self.holds_out and is_auto(settings.cv) and statistics.schema.codings
+        enough = self.cross_fits or settings.networks >= FOLDS
+        return bool(wanted and enough and statistics.rows >= MIN_ROWS_TO_HOLD_OUT)
 
     @property
     def networks(self) -> int:
@@ -93,7 +104,7 @@ class Trainer:
             generator = torch.Generator().manual_seed(seed)
             networks, kind = Networks(self._shape(), config, self.networks, generator), self.statistics.target.kind
             if config.output == "linear":
-                networks.start_from(source.constant(kind, networks.shape.outputs))
+                networks.start_from(source.constant(kind, networks.shape.outputs, config.loss == "absolute"))
             training = Training(networks, kind, config, source, generator, held)
             interrupted = self._run(training, label)
             return networks.to_numpy(training.sensitivity()), interrupted
@@ -110,6 +121,26 @@ class Trainer:
         config = self.settings.config
         filled = fill_untrained(weights, counts, config.unknown_fraction > 0)
         return combine(filled, counts, config.smoothing, reference)
+
+    def complete(
+        self, unread: Fitted, counts: list[Counts], useful: Sequence[bool] | None = None
+    ) -> tuple[Fitted, Readings]:
+        """`unread` with its names read, the main axes of its vectors found, and the readings.
+
+        Of fields that are not `useful` no axis is handed on.
+        """
+        fitted, readings = read_names(unread, counts, self.settings.spelling)
+        if fitted.config.handed_on < 1 and is_auto(self.settings.dimensions):
+            fields = zip(fitted.vectors.tables, fitted.schema.codings, strict=True)
+            alone = {field.coding.name for field in fitted.schema.fields if not field.handed_on}
+            wanted = useful or [True] * len(fitted.schema.codings)
+            most = [
+                0 if c.name in alone or not (w or i in readings) else MAX_AXES
+                for i, (c, w) in enumerate(zip(fitted.schema.codings, wanted, strict=True))
+            ]
+            axes = (main_axes(t, c.counts, fitted.config.handed_on, m) for (t, c), m in zip(fields, most, strict=True))
+            fitted = replace(fitted, vectors=replace(fitted.vectors, axes=tuple(axes)))
+        return replace(fitted, predicts=self.predicts), readings
 
     def report(self, *lines: str) -> None:
         """Print `lines` on stderr if verbose."""
@@ -201,7 +232,7 @@ class Fit:
     def run(self, validation: Rows | None) -> Fitted:
         """Train on all rows; those of `validation`, or a fold for each network, stop the training early."""
         unread, _, counts = self._learn(validation)
-        return read_names(unread, counts, self.trainer.settings.spelling)[0]
+        return self.trainer.complete(unread, counts)[0]
 
     def fit_transform(
         self, validation: Rows | None, splits: list[tuple[Rows, Rows]]
@@ -219,11 +250,14 @@ class Fit:
             interrupted = self._refit(splits, unread, vectors)
         elif self.trainer.cross_fits and split.fold is not None:
             self._use_other_folds(unread, split, counts, vectors)
-        fitted, readings = read_names(unread, counts, self.trainer.settings.spelling)
+        fitted, readings = self.trainer.complete(unread, counts, self._useful(unread, split))
+        shown = self.table.codes.copy()
         if self.trainer.settings.cv is not None:
-            self._show_as_new(vectors, readings, fitted.vectors)
+            self._show_as_new(vectors, readings, fitted.vectors, shown)
         vectors.read(readings, self.table.codes)
-        out = fitted.assemble(vectors.tables, self.table)
+        prediction = self._predict(fitted, split, replace(self.table, codes=shown), readings)
+        means = self._means_of_rows(fitted, split, splits, shown)
+        out = fitted.assemble(vectors.tables, self.table, means, prediction)
         return replace(fitted, interrupted=interrupted), out, vectors.out_of_fold
 
     def validation(self, y: object) -> Rows | None:
@@ -243,7 +277,19 @@ class Fit:
         split = self._split(np.arange(len(self.target)), validation)
         trained = self._train(split, self.trainer.settings.seed)
         counts = self._counts(split)
-        return self.trainer.fitted(trained, counts), split, counts
+        fitted = self.trainer.fitted(trained, counts)
+        return replace(fitted, means=self._means(fitted.schema, split)), split, counts
+
+    def _means(self, schema: Schema, split: RowSplit) -> dict[int, NDArray[np.float32]]:
+        """By field the shrunk mean target of each category, (row, output), where it is handed on."""
+        if not self.trainer.settings.config.target_means:
+            return {}
+        order = canonical_order(self.table, self.target, self.weight)
+        place = np.argsort(order)
+        pairs = [(np.sort(place[train]), place[held]) for train, held in self._fold_pairs(split)]
+        codes, target, weight = self.table.codes[order], self.indicators[order], self._weight_of(split)[order]
+        return {i: tested_means(codes[:, i], schema.codings[i].rows, target, weight, pairs)
+                for i in schema.without_numbers}  # fmt: skip
 
     def _use_other_folds(self, fitted: Fitted, split: RowSplit, counts: list[Counts], vectors: RowVectors) -> None:
         """Give each row the mean of the networks that held it out, in the columns whose categories are scarce."""
@@ -271,8 +317,107 @@ class Fit:
             vectors.out_of_fold[held] = True
         return interrupted
 
-    def _show_as_new(self, vectors: RowVectors, readings: Readings, full: Vectors) -> None:
+    def _predict(
+        self, fitted: Fitted, split: RowSplit, shown: Encoded, readings: Readings
+    ) -> NDArray[np.float32] | None:
+        """(row, output) the raw prediction of the networks that held each row out, None where it is not handed on."""
+        if not fitted.predicts or split.fold is None:
+            return None
+        table = replace(shown, spelled={i: reading.held_out for i, reading in readings.items()})
+        return self._held_out(fitted, split, table).astype(np.float32)
+
+    def _held_out(self, fitted: Fitted, split: RowSplit, table: Encoded) -> NDArray[np.floating]:
+        """(row, output) the raw prediction of the networks that held each row out; of all networks for other rows."""
+        assert split.fold is not None
+        out = np.empty((len(table.codes), fitted.target.outputs))
+        for fold in range(-1, split.folds):
+            rows = np.flatnonzero(split.fold == fold)
+            if len(rows):
+                networks = slice(None) if fold < 0 else slice(fold, None, split.folds)
+                out[rows] = fitted.raw_prediction(table.take(rows), networks).mean(axis=0)
+        return out
+
+    def _useful(self, fitted: Fitted, split: RowSplit) -> list[bool]:
+        """For each category field, whether the networks predict rows that they held out worse without it.
+
+        Its category is taken for unknown; the loss must rise by more than two standard errors. All are useful where too
+        few rows are held out to tell.
+        """
+        fold = np.full(len(self.target), -1) if split.fold is None else split.fold
+        rows = np.flatnonzero((fold >= 0) & (fold < self.trainer.networks))  # those that some network has held out
+        if split.fold is None or len(rows) < FEWEST_JUDGED:
+            return [True] * len(fitted.schema.codings)
+        rows = rows[canonical_order(self.table.take(rows), self.target[rows], self.weight[rows])]
+        rows = rows[:: -(-len(rows) // MOST_JUDGED)]
+        some, judged = self.table.take(rows), replace(split, fold=split.fold[rows])
+        full = self._losses(self._held_out(fitted, judged, some), rows)
+        useful = []
+        for i in range(len(fitted.schema.codings)):
+            codes = some.codes.copy()
+            codes[:, i] = UNKNOWN
+            rise = self._losses(self._held_out(fitted, judged, replace(some, codes=codes)), rows) - full
+            useful.append(bool(rise.mean() > ERRORS * rise.std() / np.sqrt(len(rise))))
+        return useful
+
+    def _losses(self, raw: NDArray[np.floating], rows: Rows) -> NDArray[np.float64]:
+        """(row,) squared error, or log loss of classes."""
+        target, goal = self.trainer.statistics.target, self.target[rows]
+        if target.kind == "continuous":
+            squares: NDArray[np.float64] = ((raw - goal) ** 2).sum(axis=1)
+            return squares
+        chances = target.decode(raw)
+        place = goal if target.kind == "multiclass" else goal[:, 0].astype(np.int64)
+        losses: NDArray[np.float64] = -np.log(
+            np.maximum(chances[np.arange(len(place)), place], np.finfo(np.float32).tiny)
+        )
+        return losses
+
+    def _means_of_rows(
+        self, fitted: Fitted, split: RowSplit, splits: list[tuple[Rows, Rows]], shown: NDArray[np.int32]
+    ) -> dict[int, NDArray[np.float32]]:
+        """By field the mean target that each row is shown, (row, output): of other rows where categories are scarce."""
+        codes = np.where(shown < [coding.rows for coding in fitted.schema.codings], shown, UNKNOWN)
+        means = {i: table[codes[:, i]] for i, table in fitted.means.items()}
+        if self.trainer.settings.cv is None:
+            return means
+        order = np.argsort(canonical_order(self.table, self.target, self.weight))
+        pairs = [(train[np.argsort(order[train])], held) for train, held in splits or self._fold_pairs(split)]
+        weight = self._weight_of(split)
+        for i, table in fitted.means.items():
+            if splits or is_scarce(fitted.schema.codings[i]):
+                own = self.table.codes[:, i]
+                means[i] = cross_fitted_means(own, codes[:, i], self.indicators, weight, table, pairs)
+        return means
+
+    def _weight_of(self, split: RowSplit) -> NDArray[np.float32]:
+        """(row,) the weight of the rows that any network is trained on, 0 for others."""
+        trained = np.zeros(len(self.weight), dtype=bool)
+        trained[np.concatenate(split.trained)] = True
+        return np.where(trained, self.weight, np.float32(0))
+
+    def _fold_pairs(self, split: RowSplit) -> list[tuple[Rows, Rows]]:
+        """Rows of the other folds, and of each fold: those of the networks where they held rows out."""
+        fold = split.fold
+        if fold is None:
+            rows = canonical_order(self.table, self.target, self.weight)
+            groups = None if self.groups is None else self.groups[rows]
+            fold = np.empty(len(rows), dtype=np.int64)
+            fold[rows] = balanced_folds(self.target[rows], FOLDS, self.trainer.settings.seed, groups)
+        numbers = range(int(fold.max()) + 1)
+        return [(np.flatnonzero((fold >= 0) & (fold != k)), np.flatnonzero(fold == k)) for k in numbers]
+
+    @property
+    def indicators(self) -> NDArray[np.float64]:
+        """(row, output) the encoded target as numbers: of several classes, whether it is each."""
+        if self.target.ndim == 1:
+            of_classes: NDArray[np.float64] = np.eye(self.trainer.statistics.target.outputs)[self.target]
+            return of_classes
+        return self.target.astype(np.float64)
+
+    def _show_as_new(self, vectors: RowVectors, readings: Readings, full: Vectors, shown: NDArray[np.int32]) -> None:
         """Show names that are read by their spelling in a share of the rows, and others as unknown in some.
+
+        `shown` are the codes of the rows, in which that is noted.
 
         The content of the rows and the seed decide in which. Of the columns that are not read, one with many categories
         is chosen more often.
@@ -280,14 +425,17 @@ class Fit:
         order = canonical_order(self.table, self.target, self.weight)
         rng = np.random.default_rng(self.trainer.settings.seed)
         for i in readings:
-            share = 1 if self.trainer.statistics.schema.codings[i].is_free_text else SHOWN_AS_NEW
-            vectors.seen[order[rng.random(len(order)) < share], i] = 0
+            new = order[rng.random(len(order)) < SHOWN_AS_NEW]
+            vectors.seen[new, i] = 0
+            new = new[shown[new, i] >= len(SPECIAL)]
+            shown[new, i] += self.trainer.statistics.schema.codings[i].rows - len(SPECIAL)
         sizes = np.array([0 if i in readings else len(table) for i, table in enumerate(full.tables)], dtype=float)
         rows = order[rng.permutation(len(order))[: round(self.trainer.settings.config.shown_masked * len(order))]]
         if sizes.any() and len(rows):
             field = rng.choice(len(sizes), size=len(rows), p=sizes / sizes.sum())
             for i, table in enumerate(full.tables):
                 vectors.tables[i][rows[field == i]] = table[UNKNOWN]
+                shown[rows[field == i], i] = UNKNOWN
 
     def _split(self, rows: Rows, validation: Rows | None) -> RowSplit:
         """The rows of each network among those of `rows` that have a weight, in an order of their own."""
@@ -297,7 +445,7 @@ class Fit:
         trainer = self.trainer
         if validation is not None or not trainer.holds_out or len(rows) < MIN_ROWS_TO_HOLD_OUT:
             return same_for_all(rows, validation, trainer.networks)
-        count = FOLDS if trainer.cross_fits else 2 * FOLDS
+        count = FOLDS if trainer.cross_fits or trainer.predicts else 2 * FOLDS
         groups = None if self.groups is None else self.groups[rows]
         fold = balanced_folds(self.target[rows], count, trainer.settings.seed, groups)
         return by_fold(rows, fold, len(self.target), trainer.networks)
@@ -323,15 +471,26 @@ def prepare(columns: Sequence[Column], y: object, weight: object, groups: object
     settings = settings.for_rows(rows)
     by_maximum = settings.config.output == "sigmoid"
     target = fit_target(values, single, settings.target_type, settings.log_target, by_maximum)
-    numeric = target.numeric(values)
-    schema = fit_schema(columns, numeric, settings.categorical_features, settings.min_frequency, settings.dimensions)
+    settings, numeric = settings.for_target(target.log), target.numeric(values)
+    evidence = target.indicators(values)
+    texts = {c.name: fit_free_text(c, evidence) for c in columns if is_read(c, settings.spelling)}
+    codings = {name: coding for name, (coding, _) in texts.items()}
+    schema = fit_schema(
+        columns, numeric, settings.categorical_features, settings.min_frequency, settings.dimensions, evidence, codings
+    )
     columns_to_read(schema, settings.spelling)
-    table = schema.encode(columns)
+    table = schema.with_texts(schema.encode(columns), {name: numbers for name, (_, numbers) in texts.items()})
     means = means_of(table.codes, schema.codings, numeric)
-    statistics = Statistics(schema, target, means, len(columns), feature_names)
+    statistics = Statistics(schema, target, means, len(columns), feature_names, rows)
     trainer = Trainer(statistics, settings)
     of_rows = None if groups is None else np.asarray(groups)
     return Fit(trainer, table, target.encode(values), scaled_weights(weight, rows), of_rows)
+
+
+def is_read(column: Column, spelling: Any) -> bool:
+    """Whether a column is free text whose spelling is read."""
+    wanted = is_auto(spelling) or (spelling is not None and column.name in spelling)
+    return bool(wanted and not column.missing.all() and is_free_text(column))
 
 
 def scaled_weights(sample_weight: object, rows: int) -> NDArray[np.float32]:

@@ -23,22 +23,32 @@ from unrolled.tables.encoder.alignment import Alignment
 from unrolled.tables.encoder.coding import Coding, Scaling
 from unrolled.tables.encoder.config import EncoderConfig, find_config
 from unrolled.tables.encoder.fitted import Fitted, Statistics
+from unrolled.tables.encoder.free_text import FreeText
 from unrolled.tables.encoder.ngrams import NGrams
 from unrolled.tables.encoder.schema import Encoded, Field, Schema
 from unrolled.tables.encoder.spelling import Spelling
-from unrolled.tables.encoder.stored import Stored, StoredCategories, StoredNumbers, StoredTarget, read_stored
+from unrolled.tables.encoder.stored import (
+    Stored,
+    StoredCategories,
+    StoredNumbers,
+    StoredTarget,
+    StoredText,
+    read_stored,
+)
 from unrolled.tables.encoder.vectors import Scales, Vectors
 from unrolled.tables.encoder.weights import NetworkWeights
 from unrolled.typed import check_format
 
-FORMAT = 3
-"""1 had no sensitivity: vectors and numbers were handed on in the scale of the networks. 2 read no names."""
+FORMAT = 4
+"""1 had no sensitivity: vectors and numbers were handed on in the scale of the networks. 2 read no names. 3 had neither
+main axes, free text, means of the target nor a prediction."""
 CONFIG, ARRAYS, CARD = "encoder.json", "vectors.safetensors", "README.md"
 RENAMED = {"least_steps": "min_steps", "second_moment": "beta2", "embedding_spread": "embedding_std",
            "dropout": "unknown_fraction", "strangers": "masked_fraction", "measured": "scale_by_sensitivity",
            "smooth": "smoothing"}  # fmt: skip
 """Names that settings had in earlier versions, and those they have now."""
-SPELLING = ("hashes", "weights", "vectors", "mean", "deviations")
+TEXT = ("hashes", "weights", "vectors", "mean")
+SPELLING = (*TEXT, "deviations")
 DTYPES = {"string": object, "boolean": bool, "integer": np.int64, "number": np.float64}
 
 Arrays = dict[str, NDArray[Any]]
@@ -53,7 +63,7 @@ def save(fitted: Fitted, settings: Mapping[str, Any], folder: Path) -> None:
         "feature_names_in": None if statistics.feature_names is None else list(statistics.feature_names),
         "fields": [_field(field) for field in fitted.schema.fields],
         "dimensions": list(fitted.schema.dimensions), "target": _target(fitted.target),
-        "interrupted": fitted.interrupted, "sigmoid": fitted.weights.sigmoid,
+        "interrupted": fitted.interrupted, "predicts": fitted.predicts, "sigmoid": fitted.weights.sigmoid,
         "explained": {fitted.schema.codings[i].name: share for i, share in fitted.explained.items()},
     }  # fmt: skip
     files = {CONFIG: to_json(config), ARRAYS: write_tensors(_arrays(fitted)), CARD: _card(fitted).encode()}
@@ -111,20 +121,29 @@ def _list(values: NDArray[Any] | None) -> list[Any] | None:
 
 def _field(field: Field) -> dict[str, Any]:
     coding = field.coding
-    common = {"source": field.source, "part": field.part, "reason": field.reason, "name": coding.name}
+    common = {"source": field.source, "part": field.part, "reason": field.reason, "name": coding.name,
+              "form": field.form, "handed_on": field.handed_on}  # fmt: skip
+    if isinstance(coding, FreeText):
+        return common | {"text": True}
     if isinstance(coding, Scaling):
         return common | {"mean": coding.mean, "deviation": coding.deviation, "marks_missing": coding.marks_missing}
     return common | {"kind": coding.kind, "known": coding.known.tolist(), "merged": coding.merged.tolist(),
                      "counts": coding.counts.tolist()}  # fmt: skip
 
 
-def _read_field(entry: StoredNumbers | StoredCategories) -> Field:
+def _read_field(entry: StoredNumbers | StoredCategories | StoredText, arrays: Arrays) -> Field:
+    if isinstance(entry, StoredText):
+        hashes, weights, vectors, mean = (arrays.pop(f"texts.{entry.name}.{name}") for name in TEXT)
+        shapes = {"weights": (len(hashes),), "vectors": (len(hashes), len(mean))}
+        _check_shapes({"weights": weights, "vectors": vectors}, shapes, f"the text {entry.name!r}")
+        text = FreeText(entry.name, NGrams(hashes, weights), vectors, mean)
+        return Field(entry.source, None, text, entry.reason)
     if isinstance(entry, StoredNumbers):
         scaling = Scaling(entry.name, entry.mean, entry.deviation, entry.marks_missing)
-        return Field(entry.source, entry.part, scaling, entry.reason)
+        return Field(entry.source, entry.part, scaling, entry.reason, entry.form)
     known, merged = (np.array(values, dtype=DTYPES[entry.kind]) for values in (entry.known, entry.merged))
     coding = Coding(entry.name, entry.kind, known, merged, np.array(entry.counts, dtype=np.int64))
-    return Field(entry.source, entry.part, coding, entry.reason)
+    return Field(entry.source, entry.part, coding, entry.reason, entry.form, entry.handed_on)
 
 
 def _target(target: Target) -> dict[str, Any]:
@@ -148,6 +167,10 @@ def _arrays(fitted: Fitted) -> Arrays:
         own: Arrays = {"vectors": vectors.tables[i], "spread": vectors.spreads[i], "centres": alignment.centres,
                "rotations": alignment.rotations, "networks": weights.tables[i],
                "target_mean": fitted.statistics.target_means[i]}  # fmt: skip
+        if vectors.axes:
+            own["axes"] = vectors.axes[i]
+        if i in fitted.means:
+            own["mean"] = fitted.means[i]
         spelling = fitted.spellings.get(i)
         if spelling is not None:
             ngrams = spelling.ngrams
@@ -155,6 +178,9 @@ def _arrays(fitted: Fitted) -> Arrays:
             own |= {f"spelling_{name}": array for name, array in zip(SPELLING, arrays_of, strict=True)}
             own["components"] = fitted.components[i]
         arrays |= {f"fields.{i}.{coding.name}.{name}": array for name, array in own.items()}
+    for text in (scaling for scaling in fitted.schema.scalings if isinstance(scaling, FreeText)):
+        of_text = (text.ngrams.hashes, text.ngrams.weights, text.vectors, text.mean)
+        arrays |= {f"texts.{text.name}.{name}": array for name, array in zip(TEXT, of_text, strict=True)}
     for i, (weight, bias) in enumerate(zip(weights.weights, weights.biases, strict=True)):
         arrays |= {f"layers.{i}.weight": weight, f"layers.{i}.bias": bias}
     optional = {"skip.weight": weights.skip, "sensitivity": weights.sensitivity}
@@ -164,14 +190,15 @@ def _arrays(fitted: Fitted) -> Arrays:
 
 def _read_fitted(entry: Stored, config: EncoderConfig, arrays: Arrays) -> Fitted:
     _check_numbers(arrays)
-    schema = Schema(tuple(map(_read_field, entry.fields)), tuple(entry.dimensions))
+    schema = Schema(tuple(_read_field(field, arrays) for field in entry.fields), tuple(entry.dimensions))
     own = [_take_field(arrays, i, coding, schema.dimensions[i]) for i, coding in enumerate(schema.codings)]
+    target = _read_target(entry.target)
+    means_out = _take_means(arrays, schema, target.outputs)
     components = {i: array for i, c in enumerate(schema.codings)
                   if (array := arrays.pop(f"fields.{i}.{c.name}.components", None)) is not None}  # fmt: skip
     spellings = _take_spellings(arrays, schema, components)
     if entry.sigmoid != (config.output == "sigmoid" and entry.target.kind == "continuous"):
         raise ValueError(f"sigmoid is {entry.sigmoid}, but the output of the recipe {config.output}")
-    target = _read_target(entry.target)
     weights = _take_weights(arrays, [arrays_of["networks"] for arrays_of in own], entry.sigmoid, target.outputs)
     if arrays:
         raise ValueError(f"array {next(iter(arrays))} is not part of an encoder")
@@ -180,18 +207,20 @@ def _read_fitted(entry: Stored, config: EncoderConfig, arrays: Arrays) -> Fitted
         [arrays_of["vectors"] for arrays_of in own],
         [Alignment(arrays_of["centres"], arrays_of["rotations"]) for arrays_of in own],
         [arrays_of["spread"] for arrays_of in own],
+        tuple(arrays_of["axes"] for arrays_of in own if "axes" in arrays_of),
     )
     names = None if entry.feature_names_in is None else tuple(entry.feature_names_in)
     means = [arrays_of["target_mean"] for arrays_of in own]
     statistics = Statistics(schema, target, means, entry.n_features_in, names)
     explained = {schema.position(name): share for name, share in entry.explained.items()}
-    return Fitted(statistics, config, weights, vectors, entry.interrupted, spellings, explained, components)
+    return Fitted(statistics, config, weights, vectors, entry.interrupted, spellings, explained, components, means_out,
+                  entry.predicts)  # fmt: skip
 
 
 def _check_numbers(arrays: Arrays) -> None:
     """Raises ValueError for an array of no numbers, or of some that are not finite; a single network has no spread."""
     for name, array in arrays.items():
-        is_hash = name.endswith("spelling_hashes")
+        is_hash = name.endswith("hashes")
         if array.dtype.kind != ("u" if is_hash else "f"):
             raise ValueError(f"{name} holds {array.dtype}")
         if not is_hash and not np.isfinite(array).all() and not name.endswith(".spread"):
@@ -208,14 +237,27 @@ def _take_field(arrays: Arrays, i: int, coding: Coding, dimension: int) -> Array
     """The arrays of one category field, removed from `arrays`."""
     names = ("vectors", "spread", "centres", "rotations", "networks", "target_mean")
     own = {name: arrays.pop(f"fields.{i}.{coding.name}.{name}") for name in names}
-    count = len(own["networks"])
+    count, axes = len(own["networks"]), arrays.pop(f"fields.{i}.{coding.name}.axes", None)
     shapes = {"vectors": (coding.rows, dimension), "spread": (coding.rows,), "target_mean": (coding.rows,),
               "networks": (count, coding.rows, dimension), "centres": (count, dimension),
               "rotations": (count, dimension, dimension)}  # fmt: skip
+    if axes is not None:
+        own, shapes = own | {"axes": axes}, shapes | {"axes": (dimension, axes.shape[-1])}
     _check_shapes(own, shapes, f"column {coding.name!r}")
     if (np.linalg.matrix_rank(own["rotations"]) < dimension).any():
         raise ValueError(f"a rotation of column {coding.name!r} has no inverse")
     return own
+
+
+def _take_means(arrays: Arrays, schema: Schema, outputs: int) -> dict[int, NDArray[np.float32]]:
+    """The mean target of each category where it is handed on, by position of the field, removed from `arrays`."""
+    means = {}
+    for i, coding in enumerate(schema.codings):
+        own = arrays.pop(f"fields.{i}.{coding.name}.mean", None)
+        if own is not None:
+            _check_shapes({"mean": own}, {"mean": (coding.rows, outputs)}, f"column {coding.name!r}")
+            means[i] = own
+    return means
 
 
 def _take_spellings(arrays: Arrays, schema: Schema, components: Mapping[int, NDArray[Any]]) -> dict[int, Spelling]:

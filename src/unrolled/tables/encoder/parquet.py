@@ -23,15 +23,16 @@ from torch import Tensor
 
 from unrolled.errors import InputError, import_extra, unknown_name
 from unrolled.tables.data.columns import Column, one_form, read_table
-from unrolled.tables.data.dates import date_part, has_hour
+from unrolled.tables.data.dates import has_hour
 from unrolled.tables.data.splits import validation_rows
 from unrolled.tables.data.target import Target, TargetType, fit_target, read_target
 from unrolled.tables.encoder.coding import Coding, Scaling, as_kind, beyond_whole, coding_of
 from unrolled.tables.encoder.config import FitSettings, is_auto
 from unrolled.tables.encoder.fitted import Fitted, Statistics
 from unrolled.tables.encoder.fitting import Trainer, scaled_weights
+from unrolled.tables.encoder.free_text import FreeText
 from unrolled.tables.encoder.networks import Batch
-from unrolled.tables.encoder.reading import columns_to_read, read_names
+from unrolled.tables.encoder.reading import columns_to_read
 from unrolled.tables.encoder.schema import Encoded, Schema, fit_schema, least_rows, schema_of
 from unrolled.tables.encoder.training import RowsInMemory, constant_output
 from unrolled.tables.encoder.vectors import Counts, counts_of
@@ -162,7 +163,7 @@ def _unique(keys: NDArray[Any]) -> tuple[list[Any], NDArray[np.int64]]:
 class Moments:
     """Mean and variance of one column of numbers over all buffers (Chan's update), and whether some were missing."""
 
-    first: Scaling
+    first: Scaling | FreeText
     count: int = 0
     mean: float = 0.0
     squares: float = 0.0
@@ -221,11 +222,12 @@ class StreamedRows:
         for part in self._parts(order, self._wanted):
             yield from RowsInMemory(*part).epoch(networks, size, generator)
 
-    def constant(self, kind: TargetType, outputs: int) -> Tensor:
+    def constant(self, kind: TargetType, outputs: int, absolute: bool) -> Tensor:
         """See `constant_output`."""
         target = self.target.encode(read_target(self.table.targets(), self.table.rows)[0])
         wanted = torch.from_numpy(self._wanted)
-        return constant_output(torch.from_numpy(target)[wanted], torch.from_numpy(self.weight)[wanted], kind, outputs)
+        weight = torch.from_numpy(self.weight)[wanted]
+        return constant_output(torch.from_numpy(target)[wanted], weight, kind, outputs, absolute)
 
     def validation(self, networks: int, rng: np.random.Generator) -> Batch | None:
         """The rows held out, at most a buffer of them, for all networks; None where there are none."""
@@ -257,6 +259,7 @@ def fit_parquet(table: ParquetTable, settings: FitSettings) -> Fitted:
     """
     settings = settings.for_rows(table.rows)
     statistics = fit_statistics(table, settings)
+    settings = settings.for_target(statistics.target.log)
     weight = scaled_weights(table.weights(), table.rows)
     trainer = Trainer(statistics, settings)
     held = np.zeros(table.rows, dtype=bool)
@@ -268,7 +271,7 @@ def fit_parquet(table: ParquetTable, settings: FitSettings) -> Fitted:
     rows = StreamedRows(table, statistics.schema, statistics.target, weight, held)
     batch = rows.validation(trainer.networks, np.random.default_rng(settings.seed))
     counts = rows.counts()
-    return read_names(trainer.fitted(trainer.train(rows, batch, settings.seed), counts), counts, settings.spelling)[0]
+    return trainer.complete(trainer.fitted(trainer.train(rows, batch, settings.seed), counts), counts)[0]
 
 
 def fit_statistics(table: ParquetTable, settings: FitSettings) -> Statistics:
@@ -277,7 +280,9 @@ def fit_statistics(table: ParquetTable, settings: FitSettings) -> Statistics:
     by_maximum = settings.config.output == "sigmoid"
     target = fit_target(values, single, settings.target_type, settings.log_target, by_maximum)
     columns = first_reading(table)
-    first = fit_schema(columns, np.zeros(len(columns[0])), settings.categorical_features)
+    rows = len(columns[0])
+    evidence = target.indicators(values[:rows])
+    first = fit_schema(columns, np.zeros(rows), settings.categorical_features, evidence=evidence)
     counters = count_all(table, first, target)
     least = least_rows(settings.min_frequency, table.rows)
     codings = [c.coding(least) if isinstance(c, CategoryCount) else c.scaling() for c in counters]
@@ -297,8 +302,7 @@ def count_all(table: ParquetTable, schema: Schema, target: Target) -> list[Categ
         by_name = {column.name: column for column in read_table(frame)}
         rank = target.numeric(read_target(y, len(y))[0])
         for counter, field in zip(counters, schema.fields, strict=True):
-            column = by_name[field.source]
-            counter.add(column if field.part is None else date_part(column, field.part), rank)
+            counter.add(field.read(by_name[field.source]), rank)
     return counters
 
 

@@ -1,8 +1,8 @@
 """Which columns are read by their spelling, and the vectors that follow from it.
 
 The rule of spelling="auto": a column of strings with 50 categories or more, if their spelling predicts the vectors of
-held-out categories better than the mean does: by 5 % of the variance, and beyond two standard errors. Left out: the map
-itself (`spelling`).
+held-out categories better than the mean does: by 5 % of the variance, and beyond two standard errors. Names that differ
+in their digits alone are ids and never read. Left out: the map itself (`spelling`).
 """
 
 from __future__ import annotations
@@ -63,19 +63,16 @@ def columns_to_read(schema: Schema, wanted: Any) -> list[int]:
         if name not in strings:
             raise unknown_name("column of strings", str(name), list(strings))
     least = MIN_NAMES if automatic else FOLDS
-    return [strings[name] for name in names if len(schema.codings[strings[name]].known) >= least]
+    codings = {name: schema.codings[strings[name]] for name in names}
+    chosen = [name for name in names if not (automatic and codings[name].is_numbered)]
+    return [strings[name] for name in chosen if len(codings[name].known) >= least]
 
 
 def _with_readings(fitted: Fitted, readings: Readings, counts: Sequence[Counts], explained: dict[int, float]) -> Fitted:
-    """`fitted` with names read: each category's vector is its own and the one of its spelling, weighed by its rows.
-
-    Free text has that of its spelling alone.
-    """
+    """`fitted` with names read: each category's vector is its own and the one of its spelling, weighed by its rows."""
     tables = list(fitted.vectors.tables)
     for i, reading in readings.items():
         seen = np.atleast_2d(counts[i]).mean(axis=0)[len(SPECIAL) :]
-        if fitted.schema.codings[i].is_free_text:
-            seen = np.zeros_like(seen)
         known = blend(tables[i][len(SPECIAL) :], reading.held_out, seen)
         tables[i] = np.concatenate([tables[i][: len(SPECIAL)], known])
     return replace(

@@ -1,8 +1,9 @@
 """The columns of one table and the coding of each: which are categories, which numbers, which dates split into parts.
 
 The rule: strings, booleans and what the table itself declares a category are categories; dates become year, month, day,
-weekday (and hour where there is one), each a category; whole numbers are categories if their values recur, with 10 rows
-per value or more on average; other numbers are scaled. Left out: learning vectors.
+weekday (and hour where there is one), each a category, and year and day of the year as numbers; whole numbers that
+recur are categories beside numbers where their values tell of the target what their order does not (see `order`); other
+numbers are scaled; free text becomes numbers (see `free_text`). Left out: learning vectors.
 """
 
 from __future__ import annotations
@@ -20,22 +21,46 @@ from numpy.typing import NDArray
 
 from unrolled.errors import InputError, unknown_name
 from unrolled.tables.data.columns import Column
-from unrolled.tables.data.dates import PARTS, date_part, has_hour
-from unrolled.tables.encoder.coding import SPECIAL, Coding, Scaling, beyond_whole, fit_coding, fit_scaling
+from unrolled.tables.data.dates import AMOUNTS, PARTS, as_dates, date_part, form_of, has_hour
+from unrolled.tables.encoder.coding import (
+    SPECIAL,
+    Coding,
+    Scaling,
+    are_numbered,
+    beyond_whole,
+    fit_coding,
+    fit_scaling,
+)
+from unrolled.tables.encoder.free_text import FreeText
+from unrolled.tables.encoder.order import measure_order
 
-ROWS_PER_VALUE = 10
+MIN_ROWS_PER_VALUE, ROWS_PER_VALUE, PLENTY_PER_VALUE = 2, 10, 100
+FEWEST_JUDGED = 50
 LOOKED_AT = 100
+Array = NDArray[np.float64]
+TEXT = "free text: what its spelling tells of the target, and its main components"
 DATE_LIKE = re.compile(r"\d{1,4}([-./])\d{1,2}\1\d{1,4}([ T]\d.*)?")
 
 
 @dataclass(frozen=True)
 class Field:
-    """One coding of a table: of the column `source`, or of `part` of a column of dates; `reason` says why this one."""
+    """One coding of a table: of the column `source`, or of `part` of a column of dates; `reason` says why this one.
+
+    Strings that are dates are read by their `form`. Vectors that are not `handed_on` serve the networks alone.
+    """
 
     source: str
     part: str | None
-    coding: Coding | Scaling
+    coding: Coding | Scaling | FreeText
     reason: str
+    form: str | None = None
+    handed_on: bool = True
+
+    def read(self, column: Column) -> Column:
+        """What is coded of the column `source`."""
+        if self.part is None:
+            return column
+        return date_part(column if self.form is None else as_dates(column, self.form), self.part)
 
 
 @dataclass(frozen=True)
@@ -84,9 +109,10 @@ class Schema:
         return sorted((f.coding for f in self.fields if isinstance(f.coding, Coding)), key=lambda coding: coding.name)
 
     @cached_property
-    def scalings(self) -> list[Scaling]:
+    def scalings(self) -> list[Scaling | FreeText]:
         """The codings of numbers, by name."""
-        return sorted((f.coding for f in self.fields if isinstance(f.coding, Scaling)), key=lambda coding: coding.name)
+        numbers = (f.coding for f in self.fields if not isinstance(f.coding, Coding))
+        return sorted(numbers, key=lambda coding: coding.name)
 
     def encode(self, columns: Sequence[Column], refuse_unknown: bool = False) -> Encoded:
         """The table as network input. Raises InputError where a column's type is not the fitted one."""
@@ -94,16 +120,24 @@ class Schema:
         codes, numbers = [], []
         for field in sorted(self.fields, key=lambda field: field.coding.name):
             column = by_name[field.source]
-            if isinstance(field.coding, Scaling):
-                numbers.append(field.coding.encode(column))
+            if isinstance(field.coding, Coding):
+                codes.append(field.coding.encode(field.read(column), refuse_unknown))
             else:
-                part = column if field.part is None else date_part(column, field.part)
-                codes.append(field.coding.encode(part, refuse_unknown))
+                numbers.append(field.coding.encode(field.read(column)))
         rows = len(columns[0])
         return Encoded(
             np.stack(codes, axis=1) if codes else np.zeros((rows, 0), np.int32),
             np.concatenate(numbers, axis=1) if numbers else np.zeros((rows, 0), np.float32),
         )
+
+    def with_texts(self, table: Encoded, numbers: Mapping[str, NDArray[np.float32]]) -> Encoded:
+        """`table` with the given `numbers` (row, width) of columns of free text."""
+        starts = np.cumsum([0, *(scaling.width for scaling in self.scalings)])
+        own = table.numbers.copy()
+        for start, coding in zip(starts, self.scalings, strict=False):
+            if isinstance(coding, FreeText):
+                own[:, start : start + coding.width] = numbers[coding.name]
+        return Encoded(table.codes, own, table.spelled)
 
     def position(self, name: str) -> int:
         """The position of category field `name` among the category fields. Raises InputError for an unknown name."""
@@ -121,20 +155,30 @@ class Schema:
         """
         ends = np.cumsum([scaling.width for scaling in self.scalings])
         blocks = dict(zip((s.name for s in self.scalings), np.split(numbers, ends[:-1], axis=1), strict=False))
-        blocks |= dict(zip((c.name for c in self.codings), vectors, strict=True))
-        return np.concatenate([blocks[field.coding.name] for field in self.fields], axis=1)
+        by_name = dict(zip((coding.name for coding in self.codings), vectors, strict=True))
+        own = (field.coding for field in self.fields)
+        return np.concatenate([(by_name if isinstance(c, Coding) else blocks)[c.name] for c in own], axis=1)
 
-    def names_out(self, components: Mapping[int, int] | None = None) -> list[str]:
+    @property
+    def without_numbers(self) -> list[int]:
+        """The position of each category field that is handed on with no number beside it."""
+        beside = {field.source for field in self.fields if not isinstance(field.coding, Coding)}
+        alone = {field.coding.name for field in self.fields if field.handed_on and field.source not in beside}
+        return [i for i, coding in enumerate(self.codings) if coding.name in alone]
+
+    def names_out(self, widths: Sequence[int], beside: Mapping[int, int], means: Mapping[int, int]) -> list[str]:
         """Names of the output columns: Store_0, Store_1, ... for vectors, the column's own name for a number.
 
-        `components` has the number of those of the spelling, by position of the category field, where there are any.
+        `widths` has the length of the vectors by category field, `beside` the number of components of the spelling by
+        position of the field, where there are any, and `means` that of means of the target.
         """
-        beside = components or {}
-        outputs = {scaling.name: scaling.outputs for scaling in self.scalings}
-        for i, (coding, dimension) in enumerate(zip(self.codings, self.dimensions, strict=True)):
+        outputs: dict[str, tuple[str, ...]] = {}
+        for i, (coding, dimension) in enumerate(zip(self.codings, widths, strict=True)):
             spelled = (f"{coding.name}_spelling_{d}" for d in range(beside.get(i, 0)))
-            outputs[coding.name] = (*(f"{coding.name}_{d}" for d in range(dimension)), *spelled)
-        return [name for field in self.fields for name in outputs[field.coding.name]]
+            mean = numbered(f"{coding.name}_mean", means.get(i, 0))
+            outputs[coding.name] = (*(f"{coding.name}_{d}" for d in range(dimension)), *spelled, *mean)
+        own = (f.coding for f in self.fields)
+        return [name for c in own for name in (outputs[c.name] if isinstance(c, Coding) else c.outputs)]
 
     def describe(self) -> list[str]:
         """One sentence per field on how it is coded and why."""
@@ -142,14 +186,20 @@ class Schema:
         return [_described(field, dimensions.get(field.coding.name, 0)) for field in self.fields]
 
 
+def numbered(name: str, count: int) -> list[str]:
+    """Names of `count` output columns: `name` where there is one, else name_0, name_1, ..."""
+    return [name] if count == 1 else [f"{name}_{i}" for i in range(count)]
+
+
 def _described(field: Field, dimension: int) -> str:
     coding = field.coding
-    if isinstance(coding, Scaling):
-        return f"{coding.name}: a number, scaled ({field.reason})"
+    if not isinstance(coding, Coding):
+        return f"{coding.name}: {'a number, scaled' if isinstance(coding, Scaling) else 'numbers'} ({field.reason})"
     categories = coding.rows - len(SPECIAL)
     merged = f", {len(coding.merged):,} rare ones merged" if len(coding.merged) else ""
     noun = "category" if categories == 1 else "categories"
-    return f"{coding.name}: {categories:,} {noun}{merged} -> vectors of {dimension} ({field.reason})"
+    alone = "" if field.handed_on else " for the networks alone"
+    return f"{coding.name}: {categories:,} {noun}{merged} -> vectors of {dimension}{alone} ({field.reason})"
 
 
 def fit_schema(
@@ -158,17 +208,26 @@ def fit_schema(
     categorical: Any = "auto",
     min_frequency: float | None = None,
     dimensions: str | int | Mapping[str, int] = "auto",
+    evidence: NDArray[np.float64] | None = None,
+    texts: Mapping[str, FreeText] | None = None,
 ) -> Schema:
     """Choose and learn the coding of each column.
 
     `rank` (row,) is the target as a number (it orders the rows of embeddings, see `fit_coding`); `categorical` is
-    "auto" or names, positions or a mask of the columns of numbers that are categories; `min_frequency` a number of
+    "auto" or names, positions or a mask of the columns of numbers that are categories, judged by `evidence` (row,
+    output), the target as numbers, or else by whether values recur in 10 rows; `min_frequency` a number of
     rows, or a share of them below 1; `dimensions` as in `dimensions_of`.
     """
     named = _chosen(columns, categorical)
     least = least_rows(min_frequency, len(rank))
-    fields = tuple(field for column in columns for field in _fields(column, rank, named, least))
-    names = [field.coding.name for field in fields]
+    texts = texts or {}
+    fields = tuple(
+        field for column in columns
+        for field in ([Field(column.name, None, texts[column.name], TEXT)] if column.name in texts
+                      else _fields(column, rank, evidence, named, least))
+    )  # fmt: skip
+    of_column = {(field.source, field.coding.name) for field in fields}
+    names = [name for _, name in of_column]
     for name in names:
         if names.count(name) > 1:
             raise InputError(f"column {name!r} has the name that a part of a date column gets: rename it")
@@ -245,16 +304,22 @@ def _column_name(names: list[str], given: object) -> str:
     return names[int(given)]
 
 
-def _fields(column: Column, rank: NDArray[np.float64], named: set[str] | None, least: int) -> list[Field]:
+def _fields(column: Column, rank: Array, evidence: Array | None, named: set[str] | None, least: int) -> list[Field]:
     if column.missing.all():
         raise InputError(f"column {column.name!r} holds no value at all: leave it out")
-    if column.kind == "date":
-        return [_date_field(column, part, rank, least) for part in PARTS if part != "hour" or _has_hours(column)]
+    form = form_of(column.values[~column.missing]) if column.kind == "string" and not column.declared else None
+    if form is not None or column.kind == "date":
+        return _date_fields(column if form is None else as_dates(column, form), form, rank, least)
     reason = _why_category(column, named)
-    if reason is None:
-        why = "numbers" if named is None else "numbers not named as categories"
-        return [Field(column.name, None, fit_scaling(column), why)]
-    return [Field(column.name, None, fit_coding(column, rank, least), reason)]
+    if reason is not None:
+        return [Field(column.name, None, fit_coding(column, rank, least), reason)]
+    if named is not None:
+        return [Field(column.name, None, fit_scaling(column), "numbers not named as categories")]
+    reason, is_category, handed_on = _judged(column, evidence)
+    number = Field(column.name, None, fit_scaling(column), reason)
+    if not is_category:
+        return [number]
+    return [Field(column.name, None, fit_coding(column, rank, least), reason, handed_on=handed_on), number]
 
 
 def _why_category(column: Column, named: set[str] | None) -> str | None:
@@ -264,26 +329,47 @@ def _why_category(column: Column, named: set[str] | None) -> str | None:
         return _kind_of_strings(column)
     if column.kind == "boolean":
         return "truth values"
-    if named is not None:
-        return "named as a category" if column.name in named else None
+    return "named as a category" if named is not None and column.name in named else None
+
+
+def _judged(column: Column, evidence: Array | None) -> tuple[str, bool, bool]:
+    """What a column of numbers is, whether its values are categories beside, and whether these are handed on.
+
+    Where the values alone tell nothing clear they may still do so with other columns: where each has plenty of rows,
+    the networks have both readings.
+    """
     present = column.values[~column.missing]
     if column.kind == "number" and beyond_whole(present).any():
-        return None
+        return "numbers", False, False
     each = len(present) / len(np.unique(present))
-    return f"whole numbers, {each:,.0f} rows a value" if each >= ROWS_PER_VALUE else None
+    if each < MIN_ROWS_PER_VALUE:
+        return "whole numbers that hardly recur", False, False
+    if evidence is None:
+        return f"whole numbers, {each:,.0f} rows a value", each >= ROWS_PER_VALUE, True
+    if len(present) < FEWEST_JUDGED:
+        return "whole numbers in too few rows to tell more", False, False
+    order = measure_order(present.astype(np.int64), evidence[~column.missing])
+    if order.values.is_clear:
+        return f"whole numbers whose values tell {order.values.share:.1%} of the target beyond their order", True, True
+    return "whole numbers whose values tell nothing clear beyond their order", each >= PLENTY_PER_VALUE, False
 
 
 def _kind_of_strings(column: Column) -> str:
     present = column.values[~column.missing]
     if all(DATE_LIKE.fullmatch(text) for text in present[:LOOKED_AT]):
-        return "strings that look like dates: a column of dates would be split into year, month, day and weekday"
+        return "strings that look like dates of no one form: a column of dates would be split into its parts"
     if len(present) > 1 and len(np.unique(present)) == len(present):
         return "strings, each in one row only: its vectors tell nothing about other rows"
-    return "strings"
+    return "strings that differ in their digits alone" if are_numbered(np.unique(present)) else "strings"
 
 
-def _date_field(column: Column, part: str, rank: NDArray[np.float64], least: int) -> Field:
-    return Field(column.name, part, fit_coding(date_part(column, part), rank, least), f"{part} of a date")
+def _date_fields(column: Column, form: str | None, rank: Array, least: int) -> list[Field]:
+    parts = [part for part in PARTS if part != "hour" or _has_hours(column)]
+    codings: list[tuple[str, Coding | Scaling]] = [
+        *((part, fit_coding(date_part(column, part), rank, least)) for part in parts),
+        *((part, fit_scaling(date_part(column, part))) for part in AMOUNTS),
+    ]
+    return [Field(column.name, part, coding, f"{part} of a date", form) for part, coding in codings]
 
 
 def _has_hours(column: Column) -> bool:

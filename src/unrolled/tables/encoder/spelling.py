@@ -21,9 +21,10 @@ from unrolled.tables.encoder.ngrams import NGrams, fit_ngrams
 
 ROWS_OF_SPELLING = 3.0
 """A category's spelling counts as much as so many rows of it."""
-PENALTIES = (0.1, 0.3, 1.0, 3.0)
+PENALTIES, FEW_NAMES = (3.0, 1.0, 0.3, 0.1), 1000
 FOLDS = 5
-COMPONENTS = 30
+COMPONENTS, EXPLAINED_FOR_COMPONENTS = 30, 0.15
+"""Main components beside the vectors, where the spelling explains so much: elsewhere they mislead boosted trees."""
 MAX_ORIGINALS = 4096
 LIKE = 0.5
 """Cosine of the n-grams of two names from which on one takes on a part of the other's deviation."""
@@ -101,24 +102,14 @@ def fit_spelling(names: Sequence[str], vectors: NDArray[np.floating], counts: ND
     The names that stand first, by convention the most frequent ones, are the originals of misspelt ones.
 
     A vector of n rows weighs n / (n + 3): it is its spelling's and its own deviation, and the noise of few rows. The
-    penalty is chosen on one fold of the names, and all five give the held-out vectors. The components are scaled by
-    what the spelling explains, so that in distances between vectors they count as much.
+    components are scaled by what the spelling explains, so that in distances between vectors they count as much.
     """
     ngrams = fit_ngrams(names)
     features, targets = ngrams.features(names), vectors.astype(np.float64)
     importance = np.maximum(counts / (counts + ROWS_OF_SPELLING), ROUNDING)
-    fold = np.random.default_rng(0).permutation(len(names)) % FOLDS
-    trials = {penalty: _held_out(features, targets, importance, fold == 0, penalty) for penalty in PENALTIES}
-    errors = {p: _explained(targets, predicted, importance, fold == 0) for p, predicted in trials.items()}
-    penalty = max(errors, key=lambda p: errors[p])
-    held_out = trials[penalty]
-    for k in range(1, FOLDS):
-        held_out += _held_out(features, targets, importance, fold == k, penalty)
-    explained = [_explained(targets, held_out, importance, fold == k) for k in range(FOLDS)]
-    error = float(np.std(explained) / np.sqrt(FOLDS - 1))
-    share = float(np.mean(explained))
-    mean, weights = _ridge(features, targets, importance, penalty)
-    axes = _main_axes(features, counts)
+    ridge = cross_fitted_ridge(features, targets, importance)
+    share, mean, weights = ridge.explained, ridge.mean, ridge.weights
+    axes = main_axes(features, counts, COMPONENTS if share >= EXPLAINED_FOR_COMPONENTS else 0)
     deviation = np.sqrt(max(share, 0) * targets.var(axis=0).sum() / max((features @ axes).var(axis=0).sum(), ROUNDING))
     vectors = np.concatenate([weights, axes * deviation], axis=1).astype(np.float32)
     frequent = slice(0, MAX_ORIGINALS)
@@ -126,12 +117,49 @@ def fit_spelling(names: Sequence[str], vectors: NDArray[np.floating], counts: ND
     padded = np.pad(mean, (0, axes.shape[1])).astype(np.float32)
     spelling = Spelling(ngrams, vectors, padded, tuple(names[frequent]), deviations)
     components = (features @ vectors[:, len(mean) :]).astype(np.float32)
-    return Reading(spelling, held_out.astype(np.float32), components, share, error)
+    return Reading(spelling, ridge.held_out.astype(np.float32), components, share, ridge.error)
 
 
-def _main_axes(features: Any, counts: NDArray[np.integer]) -> NDArray[np.float64]:
+@dataclass(frozen=True)
+class Ridge:
+    """A ridge regression on n-grams: `mean` (output,), `weights` (n-gram, output), and what it is worth.
+
+    `held_out` (row, output) is predicted from the rows of other folds; it explains the share `explained` of the
+    variance, `error` is its standard error.
+    """
+
+    mean: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    held_out: NDArray[np.float64]
+    explained: float
+    error: float
+
+
+def cross_fitted_ridge(features: Any, targets: NDArray[np.float64], importance: NDArray[np.float64]) -> Ridge:
+    """Of `targets` (row, output) weighed by `importance` (row,); folds choose the penalty, one for many rows."""
+    fold = np.random.default_rng(0).permutation(len(targets)) % FOLDS
+    asked = range(FOLDS) if len(targets) <= FEW_NAMES else range(1)
+    best = -np.inf
+    for trial in PENALTIES:
+        predicted = np.zeros_like(targets)
+        for k in asked:
+            predicted += _held_out(features, targets, importance, fold == k, trial)
+        found = float(np.mean([_explained(targets, predicted, importance, fold == k) for k in asked]))
+        if found <= best:
+            break
+        best, penalty, held_out = found, trial, predicted
+    for k in range(len(asked), FOLDS):
+        held_out += _held_out(features, targets, importance, fold == k, penalty)
+    explained = [_explained(targets, held_out, importance, fold == k) for k in range(FOLDS)]
+    mean, weights = _ridge(features, targets, importance, penalty)
+    return Ridge(mean, weights, held_out, float(np.mean(explained)), float(np.std(explained) / np.sqrt(FOLDS - 1)))
+
+
+def main_axes(features: Any, counts: NDArray[Any], components: int) -> NDArray[np.float64]:
     """The axes of most variance of the n-grams over all rows, (n-gram, component): latent semantic analysis."""
-    components = min(COMPONENTS, features.shape[0] // 4)
+    components = min(components, features.shape[0] // 4)
+    if components == 0:
+        return np.zeros((features.shape[1], 0))
     rows = sparse.diags(np.sqrt(counts)) @ features
     axes: NDArray[np.float64] = randomized_svd(rows, components, n_iter=4, random_state=0)[2].T
     return axes

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from unrolled.bounds import check_number, check_whole
 from unrolled.errors import FolderError
-from unrolled.tables.data.dates import PARTS
+from unrolled.tables.data.dates import AMOUNTS, FORMS, PARTS
 from unrolled.tables.encoder.coding import SPECIAL
 from unrolled.tables.encoder.config import EncoderConfig
 from unrolled.typed import typed
@@ -30,6 +30,9 @@ class StoredNumbers:
     mean: float
     deviation: float
     marks_missing: bool
+    form: str | None = None
+    handed_on: bool = True
+    """Formats before 4 had neither form nor handed_on."""
 
     def __post_init__(self) -> None:
         check_number(f"deviation of {self.name!r}", self.deviation, above=0)
@@ -47,6 +50,8 @@ class StoredCategories:
     known: list[Any]
     merged: list[Any]
     counts: list[int]
+    form: str | None = None
+    handed_on: bool = True
 
     def __post_init__(self) -> None:
         for name in ("known", "merged"):
@@ -56,6 +61,19 @@ class StoredCategories:
         if len(self.counts) != len(SPECIAL) + len(self.known):
             raise FolderError(f"column {self.name!r} needs {len(SPECIAL) + len(self.known)} counts")
         check_whole(f"the smallest count of column {self.name!r}", min(self.counts), 0)
+
+
+@dataclass(frozen=True)
+class StoredText:
+    """A column of free text."""
+
+    source: str
+    part: None
+    reason: str
+    name: str
+    form: None
+    handed_on: bool
+    text: Literal[True]
 
 
 @dataclass(frozen=True)
@@ -101,6 +119,7 @@ class StoredSettings:
     validation: Any = "auto"
     cv: Any = "auto"
     spelling: Any = "auto"
+    prediction: Any = True
     random_state: Any = None
     n_jobs: Any = None
     verbose: Any = 0
@@ -116,11 +135,12 @@ class Stored:
     settings: StoredSettings
     n_features_in: int
     feature_names_in: list[str] | None
-    fields: list[StoredNumbers | StoredCategories]
+    fields: list[StoredNumbers | StoredCategories | StoredText]
     dimensions: list[int]
     target: StoredTarget
     interrupted: bool
     sigmoid: bool
+    predicts: bool = False
     explained: dict[str, float] = field(default_factory=dict)
     """Formats before 3 read no names."""
 
@@ -134,12 +154,12 @@ class Stored:
         if len(sources) != self.n_features_in:
             raise FolderError(f"there are {len(self.fields)} fields of {self.n_features_in} columns")
         for one in self.fields:
-            if one.part not in (None, *PARTS):
-                raise FolderError(f"{one.part!r} of column {one.source!r} is no part of a date")
+            if one.part not in (None, *PARTS, *AMOUNTS) or one.form not in (None, *FORMS):
+                raise FolderError(f"{one.part!r} of column {one.source!r} is no part of a date, or has no form of one")
             if one.name != (one.source if one.part is None else f"{one.source}_{one.part}"):
                 raise FolderError(f"the field of column {one.source!r} is called {one.name!r}")
-        if len({one.name for one in self.fields}) < len(self.fields):
-            raise FolderError("two fields have one name")
+        if len({(one.name, isinstance(one, StoredCategories)) for one in self.fields}) < len(self.fields):
+            raise FolderError("two fields of one kind have one name")
         categories = [one.name for one in self.fields if isinstance(one, StoredCategories)]
         if len(categories) != len(self.dimensions) or min(self.dimensions, default=1) < 1:
             raise FolderError(f"{len(categories)} columns of categories need as many dimensions from 1 on")

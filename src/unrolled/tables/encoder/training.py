@@ -44,7 +44,7 @@ class Source(Protocol):
     def epoch(self, networks: int, size: int, generator: torch.Generator) -> Iterator[Batch]:
         """The rows once, in batches of `size`."""
 
-    def constant(self, kind: TargetType, outputs: int) -> Tensor:
+    def constant(self, kind: TargetType, outputs: int, absolute: bool) -> Tensor:
         """See `constant_output`."""
 
 
@@ -80,9 +80,9 @@ class RowsInMemory:
         filled = torch.arange(most) < torch.tensor([[len(own)] for own in rows])
         return replace(batch, weight=batch.weight * filled)
 
-    def constant(self, kind: TargetType, outputs: int) -> Tensor:
+    def constant(self, kind: TargetType, outputs: int, absolute: bool) -> Tensor:
         """See `constant_output`."""
-        return constant_output(self._target, self._weight, kind, outputs)
+        return constant_output(self._target, self._weight, kind, outputs, absolute)
 
     def batch(self, rows: Tensor) -> Batch:
         """The batch of `rows`, int64 (network, row)."""
@@ -192,14 +192,20 @@ def build_optimizer(network: Networks, config: EncoderConfig) -> Optimizers:
     return Optimizers(network, parts)
 
 
-def constant_output(target: Tensor, weight: Tensor, kind: TargetType, outputs: int) -> Tensor:
-    """The raw output, (output,), of a network that knows no row: log odds of classes, the median of a number."""
+def constant_output(target: Tensor, weight: Tensor, kind: TargetType, outputs: int, absolute: bool) -> Tensor:
+    """The raw output, (output,), of a network that knows no row: log odds of classes; of a number the mean, or with an
+    `absolute` loss the median."""
     if kind == "continuous":
-        return target.median(dim=0).values
+        return target.median(dim=0).values if absolute else _total(weight[:, None] * target) / _total(weight)
     if kind == "binary":
         return torch.logit((weight @ target + 1) / (weight.sum() + 2))
     shares = torch.bincount(target, weight, minlength=outputs) + 1
     return (shares / shares.sum()).log().float()
+
+
+def _total(rows: Tensor) -> Tensor:
+    """The sum of all rows in an order of their own, so that the order of a table leaves no rounding."""
+    return rows.double().sort(dim=0).values.sum(dim=0).float()
 
 
 def batch_size(rows: int, config: EncoderConfig) -> int:

@@ -53,13 +53,34 @@ def _factors(weights: NetworkWeights) -> NDArray[np.float64]:
 class Vectors:
     """The vectors handed on, and the scales of them and of the numbers beside them.
 
-    Per category field: `tables` float32 (row, dimension), `alignments` of the networks, `spreads` (row,).
+    Per category field: `tables` float32 (row, dimension), `alignments` of the networks, `spreads` (row,), and the
+    `axes` (dimension, main axis) on which the vectors are handed on; without them all dimensions are.
     """
 
     scales: Scales
     tables: list[NDArray[np.float32]]
     alignments: list[Alignment]
     spreads: list[NDArray[np.float64]]
+    axes: tuple[NDArray[np.float32], ...] = ()
+
+    def handed_on(self, i: int, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Vectors of field `i` on its main axes, (..., dimension + beside) -> (..., main axis + beside)."""
+        if not self.axes:
+            return vectors
+        own = len(self.axes[i])
+        turned = np.einsum("...d,da->...a", vectors[..., :own], self.axes[i])  # no BLAS: bits of a row are its own
+        return np.concatenate([turned, vectors[..., own:]], axis=-1)
+
+
+def main_axes(table: NDArray[np.float32], counts: Counts, share: float, most: int) -> NDArray[np.float32]:
+    """(dimension, main axis) those that hold a `share` of the variance of `table` over its rows, at most `most`."""
+    weight = counts / max(counts.sum(), 1)
+    centred = table.astype(np.float64) - weight @ table
+    sizes, axes = np.linalg.eigh(centred.T @ (weight[:, None] * centred))
+    held = np.cumsum(sizes[::-1]) / max(sizes.sum(), np.finfo(float).tiny)
+    count = min(int(np.searchsorted(held, share)) + 1, most, len(sizes))
+    chosen = axes[:, ::-1][:, :count]
+    return (chosen * np.where(chosen.sum(axis=0) < 0, -1, 1)).astype(np.float32)  # eigenvectors have no sign
 
 
 def combine(

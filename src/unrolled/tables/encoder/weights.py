@@ -6,7 +6,7 @@ Left out: training (`networks`, `training`).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from unrolled.tables.encoder.schema import Encoded
 
 Array = NDArray[np.float32]
+Floats = NDArray[np.floating]
 
 
 @dataclass(frozen=True)
@@ -38,17 +39,24 @@ class NetworkWeights:
         """Networks."""
         return len(self.weights[0])
 
-    def outputs(self, table: Encoded, chunk: int = 8192) -> Array:
-        """Raw outputs, (network, row, output)."""
-        return np.concatenate([self._outputs(table.take(rows)) for rows in _chunks(len(table.codes), chunk)], axis=1)
+    def only(self, networks: slice) -> NetworkWeights:
+        """Those of some of the networks."""
+        tables, weights, biases = ([a[networks] for a in own] for own in (self.tables, self.weights, self.biases))
+        skip = None if self.skip is None else self.skip[networks]
+        return replace(self, tables=tables, weights=weights, biases=biases, skip=skip)
 
-    def _outputs(self, table: Encoded) -> Array:
+    def outputs(self, table: Encoded, chunk: int = 8192, exact: bool = False) -> Floats:
+        """Raw outputs, (network, row, output), float32, or float64 where `exact`."""
+        parts = (table.take(rows) for rows in _chunks(len(table.codes), chunk))
+        return np.concatenate([self._outputs(part, np.float64 if exact else np.float32) for part in parts], axis=1)
+
+    def _outputs(self, table: Encoded, dtype: type[np.floating]) -> Floats:
         numbers = np.broadcast_to(table.numbers, (self.count, *table.numbers.shape))
-        inputs = np.concatenate([*table.look_up(self.tables), numbers], axis=2)
+        inputs = np.concatenate([*table.look_up(self.tables), numbers], axis=2).astype(dtype)
         return mlp(inputs, self.weights, self.biases, self.skip, self.sigmoid)
 
 
-def mlp(inputs: Array, weights: Sequence[Array], biases: Sequence[Array], skip: Array | None, sigmoid: bool) -> Array:
+def mlp(inputs: Floats, weights: Sequence[Array], biases: Sequence[Array], skip: Array | None, sigmoid: bool) -> Floats:
     """Everything above the embeddings, (network, row, in) -> (network, row, out); `networks.mlp` is its twin."""
     hidden = inputs
     for weight, bias in zip(weights[:-1], biases[:-1], strict=True):
