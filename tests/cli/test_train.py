@@ -12,6 +12,7 @@ from unrolled.cli.app import main
 from unrolled.learn.networks import RUNGS
 from unrolled.model.folder import read_model
 from unrolled.text import datasets
+from unrolled.text.baselines.compressors import compressors, xz_bits
 
 TEXT = "a man said that he would read the notes again, and then he wrote them.\n" * 40
 ONE_THREAD = ["--threads", "1", "--precision", "float32"]
@@ -147,7 +148,9 @@ def test_the_honest_ladder_has_every_rung_and_the_baselines(text, capsys):
     assert run("ladder", text, "--epochs", 1, "--hidden", 8, *ONE_THREAD, "--json") == 0
     table = json.loads(capsys.readouterr().out)
     assert table["protocol"] == "honest"
-    assert [row["rung"] for row in table["rows"]] == [*RUNGS, "counts", "gzip", "xz"]
+    assert [row["rung"] for row in table["rows"]] == [*RUNGS, "counts", *reversed(compressors())]
+    told = {row["rung"]: row["validation_bits"] for row in table["rows"]}
+    assert told["xz"] < xz_bits(TEXT[-len(TEXT) // 10 :])
     wanted = {"rung", "setting", "epochs", "validation_nats", "validation_bits", "seconds", "published_nats"}
     assert all(wanted <= set(row) for row in table["rows"])
 

@@ -51,4 +51,5 @@ def test_the_time_is_told_from_a_small_trial() -> None:
 
 @pytest.mark.skipif(has_zstd(), reason="zstd is there")
 def test_without_zstd_the_others_are_shown() -> None:
-    assert list(compressors()) == ["gzip", "bz2", "xz"]
+    assert "zstd" not in compressors()
+    assert {"gzip", "bz2", "xz"} <= set(compressors())

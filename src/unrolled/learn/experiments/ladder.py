@@ -24,10 +24,10 @@ from unrolled.learn.networks import RUNGS, find_recurrence
 from unrolled.learn.recipe import Machine, Recipe
 from unrolled.learn.summary import Summary
 from unrolled.learn.train import prepare
-from unrolled.text.baselines.compressors import gzip_bits, xz_bits
 from unrolled.text.corpus import open_corpus
 from unrolled.text.counts import CountModel
 from unrolled.text.encoded import EncodedText, encode_corpus
+from unrolled.text.report.baselines import baselines
 from unrolled.text.windows import split
 
 PROTOCOLS = ("honest", "lesson")
@@ -167,13 +167,14 @@ def _plain(epochs: float) -> float:
 
 
 def _baselines(text: EncodedText, recipe: Recipe) -> Iterator[Row]:
+    """Counts, and compressors that were given the training part."""
     parts = split(text.ids, recipe.validation, recipe.test)
-    written = text.vocabulary.decode(parts.validation)
+    start = len(parts.train)
     counts = CountModel.count(parts.train, len(text.vocabulary))
-    nats = float(counts.nats(parts.validation, parts.train).mean())
-    yield Row("counts", f"order {counts.order}", nats, 1)
-    yield Row("gzip", "that part alone", gzip_bits(written) * math.log(2))
-    yield Row("xz", "that part alone", xz_bits(written) * math.log(2))
+    bits = float(counts.nats(parts.validation, parts.train).mean()) / math.log(2)
+    for entry in reversed(baselines(text, start, start + len(parts.validation), bits)):
+        setting = "given the training part" if entry.bits is not None else f"order {counts.order}"
+        yield Row(entry.name, setting, entry.primed_bits * math.log(2))
 
 
 def _lesson(
