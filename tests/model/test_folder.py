@@ -169,7 +169,7 @@ F32 = np.float32
         (SMALLEST.to_files() | {WEIGHTS: b""}, "model.safetensors is not a safetensors file"),
         (SMALLEST.to_files() | {WEIGHTS: pickle.dumps({"a": 1})}, "model.safetensors is not a safetensors file"),
         (SMALLEST.to_files() | {WEIGHTS: b"\xff" * 8 + b"{}"}, "its header cannot be"),
-        (SMALLEST.to_files() | {CONFIG: b"[" * 100_000}, "config.json is not valid JSON"),
+        (SMALLEST.to_files() | {CONFIG: b"[" * 100_000}, "config.json is (nested more than 64 deep|not valid JSON)"),
         (SMALLEST.to_files() | {CONFIG: b"[]"}, "config.json should hold a JSON object"),
         (SMALLEST.to_files() | {TRAINING: b"\x80"}, "training.json is not valid JSON"),
         ({CONFIG: b"{}"}, "not a model folder: vocabulary.json, .* missing"),
