@@ -36,6 +36,8 @@ from unrolled.model.novelty import novelty_files
 from unrolled.text.report.baselines import baselines, verdict
 
 NETWORKS = "networks"
+SHORTEST = 0.01
+"""Minutes for networks whose time is over before they begin."""
 
 
 @dataclass
@@ -71,21 +73,32 @@ class CommitteeRun:
         A group that was run to its end is finished by the next call; one that was interrupted ends the iteration.
         """
         width = abreast(self.request.recipe, self.request.machine)
-        waiting = dict(enumerate(recipes(self.request.recipe, width)))
+        waiting = dict(enumerate(recipes(self.request.recipe)))
         for i in list(waiting):
             if (folder := self._folder(i)) is not None and is_complete(folder):
                 self.models[i] = read_model(folder)
                 del waiting[i]
         machine = self.request.machine if width == 1 else replace(self.request.machine, threads=1)
         for start in range(0, len(waiting), width):
-            started = time.perf_counter() if start else self.request.started
+            started, minutes = time.perf_counter(), self.minutes_each(-(-(len(waiting) - start) // width))
             some = list(waiting.items())[start : start + width]
-            group = SessionGroup([self._prepare(i, recipe, machine, started) for i, recipe in some])
+            group = SessionGroup(
+                [self._prepare(i, replace(recipe, minutes=minutes), machine, started) for i, recipe in some]
+            )
             yield group
             if group.interrupt is not None:
                 return
             self.measuring = group.sessions[0].state.measuring
             self.models |= zip(dict(some), group.finish(), strict=True)
+
+    def minutes_each(self, groups: int) -> float | None:
+        """Of each of the `groups` that are left; a tenth of all minutes is for measuring the networks together."""
+        recipe = self.request.recipe
+        if recipe.epochs is not None:
+            return None
+        spent = (time.perf_counter() - self.request.started) / 60
+        left = (1 - MEASURING) * (recipe.minutes or DEFAULT_MINUTES) - spent
+        return max(left, SHORTEST) / groups
 
     def _folder(self, i: int) -> Path | None:
         return None if self.out is None else self.out / NETWORKS / f"{i + 1}"
@@ -151,11 +164,6 @@ def abreast(recipe: Recipe, machine: Machine) -> int:
     return min(recipe.networks, max(1, cores() // (machine.threads or 1))) if is_processor else 1
 
 
-def recipes(recipe: Recipe, width: int = 1) -> list[Recipe]:
-    """The recipe of each network: another seed, and its share of the minutes, where `width` are trained at once.
-
-    A tenth of the minutes is left for measuring all of them together.
-    """
-    groups = -(-recipe.networks // width)
-    minutes = None if recipe.epochs is not None else (1 - MEASURING) * (recipe.minutes or DEFAULT_MINUTES) / groups
-    return [replace(recipe, networks=1, seed=recipe.seed + i, minutes=minutes) for i in range(recipe.networks)]
+def recipes(recipe: Recipe) -> list[Recipe]:
+    """The recipe of each network: another seed."""
+    return [replace(recipe, networks=1, seed=recipe.seed + i) for i in range(recipe.networks)]
