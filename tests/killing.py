@@ -12,8 +12,6 @@ import sys
 import time
 from pathlib import Path
 
-import torch._dynamo  # noqa: F401 - else every child would import it, with its first step
-
 from unrolled.errors import FolderError
 from unrolled.files import is_complete, read_folder
 from unrolled.learn import build

@@ -35,7 +35,7 @@ DPI = 90
 
 def draw_demo() -> None:
     """The demo in a terminal, and the vectors of its characters."""
-    recorder = Console(record=True, width=124, file=io.StringIO(), highlight=False)
+    recorder = Console(record=True, width=134, file=io.StringIO(), highlight=False)
     train.results = train.messages = output.results = output.messages = lambda: recorder
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder) / "unrolled-demo"
