@@ -147,3 +147,19 @@ def losses(output: Tensor, batch: Batch, kind: TargetType, config: EncoderConfig
         gap = output - batch.target
         each = (gap.abs() if config.loss == "absolute" else gap.square()).mean(-1)
     return (each * batch.weight).mean(1)
+
+
+def constant_output(target: Tensor, weight: Tensor, kind: TargetType, outputs: int, absolute: bool) -> Tensor:
+    """The raw output, (output,), of a network that knows no row: log odds of classes; of a number the mean, or with an
+    `absolute` loss the median."""
+    if kind == "continuous":
+        return target.median(dim=0).values if absolute else _total(weight[:, None] * target) / _total(weight)
+    if kind == "binary":
+        return torch.logit((weight @ target + 1) / (weight.sum() + 2))
+    shares = torch.bincount(target, weight, minlength=outputs) + 1
+    return (shares / shares.sum()).log().float()
+
+
+def _total(rows: Tensor) -> Tensor:
+    """The sum of all rows in an order of their own, so that the order of a table leaves no rounding."""
+    return rows.double().sort(dim=0).values.sum(dim=0).float()

@@ -31,10 +31,10 @@ from unrolled.tables.encoder.config import FitSettings, is_auto
 from unrolled.tables.encoder.fitted import Fitted, Statistics
 from unrolled.tables.encoder.fitting import Trainer, scaled_weights
 from unrolled.tables.encoder.free_text import FreeText
-from unrolled.tables.encoder.networks import Batch
+from unrolled.tables.encoder.networks import Batch, constant_output
 from unrolled.tables.encoder.reading import columns_to_read
 from unrolled.tables.encoder.schema import Encoded, Schema, fit_schema, least_rows, schema_of
-from unrolled.tables.encoder.training import RowsInMemory, constant_output
+from unrolled.tables.encoder.training import RowsInMemory
 from unrolled.tables.encoder.vectors import Counts, counts_of
 
 STREAMED_VALIDATION = 0.1

@@ -21,7 +21,7 @@ from unrolled.learn.optimizers import AdamW, Optimizers
 from unrolled.tables.data.target import TargetType
 from unrolled.tables.encoder.coding import UNKNOWN
 from unrolled.tables.encoder.config import EncoderConfig
-from unrolled.tables.encoder.networks import Batch, Networks, losses
+from unrolled.tables.encoder.networks import Batch, Networks, constant_output, losses
 from unrolled.tables.encoder.schema import Encoded
 
 PATIENCE = 3
@@ -190,22 +190,6 @@ def build_optimizer(network: Networks, config: EncoderConfig) -> Optimizers:
     if embeddings:
         parts["embeddings"] = AdamW(embeddings, rate * config.embedding_rate, betas=betas, fused=True)
     return Optimizers(network, parts)
-
-
-def constant_output(target: Tensor, weight: Tensor, kind: TargetType, outputs: int, absolute: bool) -> Tensor:
-    """The raw output, (output,), of a network that knows no row: log odds of classes; of a number the mean, or with an
-    `absolute` loss the median."""
-    if kind == "continuous":
-        return target.median(dim=0).values if absolute else _total(weight[:, None] * target) / _total(weight)
-    if kind == "binary":
-        return torch.logit((weight @ target + 1) / (weight.sum() + 2))
-    shares = torch.bincount(target, weight, minlength=outputs) + 1
-    return (shares / shares.sum()).log().float()
-
-
-def _total(rows: Tensor) -> Tensor:
-    """The sum of all rows in an order of their own, so that the order of a table leaves no rounding."""
-    return rows.double().sort(dim=0).values.sum(dim=0).float()
 
 
 def batch_size(rows: int, config: EncoderConfig) -> int:
