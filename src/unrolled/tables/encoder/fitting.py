@@ -57,8 +57,8 @@ FEWEST_JUDGED, MOST_JUDGED = 1000, 10_000
 """Rows on which a column is judged to be useful; with fewer, every column is taken to be."""
 ERRORS = 2.0
 MIN_ROWS_PER_CATEGORY = 100
-MAX_AXES = 2
-"""Main axes of a vector that are handed on: boosted trees pay for every column of noise."""
+MAX_SCARCE_AXES = 2
+"""Main axes handed on of a vector that was learned from few rows: boosted trees pay for every column of noise."""
 SHOWN_AS_NEW = 0.2
 """Share of the rows that `fit_transform` shows by the spelling of their names alone."""
 
@@ -135,7 +135,7 @@ class Trainer:
             alone = {field.coding.name for field in fitted.schema.fields if not field.handed_on}
             wanted = useful or [True] * len(fitted.schema.codings)
             most = [
-                0 if c.name in alone or not (w or i in readings) else MAX_AXES
+                0 if c.name in alone or not (w or i in readings) else MAX_SCARCE_AXES if is_scarce(c) else c.rows
                 for i, (c, w) in enumerate(zip(fitted.schema.codings, wanted, strict=True))
             ]
             axes = (main_axes(t, c.counts, fitted.config.handed_on, m) for (t, c), m in zip(fields, most, strict=True))
