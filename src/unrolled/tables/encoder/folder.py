@@ -214,7 +214,7 @@ def _read_fitted(entry: Stored, config: EncoderConfig, arrays: Arrays) -> Fitted
     statistics = Statistics(schema, target, means, entry.n_features_in, names)
     explained = {schema.position(name): share for name, share in entry.explained.items()}
     return Fitted(statistics, config, weights, vectors, entry.interrupted, spellings, explained, components, means_out,
-                  entry.predicts)  # fmt: skip
+                  bool(entry.predicts))  # fmt: skip
 
 
 def _check_numbers(arrays: Arrays) -> None:
