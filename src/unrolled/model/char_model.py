@@ -260,9 +260,11 @@ class CharModel:
             )
         begun, generator = with_label_end(start, self.vocabulary), generator_of(seed)
         place = self.read(begun)
-        for _ in range(count):
-            record = begun + replace(place.fork(), generator=generator).generate(length, sampling, **settings)
-            yield record.replace(LABEL_END, "\t", 1).replace(LABEL_END, "")  # a second one no record has
+        written = (
+            begun + replace(place.fork(), generator=generator).generate(length, sampling, **settings)
+            for _ in range(count)
+        )
+        return (record.replace(LABEL_END, "\t", 1).replace(LABEL_END, "") for record in written)  # one label at most
 
     def score(
         self,
