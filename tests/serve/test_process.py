@@ -19,6 +19,7 @@ import uvicorn
 
 from serve.conftest import MODEL
 from serve.running import command, running
+from unrolled.errors import UnrolledError
 from unrolled.serve import server as serving
 from unrolled.serve.app import PAGE, app_for, in_pieces
 from unrolled.serve.schemas import GenerateRequest, Next, NextRequest
@@ -185,7 +186,10 @@ def settled(written: Iterator[int], seconds: float = 60) -> int:
 def test_pieces_are_the_text_and_end_when_the_server_does() -> None:
     text = "early on there was a man" * 9
     assert "".join(in_pieces(iter(text), lambda: False)) == text
-    assert list(in_pieces(iter(text), lambda: True)) == ["e"]
+    pieces = in_pieces(iter(text), lambda: True)
+    assert next(pieces) == "e"
+    with pytest.raises(UnrolledError, match="being stopped"):
+        next(pieces)
     assert "".join(in_pieces(iter(""), lambda: False)) == ""
 
 
