@@ -27,7 +27,8 @@ def new_titles(titles: pd.Series, rng: np.random.Generator) -> tuple[list[str], 
 def vectors_of(encoder: EntityEncoder, frame: pd.DataFrame, names: list[str]) -> np.ndarray:
     """What the encoder hands on for titles: the vector and the components of the spelling, (title, column)."""
     rows = frame.iloc[np.zeros(len(names), dtype=int)].assign(**{"Job Titles": names})
-    own = [i for i, name in enumerate(encoder.get_feature_names_out()) if str(name).startswith("Job Titles_")]
+    names_out = [str(name) for name in encoder.get_feature_names_out()]
+    own = [i for i, name in enumerate(names_out) if name.startswith("Job Titles_") and not name.endswith("_mean")]
     return encoder.transform(rows)[:, own]
 
 
