@@ -232,7 +232,7 @@ class Session:
             self.task.notify(
                 Notice(
                     f"the time allows to measure {measured['validation']:,} of {sizes['validation']:,} characters at "
-                    "the end: the first ones of the part, so that the figures are rough (unrolled score measures all)"
+                    "the end: the first ones of the part, so that the figures are rough"
                 )
             )
         elif sum(measured.values()) > LONG_MEASUREMENT:

@@ -63,7 +63,8 @@ def save(fitted: Fitted, settings: Mapping[str, Any], folder: Path) -> None:
         "feature_names_in": None if statistics.feature_names is None else list(statistics.feature_names),
         "fields": [_field(field) for field in fitted.schema.fields],
         "dimensions": list(fitted.schema.dimensions), "target": _target(fitted.target),
-        "interrupted": fitted.interrupted, "predicts": fitted.predicts, "sigmoid": fitted.weights.sigmoid,
+        "outputs": fitted.names_out(), "interrupted": fitted.interrupted,
+        "predicts": fitted.predicts, "sigmoid": fitted.weights.sigmoid,
         "explained": {fitted.schema.codings[i].name: share for i, share in fitted.explained.items()},
     }  # fmt: skip
     files = {CONFIG: to_json(config), ARRAYS: write_tensors(_arrays(fitted)), CARD: _card(fitted).encode()}
@@ -213,8 +214,11 @@ def _read_fitted(entry: Stored, config: EncoderConfig, arrays: Arrays) -> Fitted
     means = [arrays_of["target_mean"] for arrays_of in own]
     statistics = Statistics(schema, target, means, entry.n_features_in, names)
     explained = {schema.position(name): share for name, share in entry.explained.items()}
-    return Fitted(statistics, config, weights, vectors, entry.interrupted, spellings, explained, components, means_out,
-                  bool(entry.predicts))  # fmt: skip
+    fitted = Fitted(statistics, config, weights, vectors, entry.interrupted, spellings, explained, components,
+                    means_out, bool(entry.predicts))  # fmt: skip
+    if entry.outputs is not None and fitted.names_out() != entry.outputs:
+        raise ValueError("the arrays make other columns than the outputs named")
+    return fitted
 
 
 def _check_numbers(arrays: Arrays) -> None:

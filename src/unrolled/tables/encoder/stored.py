@@ -141,13 +141,14 @@ class Stored:
     interrupted: bool
     sigmoid: bool
     predicts: bool | None = None
-    """Formats before 4 do not have it, and no prediction."""
+    outputs: list[str] | None = None
+    """Names of the output columns. Formats before 4 have neither this nor a prediction."""
     explained: dict[str, float] = field(default_factory=dict)
     """Formats before 3 read no names."""
 
     def __post_init__(self) -> None:
-        if self.predicts is None and self.format >= 4:
-            raise FolderError("predicts is missing")
+        if (self.predicts is None or self.outputs is None) and self.format >= 4:
+            raise FolderError("predicts or outputs is missing")
         check_whole("n_features_in", self.n_features_in, 1)
         names, sources = self.feature_names_in, {one.source for one in self.fields}
         if names is not None and (len(set(names)) != self.n_features_in or not sources <= {*names}):
