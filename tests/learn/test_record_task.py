@@ -1,6 +1,6 @@
 """Training on records: what is computed, what is not, and that nothing depends on who stands beside whom."""
 
-from itertools import islice
+from itertools import islice, repeat
 
 import numpy as np
 import pytest
@@ -153,6 +153,9 @@ def test_a_model_of_records_writes_whole_records(tmp_path):
     assert len(set(new)) == len(new)
     assert not set(new) & training
     assert novelty.copies > 0
+    copying = read_novelty(tmp_path / "run", model.vocabulary)
+    assert list(copying.new(repeat(min(training)))) == []  # it gives up
+    assert copying.exhausted
 
 
 def _held_out(model):
