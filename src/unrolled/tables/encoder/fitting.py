@@ -10,6 +10,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -284,7 +285,7 @@ class Fit:
         """By field the shrunk mean target of each category, (row, output), where it is handed on."""
         if not self.trainer.settings.config.target_means:
             return {}
-        order = canonical_order(self.table, self.target, self.weight)
+        order = self._order
         place = np.argsort(order)
         pairs = [(np.sort(place[train]), place[held]) for train, held in self._fold_pairs(split)]
         codes, target, weight = self.table.codes[order], self.indicators[order], self._weight_of(split)[order]
@@ -380,7 +381,7 @@ class Fit:
         means = {i: table[codes[:, i]] for i, table in fitted.means.items()}
         if self.trainer.settings.cv is None:
             return means
-        order = np.argsort(canonical_order(self.table, self.target, self.weight))
+        order = np.argsort(self._order)
         pairs = [(train[np.argsort(order[train])], held) for train, held in splits or self._fold_pairs(split)]
         weight = self._weight_of(split)
         for i, table in fitted.means.items():
@@ -399,12 +400,17 @@ class Fit:
         """Rows of the other folds, and of each fold: those of the networks where they held rows out."""
         fold = split.fold
         if fold is None:
-            rows = canonical_order(self.table, self.target, self.weight)
+            rows = self._order
             groups = None if self.groups is None else self.groups[rows]
             fold = np.empty(len(rows), dtype=np.int64)
             fold[rows] = balanced_folds(self.target[rows], FOLDS, self.trainer.settings.seed, groups)
         numbers = range(int(fold.max()) + 1)
         return [(np.flatnonzero((fold >= 0) & (fold != k)), np.flatnonzero(fold == k)) for k in numbers]
+
+    @cached_property
+    def _order(self) -> NDArray[np.int64]:
+        """The canonical order of all rows."""
+        return canonical_order(self.table, self.target, self.weight)
 
     @property
     def indicators(self) -> NDArray[np.float64]:
@@ -422,7 +428,7 @@ class Fit:
         The content of the rows and the seed decide in which. Of the columns that are not read, one with many categories
         is chosen more often.
         """
-        order = canonical_order(self.table, self.target, self.weight)
+        order = self._order
         rng = np.random.default_rng(self.trainer.settings.seed)
         for i in readings:
             new = order[rng.random(len(order)) < SHOWN_AS_NEW]
