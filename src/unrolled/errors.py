@@ -23,7 +23,7 @@ EXTRAS = {
     "torch": "train",
     "sklearn": "tables",
     "scipy": "tables",
-    "threadpoolctl": "tables",
+    "threadpoolctl": "train",
     "narwhals": "tables",
     "pandas": "tables",
     "pyarrow": "tables",

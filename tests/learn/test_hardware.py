@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+import threadpoolctl
 import torch
 
 from unrolled.errors import InputError
@@ -124,3 +125,14 @@ assert not known or faults() < 100, faults()
 """
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
+
+
+def test_numpy_uses_as_many_threads_as_pytorch_and_is_set_back():
+    def of_numpy():
+        return [pool["num_threads"] for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"]
+
+    before = of_numpy()
+    assert before, "no library that NumPy multiplies with was found"
+    with running(Choice("cpu", "float32", 1)):
+        assert set(of_numpy()) == {1}
+    assert of_numpy() == before

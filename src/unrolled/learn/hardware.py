@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from threadpoolctl import threadpool_limits
 
 from unrolled.bounds import check_name, check_whole
 from unrolled.errors import InputError
@@ -57,13 +58,18 @@ class Choice:
 
 @contextmanager
 def running(choice: Choice) -> Iterator[None]:
-    """PyTorch set to `choice`, denormals flushed to zero (they can slow a CPU tenfold); set back afterwards."""
+    """PyTorch and NumPy set to `choice`, denormals flushed to zero (they can slow a CPU tenfold); set back afterwards.
+
+    NumPy too, because the threads of its products wait for each other busily: where other work takes the cores, two of
+    them need ten times as long as one.
+    """
     threads = torch.get_num_threads()
     torch.set_num_threads(choice.threads)
     torch.set_flush_denormal(True)
     keep_freed_memory()
     try:
-        yield
+        with threadpool_limits(choice.threads, user_api="blas"):
+            yield
     finally:
         torch.set_flush_denormal(False)
         torch.set_num_threads(threads)

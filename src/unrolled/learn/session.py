@@ -198,7 +198,7 @@ class Session:
             train = self.task.loss(max(start, end - self.state.measuring.train_sample), end)
             validation = self.task.loss(*self._measured_at_end("validation"))
             test = self.task.loss(*self._measured_at_end("test")) if len(self.task.split.test) else None
-        mixed = self._mixed()
+            mixed = self._mixed()
         found = self._baselines(mixed) if with_baselines else ()
         per_epoch = self.task.steps_per_epoch
         summary = Summary(
