@@ -18,6 +18,7 @@ BENCHMARKS = {
     "scaling": [],
     "shakespeare": ["race"],
     "shakespeare best": ["best"],
+    "transformer": [],
     "nietzsche": [],
     "small_texts": [],
     "rossmann": [],
