@@ -18,6 +18,7 @@ from tiny import tiny_parts
 from unrolled.errors import FolderError
 from unrolled.files import MANIFEST, from_json, manifest, read_folder, sha256, to_json, write_folder
 from unrolled.learn.checkpoint import Checkpoints
+from unrolled.learn.history import HISTORY, loss_curve, read_history
 from unrolled.learn.packing import STATE
 from unrolled.learn.recipe import Machine, Recipe
 from unrolled.learn.run_folder import Run
@@ -28,7 +29,9 @@ from unrolled.model.folder import CONFIG, SNAPSHOTS, TRAINING, VOCABULARY, WEIGH
 from unrolled.model.members import MIXTURE, Members
 from unrolled.model.mixture import Gate
 from unrolled.model.state import State
+from unrolled.model.state import _pack as pack_state
 from unrolled.model.tensors import read_tensors, write_tensors
+from unrolled.plotting import rendered
 from unrolled.tables.encoder import folder as encoder_folder
 from unrolled.tables.encoder.config import EncoderConfig
 from unrolled.tables.encoder.estimator import EntityEncoder
@@ -81,6 +84,32 @@ def test_every_field_of_a_manifest(tmp_path):
         return read_folder(tmp_path / "it").items() <= files.items()  # one that lists less is one with less
 
     assert survey(json.loads((tmp_path / "it" / MANIFEST).read_bytes()), use) == []
+
+
+def test_every_field_of_a_saved_state():
+    """Packed again each time, so that no sum gives the change away."""
+    model = CharModel(tiny_parts("lstm", text="the cat sat on the mat"))
+    place = model.read("the ")
+
+    def use(content):
+        state = State.from_bytes(pack_state(content, place._tensors()), model)
+        return state.next(), state.position, state.generate(9)
+
+    assert survey(place._facts(), use) == []
+
+
+@pytest.mark.parametrize("chosen", [some(0.1), ALL])
+def test_every_field_of_a_history(chosen, tmp_path):
+    entry = {"step": 3, "smoothed": 2.6, "validation": 2.4}
+
+    def use(content):
+        (tmp_path / HISTORY).write_text(f"{json.dumps(entry)}\n{json.dumps(content)}\n")
+        picture = loss_curve(read_history(tmp_path))
+        rendered(picture, ".png", dpi=20)
+        return [line.get_xydata().tolist() for line in picture.axes[0].lines]
+
+    few = ["validation = gone: silently taken"]  # most steps are not measured
+    assert [one for one in survey(entry, use, chosen) if one not in few] == []
 
 
 @pytest.fixture(scope="module")

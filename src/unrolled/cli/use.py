@@ -15,7 +15,6 @@ from unrolled.cli.output import fail, print_json, say, write_shown
 from unrolled.embedding import visible
 from unrolled.errors import InputError, unknown_name
 from unrolled.model.char_model import CharModel
-from unrolled.model.novelty import TRIES, copied_runs, read_novelty
 from unrolled.model.sampling import UNFILTERED, Sampling
 
 NEWLINES = str.maketrans("\n", "⏎")
@@ -93,6 +92,8 @@ def generate(
     stop
         End before this string; can be given several times.
     """
+    from unrolled.model.novelty import copied_runs  # the reader of texts behind it is not needed by `next`
+
     write_shown(not raw)
     model = CharModel.from_pretrained(run, warn=fail, only=only)
     if label is not None:
@@ -155,6 +156,8 @@ def _write_records(
     run: Path, model: CharModel, count: int, new: bool, best: int | None, start: str, sampling: Sampling, seed: int,
     json: bool,
 ) -> None:  # fmt: skip
+    from unrolled.model.novelty import TRIES, read_novelty
+
     if best is not None and not 1 <= best <= count:
         raise InputError(f"--best is {best}, but must be from 1 to the --count, {count}")
     drawn = model.records(sys.maxsize if new else count, sampling, start=start, seed=seed)

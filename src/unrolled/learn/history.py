@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unrolled import plotting as style
+from unrolled.bounds import check_number
 from unrolled.errors import InputError
 from unrolled.files import from_json, read_file
 from unrolled.typed import typed
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 HISTORY = "history.jsonl"
 MAX_BYTES = 1 << 24
+LARGEST_LOSS = 1e39
+"""In nats, beyond any that float32 can hold."""
 Entry = Mapping[str, Any]
 
 
@@ -31,6 +34,10 @@ class _Drawn:
     step: int
     smoothed: float
     validation: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("smoothed", "validation"):
+            check_number(name, getattr(self, name), at_least=0, at_most=LARGEST_LOSS)
 
 
 def read_history(run: Path) -> list[dict[str, Any]]:
