@@ -29,6 +29,7 @@ from unrolled.learn.train import prepare
 from unrolled.model.folder import ModelConfig
 from unrolled.text.corpus import open_corpus
 from unrolled.text.encoded import encode_corpus
+from unrolled.text.sample import Sample
 from unrolled.text.windows import split, streams
 
 TARGET = 1.4697
@@ -45,7 +46,7 @@ def ours(recipe: Recipe) -> Iterator[tuple[float, float]]:
     for record in session.run():
         if record.validation is not None:
             start = time.perf_counter()
-            nats = session.task.loss(*session.task.bounds("validation")).nats  # in float32, as the other side's
+            nats = session.task.loss(session.task.sample("validation")).nats  # in float32, as the other side's
             measuring += time.perf_counter() - start
             yield time.perf_counter() - mark - measuring, nats
 
@@ -75,7 +76,7 @@ def plain(epochs: int) -> Iterator[tuple[float, float]]:
         schedule.step()
         seconds += time.perf_counter() - start
         if (step + 1) % (per_epoch // 5) == 0:
-            yield seconds, evaluate(network, encoded.ids, len(parts.train), len(encoded.ids)).nats
+            yield seconds, evaluate(network, encoded.ids, Sample.of(len(parts.train), len(encoded.ids))).nats
 
 
 def _plain_layers(network: CharNetwork) -> tuple[nn.Embedding, nn.LSTM, nn.Linear]:

@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from unrolled.learn.distributed import World
-from unrolled.learn.evaluate import STREAMS, WARMUP, Loss, evaluate
+from unrolled.learn.evaluate import WARMUP, Loss, evaluate
 from unrolled.learn.networks.dropout import Dropout
 from unrolled.learn.networks.network import CharNetwork
 from unrolled.model.folder import ModelConfig
+from unrolled.text.sample import PIECES, Sample
 
 SYMBOLS = 7
 IDS = np.random.default_rng(5).integers(0, SYMBOLS, size=12_000).astype(np.uint8)
@@ -46,20 +47,20 @@ def plainly(network, first, end, warmup):
 def test_a_short_part_is_read_in_one_go(network, start, end):
     """The first character of all has none before it and is not counted; others are warmed up on up to 256."""
     first = max(start, 1)
-    loss = evaluate(network, IDS, start, end)
+    loss = evaluate(network, IDS, Sample.of(start, end))
     assert loss.characters == end - first
     assert loss.total == pytest.approx(plainly(network, first, end, min(WARMUP, first - 1)), rel=1e-12)
 
 
 @pytest.mark.parametrize(("start", "end"), [(0, 600), (1_000, 2_111), (3_000, 4_500)])
 @torch.no_grad()
-def test_a_long_part_is_read_in_streams_that_are_warmed_up(network, start, end):
+def test_a_long_part_is_read_in_pieces_that_are_warmed_up(network, start, end):
     first = max(start, 1)
-    streams = min(STREAMS, (end - first) // WARMUP)
-    borders = [first + (end - first) * i // streams for i in range(streams + 1)]
+    pieces = min(PIECES, (end - first) // WARMUP)
+    borders = [first + (end - first) * i // pieces for i in range(pieces + 1)]
     warmup = min(WARMUP, first - 1)
     total = sum(plainly(network, *pair, warmup) for pair in pairwise(borders))
-    loss = evaluate(network, IDS, start, end)
+    loss = evaluate(network, IDS, Sample.of(start, end))
     assert loss.characters == end - first
     assert loss.total == pytest.approx(total, rel=1e-12)
     assert loss.total != pytest.approx(plainly(network, first, end, 0), rel=1e-9), "warming up should matter here"
@@ -75,9 +76,10 @@ class Alone(World):
 
 @pytest.mark.parametrize("size", [2, 3, 40])
 @torch.no_grad()
-def test_processes_share_the_streams(network, size):
-    whole = evaluate(network, IDS, 500, 4_000)
-    parts = [evaluate(network, IDS, 500, 4_000, world=Alone(rank, size)) for rank in range(size)]
+def test_processes_share_the_pieces(network, size):
+    sample = Sample.of(500, 4_000, 3_000)
+    whole = evaluate(network, IDS, sample)
+    parts = [evaluate(network, IDS, sample, world=Alone(rank, size)) for rank in range(size)]
     assert sum(part.total for part in parts) == pytest.approx(whole.total, rel=1e-12)
     assert {part.characters for part in parts} == {whole.characters}
 
@@ -86,7 +88,7 @@ def test_the_network_is_left_as_it_was_and_memory_is_given_back(network):
     released = []
     network.train()
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    losses = {evaluate(network, IDS, 0, 5_000, release=lambda: released.append(1)).total for _ in range(2)}
+    losses = {evaluate(network, IDS, Sample.of(0, 5_000), release=lambda: released.append(1)).total for _ in range(2)}
     assert network.training
     assert len(losses) == 1, "dropout is off while measuring"
     assert released

@@ -20,6 +20,7 @@ from unrolled.model.folder import ModelParts, counts_alone
 from unrolled.text.corpus import text_corpus
 from unrolled.text.counts import CountModel
 from unrolled.text.records import cut_text, record_corpus
+from unrolled.text.sample import Sample
 from unrolled.text.vocabulary import BOUNDARY
 
 TEXT = "".join(f"{i} bottles of ink, {i * i} drops; the {'odd' if i % 2 else 'even'} one writes.\n" for i in range(400))
@@ -29,7 +30,7 @@ IDS = NETWORK.vocabulary.encode(TEXT)
 
 def test_observed_is_what_each_side_says_alone():
     counts = CountModel.count(IDS[:5000], len(NETWORK.vocabulary), 4)
-    seen = observe(CharModel(NETWORK).predictor, counts, IDS, (5000, 5300))
+    seen = observe(CharModel(NETWORK).predictor, counts, IDS, Sample.of(5000, 5300))
     assert -np.log(seen.counts) == pytest.approx(counts.nats(IDS[5000:5300], IDS[:5000]))
     each = CharModel(NETWORK).score(TEXT[5000 - 600 : 5300], stretches=1).each[-300:]
     assert -np.log(seen.network) == pytest.approx(each, abs=1e-3)
@@ -96,8 +97,8 @@ def test_records_are_mixed_each_from_its_start():
     model = model_of(network, vocabulary)
     ids, cut = cut_text(vocabulary.encode(read), vocabulary.boundary, 0.1, mixing=0.1)
     counts = CountModel.count(cut.train, len(vocabulary), boundary=vocabulary.boundary)
-    span = (len(cut.train), len(cut.train) + len(cut.mixing))
-    seen = observe(model.predictor, counts, ids, span, vocabulary.boundary)
+    sample = cut.sample(ids, "mixing", boundary=vocabulary.boundary)
+    seen = observe(model.predictor, counts, ids, sample, vocabulary.boundary)
     lines = vocabulary.decode(cut.mixing).strip(BOUNDARY).split(BOUNDARY)
     beside = CharModel(counts_alone(vocabulary, counts, {}))
     for side, probabilities in ((model, seen.network), (beside, seen.counts)):
@@ -105,8 +106,9 @@ def test_records_are_mixed_each_from_its_start():
         assert -np.log(probabilities) == pytest.approx(each, abs=1e-4)
     mixed = mix(model.parts, ids, cut, "auto")
     assert mixed.model.members == ["network", "counts"]
-    changed = np.concatenate([ids[: span[1]], np.full(len(cut.validation), vocabulary.boundary, ids.dtype)])
-    assert mix(model.parts, changed, replace(cut, validation=changed[span[1] :]), "auto").gain == mixed.gain
+    end = cut.bounds("mixing")[1]
+    changed = np.concatenate([ids[:end], np.full(len(cut.validation), vocabulary.boundary, ids.dtype)])
+    assert mix(model.parts, changed, replace(cut, validation=changed[end:]), "auto").gain == mixed.gain
 
 
 def test_counts_alone_need_no_pytorch(tmp_path):

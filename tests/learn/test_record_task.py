@@ -57,9 +57,9 @@ LONG = ["x" * n + "y" for n in (1, 2, 7, 8, 9, 15, 16, 17, 40)] + NAMES[:40]
 def test_the_loss_of_records_is_the_sum_of_the_losses_of_each_alone(rung):
     task = task_of(LONG, rung)
     for part in ("train", "validation"):
-        start, end = task.bounds(part)
+        start, end = task.split.bounds(part)
         records = [i for i, at in enumerate(task.records.starts) if start <= at < end]
-        found = task.loss(start, end)
+        found = task.loss(task.sample(part))
         assert found.characters == sum(int(task.records.predictions[i]) for i in records)
         with torch.no_grad():
             assert found.total == pytest.approx(sum(float(alone(task, i)) for i in records), rel=1e-10)
@@ -71,7 +71,7 @@ def test_an_epoch_has_every_training_record_once_and_the_next_another_order():
     for epoch in range(2):
         steps = task._plan(epoch)
         seen = np.concatenate([step.records for step in steps if step.first == 0])
-        assert sorted(seen.tolist()) == list(range(*np.searchsorted(task.records.starts, task.bounds("train"))))
+        assert sorted(seen.tolist()) == list(range(*np.searchsorted(task.records.starts, task.split.bounds("train"))))
         assert sum(int(task._counts(step).sum()) for step in steps) == task.records.predictions[seen].sum()
         orders.append(seen.tolist())
     assert orders[0] != orders[1]

@@ -104,11 +104,13 @@ class Timing(NamedTuple):
 
     step: float
     character: float
-    """Of a measurement."""
+    """Of a measurement, a character that is read."""
     baselines: float
     """Of the baselines, a character."""
     mixing: float
-    """Of the choice between network and counts, a character."""
+    """Of the choice between network and counts, a character that is read."""
+    warm_up: int
+    """Characters that a measurement reads beside those that it judges."""
 
 
 @dataclass(frozen=True)
@@ -134,8 +136,8 @@ class Measuring:
     def within(cls, seconds: float, timing: Timing, measurements: int) -> Measuring:
         """What a budget of `seconds` has time for, where so many `measurements` are wanted."""
         share = MEASURING * seconds
-        at_end = max(SMALLEST, int(share / (timing.character + 2 * timing.mixing)))
-        each = max(SMALLEST, int(share / measurements / timing.character))
+        at_end = max(SMALLEST, int(share / (timing.character + 2 * timing.mixing)) - timing.warm_up)
+        each = max(SMALLEST, int(share / measurements / timing.character) - timing.warm_up)
         window = max(SMALLEST, int(share / 4 / timing.baselines))
         return cls(min(cls.while_training, each), at_end, min(cls.train_sample, at_end), min(WINDOW, window))
 

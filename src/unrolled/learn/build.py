@@ -36,6 +36,7 @@ from unrolled.text.corpus import Corpus
 from unrolled.text.encoded import EncodedText, encode_corpus
 from unrolled.text.records import cut_text, known_boundary
 from unrolled.text.report import baselines
+from unrolled.text.sample import PIECES
 from unrolled.text.vocabulary import Vocabulary
 from unrolled.text.windows import Split, streams
 
@@ -209,15 +210,15 @@ class Builder:
 
     def timing(self, task: TextTask, choice: Choice, step: float) -> Timing:
         """What measurements take here, from small ones, with the seconds of a `step`; means over the processes."""
-        start, end = task.bounds("validation")
-        end = min(end, start + TRIAL_CHARACTERS)
+        sample = task.sample("validation", TRIAL_CHARACTERS)
+        read = len(sample) + task.warm_up * len(sample.starts) // PIECES
         model = parts_of(task.network, self.text.vocabulary, {})
 
         def measured() -> float:
             before = time.perf_counter()
             with choice.autocast():
-                task.loss(start, end)
-            return (time.perf_counter() - before) / (end - start)
+                task.loss(sample)
+            return (time.perf_counter() - before) / read
 
         mean = self.world.mean
         with running(choice):
@@ -226,6 +227,7 @@ class Builder:
                 mean(_shortest(measured)),
                 mean(_shortest(lambda: baselines.seconds_per_character(self.text))),
                 mean(_shortest(lambda: mixing.seconds_per_character(model, self.text.ids))),
+                task.warm_up,
             )
 
     def trial(self, network: CharNetwork, choice: Choice, give_up: float = math.inf) -> float:

@@ -121,9 +121,8 @@ class CommitteeRun:
         committee = replace(alone, beside=Members(tuple(model.weights for model in others)))
         mixed = mix(committee, text.ids, cut, self.request.recipe.with_, self.measuring.at_end)
         losses = first.training["losses"]
-        start = len(text) - len(cut.test) - len(cut.validation)
-        measured = self.measuring.at_end_of(len(cut.validation))
-        found = baselines(text, start, start + measured, mixed.counts / math.log(2), self.measuring.window)
+        judged = cut.sample(text.ids, "validation", self.measuring.at_end, text.vocabulary.boundary)
+        found = baselines(text, judged, mixed.counts / math.log(2), self.measuring.window)
         members = {"network": losses["validation"]["nats"], "networks": mixed.network}
         members |= {name: nats for name, nats in mixed.to_json().items() if name != "network"}
         summary = Summary(
@@ -132,7 +131,7 @@ class CommitteeRun:
             characters_seen=sum(model.training["characters_seen"] for model in self.models.values()),
             seconds=self._seconds(),
             test=losses.get("test"), members=members, mixing=mixed.sentence,
-            validation_characters=measured, epochs=first.training["epochs"],
+            validation_characters=len(judged), epochs=first.training["epochs"],
             best_epoch=first.training["best_epoch"], baselines=found,
             verdict=verdict(mixed.delivered / math.log(2), found),
         )  # fmt: skip

@@ -61,7 +61,7 @@ def count_text(
         return {"nats": nats, "bits": nats / math.log(2)}
 
     validation = loss(start_of, end_of)
-    found = baselines(encoded, start_of, end_of, validation["bits"])
+    found = baselines(encoded, cut.sample(ids, "validation", boundary=boundary), validation["bits"])
     summary = Summary(
         run=None if out is None else Path(out), rung=recipe.rung, characters=len(encoded),
         vocabulary=len(encoded.vocabulary), parameters=counts.entries, characters_seen=len(cut.train),

@@ -1,7 +1,7 @@
-"""The loss on a part of a text: total nats over total characters, divided once.
+"""The loss on a sample of a text: total nats over total characters, divided once.
 
-The part is read in several streams side by side, each warmed up on the characters before it, so that every character
-is predicted once, from a carried state. Left out: choosing anything by the result.
+Its pieces are read side by side, each warmed up on the characters before it, so that every character is predicted
+once, from a carried state. Left out: which characters are judged (`unrolled.text.sample`).
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from unrolled.learn.distributed import World
 from unrolled.learn.networks.network import CharNetwork
 from unrolled.learn.networks.recurrence import State
+from unrolled.text.sample import Places, Sample
 from unrolled.text.vocabulary import Ids
 
-STREAMS, WARMUP, CHUNK = 32, 256, 256
+WARMUP, CHUNK = 256, 256
 RELEASE = 64  # chunks after which the memory of what was read may go
 LOGITS = 1 << 24
 """Numbers that the head computes at once, at most: a large vocabulary is read in shorter chunks, in bounded memory."""
@@ -52,57 +52,49 @@ class Loss:
 def evaluate(
     network: CharNetwork,
     ids: Ids,
-    start: int,
-    end: int,
+    sample: Sample,
     *,
     world: World = World(),  # noqa: B008 - frozen
     release: Callable[[], None] = lambda: None,
     on_chunk: Callable[[float], None] = lambda share: None,
 ) -> Loss:
-    """The loss of `network` on `ids[start:end]`, in up to 32 streams, each warmed up on the 256 characters before it.
+    """The loss of `network` on a `sample` of the text `ids`, (character,).
 
-    `ids` is (characters,), the whole text. The first character of all has none before it and is not counted. The
-    streams are divided among the processes of `world`; all get the sum. `release` is called now and then, so that a
-    text mapped from a file need not stay in memory. `on_chunk` is told the share that was read, after each chunk of up
-    to 256 characters of every stream and equally often in all processes; an exception that it raises ends the reading.
+    Each piece is warmed up on the 256 characters before it. The pieces are divided among the processes of `world`; all
+    get the sum. `release` is called now and then, so that a text mapped from a file need not stay in memory. `on_chunk`
+    is told the share that was read, after each chunk of up to 256 characters of every piece and equally often in all
+    processes; an exception that it raises ends the reading.
     """
-    first = max(start, 1)
-    borders = _borders(first, end)
-    warmup = min(WARMUP, first - 1)
+    warmup = min(WARMUP, int(sample.starts[0]) - 1)
     own = slice(world.rank, None, world.size)
-    chunk = min(CHUNK, max(1, LOGITS // ((len(borders) - 1) * network.config.vocabulary)))
-    offsets = range(-warmup, int(np.diff(borders).max()), chunk)
+    chunk = min(CHUNK, max(1, LOGITS // (len(sample.starts) * network.config.vocabulary)))
+    offsets = range(-warmup, int((sample.ends - sample.starts).max()), chunk)
     was_training = network.training
     network.eval()
     try:
         with torch.no_grad():
-            total = _read(network, ids, borders[:-1][own], borders[1:][own], offsets, release, on_chunk)
+            total = _read(network, ids, sample.starts[own], sample.ends[own], offsets, release, on_chunk)
     finally:
         network.train(was_training)
-    return Loss(world.sum(total), end - first)
-
-
-def _borders(first: int, end: int) -> NDArray[np.int64]:
-    count = max(1, min(STREAMS, (end - first) // WARMUP))
-    return first + np.arange(count + 1, dtype=np.int64) * (end - first) // count
+    return Loss(world.sum(total), len(sample))
 
 
 def _read(
     network: CharNetwork,
     ids: Ids,
-    starts: NDArray[np.int64],
-    ends: NDArray[np.int64],
+    starts: Places,
+    ends: Places,
     offsets: range,
     release: Callable[[], None],
     on_chunk: Callable[[float], None],
 ) -> float:
-    """Nats of the characters at starts[i] ... ends[i] - 1 of every stream i, summed in the order of reading.
+    """Nats of the characters at starts[i] ... ends[i] - 1 of every piece i, summed in the order of reading.
 
     A chunk begins at each of `offsets`, counted from the starts.
     """
     state, total = network.initial_state(len(starts)), 0.0
     for i, offset in enumerate(offsets, start=1):
-        if len(starts):  # not where there are more processes than streams
+        if len(starts):  # not where there are more processes than pieces
             chunk = range(offset, min(offset + offsets.step, offsets.stop))
             nats, state = _read_chunk(network, ids, starts, ends, chunk, state)
             total += nats
@@ -113,12 +105,12 @@ def _read(
 
 
 def _read_chunk(
-    network: CharNetwork, ids: Ids, starts: NDArray[np.int64], ends: NDArray[np.int64], chunk: range, state: State
+    network: CharNetwork, ids: Ids, starts: Places, ends: Places, chunk: range, state: State
 ) -> tuple[float, State]:
     device = network.head.weight.device
     positions = starts[:, None] + np.arange(chunk.start, chunk.stop)
     counted = torch.from_numpy((positions >= starts[:, None]) & (positions < ends[:, None]))
-    positions = np.minimum(positions, len(ids) - 1)  # a stream that has ended reads on uncounted
+    positions = np.minimum(positions, len(ids) - 1)  # a piece that has ended is read on uncounted
     inputs = torch.from_numpy(ids[positions - 1].astype(np.int64)).to(device)
     targets = torch.from_numpy(ids[positions].astype(np.int64)).to(device)
     logits, state = network(inputs, state)

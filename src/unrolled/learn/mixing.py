@@ -8,7 +8,6 @@ read by NumPy here.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,10 +18,11 @@ from unrolled.model.char_model import CharModel
 from unrolled.model.folder import ModelParts
 from unrolled.model.members import Members
 from unrolled.model.mixture import Gate, features
-from unrolled.model.predictor import Logits, Predictor
+from unrolled.model.predictor import Predictor
 from unrolled.model.probabilities import softmax
 from unrolled.model.scoring import readings, record_readings
 from unrolled.text.counts import CountModel
+from unrolled.text.sample import PIECES, Sample
 from unrolled.text.vocabulary import Ids
 from unrolled.text.windows import Split
 
@@ -33,7 +33,8 @@ LEAST = 200
 GAIN = 0.003
 """Nats per character by which a mixture must be better to be chosen."""
 TRIAL = 1024
-STRETCHES, SHORTEST = 32, 64
+NEVER = -1
+"""The id of no character."""
 MEASURED = 1_000_000
 """Characters of the validation part on which members are measured, at most."""
 
@@ -42,7 +43,7 @@ Probabilities = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Observed:
-    """What a network and counts gave to each character of a text, in the order of the text."""
+    """What a network and counts gave to each character of a sample, in the order of the text."""
 
     network: Probabilities
     """(character,)"""
@@ -64,30 +65,23 @@ class Observed:
         return _nats(share * self.network + (1 - share) * self.counts)
 
 
-def observe(
-    network: Predictor, counts: CountModel, ids: Ids, span: tuple[int, int], boundary: int | None = None
-) -> Observed:
-    """Both sides on `ids[span[0]:span[1]]`; the network is warmed up on what stands before.
+def observe(network: Predictor, counts: CountModel, ids: Ids, sample: Sample, boundary: int | None = None) -> Observed:
+    """Both sides on a sample of the text `ids`; the network is warmed up on what stands before each piece.
 
-    With a `boundary`, the ids are records that begin in the span, and each is read from a state of its own.
+    With a `boundary`, the pieces are of whole records, and each is read from a state of its own.
     """
-    first, end = span
-    network_p, counts_p, seen = np.empty(end - first), np.empty(end - first), np.empty((end - first, 3))
-    for positions, logits in _readings(network, ids, (max(1, first), end), boundary, counts.symbols):
+    read = (
+        readings(network, ids, sample, counts.symbols)
+        if boundary is None
+        else record_readings(network, ids, sample, boundary, counts.symbols)
+    )
+    network_p, counts_p, seen = np.empty(len(sample)), np.empty(len(sample)), np.empty((len(sample), 3))
+    for positions, logits in read:
         one, (other, backoff) = softmax(logits), counts.after_all(counts.contexts(ids, positions, boundary))
-        rows, targets, places = np.arange(len(positions)), ids[positions], positions - first
+        rows, targets, places = np.arange(len(positions)), ids[positions], sample.places(positions)
         network_p[places], counts_p[places] = one[rows, targets], other[rows, targets]
         seen[places] = features(one, other, backoff)
     return Observed(network_p, counts_p, seen)
-
-
-def _readings(
-    network: Predictor, ids: Ids, span: tuple[int, int], boundary: int | None, symbols: int
-) -> Iterator[tuple[NDArray[np.int64], Logits]]:
-    if boundary is not None:
-        return record_readings(network, ids, span, boundary, symbols)
-    stretches = max(1, min(STRETCHES, (span[1] - span[0]) // SHORTEST))
-    return readings(network, ids, span, stretches, symbols)
 
 
 @dataclass(frozen=True)
@@ -129,27 +123,26 @@ def mix(model: ModelParts, ids: Ids, cut: Split, wanted: str, limit: int | None 
     the network, which takes most of the time.
     """
     limit = min(MEASURED, limit or MEASURED)
-    train, symbols, boundary = len(cut.train), len(model.vocabulary), model.vocabulary.boundary
-    held_out = train + len(cut.mixing)
-    validation = (held_out, held_out + min(limit, len(cut.validation)))
+    symbols, boundary = len(model.vocabulary), model.vocabulary.boundary
+    train, held_out = cut.bounds("mixing")
     network = CharModel(model).predictor
     counts = CountModel.count(ids[:held_out], symbols, boundary=boundary)
-    seen = observe(network, counts, ids, validation, boundary)
+    seen = observe(network, counts, ids, cut.sample(ids, "validation", limit, boundary), boundary)
     alone = _nats(seen.network), _nats(seen.counts)
     if wanted == "none" or len(cut.mixing) < LEAST:
         return Mixed(model, *alone, mixture=None)
     before = CountModel.count(ids[:train], symbols, boundary=boundary)
-    gate, gain = _fitted(observe(network, before, ids, (train, min(held_out, train + limit)), boundary))
+    gate, gain = _fitted(observe(network, before, ids, cut.sample(ids, "mixing", limit, boundary), boundary))
     if wanted == "counts" or gain > GAIN:
         model = replace(model, beside=Members(model.beside.networks, counts, gate))
     return Mixed(model, *alone, seen.nats(gate), gain)
 
 
 def seconds_per_character(model: ModelParts, ids: Ids) -> float:
-    """How long `mix` takes for a character that it measures, from a few of them."""
+    """How long `mix` takes for a character that it reads, from a few of them."""
     network, counts = CharModel(model).predictor, CountModel.count(ids[: 8 * TRIAL], len(model.vocabulary))
     end, before = min(len(ids), TRIAL), time.perf_counter()
-    observe(network, counts, ids, (1, end))
+    observe(network, counts, ids, Sample.cut(1, end, min(PIECES, end - 1)), NEVER)  # records need no warming up
     return (time.perf_counter() - before) / (end - 1)
 
 

@@ -20,6 +20,7 @@ from unrolled.learn.evaluate import Loss
 from unrolled.learn.networks.recurrence import State
 from unrolled.learn.text_task import TextTask, divided, seed_of
 from unrolled.text.records import Places, Records, batches
+from unrolled.text.sample import Sample
 
 MEASURED_AT_ONCE = 1 << 14
 """Positions of a batch of records that are measured, not trained on."""
@@ -60,6 +61,10 @@ class RecordTask(TextTask):
         return self._size(0)
 
     @property
+    def warm_up(self) -> int:
+        return 0
+
+    @property
     def rows(self) -> int:
         return self.streams
 
@@ -70,15 +75,18 @@ class RecordTask(TextTask):
     def characters_seen(self, step: int) -> int:
         """Predictions made in the first `step` steps, the ends of records included."""
         epoch, rest = self._place(step)
-        every = int(self.records.predictions[self._within(*self.bounds("train"))].sum())
+        every = int(self.records.predictions[self._train].sum())
         return epoch * every + sum(int(self._counts(each).sum()) for each in self._plan(epoch)[:rest])
 
     def alone(self) -> Self:
         return replace(self, notify=lambda notice: None)
 
-    def loss(self, start: int, end: int) -> Loss:
-        """The loss on the records that begin in `ids[start:end]`, each read from the start."""
-        records = self._within(start, end)
+    def sample(self, part: str, limit: int | None = None) -> Sample:
+        return self.split.sample(self.ids, part, limit, self.boundary)
+
+    def loss(self, sample: Sample) -> Loss:
+        """The loss on the records that begin in the sample, each read from the start."""
+        records = np.concatenate([self._within(start, end) for start, end in sample])
         was_training = self.network.training
         self.network.eval()
         total, done = 0.0, 0
@@ -109,6 +117,11 @@ class RecordTask(TextTask):
         after = tuple(torch.cat(tensors).detach() for tensors in zip(*ends, strict=True))
         return total, None if now.is_last else after
 
+    @cached_property
+    def _train(self) -> Places:
+        """The numbers of the training records."""
+        return self._within(*self.split.bounds("train"))
+
     def _within(self, start: int, end: int) -> Places:
         first, last = np.searchsorted(self.records.starts, [start, end])
         return np.arange(first, max(last, first + 1))
@@ -134,9 +147,8 @@ class RecordTask(TextTask):
         """All steps of an epoch: a function of (seed, epoch)."""
         if epoch != self._last_plan[0]:
             rng = np.random.default_rng([self.seed, epoch])
-            train = self._within(*self.bounds("train"))
-            groups = batches(self.records.lengths[train], self.streams, self.streams * self.length, rng)
-            self._last_plan = epoch, [step for group in groups for step in self._cut(train[group])]
+            groups = batches(self.records.lengths[self._train], self.streams, self.streams * self.length, rng)
+            self._last_plan = epoch, [step for group in groups for step in self._cut(self._train[group])]
         return self._last_plan[1]
 
     def _size(self, epoch: int) -> int:

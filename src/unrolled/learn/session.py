@@ -37,6 +37,7 @@ from unrolled.notices import Notice
 from unrolled.text.encoded import EncodedText
 from unrolled.text.records import label_counts
 from unrolled.text.report.baselines import Baseline, baselines, verdict
+from unrolled.text.sample import Sample
 
 HISTORY_ENTRIES = 200  # training losses kept of a whole run: enough for a curve
 RELEASE_STEPS = 200
@@ -192,12 +193,11 @@ class Session:
         self.close()
         if self.state.best is not None:
             self.task.network.load_state_dict(self.state.best)
-        start, end = self.task.bounds("train")
         self._announce_measurement()
         with running(self.state.choice):
-            train = self.task.loss(max(start, end - self.state.measuring.train_sample), end)
-            validation = self.task.loss(*self._measured_at_end("validation"))
-            test = self.task.loss(*self._measured_at_end("test")) if len(self.task.split.test) else None
+            train = self.task.loss(self.task.sample("train", self.state.measuring.train_sample))
+            validation = self.task.loss(self._judged("validation"))
+            test = self.task.loss(self._judged("test")) if len(self.task.split.test) else None
             mixed = self._mixed()
         found = self._baselines(mixed) if with_baselines else ()
         per_epoch = self.task.steps_per_epoch
@@ -225,22 +225,20 @@ class Session:
         return summary, model
 
     def _announce_measurement(self) -> None:
-        parts = {name: self.task.bounds(name) for name in ("validation", "test")}
-        sizes = {name: end - start for name, (start, end) in parts.items()}
-        measured = {name: self.state.measuring.at_end_of(size) for name, size in sizes.items()}
-        if measured != sizes:
-            self.task.notify(
-                Notice(
-                    f"the time allows to measure {measured['validation']:,} of {sizes['validation']:,} characters at "
-                    "the end: the first ones of the part, so that the figures are rough"
-                )
+        cut = self.task.split
+        size, judged = len(cut.validation), len(self._judged("validation"))
+        if judged < size:
+            sentence = (
+                f"the time allows to measure {judged:,} of {size:,} characters at the end: pieces from all over the "
+                "part, so the figures are approximate"
             )
-        elif sum(measured.values()) > LONG_MEASUREMENT:
-            self.task.notify(Notice(f"measuring the best weights on {sum(measured.values()):,} characters"))
+            self.task.notify(Notice(sentence))
+        elif size + len(cut.test) > LONG_MEASUREMENT:
+            self.task.notify(Notice(f"measuring the best weights on {size + len(cut.test):,} characters"))
 
-    def _measured_at_end(self, part: str) -> tuple[int, int]:
-        start, end = self.task.bounds(part)
-        return start, start + self.state.measuring.at_end_of(end - start)
+    def _judged(self, part: str) -> Sample:
+        """What is measured of a part at the end, by whatever measures it."""
+        return self.task.sample(part, self.state.measuring.at_end)
 
     def _mixed(self) -> Mixed:
         limit = self.state.measuring.at_end
@@ -250,14 +248,14 @@ class Session:
         """By the main process alone: the others wait for it to write the model."""
         if not self.task.world.is_main:
             return ()
-        span = self._measured_at_end("validation")
-        return baselines(self.text, *span, mixed.counts / math.log(2), self.state.measuring.window)
+        bits = mixed.counts / math.log(2)
+        return baselines(self.text, self._judged("validation"), bits, self.state.measuring.window)
 
     def _write(self, model: ModelParts) -> None:
         if self.task.world.is_main and self.run_folder is not None:
             path = {f"{i:04d}": vectors for i, vectors in enumerate(self.state.embeddings)}
             files = model.to_files() | {SNAPSHOTS: safetensors.torch.save(path)}
-            files |= novelty_files(self.text.ids, self.text.vocabulary.boundary, self.task.bounds("mixing")[1])
+            files |= novelty_files(self.text.ids, self.text.vocabulary.boundary, self.task.split.bounds("mixing")[1])
             self.run_folder.write_history(self.state.history)
             self.run_folder.finish(files)
             self.run_folder.discard()
@@ -282,10 +280,10 @@ class Session:
     def _training(self, summary: Summary) -> dict[str, Any]:
         return {
             "corpus": {"sha256": self.text.sha256, "characters": len(self.text.ids), "sources": self.state.sources},
-            "split": {name: self.task.bounds(name) for name in ("train", "mixing", "validation", "test")},
+            "split": {name: self.task.split.bounds(name) for name in ("train", "mixing", "validation", "test")},
             "recipe": self.state.recipe.to_json(),
             "machine": asdict(self.state.choice) | describe(self.state.choice.device),
-            "labels": label_counts(self.text.ids[: self.task.bounds("mixing")[1]], self.text.vocabulary),
+            "labels": label_counts(self.text.ids[: self.task.split.bounds("mixing")[1]], self.text.vocabulary),
             "steps": self.state.progress.step,
             "best_step": self.state.progress.best_step,
             "epochs": summary.epochs,

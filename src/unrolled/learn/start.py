@@ -127,15 +127,19 @@ def _plan(recipe: Recipe, task: TextTask, budget: Budget | None) -> Plan:
 
 def _budget(recipe: Recipe, task: TextTask, measuring: Measuring, timing: Timing, started: float) -> Budget:
     """The budget of a run that began at `started`."""
-    start, end = task.bounds("validation")
-    at_end = sum(measuring.at_end_of(len(part)) for part in (task.split.validation, task.split.test))
-    sample = min(len(task.split.train), measuring.train_sample)
+    start = task.split.bounds("validation")[0]
+    cut = task.split
+    at_end, mixed = (
+        sum(measuring.at_end_of(len(part)) + timing.warm_up for part in parts if len(part))
+        for parts in ((cut.validation, cut.test), (cut.validation, cut.mixing))
+    )
+    sample = min(len(cut.train), measuring.train_sample) + timing.warm_up
     ending = (at_end + sample) * timing.character + WRITING
-    ending += (2 * min(measuring.window, start) + 3 * measuring.at_end_of(end - start)) * timing.baselines
+    ending += (2 * min(measuring.window, start) + 3 * measuring.at_end_of(len(cut.validation))) * timing.baselines
     # Counting takes about as long as a third of the baselines, twice; then the network reads both parts beside it.
     ending += 0.7 * start * timing.baselines
-    ending += sum(measuring.at_end_of(len(part)) for part in (task.split.validation, task.split.mixing)) * timing.mixing
-    measured = min(end - start, measuring.while_training)
+    ending += mixed * timing.mixing
+    measured = min(len(cut.validation), measuring.while_training) + timing.warm_up
     return Budget(
         seconds=60 * (recipe.minutes or DEFAULT_MINUTES),
         spent=task.world.mean(time.perf_counter() - started),

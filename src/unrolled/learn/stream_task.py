@@ -15,9 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from unrolled.learn.distributed import World
-from unrolled.learn.evaluate import Loss, evaluate
+from unrolled.learn.evaluate import WARMUP, Loss, evaluate
 from unrolled.learn.networks.recurrence import State
 from unrolled.learn.text_task import TextTask, divided, seed_of
+from unrolled.text.sample import PIECES, Sample
 from unrolled.text.vocabulary import Ids
 
 
@@ -31,6 +32,10 @@ class StreamTask(TextTask):
     @property
     def steps_per_epoch(self) -> int:
         return -(-self.span // self.length)
+
+    @property
+    def warm_up(self) -> int:
+        return PIECES * WARMUP
 
     @property
     def span(self) -> int:
@@ -53,10 +58,8 @@ class StreamTask(TextTask):
     def alone(self) -> Self:
         return replace(self, world=World(), streams=self.streams[self.own_rows], notify=lambda notice: None)
 
-    def loss(self, start: int, end: int) -> Loss:
-        return evaluate(
-            self.network, self.ids, start, end, world=self.world, release=self.release, on_chunk=self.on_chunk
-        )
+    def loss(self, sample: Sample) -> Loss:
+        return evaluate(self.network, self.ids, sample, world=self.world, release=self.release, on_chunk=self.on_chunk)
 
     def gradients(self, step: int, forward: nn.Module) -> tuple[float, State]:
         device = self.network.head.weight.device

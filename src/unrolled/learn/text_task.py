@@ -22,6 +22,7 @@ from unrolled.learn.evaluate import Loss
 from unrolled.learn.networks.network import CharNetwork
 from unrolled.learn.networks.recurrence import State
 from unrolled.notices import Notice, Notify, warn
+from unrolled.text.sample import Sample
 from unrolled.text.vocabulary import Ids
 from unrolled.text.windows import Split
 
@@ -62,6 +63,11 @@ class TextTask(ABC):
 
     @property
     @abstractmethod
+    def warm_up(self) -> int:
+        """Characters that a measurement reads beside those that it judges."""
+
+    @property
+    @abstractmethod
     def rows(self) -> int:
         """Rows that the batches of all processes have at least."""
 
@@ -79,8 +85,8 @@ class TextTask(ABC):
         """The same with the rows of this process only, as if there were no other, and reporting nothing."""
 
     @abstractmethod
-    def loss(self, start: int, end: int) -> Loss:
-        """The loss on `ids[start:end]`, in the precision of the weights."""
+    def loss(self, sample: Sample) -> Loss:
+        """The loss on a sample of the text, in the precision of the weights."""
 
     @abstractmethod
     def gradients(self, step: int, forward: nn.Module) -> tuple[float, State | None]:
@@ -108,17 +114,14 @@ class TextTask(ABC):
     def evaluate(self) -> float:
         """Nats per character on the validation part, in the precision of training: quick, and good enough to choose.
 
-        Of a long part, the first `measured` characters.
+        Of a long part, `measured` characters.
         """
-        start, end = self.bounds("validation")
         with self.autocast():
-            return self.loss(start, min(end, start + self.measured)).nats
+            return self.loss(self.sample("validation", self.measured)).nats
 
-    def bounds(self, part: str) -> tuple[int, int]:
-        """Where the part `train`, `mixing`, `validation` or `test` begins and ends in the text."""
-        lengths = {name: len(getattr(self.split, name)) for name in ("train", "mixing", "validation", "test")}
-        start = sum(list(lengths.values())[: list(lengths).index(part)])
-        return start, start + lengths[part]
+    def sample(self, part: str, limit: int | None = None) -> Sample:
+        """What is judged of a part, `limit` characters at most."""
+        return self.split.sample(self.ids, part, limit)
 
     def halve(self) -> None:
         """Make steps in twice as many micro-batches from here on."""

@@ -21,6 +21,7 @@ from unrolled.model.predictor import LanguageModel, Logits, Predictor, Predictor
 from unrolled.model.probabilities import log_softmax
 from unrolled.text.baselines.compressors import gzip_bits, xz_bits
 from unrolled.text.encoded import EncodedText
+from unrolled.text.sample import Sample
 from unrolled.text.vocabulary import UNKNOWN, Ids, OnUnknown
 
 EXACT_UP_TO = 1 << 16
@@ -161,7 +162,8 @@ def _nats(
     first, state = start or (model.start_logits, None)
     yield np.zeros(1, np.int64), -log_softmax(first)[ids[:1]].astype(np.float32, copy=False)
     if len(ids) > 1:
-        for positions, logits in readings(model.predictor, ids, (1, len(ids)), stretches, len(model.vocabulary), state):
+        sample = Sample.cut(1, len(ids), stretches)
+        for positions, logits in readings(model.predictor, ids, sample, len(model.vocabulary), state):
             nats = -log_softmax(logits)[np.arange(len(positions)), ids[positions]]
             yield positions, nats.astype(np.float32, copy=False)
 
@@ -169,33 +171,29 @@ def _nats(
 def readings(
     predictor: Predictor,
     ids: Ids,
-    span: tuple[int, int],
-    stretches: int,
+    sample: Sample,
     vocabulary: int,
     state: PredictorState | None = None,
 ) -> Iterator[tuple[NDArray[np.int64], Logits]]:
-    """Every position of the text from span[0] to span[1] once, (n,), with the logits of its character, (n, vocabulary).
+    """Every position of the sample once, (n,), with the logits of its character, (n, vocabulary).
 
-    The positions are read in stretches side by side, each warmed up on the characters before it, or the only one from
-    `state`. The first of all needs a character before it.
+    The pieces are read side by side, each warmed up on the characters before it, or the only one from `state`. The
+    first of all needs a character before it.
     """
-    first, end = span
-    borders = first + np.arange(stretches + 1, dtype=np.int64) * (end - first) // stretches
-    state = _warmed_up(predictor, ids, borders[:-1]) if state is None else state
-    return _side_by_side(predictor, ids, borders[:-1], borders[1:], state, vocabulary)
+    state = _warmed_up(predictor, ids, sample.starts) if state is None else state
+    return _side_by_side(predictor, ids, sample.starts, sample.ends, state, vocabulary)
 
 
 def record_readings(
-    predictor: Predictor, ids: Ids, span: tuple[int, int], boundary: int, vocabulary: int
+    predictor: Predictor, ids: Ids, sample: Sample, boundary: int, vocabulary: int
 ) -> Iterator[tuple[NDArray[np.int64], Logits]]:
-    """`readings` of a text of records that begin within the span, each after the `boundary` before it.
+    """`readings` of a sample of records, each of which ends with a `boundary`, or with its piece.
 
     Records of similar length are read side by side, each from a state of its own.
     """
-    first, end = span
-    ends = 1 + first + np.flatnonzero(ids[first:end] == boundary)
-    ends = ends if len(ends) and ends[-1] == end else np.append(ends, end)
-    starts = np.append(first, ends[:-1])
+    pieces = [np.union1d(1 + first + np.flatnonzero(ids[first:end] == boundary), end) for first, end in sample]
+    ends = np.concatenate(pieces)
+    starts = np.concatenate([np.append(start, own[:-1]) for start, own in zip(sample.starts, pieces, strict=True)])
     order = np.argsort(ends - starts, kind="stable")
     for some in np.array_split(order, -(-len(order) // RECORDS)):
         state = predictor.initial_state(len(some)) if len(some) > 1 else predictor.initial_state()

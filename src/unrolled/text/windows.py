@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from unrolled.errors import InputError
+from unrolled.text.sample import Sample
 from unrolled.text.vocabulary import Ids
 
 
@@ -49,6 +50,18 @@ class Split:
     test: Ids
     mixing: Ids = field(default_factory=lambda: np.empty(0, np.uint8))
     """A share of the training text, not trained on: it decides how models are mixed."""
+
+    def bounds(self, part: str) -> tuple[int, int]:
+        """Where the part `train`, `mixing`, `validation` or `test` begins and ends in the text."""
+        lengths = {name: len(getattr(self, name)) for name in ("train", "mixing", "validation", "test")}
+        start = sum(list(lengths.values())[: list(lengths).index(part)])
+        return start, start + lengths[part]
+
+    def sample(self, ids: Ids, part: str, limit: int | None = None, boundary: int | None = None) -> Sample:
+        """What is judged of a part of the text `ids`: about `limit` characters; with a `boundary`, whole records."""
+        start, end = self.bounds(part)
+        found = Sample.of(start, end, limit)
+        return found if boundary is None else found.whole_records(ids, boundary, end)
 
 
 def windows(ids: Ids, size: int, stride: int, targets: int) -> tuple[Ids, Ids]:

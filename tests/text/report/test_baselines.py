@@ -6,6 +6,7 @@ from unrolled.text.baselines.compressors import compressors, gzip_bits, has_zstd
 from unrolled.text.corpus import text_corpus
 from unrolled.text.encoded import EncodedText, encode_corpus
 from unrolled.text.report.baselines import Baseline, baselines, seconds_per_character, verdict
+from unrolled.text.sample import Sample
 
 LINES = "".join(
     f"{i} bottles of ink, {i * i} drops; the {'odd' if i % 2 else 'even'} one writes.\n" for i in range(400)
@@ -18,7 +19,7 @@ def encoded(text: str) -> EncodedText:
 
 def test_a_copy_of_the_training_part_costs_next_to_nothing() -> None:
     text = encoded(LINES + LINES)
-    found = {baseline.name: baseline for baseline in baselines(text, len(LINES), len(text), 1.0)}
+    found = {baseline.name: baseline for baseline in baselines(text, Sample.of(len(LINES), len(text)), 1.0)}
     assert set(compressors()) < set(found)
     assert found["gzip"].bits == gzip_bits(LINES)
     assert found["xz"].primed_bits < 0.1 < found["xz"].bits
@@ -29,7 +30,7 @@ def test_a_short_window_is_all_that_is_told() -> None:
     text = encoded(LINES + "x" * 5000 + LINES)
     start = len(LINES) + 5000
     near, all_ = (
-        {baseline.name: baseline.primed_bits for baseline in baselines(text, start, len(text), 1.0, window)}
+        {baseline.name: baseline.primed_bits for baseline in baselines(text, Sample.of(start, len(text)), 1.0, window)}
         for window in (4000, 1 << 20)
     )
     assert all_["xz"] < near["xz"]

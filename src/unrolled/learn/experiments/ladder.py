@@ -169,10 +169,9 @@ def _plain(epochs: float) -> float:
 def _baselines(text: EncodedText, recipe: Recipe) -> Iterator[Row]:
     """Counts, and compressors that were given the training part."""
     parts = split(text.ids, recipe.validation, recipe.test)
-    start = len(parts.train)
     counts = CountModel.count(parts.train, len(text.vocabulary))
     bits = float(counts.nats(parts.validation, parts.train).mean()) / math.log(2)
-    for entry in reversed(baselines(text, start, start + len(parts.validation), bits)):
+    for entry in reversed(baselines(text, parts.sample(text.ids, "validation"), bits)):
         setting = "given the training part" if entry.bits is not None else f"order {counts.order}"
         yield Row(entry.name, setting, entry.primed_bits * math.log(2))
 

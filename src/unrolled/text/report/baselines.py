@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from unrolled.text.baselines.compressors import WINDOW, compressors, encoded, xz_bits
 from unrolled.text.encoded import EncodedText
-from unrolled.text.vocabulary import Ids
+from unrolled.text.sample import Sample
 
 _PIECE = 1 << 18
 TRIAL = 1 << 16
@@ -29,16 +29,16 @@ class Baseline:
     """After the training part, as the network is measured too."""
 
 
-def baselines(text: EncodedText, start: int, end: int, counts: float, window: int = WINDOW) -> tuple[Baseline, ...]:
-    """The baselines of the characters `start` to `end`, told up to `window` characters that stand before them.
+def baselines(text: EncodedText, sample: Sample, counts: float, window: int = WINDOW) -> tuple[Baseline, ...]:
+    """The baselines of a sample, its pieces joined, told up to `window` characters that stand before the first.
 
     8 MB, the default, are what the best compressor can use at all. `counts` are the bits of counted characters, which
     whoever asks has found out already.
     """
-    before = text.ids[max(0, start - window) : start]
-    told = b"".join(encoded(piece) for piece in _pieces(text, before))
+    start = int(sample.starts[0])
+    told = b"".join(map(encoded, _pieces(text, Sample.cut(max(0, start - window), start, 1))))
     found = [
-        Baseline(name, bits(_pieces(text, text.ids[start:end]), b""), bits(_pieces(text, text.ids[start:end]), told))
+        Baseline(name, bits(_pieces(text, sample), b""), bits(_pieces(text, sample), told))
         for name, bits in compressors().items()
     ]
     return (*found, Baseline("counts", None, counts))
@@ -68,7 +68,8 @@ def verdict(bits: float, found: tuple[Baseline, ...]) -> str:
     )
 
 
-def _pieces(text: EncodedText, ids: Ids) -> Iterator[str]:
-    for start in range(0, len(ids), _PIECE):
-        yield text.vocabulary.decode(ids[start : start + _PIECE])
-        text.release()
+def _pieces(text: EncodedText, sample: Sample) -> Iterator[str]:
+    for start, end in sample:
+        for first in range(start, end, _PIECE):
+            yield text.vocabulary.decode(text.ids[first : min(end, first + _PIECE)])
+            text.release()
