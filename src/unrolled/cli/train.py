@@ -44,7 +44,7 @@ SHORT_TEXT = (
 )
 GROUPS = {
     MAIN: ("minutes", "hidden", "rung", "records"),
-    TEXT: ("label_column", "validation", "test", "min_count", "lower", "errors", "normalize", "mask"),
+    TEXT: ("label_column", "validation", "test", "hold_out", "min_count", "lower", "errors", "normalize", "mask"),
     NETWORK: ("embedding", "layers", "nonlinearity", "dropout"),
 }
 """The settings that `--help` shows under other headings than that of training."""
@@ -62,6 +62,7 @@ def train(
     resume: Annotated[bool, Flag, Parameter(group=RUN)] = False,
     start_from: Annotated[Path | None, Parameter(name="--from", group=RUN)] = None,
     valid: Annotated[Words | None, Parameter(group=TEXT)] = None,
+    test_file: Annotated[Words | None, Parameter(group=TEXT)] = None,
     encoding: Annotated[str | None, Parameter(group=TEXT)] = None,
     save_seconds: Annotated[float, Parameter(group=RUN)] = 300.0,
     json: Annotated[Json, Parameter(group=RUN)] = False,
@@ -79,6 +80,8 @@ def train(
         make-base has trained.
     valid
         A text to measure on, instead of the end of the text.
+    test_file
+        A text to measure on once, at the very end.
     encoding
         Of the text files; UTF-8 if not given.
     save_seconds
@@ -89,7 +92,7 @@ def train(
     if "records" in given:
         given["records"] = unescaped(given["records"])  # a separator such as '\\n\\n'
     if given.get("rung") == COUNTS:
-        return _count(texts, out, given, encoding, json)
+        return _count(texts, out, given, valid, test_file, encoding, json)
     from unrolled.learn.build import Request
     from unrolled.learn.committee import CommitteeRun
     from unrolled.learn.distributed import join_world
@@ -97,7 +100,7 @@ def train(
 
     if given.get("networks", 1) > 1:
         request = Request(
-            list(texts), None, Recipe(**given), machine, frozenset(given), start_from, valid, encoding,
+            list(texts), None, Recipe(**given), machine, frozenset(given), start_from, valid, test_file, encoding,
             notify=_notify(messages()), on_text=_describe(messages()), started=started,
         )  # fmt: skip
         return _train_committee(CommitteeRun(request, out, resume, save_seconds), json)
@@ -106,7 +109,7 @@ def train(
         with _waiting(console, has_start=start_from is not None) as on_text:
             session = prepare(
                 list(texts), out, Recipe(**given), machine, given=given, world=world, resume=resume,
-                start_from=start_from, valid=valid, encoding=encoding, save_seconds=save_seconds,
+                start_from=start_from, valid=valid, test_file=test_file, encoding=encoding, save_seconds=save_seconds,
                 notify=_notify(console), on_text=on_text, started=started,
             )  # fmt: skip
         how = f"continue with: {_command(texts, out)}"
@@ -165,13 +168,17 @@ def _watch_group(group: SessionGroup, names: list[str], console: Console) -> int
     return _exit_code(group.interrupt)
 
 
-def _count(texts: tuple[str, ...], out: Path, given: dict[str, Any], encoding: str | None, json: bool) -> int:
+def _count(
+    texts: tuple[str, ...], out: Path, given: dict[str, Any], valid: str | None, test_file: str | None,
+    encoding: str | None, json: bool,
+) -> int:  # fmt: skip
     """The rung counts, without PyTorch."""
     from unrolled.learn.count_text import count_text
 
     console = messages()
     summary, _ = count_text(
-        list(texts), out, Recipe(**given), given=given, encoding=encoding, on_text=_describe(console)
+        list(texts), out, Recipe(**given), given=given, valid=valid, test_file=test_file, encoding=encoding,
+        on_text=_describe(console),
     )  # fmt: skip
     print_json(summary.to_json()) if json else _print_summary(summary)
     return 0

@@ -10,14 +10,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
 from unrolled.errors import InputError
-from unrolled.learn import mixing
+from unrolled.learn import corpora, mixing
 from unrolled.learn.budget import Timing
-from unrolled.learn.corpora import corpus_of
 from unrolled.learn.distributed import World
 from unrolled.learn.hardware import Choice, choose, cores, running
 from unrolled.learn.initialization import start_well
@@ -32,9 +30,8 @@ from unrolled.learn.stream_task import StreamTask
 from unrolled.learn.text_task import TextTask
 from unrolled.model.folder import ModelConfig
 from unrolled.notices import Notice, Notify, warn
-from unrolled.text.corpus import Corpus
 from unrolled.text.encoded import EncodedText, encode_corpus
-from unrolled.text.records import cut_text, known_boundary
+from unrolled.text.records import known_boundary
 from unrolled.text.report import baselines
 from unrolled.text.sample import PIECES
 from unrolled.text.vocabulary import Vocabulary
@@ -66,6 +63,8 @@ class Request:
     start_from: str | Path | None = None
     valid: str | Path | None = None
     """A text to measure on, instead of the end of the text."""
+    test_file: str | Path | None = None
+    """A text to measure on once, at the very end."""
     encoding: str | None = None
     world: World = field(default_factory=World)
     notify: Notify = warn
@@ -80,7 +79,12 @@ class Request:
 
 def read_text(request: Request, recipe: Recipe, known: Vocabulary | None) -> EncodedText:
     """The text, encoded; the vocabulary `known` keeps its ids. The main process encodes for all."""
-    world, corpus = request.world, _corpus(request, recipe)
+    world = request.world
+    if world.size > 1 and "-" in map(str, request.sources):
+        raise InputError("standard input can be read by one process alone: give several processes a file")
+    corpus = corpora.corpus_of(
+        recipe, request.sources, request.text, request.encoding, request.valid, request.test_file
+    )
     if not world.is_main:
         world.barrier()  # the main process encodes first; the others find its work in the cache
     text = encode_corpus(corpus, known, extend=True, min_count=recipe.min_count)
@@ -91,37 +95,13 @@ def read_text(request: Request, recipe: Recipe, known: Vocabulary | None) -> Enc
     return text
 
 
-def split_text(request: Request, recipe: Recipe, text: EncodedText) -> tuple[EncodedText, Split]:
+def split_text(recipe: Recipe, text: EncodedText) -> tuple[EncodedText, Split]:
     """The text in the order of its parts, and the parts.
 
     Where a gate may be fitted, a part of the training text is held out for it. Raises InputError where a part would be
     empty.
     """
-    share = 0.0 if recipe.with_ == "none" else mixing.SHARE
-    boundary = None if recipe.records is None else known_boundary(text.vocabulary)
-    if request.valid is None:
-        ids, parts = cut_text(text.ids, boundary, recipe.validation, recipe.test, share)
-        return replace(text, ids=ids), parts
-    if recipe.test or "validation" in request.given:
-        raise InputError("a file to validate on takes the place of --validation and --test: leave them out")
-    length = sum(map(len, _validation_corpus(request.valid, request, recipe).pieces()))
-    border = len(text) - length + (boundary is not None)  # one boundary belongs to both texts
-    told, parts = cut_text(text.ids[:border], boundary, 0.0, 0.0, share)
-    ids = text.ids if np.may_share_memory(told, text.ids) else np.concatenate([told, text.ids[border:]])
-    return replace(text, ids=ids), replace(parts, validation=ids[border:])
-
-
-def _corpus(request: Request, recipe: Recipe) -> Corpus:
-    if request.world.size > 1 and "-" in map(str, request.sources):
-        raise InputError("standard input can be read by one process alone: give several processes a file")
-    corpus = corpus_of(recipe, request.sources, request.text, request.encoding)
-    if request.valid is None:
-        return corpus
-    return replace(corpus, sources=(*corpus.sources, *_validation_corpus(request.valid, request, recipe).sources))
-
-
-def _validation_corpus(valid: str | Path, request: Request, recipe: Recipe) -> Corpus:
-    return corpus_of(recipe, [valid], None, request.encoding)
+    return corpora.split_text(recipe, text, 0.0 if recipe.with_ == "none" else mixing.SHARE)
 
 
 def check_processes(recipe: Recipe, world: World) -> None:

@@ -59,6 +59,8 @@ class TrainingState:
     encoding: str
     valid: str | None = None
     """The file of the validation part, where it is not the end of the text."""
+    test_file: str | None = None
+    """The file of the test part, likewise."""
 
     plan: Plan
     progress: FitState = field(default_factory=FitState)

@@ -108,15 +108,16 @@ class CommitteeRun:
         given = r.given - {"networks", "seed", "minutes", "epochs"}
         return prepare(
             r.sources, self._folder(i), recipe, machine, text=r.text, given=given, resume=self.resume,
-            start_from=r.start_from, valid=r.valid, encoding=r.encoding, save_seconds=self.save_seconds,
-            notify=r.notify, on_text=r.on_text if i == 0 else lambda text: None, started=started,
+            start_from=r.start_from, valid=r.valid, test_file=r.test_file, encoding=r.encoding,
+            save_seconds=self.save_seconds, notify=r.notify, started=started,
+            on_text=r.on_text if i == 0 else lambda text: None,
         )  # fmt: skip
 
     def finish(self) -> tuple[Summary, ModelParts]:
         """Measure the mean of all networks, alone and with counts, and write the model folder."""
         first, *others = (self.models[i] for i in sorted(self.models))
         text = read_text(self.request, self.request.recipe, first.vocabulary)
-        text, cut = split_text(self.request, self.request.recipe, text)
+        text, cut = split_text(self.request.recipe, text)
         alone = replace(first, beside=Members(), training={})
         committee = replace(alone, beside=Members(tuple(model.weights for model in others)))
         mixed = mix(committee, text.ids, cut, self.request.recipe.with_, self.measuring.at_end)

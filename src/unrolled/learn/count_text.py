@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from unrolled.errors import InputError
 from unrolled.files import write_folder
-from unrolled.learn.corpora import corpus_of
+from unrolled.learn.corpora import corpus_of, split_text
 from unrolled.learn.recipe import Recipe
 from unrolled.learn.summary import Summary
 from unrolled.model.folder import ModelParts, counts_alone
@@ -19,13 +18,13 @@ from unrolled.model.members import COUNTS
 from unrolled.model.novelty import novelty_files
 from unrolled.text.counts import CountModel
 from unrolled.text.encoded import EncodedText, encode_corpus
-from unrolled.text.records import cut_text, known_boundary, label_counts
+from unrolled.text.records import label_counts
 from unrolled.text.report.baselines import baselines, verdict
 from unrolled.text.windows import Split
 
 SETTINGS = frozenset(
     {"rung", "validation", "test", "min_count", "lower", "errors", "normalize", "mask", "seed", "with_"}
-    | {"records", "label_column"}
+    | {"records", "label_column", "hold_out"}
 )
 """The settings that mean something without a network."""
 TRAIN_SAMPLE = 100_000
@@ -38,6 +37,8 @@ def count_text(
     *,
     text: str | None = None,
     given: Collection[str] = (),
+    valid: str | Path | None = None,
+    test_file: str | Path | None = None,
     encoding: str | None = None,
     on_text: Callable[[EncodedText], None] = lambda text: None,
 ) -> tuple[Summary, ModelParts]:
@@ -47,12 +48,11 @@ def count_text(
     """
     if foreign := sorted(set(given) - SETTINGS):
         raise InputError(f"the rung counts has no network, so it has no {', '.join(foreign)}: leave it out")
-    encoded = encode_corpus(corpus_of(recipe, sources, text, encoding), min_count=recipe.min_count)
+    encoded = encode_corpus(corpus_of(recipe, sources, text, encoding, valid, test_file), min_count=recipe.min_count)
     on_text(encoded)
     start = time.perf_counter()
-    boundary = None if recipe.records is None else known_boundary(encoded.vocabulary)
-    ids, cut = cut_text(encoded.ids, boundary, recipe.validation, recipe.test)
-    encoded = replace(encoded, ids=ids)
+    encoded, cut = split_text(recipe, encoded)
+    ids, boundary = encoded.ids, encoded.vocabulary.boundary
     counts = CountModel.count(cut.train, len(encoded.vocabulary), boundary=boundary, release=encoded.release)
     start_of, end_of = len(cut.train), len(cut.train) + len(cut.validation)
 

@@ -35,6 +35,7 @@ def prepare(
     resume: bool = False,
     start_from: str | Path | None = None,
     valid: str | Path | None = None,
+    test_file: str | Path | None = None,
     encoding: str | None = None,
     save_seconds: float = 300.0,
     notify: Notify = warn,
@@ -47,7 +48,8 @@ def prepare(
     out. `given` names the settings of `recipe` that were given, which must be those of the run to resume; if None,
     those that are not at their defaults. `start_from` is a model folder whose weights and sizes are taken, or "base",
     that of `unrolled make-base`; its vocabulary is extended by new characters. `valid` is a file (or folder, or named
-    set) to measure on, in place of the end of the text. `encoding` is UTF-8 if not given; `save_seconds` is the
+    set) to measure on, in place of the end of the text, and `test_file` one to measure on once, at the very end.
+    `encoding` is UTF-8 if not given; `save_seconds` is the
     time between checkpoints, beside those at every measurement. `notify` is told each choice in a sentence, `on_text`
     is called with the text before anything is trained. `started` is when the run began, by `time.perf_counter`: minutes
     are counted from there, or from this call if it is None.
@@ -63,7 +65,7 @@ def prepare(
     names = {entry.name for entry in fields(Recipe)}
     request = Request(
         sources, text, recipe, machine, recipe.changes() if given is None else frozenset(given) & names,
-        start_from, valid, encoding, world or World(), notify, on_text,
+        start_from, valid, test_file, encoding, world or World(), notify, on_text,
         time.perf_counter() if started is None else started,
     )  # fmt: skip
     run = Run(Path(out), resume=resume, notify=notify) if out is not None else None

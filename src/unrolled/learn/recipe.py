@@ -16,11 +16,12 @@ from unrolled.model.members import COUNTS
 from unrolled.text.encoding import OnDamage
 from unrolled.typed import typed
 
-ADDED = ("with_", "networks", "patience", "records", "errors", "normalize", "label_column", "mask")
+ADDED = ("with_", "networks", "patience", "records", "errors", "normalize", "label_column", "mask", "hold_out")
 """Settings that the first recipes lack; one that is added later has its name here."""
 OPTIMIZERS = ("muon", "adamw")
 WITH = ("auto", "counts", "none")
 ERRORS, FORMS = ("error", "replace", "skip"), ("NFC",)
+HOLD_OUT = ("end", "files")
 PRECISIONS = ("auto", "float32", "bfloat16", "float64")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
@@ -72,6 +73,9 @@ class Recipe:
     """Share of the text, at its end, that is never trained on and chooses the best weights."""
     test: float = 0.0
     """Share of the text, after the validation part, that is measured once at the very end."""
+    hold_out: str = "end"
+    """Where these two shares are taken from: end (of the text; records are always drawn by their hashes), or files:
+    whole files, drawn by the hash of their content."""
     min_count: int = 1
     """Characters seen fewer times become the unknown character."""
     lower: bool = False
@@ -100,6 +104,7 @@ class Recipe:
         check_name("optimizer", self.optimizer, OPTIMIZERS)
         check_name("partner (with)", self.with_, WITH)
         check_name("errors", self.errors, ERRORS)
+        check_name("hold_out", self.hold_out, HOLD_OUT)
         if self.normalize is not None:
             check_name("normal form (normalize)", self.normalize, FORMS)
         for name in ("embedding", "hidden", "layers", "streams", "length", "evaluations", "min_count", "networks"):
@@ -177,6 +182,7 @@ class RecipeSettings(TypedDict, total=False):
     patience: int | None
     validation: float
     test: float
+    hold_out: str
     min_count: int
     lower: bool
     errors: OnDamage

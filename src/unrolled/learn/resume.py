@@ -54,7 +54,7 @@ def resume(request: Request, run: Run, state: TrainingState) -> Session:
     text = read_text(request, state.recipe, state.started_from)
     _check_text(text, state)
     request.on_text(text)
-    text, cut = split_text(request, state.recipe, text)
+    text, cut = split_text(state.recipe, text)
     build = Builder(text, cut, state.recipe, request.world, request.notify)
     network = build.network()
     network.dropout = dropout_of(state.recipe)
@@ -98,7 +98,10 @@ def _with_source_of(request: Request, state: TrainingState) -> Request:
         request = replace(request, sources=state.sources)
     state.sources = [str(source) for source in request.sources]
     state.encoding = request.encoding or state.encoding
-    return replace(request, encoding=state.encoding, valid=request.valid or state.valid)
+    return replace(
+        request, encoding=state.encoding, valid=request.valid or state.valid,
+        test_file=request.test_file or state.test_file,
+    )  # fmt: skip
 
 
 def _check_text(text: EncodedText, state: TrainingState) -> None:

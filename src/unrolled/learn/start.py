@@ -34,7 +34,7 @@ def start(request: Request, run: Run | None) -> Session:
     check_processes(recipe, request.world)
     text = read_text(request, recipe, model.vocabulary if model else None)
     request.on_text(text)
-    text, cut = split_text(request, recipe, text)
+    text, cut = split_text(recipe, text)
     recipe = _shortened(recipe, cut, request)
     build = Builder(text, cut, recipe, request.world, request.notify)
     network = build.network()
@@ -61,7 +61,8 @@ def start(request: Request, run: Run | None) -> Session:
         corpus=text.sha256, vocabulary=list(text.vocabulary.characters),
         started_from=None if model is None else model.vocabulary,
         sources=[str(source) for source in request.sources], encoding=request.encoding or "utf-8",
-        valid=None if request.valid is None else str(request.valid), budget=budget, measuring=measuring,
+        valid=None if request.valid is None else str(request.valid),
+        test_file=None if request.test_file is None else str(request.test_file), budget=budget, measuring=measuring,
     )  # fmt: skip
     session = Session(text, task, optimizer, state, run)
     steps = f"{plan.steps:,} step{'s' * (plan.steps > 1)}, {plan.steps / task.steps_per_epoch:.2g} epochs"

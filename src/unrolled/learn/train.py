@@ -58,6 +58,7 @@ def train(
     resume: bool = False,
     start_from: str | Path | None = None,
     valid: str | Path | None = None,
+    test_file: str | Path | None = None,
     encoding: str | None = None,
     save_seconds: float = 300.0,
     notify: Notify = warn,
@@ -85,13 +86,15 @@ def train(
     started = time.perf_counter()
     recipe, machine = Recipe(**_of(Recipe, settings)), Machine(**_of(Machine, settings))
     if recipe.rung == COUNTS:
-        summary, model = count_text(_sources(texts), out, recipe, text=text, given=settings, encoding=encoding)
+        summary, model = count_text(
+            _sources(texts), out, recipe, text=text, given=settings, valid=valid, test_file=test_file, encoding=encoding
+        )
         return Trained(CharModel(model), summary)
     with join_world() as world:
         if recipe.networks > 1:
             request = Request(
-                _sources(texts), text, recipe, machine, frozenset(settings), start_from, valid, encoding, world, notify,
-                started=started,
+                _sources(texts), text, recipe, machine, frozenset(settings), start_from, valid, test_file, encoding,
+                world, notify, started=started,
             )  # fmt: skip
             committee = CommitteeRun(request, None if out is None else Path(out), resume, save_seconds)
             for group in committee.groups():
@@ -103,8 +106,8 @@ def train(
             return Trained(CharModel(model), summary)
         session = prepare(
             _sources(texts), out, recipe, machine, text=text, given=settings, world=world, resume=resume,
-            start_from=start_from, valid=valid, encoding=encoding, save_seconds=save_seconds, notify=notify,
-            started=started,
+            start_from=start_from, valid=valid, test_file=test_file, encoding=encoding, save_seconds=save_seconds,
+            notify=notify, started=started,
         )  # fmt: skip
         _run(session, progress)
         summary, model = session.finish()
@@ -127,7 +130,17 @@ def _tell(progress: OnProgress | None, session: Session, record: Record) -> None
 def _check_names(settings: Mapping[str, Any]) -> None:
     known = {entry.name for kind in (Recipe, Machine) for entry in fields(kind)}
     for name in set(settings) - known:
-        others = {"text", "resume", "start_from", "valid", "encoding", "save_seconds", "notify", "progress"}
+        others = {
+            "text",
+            "resume",
+            "start_from",
+            "valid",
+            "test_file",
+            "encoding",
+            "save_seconds",
+            "notify",
+            "progress",
+        }
         raise unknown_name("setting", name, known | others)
 
 

@@ -10,7 +10,7 @@ import difflib
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from unicodedata import normalize as normalized
@@ -43,6 +43,8 @@ class Corpus:
     """Whether characters are composed as far as possible, which is Unicode's normal form NFC."""
     mask: bool = False
     """Whether each number, date, address and id is read as one mark (`unrolled.text.variables`)."""
+    held_out: tuple[int, int] = (0, 0)
+    """How many of the sources, at the end, are the validation part, and how many after them the test part."""
 
     @property
     def name(self) -> str:
@@ -54,6 +56,10 @@ class Corpus:
     def bytes_total(self) -> int:
         """Bytes to read from the disk (compressed, for gzip)."""
         return sum(source.size for source in self.sources)
+
+    def last(self, count: int) -> Corpus:
+        """The corpus of the last `count` sources."""
+        return replace(self, sources=self.sources[len(self.sources) - count :], held_out=(0, 0))
 
     def stamp(self) -> tuple[tuple[int, ...], ...]:
         """A value that changes when any of the files is written to."""

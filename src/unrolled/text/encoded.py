@@ -12,7 +12,7 @@ import hashlib
 import mmap
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -41,6 +41,8 @@ class EncodedText:
     ids: Ids
     vocabulary: Vocabulary
     sha256: str
+    corpus: Corpus | None = field(default=None, repr=False)
+    """Where it was read."""
     _mapping: mmap.mmap | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
@@ -97,11 +99,10 @@ def encode_corpus(
     if unknown == "error" and vocabulary.missing(count.tally.vocabulary()):
         collections.deque(parts, maxlen=0)  # raises at the first; ids of the same text in the cache would not
     if count.characters * vocabulary.dtype.itemsize <= in_memory_bytes:
-        encoded = EncodedText(_gathered(parts, count.characters, vocabulary), vocabulary, count.sha256)
+        encoded = EncodedText(_gathered(parts, count.characters, vocabulary), vocabulary, count.sha256, corpus)
     else:
-        encoded = _mapped(
-            parts, vocabulary, count, _CacheFile(cache or cache_folder(), _key(count, vocabulary, unknown))
-        )
+        file = _CacheFile(cache or cache_folder(), _key(count, vocabulary, unknown))
+        encoded = replace(_mapped(parts, vocabulary, count, file), corpus=corpus)
     if not len(encoded):
         raise InputError(f"no character of {corpus.name} is in the vocabulary, so no text remains")
     if corpus.stamp() != stamp or (unknown != "skip" and len(encoded) != count.characters):
@@ -138,7 +139,7 @@ def _mapped(parts: Iterator[Ids], vocabulary: Vocabulary, count: _Count, file: _
     if not file.ids_path.stat().st_size:  # an empty file cannot be mapped
         return EncodedText(np.empty(0, vocabulary.dtype), vocabulary, count.sha256)
     mapping = file.mapped()
-    return EncodedText(np.frombuffer(mapping, vocabulary.dtype), vocabulary, count.sha256, mapping)
+    return EncodedText(np.frombuffer(mapping, vocabulary.dtype), vocabulary, count.sha256, _mapping=mapping)
 
 
 def _parts(

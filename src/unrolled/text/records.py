@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from itertools import islice
 from pathlib import Path
 
@@ -144,9 +144,8 @@ def record_corpus(corpus: Corpus, records: str, label: str | None = None) -> Rec
     if not records:
         raise InputError(f"records is empty, but must be {LINES!r}, {FILES!r} or the text that separates two records")
     separator = {LINES: "\n", FILES: ""}.get(records, records)
-    read = RecordCorpus(
-        corpus.sources, corpus.encoding, corpus.lower, corpus.errors, corpus.normalize, corpus.mask, separator, label
-    )
+    settings = {entry.name: getattr(corpus, entry.name) for entry in fields(Corpus)}
+    read = RecordCorpus(**settings, separator=separator, label=label)
     tables = [source.name for source in corpus.sources if is_table(source.name)]
     if read.reads_column and len(tables) < len(corpus.sources):
         raise InputError("some of the files are tables and others are not: give files of one kind")

@@ -1,6 +1,7 @@
 """The corpus doctor against plain Python, and its sentences on texts that are ill on purpose."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -113,6 +114,34 @@ def test_prose_and_verse_are_read_in_their_order() -> None:
         order = line_order(encode_corpus(text_corpus(text)))
         assert order is not None
         assert order.records is None
+
+
+def message(i: int) -> str:
+    """One that has nothing to do with the one before."""
+    words = np.random.default_rng(i).choice(WORDS, 60)
+    lines = [" ".join(words[k : k + 10]) for k in range(0, 60, 10)]
+    return f"From: {words[0]}@example.org\nSubject: {words[1]} {words[2]}\n\n" + "\n".join(lines) + "\n"
+
+
+def examined_files(folder: Path, texts: list[str], **changes: object) -> CorpusReport:
+    for i, text in enumerate(texts):
+        (folder / f"{i:03d}.txt").write_text(text)
+    return examine(encode_corpus(replace(open_corpus([folder]), **changes)))
+
+
+def test_many_short_files_are_records_unless_one_goes_on_in_the_next(tmp_path: Path) -> None:
+    report = examined_files(tmp_path, [message(i) for i in range(300)] + [""])
+    assert report.files is not None
+    assert report.files.are_records
+    assert "train with --records files" in " ".join(report.sentences()).lower()
+    play = open_corpus([shared_data("tinyshakespeare.txt")]).read()[:300_000].splitlines(keepends=True)
+    report = examined_files(tmp_path, ["".join(play[i : i + 20]) for i in range(0, len(play), 20)])
+    assert report.files is not None
+    assert report.files.gain is not None
+    assert report.files.gain > 3 * report.files.error
+    assert "--records files" not in " ".join(report.sentences())
+    assert "--hold-out files" in " ".join(report.sentences())
+    assert examined_files(tmp_path, [], held_out=(5, 0)).files is None
 
 
 LINES = st.lists(st.sampled_from(["", "a", "ab" * 10, "ba" * 10, "ab" * 20, "a" * 25, "b" * 25]), min_size=2)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unrolled.text.encoded import EncodedText
+from unrolled.text.report.file_order import FileOrder, file_order
 from unrolled.text.report.line_order import LineOrder, line_order
 from unrolled.text.report.repeated_lines import LONG_LINE, RepeatedLines
 from unrolled.text.vocabulary import UNKNOWN, Ids
@@ -54,10 +55,12 @@ class CorpusReport:
     """Symbols that occur only in the last tenth."""
     order: LineOrder | None = None
     """What the order of the lines means; None for a text of few lines, and for records."""
+    files: FileOrder | None = None
+    """What the order of the files means; None for few of them, and for records."""
 
     def sentences(self) -> list[str]:
         """The findings, one sentence each; warnings say what to do."""
-        return [*_size(self), *_order(self), *_rarity(self), *_repetition(self), *_drift(self)]
+        return [*_size(self), *_order(self), *_files(self), *_rarity(self), *_repetition(self), *_drift(self)]
 
     def to_json(self) -> dict[str, Any]:
         """The figures by name, and the sentences."""
@@ -86,6 +89,7 @@ def examine(encoded: EncodedText) -> CorpusReport:
         drift_noise=noise,
         new_symbols=int(np.count_nonzero((first == 0) & (last > 0))),
         order=None if encoded.vocabulary.boundary is not None else line_order(encoded),
+        files=file_order(encoded),
     )
 
 
@@ -148,6 +152,22 @@ def _order(report: CorpusReport) -> Iterator[str]:
         yield (
             f"{_percent(order.ascending)} of neighbouring lines are in sorted order, in runs of {order.run:,.0f}: "
             "the end of the text is no fair sample of it, so a validation loss there is wrong."
+        )
+
+
+def _files(report: CorpusReport) -> Iterator[str]:
+    found = report.files
+    if found is None or (report.order is not None and report.order.records is not None):
+        return
+    if found.gain is not None and found.are_records:
+        yield (
+            f"These {found.files:,} files of {found.characters:,.0f} characters on average look like records, not like "
+            f"one text: a file tells {max(found.gain, 0):.2f} bits of how the next begins. Train with --records files."
+        )
+    else:
+        yield (
+            f"There are {found.files:,} files: --hold-out files validates on whole ones from all over them, not on the "
+            "last."
         )
 
 

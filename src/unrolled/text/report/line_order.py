@@ -32,7 +32,9 @@ SORTED, DIGITS, EMPTY = 0.75, 0.15, 0.05
 _FASTA, _ABC = re.compile(r">[^\n]*\n[A-Za-z*\n-]+(>|$)"), re.compile(r"X: ?\d")
 
 
-class _Shuffled(NamedTuple):
+class Shuffled(NamedTuple):
+    """What counts say of lines, in order and shuffled."""
+
     bits: float
     """Of a line in its place, on average."""
     gain: float
@@ -80,12 +82,12 @@ def line_order(encoded: EncodedText) -> LineOrder | None:
     if len(lines) < LEAST_LINES:
         return None
     head = encoded.vocabulary.decode(encoded.ids[:BLOCK_CHARACTERS])
-    shuffled = _shuffled(encoded, blocks)
+    told = shuffled(encoded, blocks)
     ascending, run = _sortedness(blocks)
     text = "".join(lines)
     digits = sum(map(str.isdigit, text)) / max(1, len(text))
     empty = sum(not line.strip() for line in lines) / len(lines)
-    found = LineOrder(len(lines), *shuffled, ascending, run, digits, empty, _marked(head))
+    found = LineOrder(len(lines), *told, ascending, run, digits, empty, _marked(head))
     is_list = found.is_sorted or digits >= DIGITS or not found.is_told
     if found.records is None and is_list and found.bits <= LONGEST and empty <= EMPTY:
         return replace(found, records="lines")
@@ -108,14 +110,15 @@ def _sample(encoded: EncodedText) -> list[list[str]]:
     return [piece.split("\n")[1:-1][:BLOCK_LINES] for piece in pieces]
 
 
-def _shuffled(encoded: EncodedText, blocks: Sequence[Sequence[str]]) -> _Shuffled:
+def shuffled(encoded: EncodedText, blocks: Sequence[Sequence[str]]) -> Shuffled:
+    """What the order of the lines in the blocks tells: every other block is counted, the others are judged."""
     known, judged = ([line + "\n" for block in blocks[i::2] for line in block] for i in (0, 1))
     counts = CountModel.count(encoded.vocabulary.encode("".join(known), "replace"), len(encoded.vocabulary))
     order = np.random.default_rng(0).permutation(len(judged))
     begun, whole = _bits(encoded, counts, judged)
     elsewhere, _ = _bits(encoded, counts, [judged[i] for i in order])
     gain = elsewhere - begun[order]
-    return _Shuffled(float(whole.mean()), float(gain.mean()), float(gain.std() / math.sqrt(len(gain))))
+    return Shuffled(float(whole.mean()), float(gain.mean()), float(gain.std() / math.sqrt(len(gain))))
 
 
 def _bits(
