@@ -14,17 +14,21 @@ texts larger than memory, carried state, checkpoints (`unrolled.train` has them)
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from unrolled.embedding import EmbeddingTable
+from unrolled.look.agreement.pairs import agreement, read_pairs
 from unrolled.look.curves import Curve, curves
-from unrolled.look.diagram.cell import cell
-from unrolled.look.diagram.network import rolled, unrolled
+from unrolled.look.diagram import cell as inside
+from unrolled.look.diagram import network as whole
 from unrolled.model.folder import ModelConfig
 from unrolled.text.corpus import open_corpus
+from unrolled.text.counts import CountModel
 from unrolled.text.datasets import python_docs
 from unrolled.text.vocabulary import Ids, Vocabulary
 from unrolled.text.windows import split, streams, windows
@@ -33,30 +37,74 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from torch import Tensor, nn
 
+    from unrolled.learn.experiments.memory_tasks import Adding, LabSettings, run_lab
     from unrolled.learn.networks.network import CharNetwork
+    from unrolled.learn.networks.recurrence import Recurrence
     from unrolled.look.diagram.shapes import Drawing
+    from unrolled.look.experiments import draw_lab
+    from unrolled.look.memory.measure import Memory
+    from unrolled.look.memory.picture import draw_memories
+    from unrolled.model.char_model import CharModel
+    from unrolled.tables.data.demo import demo_table, map_found
+
+    Drawable = CharNetwork | CharModel | ModelConfig
+    """Whatever says which rung it is, and how large."""
+
+_HOMES = {
+    "Adding": "unrolled.learn.experiments.memory_tasks",
+    "LabSettings": "unrolled.learn.experiments.memory_tasks",
+    "demo_table": "unrolled.tables.data.demo",
+    "draw_lab": "unrolled.look.experiments",
+    "draw_memories": "unrolled.look.memory.picture",
+    "map_found": "unrolled.tables.data.demo",
+    "run_lab": "unrolled.learn.experiments.memory_tasks",
+}
+"""Names whose modules load PyTorch or a library for tables: they are imported when they are used."""
 
 __all__ = [
+    "Adding",
+    "CountModel",
     "Curve",
     "Epoch",
+    "LabSettings",
     "ModelConfig",
     "Vocabulary",
+    "agreement",
     "cell",
     "curves",
+    "demo_table",
     "diagram",
+    "draw_lab",
     "draw_losses",
+    "draw_memories",
     "draw_vectors",
     "fit",
+    "letters",
+    "map_found",
+    "memory",
     "network",
     "next_character",
-    "python_docs",
     "read",
+    "read_pairs",
+    "recurrence",
     "rolled",
+    "run_lab",
     "split",
     "streams",
     "vectors",
     "windows",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 EMBEDDING, HIDDEN = 42, 256
 """Sizes of the published lesson."""
@@ -81,6 +129,15 @@ def read(*texts: str) -> str:
     return "".join(open_corpus(list(texts)).pieces())
 
 
+def letters(count: int | None = None) -> str:
+    """The first `count` letters and spaces of the language reference that comes with Python, in lower case.
+
+    The reference repeats itself, so that a part held out could have been read before: each paragraph is taken once.
+    """
+    paragraphs = dict.fromkeys(" ".join(part.split()) for part in python_docs().lower().split("\n\n"))
+    return re.sub("[^a-z]+", " ", " ".join(paragraphs))[:count]
+
+
 def network(
     rung: str, vocabulary: Vocabulary, *, embedding: int = EMBEDDING, hidden: int = HIDDEN,
     nonlinearity: str | None = None, seed: int = 0,
@@ -92,6 +149,20 @@ def network(
     from unrolled.learn.networks.network import CharNetwork
 
     return CharNetwork(ModelConfig(rung, len(vocabulary), embedding, hidden, 1, nonlinearity), seed=seed)
+
+
+def recurrence(rung: str, inputs: int, hidden: int, nonlinearity: str | None = None, *, seed: int = 0) -> Recurrence:
+    """One new layer of a rung, without characters: `layer(x, layer.initial_state(batch))` gives h and the state.
+
+    `x` is (batch, time, inputs), h (batch, time, hidden). Raises InputError for an unknown rung or nonlinearity.
+    """
+    import torch
+
+    from unrolled.learn.networks import find_recurrence
+
+    layer = find_recurrence(rung)(inputs, hidden, nonlinearity)
+    layer.initialise(torch.Generator().manual_seed(seed))
+    return layer
 
 
 def fit(network: nn.Module, inputs: Ids, targets: Ids, rates: Sequence[float], *, seed: int = 0) -> Iterator[Epoch]:
@@ -146,6 +217,35 @@ def draw_vectors(table: EmbeddingTable, components: int = 2, title: str | None =
     return figure_of(table, components, title)
 
 
-def diagram(network: CharNetwork | ModelConfig, text: str) -> Drawing:
-    """A network of the ladder, or what it is made of, unrolled over `text`: one colour is one matrix."""
-    return unrolled(network if isinstance(network, ModelConfig) else network.config, text)
+def diagram(
+    network: Drawable, text: str, predictions: whole.Predictions | None = None, *, start: str = "zeros"
+) -> Drawing:
+    """A network of the ladder, or what it is made of, unrolled over `text`: one colour is one matrix.
+
+    `predictions` are the most likely next characters after each of `text`, drawn above it; `start` is written into the
+    state before it. Raises InputError for a text that is empty or longer than 16 characters.
+    """
+    return whole.unrolled(_config(network), text, predictions, start=start)
+
+
+def rolled(network: Drawable) -> Drawing:
+    """The same with its loop. Raises InputError for `three-char`, which has none."""
+    return whole.rolled(_config(network))
+
+
+def cell(network: Drawable) -> Drawing:
+    """The inside of its cell, with the equations."""
+    return inside.cell(_config(network))
+
+
+def _config(network: Drawable) -> ModelConfig:
+    return network if isinstance(network, ModelConfig) else network.config
+
+
+def memory(model: CharModel, text: str, name: str, *, distance: int = 40, places: int = 2000) -> Memory:
+    """How far back the predictions of a trained model depend on `text`, at so many places: for `draw_memories`."""
+    from unrolled.learn.loading import network_of
+    from unrolled.look.memory.measure import measure_memory
+
+    ids = model.vocabulary.encode(text)
+    return measure_memory(network_of(model.parts), ids, text, name=name, distance=distance, places=places)

@@ -168,6 +168,14 @@ def test_some_rungs_of_the_ladder_as_a_table(text, capsys, tmp_path):
     assert "did you mean 'rnn'" in capsys.readouterr().err
 
 
+def test_the_ladder_at_equal_seconds_says_how_much_each_rung_has_read(text, capsys):
+    assert run("ladder", text, "--minutes", 0.02, "--hidden", 8, *ONE_THREAD, "--rung", "gru", "--json") == 0
+    (row, *baselines) = json.loads(capsys.readouterr().out)["rows"]
+    assert row["epochs"] > 0
+    assert row["seconds"] < 30
+    assert baselines
+
+
 @pytest.fixture
 def short_demo(monkeypatch):
     """The demo measures five times: a tenth of its text is enough here."""
@@ -199,7 +207,7 @@ def test_the_demo_in_one_json_object(tmp_path, capsys, short_demo):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["--hidden", "8"], "leave out --epochs, --hidden"),
+        (["--hidden", "8"], "leave out --epochs, --minutes, --hidden"),
         (["--device", "cuda"], "runs on the processor"),
         (["--precision", "float64"], "runs on the processor"),
     ],

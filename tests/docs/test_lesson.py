@@ -2,6 +2,7 @@
 
 import ast
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -65,10 +66,13 @@ def test_the_notes_run_on_a_part_of_their_windows(tmp_path, monkeypatch):
     assert len([value for value in shown if isinstance(value, Drawing)]) == 1
 
 
-def test_the_notes_import_what_a_reader_would_expect():
-    roots = re.findall(r"^ *(?:from|import) (\S+)", "".join(cells_of(NOTES)), re.MULTILINE)
-    assert {root.split(".")[0] for root in roots} <= {"unrolled", "numpy", "torch", "time"}
-    assert not [root for root in roots if root.startswith("unrolled.")]
+@pytest.mark.parametrize("page", [*PAGES, NOTES], ids=lambda page: page.stem)
+def test_a_page_imports_what_a_reader_would_expect(page):
+    """The library's public face alone."""
+    roots = re.findall(r"^ *(?:from|import) (\S+)", "".join(cells_of(page)), re.MULTILINE)
+    ours = {root for root in roots if root.startswith("unrolled.")}
+    assert ours <= (set() if page == NOTES else {"unrolled.lesson"})
+    assert {root.split(".")[0] for root in roots} <= {"unrolled", "numpy", "torch", *sys.stdlib_module_names}
 
 
 def test_there_are_ten_pages_in_order():

@@ -26,6 +26,7 @@ def ladder(
     protocol: Literal["honest", "lesson"] = "honest",
     rung: str | None = None,
     epochs: Annotated[float, Parameter(validator=Number(gt=0))] | None = None,
+    minutes: Annotated[float, Parameter(validator=Number(gt=0))] | None = None,
     hidden: Annotated[int, Parameter(validator=Number(gte=1))] | None = None,
     seed: Seed = 0,
     machine: Annotated[Machine, Parameter(name="*", group="Machine")] = Machine(),  # noqa: B008 - frozen
@@ -45,7 +46,9 @@ def ladder(
     rung
         Some rungs only, separated by commas.
     epochs
-        How often each rung reads the text (honest protocol).
+        How often each rung reads the text (honest protocol): 2 times if neither this nor --minutes is given.
+    minutes
+        What each rung is given instead, so that those compare that need equally long (honest protocol).
     hidden
         Hidden units (honest protocol).
     full
@@ -62,9 +65,12 @@ def ladder(
     from unrolled.look.experiments import draw_ladder
 
     check_picture(out)
-    if protocol == "lesson" and (epochs or hidden or tuned):
-        raise InputError("the lesson's experiments have their own settings: leave out --epochs, --hidden and --tuned")
-    recipe = replace(HONEST, seed=seed, epochs=epochs or HONEST.epochs, hidden=hidden or HONEST.hidden)
+    if protocol == "lesson" and (epochs or minutes or hidden or tuned):
+        raise InputError(
+            "the lesson's experiments have their own settings: leave out --epochs, --minutes, --hidden and --tuned"
+        )
+    budget = epochs if epochs or minutes else HONEST.epochs
+    recipe = replace(HONEST, seed=seed, epochs=budget, minutes=minutes, hidden=hidden or HONEST.hidden)
     rungs = [name.strip() for name in rung.split(",")] if rung else None
     rows: list[Row] = []
     console = messages()

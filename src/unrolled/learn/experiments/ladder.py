@@ -1,8 +1,8 @@
 """Every rung of the ladder on one text, in one table: the honest protocol and the lesson's.
 
-Honest: the same contiguous split, the same characters seen, the same recipe and a carried state for all, with the
-baselines that need no network under them. What suits one rung need not suit another: `tuned`, each trains at its own
-best learning rate, found on the end of the training part, from three seeds.
+Honest: the same contiguous split, the same budget (characters seen, or minutes), the same recipe and a carried state
+for all, with the baselines that need no network under them. What suits one rung need not suit another: `tuned`, each
+trains at its own best learning rate, found on the end of the training part, from three seeds.
 """
 
 from __future__ import annotations
@@ -144,8 +144,6 @@ class _Honest:
 
 def _honest(study: _Honest, rungs: list[str], tuned: bool) -> Iterator[Row]:
     recipe = study.recipe
-    if recipe.epochs is None:
-        raise InputError("the ladder compares rungs after the same characters: give epochs, not minutes")
     for rung in rungs:
         factor = study.best_rate(rung) if tuned else 1.0
         seeds = range(recipe.seed, recipe.seed + (SEEDS if tuned else 1))
@@ -154,7 +152,8 @@ def _honest(study: _Honest, rungs: list[str], tuned: bool) -> Iterator[Row]:
         together = [summary.members["together"] for summary in found if "together" in summary.members]
         yield Row(
             rung, f"hidden {recipe.hidden}" + (f", rate × {factor:.2g}" if tuned else ""), fmean(nats),
-            _plain(recipe.epochs), found[0].parameters, fmean(summary.seconds for summary in found),
+            _plain(fmean(summary.epochs for summary in found)), found[0].parameters,
+            fmean(summary.seconds for summary in found),
             together_nats=fmean(together) if together else None,
             spread_nats=max(nats) - min(nats) if tuned else None,
         )  # fmt: skip
@@ -163,7 +162,7 @@ def _honest(study: _Honest, rungs: list[str], tuned: bool) -> Iterator[Row]:
 
 
 def _plain(epochs: float) -> float:
-    return int(epochs) if epochs == int(epochs) else epochs
+    return int(epochs) if epochs == int(epochs) else round(epochs, 2)
 
 
 def _baselines(text: EncodedText, recipe: Recipe) -> Iterator[Row]:
