@@ -10,6 +10,7 @@ import re
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.terminal_theme import DEFAULT_TERMINAL_THEME as LIGHT
@@ -33,9 +34,16 @@ PAIRS = HERE.parent / "pairs"
 DPI = 90
 
 
+class _Wrapping(Console):
+    """A terminal wraps a line that is too long; a picture would cut it off."""
+
+    def print(self, *objects: object, soft_wrap: bool | None = None, **options: Any) -> None:
+        super().print(*objects, soft_wrap=False, **options)
+
+
 def draw_demo() -> None:
     """The demo in a terminal, and the vectors of its characters."""
-    recorder = Console(record=True, width=134, file=io.StringIO(), highlight=False)
+    recorder = _Wrapping(record=True, width=134, file=io.StringIO(), highlight=False)
     train.results = train.messages = output.results = output.messages = lambda: recorder
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder) / "unrolled-demo"

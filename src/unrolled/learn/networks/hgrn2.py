@@ -9,13 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from unrolled.learn.networks.matrix_state import rms_norm
+from unrolled.learn.networks.matrix_state import by_head, causal, joined, rms_norm
 from unrolled.learn.networks.recurrence import Recurrence, State, full_precision, uniform_as_linear
-from unrolled.learn.networks.scan import scan
 from unrolled.model import matrix_cells
 
-PIECE = 16
-"""Times whose states are in memory at once, each of them a matrix."""
+PIECE = 8
+"""Times computed at once: between any two of them each number of a key fades by a factor of its own."""
 
 
 class Hgrn2(Recurrence):
@@ -33,19 +32,21 @@ class Hgrn2(Recurrence):
 
     def project(self, x: Tensor) -> Tensor:
         q, f, v = functional.linear(x, self.weight_ih, self.bias_ih).chunk(3, dim=-1)
-        return torch.cat([functional.silu(q), f.sigmoid(), v], dim=-1)
+        return torch.cat([functional.silu(q), functional.logsigmoid(f), v], dim=-1)
 
     @full_precision
     def run(self, projected: Tensor, state: State) -> tuple[Tensor, State]:
         (memory,) = state
-        heads, parts = (memory.shape[1], memory.shape[2]), []
+        parts = []
         for piece in torch.split(projected, PIECE):
-            q, f, v = (part.reshape(*part.shape[:-1], *heads) for part in piece.chunk(3, dim=-1))
-            add = (1 - f)[..., None] * v[..., None, :]
-            s = scan(f[..., None].expand_as(add), add, memory)
-            parts.append((q[..., None, :] @ s)[..., 0, :])
-            memory = s[-1]
-        return rms_norm(torch.cat(parts), self.norm).flatten(-2), (memory,)
+            q, log_f, v = (by_head(part, memory.shape[1]) for part in piece.chunk(3, dim=-1))
+            fallen, k = log_f.cumsum(-2), -torch.expm1(log_f)
+            fade = causal(fallen.mT[..., None] - fallen.mT[..., None, :])  # (batch, head, key, time, time)
+            scores = ((q.mT[..., None] * fade) * k.mT[..., None, :]).sum(-3)
+            parts.append(rms_norm(scores @ v + (q * fallen.exp()) @ memory, self.norm))
+            end = fallen[..., -1:, :]
+            memory = end.exp().mT * memory + ((end - fallen).exp() * k).mT @ v
+        return joined(torch.cat(parts, dim=2)), (memory,)
 
     def initialise(self, generator: torch.Generator) -> None:
         """As `torch.nn.Linear`, with f from 0.5 to 0.99 at an input of zero, and a scale of the norm of 1."""

@@ -45,7 +45,8 @@ class Lru(Recurrence):
         keep = torch.polar(torch.exp(-self.nu.exp()), self.theta.exp())
         s = scan(keep.expand_as(add), add, start)
         of_real, of_imaginary = self.weight_c.chunk(2, dim=1)
-        h = functional.linear(s.real, of_real) - functional.linear(s.imag, of_imaginary) + direct
+        of_pairs = torch.stack([of_real, -of_imaginary], dim=-1).flatten(1)  # as complex numbers lie in memory
+        h = functional.linear(torch.view_as_real(s).flatten(-2), of_pairs) + direct
         return h, (s[-1].real, s[-1].imag)
 
     def initialise(self, generator: torch.Generator) -> None:
