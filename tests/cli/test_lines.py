@@ -244,6 +244,19 @@ def test_records_of_one_label_and_the_best_of_many(labelled: Path, capsys: pytes
         assert sentence in capsys.readouterr().err
 
 
+def test_a_kind_of_line_that_comes_again_is_no_news(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "log.txt"
+    path.write_text("".join(f"the dog {i} sat\n" for i in range(30)) + "a mat\n")
+    bits = [float(row.split("\t")[2]) for row in output(capsys, run, path, "--lines", "--adapt")]
+    plain = [float(row.split("\t")[2]) for row in output(capsys, run, path, "--lines")]
+    assert bits[:1] + bits[30:] == plain[:1] + plain[30:]
+    assert all(one < other - 5 for one, other in zip(bits[1:30], plain[1:30], strict=True))
+    first = output(capsys, run, path, "--lines", "--adapt", "--top", 1, "--rank", "total")
+    assert first[0].endswith("the dog 0 sat")
+
+
 @pytest.mark.parametrize("rank", ["total", "peak"])
 def test_lines_are_ranked_as_asked(run: Path, book: Path, capsys: pytest.CaptureFixture[str], rank: str) -> None:
     shown = [row.split("\t")[4] for row in output(capsys, run, book, "--lines", "--top", 5, "--rank", rank)]

@@ -140,10 +140,22 @@ def test_errors_are_one_line_and_exit_code_1(
 
 
 @pytest.mark.parametrize(
-    "arguments", [["next", "RUN"], ["next", "RUN", "a", "--nope"], ["next", "RUN", "a", "--unknown", "x"]]
+    ("arguments", "message"),
+    [
+        (["next"], 'next needs RUN, as in: unrolled next run "part of "'),
+        (["next", "RUN"], "next needs PROMPT, as in"),
+        (["next", "RUN", "a", "--top"], "--top needs a value"),
+        (["look", "units"], "look units needs RUN, as in: unrolled look units"),
+        (["generate", "RUN", "--temp", "1"], "did you mean '--temperature'"),
+        (["next", "RUN", "a", "--nope"], "--nope"),
+        (["next", "RUN", "a", "--unknown", "x"], "--unknown"),
+    ],
 )
-def test_wrong_usage_is_exit_code_2(arguments: list[str], run: Path) -> None:
+def test_wrong_usage_is_exit_code_2(
+    arguments: list[str], message: str, run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main([str(run) if argument == "RUN" else argument for argument in arguments]) == 2
+    assert message in capsys.readouterr().err
 
 
 def test_a_damaged_checkpoint_is_named_on_stderr(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,7 +16,7 @@ from unrolled.model.char_model import CharModel
 from unrolled.model.folder import ModelConfig, ModelParts
 from unrolled.model.lines import PEAK, escape_nats, score_lines
 from unrolled.model.prefixes import prefix_levels
-from unrolled.text.variables import masked, masked_pieces, variable
+from unrolled.text.variables import Kinds, masked, masked_pieces, variable
 from unrolled.text.vocabulary import Vocabulary
 
 MODEL = tiny_model("lstm", layers=2)
@@ -175,3 +175,18 @@ def test_the_peak_is_the_most_surprising_run(line: str) -> None:
     size = min(PEAK, len(line))
     runs = [bits[i : i + size].mean() for i in range(len(line) - size + 1)] if line else [0.0]
     assert one.peak == pytest.approx(max(runs), rel=1e-5)
+
+
+@pytest.mark.parametrize("replace", [False, True])
+def test_a_line_whose_kind_came_before_costs_no_more_than_naming_it(replace: bool) -> None:
+    lines = ["the 12:30 cat 7", "no number", "the 9 cat 88", "the 7 dog 7", "the 1 cat 1"]
+    kinds = Kinds()
+    limits = [math.inf, math.inf, math.log(2 * 3), math.inf, math.log(2 * 5 / 2)]
+    plain = list(score_lines(MODEL, lines, replace=replace))
+    halves = [*score_lines(MODEL, lines[:2], replace=replace, kinds=kinds)]
+    halves += score_lines(MODEL, lines[2:], replace=replace, kinds=kinds)
+    for one, before, limit in zip(halves, plain, limits, strict=True):
+        fixed = ~variable(one.line)
+        assert np.array_equal(one.nats[~fixed], before.nats[~fixed])
+        assert one.nats[fixed].sum() == pytest.approx(min(limit, before.nats[fixed].sum()), rel=1e-5)
+        assert before.nats[fixed].sum() > 2, "or nothing was limited"

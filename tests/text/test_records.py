@@ -191,6 +191,18 @@ def test_equal_records_are_never_in_two_parts():
     assert sorted(vocabulary.decode(ids).split(BOUNDARY)) == sorted(vocabulary.decode(records.ids).split(BOUNDARY))
 
 
+def test_equal_records_with_other_labels_are_never_in_two_parts():
+    records, vocabulary = records_of(*(f"{label}{LABEL_END}name {i}" for i in range(200) for label in ("a", "bcd")))
+    _, parts = split_records(records.ids, vocabulary.boundary, 0.3, 0.1, 0.1, vocabulary.label_end)
+    held = (parts.train, parts.mixing, parts.validation, parts.test)
+    names = [
+        {record.split(LABEL_END)[1] for record in vocabulary.decode(part).strip(BOUNDARY).split(BOUNDARY)}
+        for part in held
+    ]
+    assert sum(map(len, names)) == 200
+    assert min(map(len, names)) > 5
+
+
 def test_a_record_keeps_its_part_when_others_are_added():
     few, _ = records_of(*(f"name {i}" for i in range(100)))
     many, _ = records_of(*(f"name {i}" for i in range(1000)))

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from cyclopts import App, CycloptsError, UnknownOptionError
+from cyclopts import App, CycloptsError, MissingArgumentError, UnknownOptionError
 
 import unrolled
 from unrolled.cli.output import MistypedOption, fail, prepare_streams
@@ -97,6 +97,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UnknownOptionError as error:
         fail(f"{unknown_name('option', error.token.keyword or error.token.value, _options(arguments))}")
         return 2
+    except MissingArgumentError as error:
+        fail(_missing(error))
+        return 2
     except CycloptsError as error:
         fail(f"{error}".strip())
         return 2
@@ -122,6 +125,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         fail("stopped")
         return 130
     return result if isinstance(result, int) else 0
+
+
+def _missing(error: MissingArgumentError) -> str:
+    """What a command needs, and its example; or that an option needs a value."""
+    argument, path = error.argument, error.command_chain or ()
+    assert argument is not None
+    if error.keyword is not None or argument.tokens:
+        return f"{error.keyword or argument.tokens[-1].keyword or argument.name} needs a value"
+    name = argument.name if argument.index is None else argument.name.lstrip("-").upper()
+    commands = LOOK_COMMANDS if path[0] == "look" else COMMANDS
+    return f"{' '.join(path)} needs {name}, as in: unrolled {commands[path[-1]].example}"
 
 
 def _options(arguments: Sequence[str] | None) -> list[str]:

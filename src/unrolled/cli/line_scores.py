@@ -23,6 +23,7 @@ from unrolled.model.char_model import CharModel
 from unrolled.model.folder import is_model_folder
 from unrolled.model.lines import LineScore, escape_nats
 from unrolled.text.corpus import lower_case
+from unrolled.text.variables import Kinds
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class LineOutput:
     follow: bool
     by_label: bool
     labels: bool
+    adapt: bool
     json: bool
 
     def __post_init__(self) -> None:
@@ -43,8 +45,8 @@ class LineOutput:
             raise InputError(f"--top is {self.top}, but at least 1 line must be shown")
         if self.top is not None and self.follow:
             raise InputError("--top needs the end of the text, which --follow waits for: leave out one of them")
-        if self.by_label and (self.top is not None or self.mask):
-            raise InputError("--by-label has a probability for each label: leave out --top and --mask")
+        if self.by_label and (self.top is not None or self.mask or self.adapt):
+            raise InputError("--by-label has a probability for each label: leave out --top, --mask and --adapt")
 
     def rank_of(self, one: LineScore) -> float:
         """What lines are ranked by."""
@@ -85,8 +87,8 @@ def score_lines(runs: Sequence[str], only: str | None, groups: Iterator[list[str
     """Print what each of the lines scores. Raises InputError for options that do not fit the runs."""
     models = {name: CharModel.from_pretrained(run, warn=fail, only=only) for run, name in run_names(runs).items()}
     name, first = next(iter(models.items()))
-    if len(models) > 1 and (output.by_label or output.top is not None):
-        raise InputError("--top and --by-label are about the lines of one run, but several were given")
+    if len(models) > 1 and (output.by_label or output.top is not None or output.adapt):
+        raise InputError("--top, --adapt and --by-label are about the lines of one run, but several were given")
     if output.by_label:
         _print_labels(first, output.groups(groups), output)
     elif len(models) > 1:
@@ -98,13 +100,13 @@ def score_lines(runs: Sequence[str], only: str | None, groups: Iterator[list[str
 
 
 def _print_each(name: str, model: CharModel, groups: Iterator[list[str]], output: LineOutput) -> None:
-    unknown = 0
+    unknown, kinds = 0, Kinds() if output.adapt else None
 
     def scored() -> Iterator[tuple[int, LineScore]]:
         nonlocal unknown
         numbers = count(1)
         for lines in groups:
-            for one in model.score_lines(_as_read(model, lines), mask=output.mask):
+            for one in model.score_lines(_as_read(model, lines), mask=output.mask, kinds=kinds):
                 unknown += one.unknown
                 yield next(numbers), one
             sys.stdout.flush()

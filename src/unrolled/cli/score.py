@@ -61,7 +61,9 @@ def score(
         Read a long text without cutting it, which takes much longer. Texts up to 65,536 characters never are cut.
     adapt
         Measure too what the model reaches if its networks go on learning from each 32 characters after predicting them.
-        This is another kind of figure than all others. Needs PyTorch, and minutes for a megabyte.
+        This is another kind of figure than all others. Needs PyTorch, and minutes for a megabyte. With --lines: a line
+        that differs from an earlier one in its numbers, dates and ids alone is hardly a surprise, which a model that
+        does not learn on would report each time; it needs nothing more.
     lines
         Score every line on its own. Standard input is scored as it arrives.
     top
@@ -83,12 +85,10 @@ def score(
     """
     write_shown(not raw)
     if lines or by_label:
-        if adapt:
-            raise InputError("--adapt learns along one text: leave out --lines")
         from unrolled.cli.line_scores import LineOutput, runs_first, score_lines
 
         runs, sources = runs_first(run, texts)
-        output = LineOutput(color, top, rank, mask, follow, by_label, labels, json)
+        output = LineOutput(color, top, rank, mask, follow, by_label, labels, adapt, json)
         score_lines(runs, only, lines_of(sources, encoding, follow=follow), output)
         return
     for name, given in (("top", top), ("mask", mask), ("follow", follow), ("labels", labels)):

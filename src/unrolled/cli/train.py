@@ -43,9 +43,9 @@ SHORT_TEXT = (
     "TEXT... and start --from base."
 )
 GROUPS = {
-    MAIN: ("minutes", "hidden", "rung", "records"),
+    MAIN: ("minutes", "records"),
     TEXT: ("label_column", "validation", "test", "hold_out", "min_count", "lower", "errors", "normalize", "mask"),
-    NETWORK: ("embedding", "layers", "nonlinearity", "dropout"),
+    NETWORK: ("rung", "hidden", "embedding", "layers", "nonlinearity", "dropout"),
 }
 """The settings that `--help` shows under other headings than that of training."""
 if TYPE_CHECKING:
@@ -93,10 +93,11 @@ def train(
         given["records"] = unescaped(given["records"])  # a separator such as '\\n\\n'
     if given.get("rung") == COUNTS:
         return _count(texts, out, given, valid, test_file, encoding, json)
-    from unrolled.learn.build import Request
-    from unrolled.learn.committee import CommitteeRun
-    from unrolled.learn.distributed import join_world
-    from unrolled.learn.train import prepare
+    with messages().status("loading PyTorch"):
+        from unrolled.learn.build import Request
+        from unrolled.learn.committee import CommitteeRun
+        from unrolled.learn.distributed import join_world
+        from unrolled.learn.train import prepare
 
     if given.get("networks", 1) > 1:
         request = Request(

@@ -100,7 +100,7 @@ def split_text(recipe: Recipe, text: EncodedText, mixing: float = 0.0) -> tuple[
         for count in (validation + test, test)
     )
     shares = (0.0 if validation else recipe.validation, 0.0 if validation or test else recipe.test)
-    told, parts = cut_text(text.ids[:first], boundary, *shares, mixing)
+    told, parts = cut_text(text.ids[:first], boundary, *shares, mixing, text.vocabulary.label_end)
     ids = text.ids if np.may_share_memory(told, text.ids) else np.concatenate([told, text.ids[first:]])
     if validation:
         parts = replace(parts, validation=ids[first:second])

@@ -161,18 +161,17 @@ class Gru(Cell):
 class Lstm(Cell):
     """Hochreiter and Schmidhuber 1997, with a forget gate f: c' = f ⊙ c + i ⊙ g;  h' = o ⊙ tanh(c').
 
-    Rows of the weights in the order i, f, g, o. As σ(v) = tanh(v/2)/2 + 1/2, all four gates are one tanh, of
-    v/2 for i, f and o; halving their rows is exact.
+    Rows of the weights in the order i, f, g, o. As tanh(v) = 2 σ(2v) - 1, all four gates are one σ, of 2v for g; the
+    rows are held times -1 and -2, as σ(v) = 1 / (1 + e⁻ᵛ), which is exact.
     """
 
     parts = ("h", "c")
 
     def __init__(self, weights: Mapping[str, Array], nonlinearity: str | None = None) -> None:
         like = weights["bias_ih"]
-        self.scale = np.repeat(np.array([0.5, 0.5, 1, 0.5], like.dtype), len(like) // 4)
-        self.shift = 1 - self.scale
-        self.W, self.U = columns(weights["weight_ih"]) * self.scale, columns(weights["weight_hh"]) * self.scale
-        self.b = (like + weights["bias_hh"]) * self.scale
+        scale = np.repeat(np.array([-1, -1, -2, -1], like.dtype), len(like) // 4)
+        self.W, self.U = columns(weights["weight_ih"]) * scale, columns(weights["weight_hh"]) * scale
+        self.b = (like + weights["bias_hh"]) * scale
 
     @staticmethod
     def shapes(inputs: int, hidden: int) -> Shapes:
@@ -185,11 +184,12 @@ class Lstm(Cell):
         h, c = state
         a: Array = h @ self.U
         a += p
-        tanh(a)
-        a *= self.scale
-        a += self.shift
+        with np.errstate(over="ignore"):  # where e⁻ᵛ is infinite, σ(v) is 0
+            np.exp(a, out=a)
+        a += 1
+        np.divide(1, a, out=a)
         i, f, g, o = quarters(a)
-        c = f * c + i * g
+        c = f * c + i * (2 * g - 1)
         h = o * np.tanh(c)
         return h, (h, c)
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from unrolled.model.lines import LineScore
     from unrolled.model.scoring import Score
     from unrolled.text.encoded import EncodedText
+    from unrolled.text.variables import Kinds
 
 
 class CharModel:
@@ -299,11 +300,13 @@ class CharModel:
 
         return complete(self.read(prompt, unknown=unknown), unit, count)
 
-    def score_lines(self, lines: Iterable[str], *, after: str | None = None, mask: bool = False) -> Iterator[LineScore]:
+    def score_lines(
+        self, lines: Iterable[str], *, after: str | None = None, mask: bool = False, kinds: Kinds | None = None
+    ) -> Iterator[LineScore]:
         """The score of every line on its own, in order; see `unrolled.model.lines.score_lines`."""
         from unrolled.model.lines import score_lines
 
-        return score_lines(self, lines, after=after, mask=mask, replace=self.mask)
+        return score_lines(self, lines, after=after, mask=mask, replace=self.mask, kinds=kinds)
 
     def score_by_label(self, lines: Iterable[str]) -> Iterator[LabelScore]:
         """The probability of each label for every line, in order; see `unrolled.model.labels.score_by_label`."""

@@ -38,7 +38,7 @@ def score_by_label(model: LanguageModel, counts: Mapping[str, int], lines: Itera
 
     Raises InputError for a model whose records have no labels.
     """
-    if not model.vocabulary.has_labels or not counts:
+    if model.vocabulary.label_end is None or not counts:
         raise InputError("this model knows no labels: train it with --records and --label-column")
     prior = np.log([times + 1 for times in counts.values()])
     iterator = iter(lines)

@@ -3,8 +3,9 @@
 Rule: a line is read after a newline at the beginning of a text (where the model knows newlines), and its own characters
 are counted, not the newline that ends it. A model of records reads a line as a record and counts its end too; where
 records have labels, a line begins with one and a tab. Lines are read in batches in which equal beginnings are read
-once. A character that the model does not know costs its escape, and is read as the unknown character. Left out: finding
-lines in files (`unrolled.cli.lines`).
+once. A character that the model does not know costs its escape, and is read as the unknown character. Where `Kinds`
+of lines are counted, what is fixed in a line costs no more than naming its kind among the lines before. Left out:
+finding lines in files (`unrolled.cli.lines`).
 """
 
 from __future__ import annotations
@@ -19,16 +20,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unrolled.errors import InputError
-from unrolled.model.predictor import LanguageModel, Logits, PredictorState
-from unrolled.model.prefixes import Level, prefix_levels
+from unrolled.model.predictor import LanguageModel, Logits, Predictor, PredictorState
+from unrolled.model.prefixes import Indices, prefix_levels
 from unrolled.model.probabilities import log_softmax
-from unrolled.text.variables import masked, variable
+from unrolled.text.variables import Kinds, masked, variable
 from unrolled.text.vocabulary import BOUNDARY, LABEL_END, UNKNOWN, Ids, Vocabulary, with_label_end
 
-BATCH_LINES, BATCH_CHARACTERS = 512, 1 << 20
+BATCH_LINES, BATCH_CHARACTERS = 4096, 1 << 20
 """A batch ends before it has more of either."""
-LOGITS = 1 << 22
-"""Largest number of logits in memory at once."""
+NUMBERS = 1 << 22
+"""Of logits, and of states, at most, in memory at once."""
+ROWS = 256
+"""Beginnings of lines that are read on side by side."""
 CODE_POINTS = 0x110000
 NEWLINE = "\n"
 PEAK = 10
@@ -76,6 +79,7 @@ def score_lines(
     after: str | None = None,
     mask: bool = False,
     replace: bool = False,
+    kinds: Kinds | None = None,
 ) -> Iterator[LineScore]:
     """The score of every line, in order, in memory that does not grow with their number.
 
@@ -83,13 +87,14 @@ def score_lines(
     does not know are left out. It is a newline if not given, and for a model of records the beginning of the record,
     empty if not given. With `after=""` the bits of a line are those of `CharModel.score`. With `mask`, the parts that
     `unrolled.text.variables` finds are read but not counted; with `replace`, for a model that was trained so, each is
-    read and counted as one `MASK`. Raises InputError for a line without the label that it should have.
+    read and counted as one `MASK`. With `kinds`, which are added to, a line whose like came before costs no more than
+    that, apart from its variable parts. Raises InputError for a line without the label that it should have.
     """
     start = _start(model, after)
-    if after is None and model.vocabulary.has_labels:
+    if after is None and model.vocabulary.label_end is not None:
         lines = map(partial(_labelled, model.vocabulary), lines)
-    for batch in _batches(lines, model.vocabulary):
-        yield from _scored(model, batch, start, mask and not replace, replace)
+    for batch in _batches(lines, max(start[0].size, *(part.size for part in start[1]))):
+        yield from _scored(model, batch, start, mask and not replace, replace, kinds)
 
 
 def escape_nats(vocabulary: Vocabulary) -> tuple[float | None, float]:
@@ -125,8 +130,9 @@ def _start(model: LanguageModel, after: str | None) -> tuple[Logits, PredictorSt
     return logits[-1], state
 
 
-def _batches(lines: Iterable[str], vocabulary: Vocabulary) -> Iterator[list[str]]:
-    most = min(BATCH_LINES, max(1, LOGITS // len(vocabulary)))
+def _batches(lines: Iterable[str], numbers: int) -> Iterator[list[str]]:
+    """Lines that are read together, each of which takes so many `numbers` of memory."""
+    most = min(BATCH_LINES, max(1, NUMBERS // numbers))
     iterator = iter(lines)
     while chunk := list(islice(iterator, most)):
         batch, characters = list[str](), 0
@@ -140,18 +146,33 @@ def _batches(lines: Iterable[str], vocabulary: Vocabulary) -> Iterator[list[str]
 
 
 def _scored(
-    model: LanguageModel, lines: Sequence[str], start: tuple[Logits, PredictorState], mask: bool, replace: bool
+    model: LanguageModel,
+    lines: Sequence[str],
+    start: tuple[Logits, PredictorState],
+    mask: bool,
+    replace: bool,
+    kinds: Kinds | None,
 ) -> Iterator[LineScore]:
     end = "" if model.vocabulary.boundary is None else BOUNDARY
     read = [masked(line + end) if replace else (line + end, np.arange(len(line + end))) for line in lines]
     texts = [model.vocabulary.encode(text, "replace") for text, _ in read]
     for line, (_, places), ids, nats in zip(lines, read, texts, _nats(model, texts, start), strict=True):
+        if kinds is not None:
+            _limit(nats, places, line, kinds.nats(line))
         counted = np.ones(len(ids), np.bool_)
         counted[: len(line)] &= ~variable(line) if mask else True
         unknown = int(((ids == UNKNOWN) & counted).sum())
         each = np.zeros(len(line + end), np.float32)
         each[places] = np.where(counted, nats, np.float32(0))
         yield LineScore(line.replace(LABEL_END, "\t", 1), each, int(counted.sum()), unknown, _peak(nats[counted]))
+
+
+def _limit(nats: NDArray[np.float32], places: NDArray[np.intp], line: str, most: float) -> None:
+    """Scale the nats of what is fixed in a line, read at `places`, so that their sum is at most `most`."""
+    fixed = ~np.append(variable(line), False)[places]
+    total = float(nats[fixed].sum())
+    if total > most:
+        nats[fixed] *= most / total
 
 
 def _peak(nats: NDArray[np.float32]) -> float:
@@ -166,20 +187,36 @@ def _nats(
     model: LanguageModel, texts: Sequence[Ids], start: tuple[Logits, PredictorState]
 ) -> list[NDArray[np.float32]]:
     """The nats of every character of every text."""
-    lengths = [len(text) for text in texts]
-    starts, nats = np.cumsum(lengths) - lengths, np.zeros(sum(lengths), np.float32)
-    (logits, state), escape = start, escape_nats(model.vocabulary)
+    lengths = np.array([len(text) for text in texts], np.int64)
+    starts, nats = np.cumsum(lengths) - lengths, np.zeros(lengths.sum(), np.float32)
+    (logits, state), escape, read = start, escape_nats(model.vocabulary), np.zeros(1, np.int64)
     for length, level in enumerate(prefix_levels(texts), 1):
-        nats[starts[level.texts] + length - 1] = _level_nats(logits, level, escape)[level.prefixes]
-        state = tuple(part[level.parents] for part in state)
-        logits, state = model.predictor.step(level.ids, state)
+        parents = np.searchsorted(read, level.parents)
+        nats[starts[level.texts] + length - 1] = _level_nats(logits, parents, level.ids, escape)[level.prefixes]
+        read = np.unique(level.prefixes[lengths[level.texts] > length])  # the others are whole lines
+        if len(read):
+            logits, state = _read_on(model.predictor, level.ids[read], state, parents[read])
     return np.split(nats, starts[1:]) if texts else []
 
 
-def _level_nats(logits: Logits, level: Level, escape: tuple[float | None, float]) -> NDArray[np.float32]:
+def _read_on(
+    predictor: Predictor, ids: Indices, state: PredictorState, parents: Indices
+) -> tuple[Logits, PredictorState]:
+    """Logits and states after one more id, (prefix,), from the states of the prefixes' `parents`."""
+    steps = [
+        predictor.step(ids[first : first + ROWS], tuple(part[parents[first : first + ROWS]] for part in state))
+        for first in range(0, len(ids), ROWS)
+    ]
+    logits, states = zip(*steps, strict=True)
+    return np.concatenate(logits), tuple(map(np.concatenate, zip(*states, strict=True)))
+
+
+def _level_nats(
+    logits: Logits, parents: Indices, ids: Indices, escape: tuple[float | None, float]
+) -> NDArray[np.float32]:
     """The nats of the last id of each prefix, (prefix,), from the logits of their parents."""
-    nats = -log_softmax(logits)[level.parents, level.ids]
-    unknown, which = level.ids == UNKNOWN, escape[1]
+    nats = -log_softmax(logits)[parents, ids]
+    unknown, which = ids == UNKNOWN, escape[1]
     if escape[0] is not None:
         nats[unknown] = escape[0]
     nats[unknown] += which

@@ -159,10 +159,10 @@ def record_corpus(corpus: Corpus, records: str, label: str | None = None) -> Rec
 
 def label_counts(ids: Ids, vocabulary: Vocabulary) -> dict[str, int]:
     """How often each label stands at the head of a record in `ids`, the most frequent first; empty without labels."""
-    if not vocabulary.has_labels:
+    if vocabulary.label_end is None:
         return {}
-    end = vocabulary.encode(LABEL_END)[0]
-    starts, ends = np.flatnonzero(ids == known_boundary(vocabulary)) + 1, np.flatnonzero(ids == end)
+    starts = np.flatnonzero(ids == known_boundary(vocabulary)) + 1
+    ends = np.flatnonzero(ids == vocabulary.label_end)
     firsts = starts[np.searchsorted(starts, ends, side="right") - 1]
     found = Counter(ids[first:last].tobytes() for first, last in zip(firsts, ends, strict=True))
     return {vocabulary.decode(np.frombuffer(key, ids.dtype)): times for key, times in found.most_common()}
@@ -216,32 +216,42 @@ class Records:
         """(record,) what is predicted of each: its characters and its end."""
         return self.lengths + 1
 
-    def hashes(self) -> NDArray[np.uint64]:
-        """A 64-bit hash of each record (record,): the sum of one mixed number for each id and its position."""
+    def hashes(self, label_end: int | None = None) -> NDArray[np.uint64]:
+        """A 64-bit hash of each record (record,): the sum of one mixed number for each id and its position.
+
+        With `label_end`, the id behind labels, that of the text after the label.
+        """
         result = np.zeros(len(self), np.uint64)
         first = 0
         while first < len(self):
             end = int(np.searchsorted(self.starts, self.starts[first] + BLOCK))
-            result[first:end] = self._hashes(first, max(end, first + 1))
+            result[first:end] = self._hashes(first, max(end, first + 1), label_end)
             first = max(end, first + 1)
         return result
 
-    def _hashes(self, first: int, end: int) -> NDArray[np.uint64]:
-        starts, lengths = self.starts[first:end], self.predictions[first:end]
-        ids = self.ids[starts[0] : starts[-1] + lengths[-1]].astype(np.uint64)
-        position = np.arange(len(ids)) - np.repeat(starts - starts[0], lengths)
+    def _hashes(self, first: int, end: int, label_end: int | None) -> NDArray[np.uint64]:
+        starts, lengths = self.starts[first:end] - self.starts[first], self.predictions[first:end]
+        ids = self.ids[self.starts[first] :][: lengths.sum()].astype(np.uint64)
+        texts = starts.copy()
+        if label_end is not None:
+            ends = np.flatnonzero(ids == label_end)
+            texts[np.searchsorted(starts, ends, side="right") - 1] = ends + 1
+        position = np.arange(len(ids)) - np.repeat(texts, lengths)
         each = mixed(ids * np.uint64(0x9E3779B97F4A7C15) + position.astype(np.uint64))
-        return np.add.reduceat(each, starts - starts[0])
+        each[position < 0] = 0
+        return np.add.reduceat(each, starts)
 
-    def parts(self, validation: float, test: float = 0.0, mixing: float = 0.0) -> list[Places]:
+    def parts(
+        self, validation: float, test: float = 0.0, mixing: float = 0.0, label_end: int | None = None
+    ) -> list[Places]:
         """The numbers of the records of the training, mixing, validation and test part.
 
-        The hash of a record decides, so that equal records are in the same part and a record keeps its part when
-        others are added. Training records keep their order; the others stand in that of their hashes, so that the
-        first ones of a part are a fair sample of it. `mixing` is a share of the training records, and may come to none.
-        Raises InputError if another part would be empty.
+        The hash of a record without its label decides, so that equal records are in the same part, whatever their
+        labels, and a record keeps its part when others are added. Training records keep their order; the others stand
+        in that of their hashes, so that the first ones of a part are a fair sample of it. `mixing` is a share of the
+        training records, and may come to none. Raises InputError if another part would be empty.
         """
-        place = mixed(self.hashes()).astype(np.float64) / 2.0**64
+        place = mixed(self.hashes(label_end)).astype(np.float64) / 2.0**64
         held_out = validation + test
         borders = np.array([validation, held_out, held_out + (1 - held_out) * mixing])
         part = np.searchsorted(borders, place, side="right")  # validation, test, mixing, training
@@ -270,7 +280,7 @@ class Records:
 
 
 def split_records(
-    ids: Ids, boundary: int, validation: float, test: float = 0.0, mixing: float = 0.0
+    ids: Ids, boundary: int, validation: float, test: float = 0.0, mixing: float = 0.0, label_end: int | None = None
 ) -> tuple[Ids, Split]:
     """The text with its records sorted into the training, mixing, validation and test part, and the parts.
 
@@ -284,7 +294,7 @@ def split_records(
             f"and {free / 2**30:.1f} GB are free: give fewer, or train without --records, which reads from the disk"
         )
     records = Records.of(ids, boundary)
-    taken = [records.taken(numbers) for numbers in records.parts(validation, test, mixing)]
+    taken = [records.taken(numbers) for numbers in records.parts(validation, test, mixing, label_end)]
     arranged = np.concatenate([ids[:1], *taken])
     ends = 1 + np.cumsum([len(part) for part in taken])
     train, held_out, validated, tested = np.split(arranged, ends[:-1])
@@ -292,14 +302,19 @@ def split_records(
 
 
 def cut_text(
-    ids: Ids, boundary: int | None, validation: float, test: float = 0.0, mixing: float = 0.0
+    ids: Ids,
+    boundary: int | None,
+    validation: float,
+    test: float = 0.0,
+    mixing: float = 0.0,
+    label_end: int | None = None,
 ) -> tuple[Ids, Split]:
     """The text in the order of its parts, and the parts: those of `split_records`, or of `split` without a boundary.
 
     `mixing` is a share of the training part.
     """
     if boundary is not None:
-        return split_records(ids, boundary, validation, test, mixing)
+        return split_records(ids, boundary, validation, test, mixing, label_end)
     parts = split(ids, validation, test)
     train, held_out = hold_out(parts.train, mixing)
     if not np.may_share_memory(train, ids):

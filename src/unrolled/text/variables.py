@@ -7,7 +7,9 @@ hyphens or not.
 
 from __future__ import annotations
 
+import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -26,6 +28,32 @@ VARIABLE = re.compile(
     """,
     re.VERBOSE,
 )
+
+MOST_KINDS = 1 << 18
+"""Kinds of lines that are remembered."""
+
+
+class Kinds:
+    """How often each kind of line has come: lines that are equal but for such parts are of one kind.
+
+    >>> kinds = Kinds()
+    >>> [round(kinds.nats(line), 2) for line in ("took 1 ms", "took 25 ms", "took 3 ms", "stopped")]
+    [inf, 1.39, 1.1, inf]
+    """
+
+    def __init__(self) -> None:
+        self.lines, self._times = 0, Counter[int]()
+
+    def nats(self, line: str) -> float:
+        """The cost of naming the kind of `line` among all lines before, and that it is one of them; inf for a new kind.
+
+        The line is then one of those before.
+        """
+        kind = hash(VARIABLE.sub(MASK, line))
+        times, self.lines = self._times[kind], self.lines + 1
+        if times or len(self._times) < MOST_KINDS:
+            self._times[kind] += 1
+        return math.log(2 * self.lines / times) if times else math.inf
 
 
 def variable(line: str) -> NDArray[np.bool_]:

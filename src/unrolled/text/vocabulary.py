@@ -141,9 +141,9 @@ class Vocabulary:
         return self.characters.index(BOUNDARY) + 1 if BOUNDARY in self.characters else None
 
     @property
-    def has_labels(self) -> bool:
-        """Whether records begin with a label."""
-        return LABEL_END in self.characters
+    def label_end(self) -> int | None:
+        """The id of what stands between a label and its record, or None where records have no labels."""
+        return self.characters.index(LABEL_END) + 1 if LABEL_END in self.characters else None
 
     @property
     def dtype(self) -> np.dtype[np.unsignedinteger[Any]]:
@@ -219,7 +219,7 @@ class Vocabulary:
 
 def with_label_end(record: str, vocabulary: Vocabulary) -> str:
     """A record as it is read: where there are labels, the tab after its label becomes `LABEL_END`."""
-    return record.replace("\t", LABEL_END, 1) if vocabulary.has_labels else record
+    return record.replace("\t", LABEL_END, 1) if vocabulary.label_end is not None else record
 
 
 def unknown_character(text: str, position: int, before: int = 0, line: int = 1) -> InputError:
