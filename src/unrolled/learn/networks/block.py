@@ -26,13 +26,15 @@ class Block(Recurrence):
     norm_out: Tensor
     weight_up: Tensor
     weight_down: Tensor
+    weight_skip: Tensor
+    """Where inputs and outputs are of different sizes."""
 
     def __init__(self, inputs: int, hidden: int, nonlinearity: str | None = None) -> None:
         super().__init__(inputs, hidden, nonlinearity)
         self.inner = self.kind(inputs, hidden, nonlinearity)
 
     def project(self, x: Tensor) -> Tensor:
-        skip = functional.linear(x, self.get_parameter("weight_skip")) if self.inputs != self.hidden else x
+        skip = functional.linear(x, self.weight_skip) if self.inputs != self.hidden else x
         own = self.inner.project(rms_norm(x, self.norm_in))
         return torch.cat([skip, own], dim=-1)
 
