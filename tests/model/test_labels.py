@@ -5,11 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import unrolled
 from tiny import tiny_model, tiny_parts
 from unrolled.errors import InputError
 from unrolled.model.char_model import CharModel
+from unrolled.model.labels import fitted_temperature
 from unrolled.text.vocabulary import BOUNDARY, LABEL_END
 
+P = ([0.5, 0.3, 0.2], [0.2, 0.3, 0.5])
 COUNTS = {"jazz": 29, "pop": 9}
 PARTS = replace(tiny_parts(text=f"{BOUNDARY}jazpo{LABEL_END}blue notes{BOUNDARY}"), training={"labels": COUNTS})
 MODEL = CharModel(PARTS)
@@ -52,3 +55,29 @@ def test_records_of_a_label_are_written_with_a_tab():
 def test_a_model_without_labels_says_so():
     with pytest.raises(InputError, match="knows no labels"):
         list(tiny_model().score_by_label(["a"]))
+
+
+@pytest.mark.parametrize("temperature", [0.4, 0.8, 1.6])
+def test_the_temperature_of_the_labels_is_found(temperature):
+    rng = np.random.default_rng(0)
+    lines = ["".join(rng.choice(list("blue notes"), 12)) for _ in range(600)]
+    cooled = CharModel(replace(PARTS, training=PARTS.training | {"label_temperature": temperature}))
+    scores = list(cooled.score_by_label(lines))
+    drawn = ["jazz" if one.probabilities["jazz"] > u else "pop" for one, u in zip(scores, rng.random(600), strict=True)]
+    records = list(zip(drawn, lines, strict=True))
+    found = fitted_temperature(MODEL, COUNTS, records)
+    assert found == pytest.approx(temperature, rel=0.3)
+    assert fitted_temperature(MODEL, COUNTS, records[:20]) == 1.0, "of so few nothing can be learned"
+
+
+def test_a_temperature_from_a_stranger_is_checked():
+    with pytest.raises(InputError, match=r"label_temperature in training\.json is -1"):
+        next(CharModel(replace(PARTS, training=PARTS.training | {"label_temperature": -1})).score_by_label(["a"]))
+
+
+def test_training_leaves_a_temperature():
+    rng = np.random.default_rng(1)
+    text = "\n".join(f"{'ab'[i % 2]}\t{''.join(rng.choice(list('xyz'), 5, p=P[i % 2]))}" for i in range(1200))
+    model = unrolled.train(text=text, records="lines", label_column="tab", rung="counts").model
+    assert model.labels.keys() == {"a", "b"}
+    assert 0.25 < model.training["label_temperature"] < 64

@@ -22,6 +22,7 @@ from unrolled.errors import FolderError, InputError
 from unrolled.files import is_complete, remove_folder, write_into
 from unrolled.learn.budget import MEASURING, Measuring
 from unrolled.learn.build import Request, read_text, split_text
+from unrolled.learn.calibration import calibrated
 from unrolled.learn.group import SessionGroup
 from unrolled.learn.hardware import available, cores
 from unrolled.learn.mixing import mix
@@ -136,7 +137,7 @@ class CommitteeRun:
             best_epoch=first.training["best_epoch"], baselines=found,
             verdict=verdict(mixed.delivered / math.log(2), found),
         )  # fmt: skip
-        model = replace(mixed.model, training=self._training(summary))
+        model = calibrated(replace(mixed.model, training=self._training(summary)), cut.validation)
         if self.out is not None:
             self.out.mkdir(parents=True, exist_ok=True)
             end = len(cut.train) + len(cut.mixing)

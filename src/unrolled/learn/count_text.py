@@ -10,6 +10,7 @@ from typing import Any
 
 from unrolled.errors import InputError
 from unrolled.files import write_folder
+from unrolled.learn.calibration import calibrated
 from unrolled.learn.corpora import corpus_of, split_text
 from unrolled.learn.recipe import Recipe
 from unrolled.learn.summary import Summary
@@ -73,6 +74,7 @@ def count_text(
         mixing=f"contexts of up to {counts.order} characters, {counts.entries:,} n-grams",
     )  # fmt: skip
     model = counts_alone(encoded.vocabulary, counts, _training(encoded, cut, sources, recipe, summary))
+    model = calibrated(model, cut.validation)
     if out is not None:
         write_folder(Path(out), model.to_files() | novelty_files(ids, boundary, start_of))
     return summary, model

@@ -21,6 +21,7 @@ import safetensors.torch
 from torch import Tensor
 
 from unrolled.learn.budget import Stopwatch
+from unrolled.learn.calibration import calibrated
 from unrolled.learn.checkpoint import TrainingState
 from unrolled.learn.hardware import describe, running
 from unrolled.learn.loading import parts_of
@@ -220,7 +221,7 @@ class Session:
             baselines=found,
             verdict=verdict(mixed.delivered / math.log(2), found) if found else "",
         )
-        model = replace(mixed.model, training=self._training(summary))
+        model = calibrated(replace(mixed.model, training=self._training(summary)), self.task.split.validation)
         self._write(model)
         return summary, model
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
+from unrolled.bounds import check_number
 from unrolled.embedding import EmbeddingTable
 from unrolled.errors import FolderError, InputError
 from unrolled.files import write_folder
@@ -312,7 +313,9 @@ class CharModel:
         """The probability of each label for every line, in order; see `unrolled.model.labels.score_by_label`."""
         from unrolled.model.labels import score_by_label
 
-        return score_by_label(self, self.labels, lines)
+        temperature = self.training.get("label_temperature", 1.0)
+        check_number("label_temperature in training.json", temperature, above=0)
+        return score_by_label(self, self.labels, lines, temperature)
 
     def embed(self, strings: Sequence[str]) -> NDArray[np.float32]:
         """A vector for each string from the hidden states of the network, (strings, 2 x hidden); names, titles, codes.
