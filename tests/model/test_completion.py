@@ -9,7 +9,8 @@ import pytest
 from tiny import tiny_model
 from unrolled.errors import InputError
 from unrolled.model.char_model import CharModel
-from unrolled.model.completion import complete
+from unrolled.model.completion import Unit, complete
+from unrolled.text.vocabulary import BOUNDARY
 
 SMALL = tiny_model("lstm", text="ab \nab \n", hidden=6)
 MODEL = tiny_model("gru", hidden=12)
@@ -38,6 +39,15 @@ def test_lines_end_before_a_newline() -> None:
     for one in complete(SMALL.read("ab"), "line", 3):
         assert "\n" not in one.text
         assert one.probability == pytest.approx(probability(SMALL, "ab", one.text, "\n"), rel=1e-4)
+
+
+@pytest.mark.parametrize("unit", ["word", "line"])
+def test_a_record_is_finished_at_its_end(unit: Unit) -> None:
+    model = tiny_model("lstm", text=f"{BOUNDARY}abc{BOUNDARY}bca{BOUNDARY}", hidden=6)
+    found = complete(model.read("a"), unit, 3)
+    assert len(found) == 3
+    for one in found:
+        assert one.probability == pytest.approx(probability(model, "a", one.text, BOUNDARY), rel=1e-4)
 
 
 @pytest.mark.parametrize("prompt", ["the c", "the ", "The dog, na"])

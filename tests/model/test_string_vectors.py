@@ -5,6 +5,7 @@ import pytest
 
 from tiny import TEXT, tiny_model
 from unrolled.model.string_vectors import BATCH, STEPS, STREAMS
+from unrolled.text.vocabulary import BOUNDARY, LABEL_END
 
 MODEL = tiny_model("lstm", layers=2, hidden=7)
 NAMES = ["the cat", "the mat", "", "t", "naïve", "Ж unknown"]
@@ -49,6 +50,19 @@ def test_no_strings_and_no_newline() -> None:
     assert MODEL.embed([]).shape == (0, 14)
     model = tiny_model("gru", text="abcabc")
     assert model.embed(["", "abc"]).shape == (2, 10)
+
+
+@pytest.mark.parametrize("label", ["", f"pop{LABEL_END}"])
+def test_strings_are_read_as_records_are(label: str) -> None:
+    model = tiny_model("gru", text=f"{BOUNDARY}{label}blue{BOUNDARY}{label}note{BOUNDARY}")
+    state, outputs = model.network.initial_state(), []
+    for i in model.vocabulary.encode(f"{BOUNDARY}blue"):
+        h, state = model.network.hidden(int(i), state)
+        outputs.append(h)
+    one, two = model.embed(["blue", "note"])
+    scale = (outputs[-1] - np.mean(outputs[1:], axis=0)) / (one[:5] - one[5:])
+    assert (scale > 0).all()
+    assert not np.allclose(one, two)
 
 
 @pytest.mark.parametrize("rung", ["three-char", "rnn", "mingru"])

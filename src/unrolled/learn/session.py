@@ -166,7 +166,7 @@ class Session:
         """What the network writes at this moment, from the start of a line, or records until `length` is reached."""
         model = CharModel(self._model({}))
         if model.vocabulary.boundary is not None:
-            return "\n".join(model.records(1 + length // 20, temperature=0.7, length=length))
+            return "\n".join(model.records(1 + length // 20, temperature=0.7, length=length))[:length]
         characters = self.text.vocabulary.characters
         return model.generate("\n" if "\n" in characters else characters[0], length, temperature=0.7, seed=0)
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from html import escape
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, Unpack
 
@@ -29,7 +30,7 @@ from unrolled.model.sampling import UNFILTERED, Sampling, SamplingSettings
 from unrolled.model.state import State, generator_of
 from unrolled.model.tensors import Weights
 from unrolled.text.kinds import kind
-from unrolled.text.vocabulary import LABEL_END, UNKNOWN_CHARACTER, Ids, OnUnknown, Vocabulary, with_label_end
+from unrolled.text.vocabulary import BOUNDARY, LABEL_END, UNKNOWN_CHARACTER, Ids, OnUnknown, Vocabulary, with_label_end
 
 if TYPE_CHECKING:
     from unrolled.model.completion import Completion, Unit
@@ -328,7 +329,8 @@ class CharModel:
 
         texts = [self.vocabulary.encode(string, "replace") for string in strings]
         with np.errstate(over="ignore", invalid="ignore"):
-            vectors = string_vectors(self.network, texts, self.vocabulary.encode("\n", "skip"), self._own_text)
+            before = self.vocabulary.encode("\n" if self.vocabulary.boundary is None else BOUNDARY, "skip")
+            vectors = string_vectors(self.network, texts, before, self._own_text)
         if not np.isfinite(vectors).all():
             raise FolderError(f"{self.name} gives no vectors: its weights are so large that its state is not finite")
         return vectors
@@ -338,4 +340,8 @@ class CharModel:
         """The ids of a text that the model writes, which gives the scale of its units."""
         from unrolled.model.string_vectors import STEPS, STREAMS
 
-        return self.vocabulary.encode(self.generate("", STREAMS * STEPS, seed=0))
+        if self.vocabulary.boundary is None:
+            return self.vocabulary.encode(self.generate("", STREAMS * STEPS, seed=0))
+        records = self.records(STREAMS * STEPS, seed=0)
+        characters = (one for record in records for one in BOUNDARY + with_label_end(record, self.vocabulary))
+        return self.vocabulary.encode("".join(islice(characters, STREAMS * STEPS)))

@@ -20,6 +20,7 @@ from unrolled.model.predictor import PredictorState
 from unrolled.model.probabilities import log_softmax
 from unrolled.model.sampling import without_reserved
 from unrolled.model.state import State
+from unrolled.text.vocabulary import BOUNDARY
 
 Unit = Literal["word", "line"]
 
@@ -53,9 +54,9 @@ class _Beam:
 def complete(state: State, unit: Unit = "word", count: int = 5) -> list[Completion]:
     """The `count` likeliest completions after `state`, the likeliest first: fewer where there are no more.
 
-    A word ends before a character that is neither a letter, a digit nor one of _ ' ’ -; a line before its newline.
-    Where the text so far has ended one, the completion is a whole word or line, and not empty. Raises InputError for a
-    count below 1 or above 50, and for lines of a model that knows no newline.
+    A word ends before a character that is neither a letter, a digit nor one of _ ' ’ -; a line before its newline, or
+    where a record ends. Where the text so far has ended one, the completion is a whole word or line, and not empty.
+    Raises InputError for a count below 1 or above 50, and for lines of a model that knows no newline.
     """
     if not 1 <= count <= MOST:
         raise InputError(f"count is {count}, but must be from 1 to {MOST}")
@@ -76,7 +77,7 @@ def complete(state: State, unit: Unit = "word", count: int = 5) -> list[Completi
 
 
 def _is_end(character: str, unit: Unit) -> bool:
-    return character == "\n" if unit == "line" else not (character.isalnum() or character in "_'’-")
+    return character in ("\n", BOUNDARY) if unit == "line" else not (character.isalnum() or character in "_'’-")
 
 
 def _first(state: State) -> _Beam:

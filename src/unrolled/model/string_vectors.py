@@ -1,8 +1,9 @@
 """Vectors of short strings from the hidden states of a network: strings that are spelled alike lie close.
 
-A string is read after a newline. Its vector is the last layer's output after its last character, and the mean of the
-outputs after each. Both are standardised unit by unit, by mean and deviation over a text that the network writes itself
-with seed 0, so that the vector of a string does not depend on the other strings. Left out: scores (`lines`).
+A string is read after a newline, or as a record. Its vector is the last layer's output after its last character, and
+the mean of the outputs after each. Both are standardised unit by unit, by mean and deviation over a text that the
+network writes itself with seed 0, so that the vector of a string does not depend on the other strings. Left out: scores
+(`lines`).
 """
 
 from __future__ import annotations
@@ -28,14 +29,14 @@ SMALLEST = 1e-4
 """Units that deviate less are constant, and are not scaled."""
 
 
-def string_vectors(network: CellNetwork, texts: Sequence[Ids], newline: Ids, written: Ids) -> NDArray[np.float32]:
-    """The vectors (text, 2 x hidden) of texts of ids, each read after `newline`, which may be empty.
+def string_vectors(network: CellNetwork, texts: Sequence[Ids], before: Ids, written: Ids) -> NDArray[np.float32]:
+    """The vectors (text, 2 x hidden) of texts of ids, each read after the ids `before`, which may be none.
 
     The first half is the last output, the second the mean output; `written` is the text that gives their scale. The
-    vector of an empty text is that of the newline itself.
+    vector of an empty text is that of `before` itself.
     """
     state, h = network.initial_state(1), np.zeros((1, len(network.head)), network.head.dtype)
-    for i in newline[:, None]:
+    for i in before[:, None]:
         h, state = network.hidden(i, state)
     mean, deviation = _scale(network, written)
     vectors = np.empty((len(texts), 2, h.shape[-1]), np.float32)

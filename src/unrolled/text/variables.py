@@ -21,7 +21,8 @@ VARIABLE = re.compile(
     r"""
       \b 0[xX] [0-9a-fA-F]+ \b
     | \b (?: (?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) ,? [ ]+ )?
-         (?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [a-z]* [ ]+ \d+ (?: [ .:,/+-]+ \d+ )* \b
+         (?: \d{1,2} [ /-]+ )?
+         (?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [a-z]* [ /-]+ \d+ (?: [ .:,/+-]+ \d+ )* \b
     | \d+ (?: [.:,/+-] \d+ )* (?! [0-9a-fA-F] )
     | \b (?= [a-fA-F-]* \d ) [0-9a-fA-F]{4,} (?: - [0-9a-fA-F]+ )* \b
     | \d+
