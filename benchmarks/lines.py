@@ -27,6 +27,7 @@ import unrolled
 from benchmarks.texts import data
 from unrolled.model.char_model import CharModel
 from unrolled.model.folder import ModelConfig, ModelParts
+from unrolled.text.variables import Kinds
 from unrolled.text.vocabulary import Vocabulary
 
 Scores = NDArray[np.float64]
@@ -80,11 +81,15 @@ def detectors(first: Sequence[str], judged: Sequence[str]) -> Iterator[tuple[str
         yield f"{member} alone", bits(model.only(member), judged)
     yield "network and counts", bits(model, judged)
     yield "network and counts, masked", bits(model, judged, mask=True)
+    yield "network and counts, kinds learned", bits(model, judged, kinds=Kinds())
     records = unrolled.train(
-        text="\n".join(first), hidden=128, epochs=4, threads=1, precision="float32", records="lines", mask=True
-    ).model
-    yield "network of masked records", bits(records, judged)
-    yield "network of masked records, peak", np.array([one.peak for one in records.score_lines(judged)])
+        text="\n".join(first), hidden=128, epochs=4, threads=1, precision="float32", records="lines", mask=True,
+        with_="counts",
+    ).model  # fmt: skip
+    network = records.only("network")
+    yield "network of masked records", bits(network, judged)
+    yield "network of masked records, peak", np.array([one.peak for one in network.score_lines(judged)])
+    yield "network and counts of masked records, kinds learned", bits(records, judged, kinds=Kinds())
     words = TfidfVectorizer(analyzer="char", ngram_range=(1, 3), max_features=2000)
     forest = IsolationForest(random_state=0).fit(words.fit_transform(first))
     yield "isolation forest on TF-IDF", -forest.score_samples(words.transform(judged))
@@ -96,9 +101,9 @@ def detectors(first: Sequence[str], judged: Sequence[str]) -> Iterator[tuple[str
     yield "length", np.array([float(len(line)) for line in judged])
 
 
-def bits(model: CharModel, lines: Sequence[str], *, mask: bool = False) -> Scores:
+def bits(model: CharModel, lines: Sequence[str], *, mask: bool = False, kinds: Kinds | None = None) -> Scores:
     """Bits per character of every line."""
-    return np.array([one.bits for one in model.score_lines(lines, mask=mask)])
+    return np.array([one.bits for one in model.score_lines(lines, mask=mask, kinds=kinds)])
 
 
 def altered(lines: Sequence[str]) -> list[str]:

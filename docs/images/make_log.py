@@ -14,6 +14,7 @@ from rich.console import Console
 
 import unrolled
 from unrolled.cli.showing import painted
+from unrolled.text.variables import Kinds
 
 AGENTS = ("Firefox/117.0", "Chrome/116.0", "curl/7.88.1")
 PATHS = ("/", "/index.html", "/img/logo.png", "/api/v1/items", "/login", "/static/app.js")
@@ -43,7 +44,7 @@ def main() -> None:
     text = "\n".join(web_log(1500, 5))
     model = unrolled.train(text=text, records="lines", mask=True, hidden=64, epochs=3, notify=lambda notice: None).model
     recorder = Console(record=True, width=116, file=io.StringIO(), highlight=False)
-    for one in nlargest(SHOWN, model.score_lines(today), key=lambda one: one.peak):
+    for one in nlargest(SHOWN, model.score_lines(today, kinds=Kinds()), key=lambda one: one.bits):
         recorder.print(painted(one.line, one.nats[: len(one.line)]), soft_wrap=True)
     _write_svg(
         recorder, Path(__file__).parent / "log.svg", f"the {SHOWN} most surprising of {len(today)} lines", theme=LIGHT

@@ -82,7 +82,8 @@ def generate(
     length
         Characters to write at most.
     count
-        Write so many records instead, each from --prompt to its end, one a line; for models trained with --records.
+        Write so many records instead, each from --prompt to its end, one a line, or with an empty line after it where it
+        has several; for models trained with --records.
     new
         Leave out records of the training text, and those already written.
     label
@@ -166,16 +167,21 @@ def _write_records(
     for record in islice((novelty.new if new else novelty.counted)(drawn), count):
         written.append(record)
         if not json and best is None:
-            print(record, flush=True)
+            print(_as_printed(record), flush=True)
     if best is not None:
         written = [one.line for one in nsmallest(best, model.score_lines(written), key=lambda one: one.bits)]
         if not json:
-            print(*written, sep="\n")
+            print(*map(_as_printed, written), sep="\n")
     if json:
         print_json({"records": written, "drawn": novelty.drawn, "copies": novelty.copies, "seed": seed})
     if novelty.exhausted:
         fail(f"stopped after {len(written)} of {count} records: the last {TRIES:,} that were drawn were not new")
     say(f"{novelty.copies} of {novelty.drawn} records drawn are copies of training records")
+
+
+def _as_printed(record: str) -> str:
+    """A record, and an empty line after one of several lines."""
+    return record.rstrip("\n") + "\n" if "\n" in record else record
 
 
 def _print_as_they_come(prompt: str, characters: Iterator[str]) -> str:
