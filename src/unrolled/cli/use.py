@@ -82,8 +82,8 @@ def generate(
     length
         Characters to write at most.
     count
-        Write so many records instead, each from --prompt to its end, one a line, or with an empty line after it where it
-        has several; for models trained with --records.
+        Write so many records instead, each from --prompt to its end, one a line, or with an empty line after those of
+        several lines; for models trained with --records.
     new
         Leave out records of the training text, and those already written.
     label
