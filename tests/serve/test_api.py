@@ -13,15 +13,17 @@ import pytest
 
 from serve.conftest import MODEL
 from serve.running import Running
-from tiny import TEXT
+from tiny import TEXT, tiny_parts
 from unrolled.cli.app import main
 from unrolled.errors import FolderError
 from unrolled.model.attribution import exchange
+from unrolled.model.char_model import CharModel
 from unrolled.model.sampling import Sampling
 from unrolled.model.state import State
 from unrolled.serve.app import app_for
-from unrolled.serve.schemas import GenerateRequest
+from unrolled.serve.schemas import GenerateRequest, ScoreRequest
 from unrolled.serve.service import Service
+from unrolled.text.vocabulary import BOUNDARY
 
 SETTINGS = {"temperature": 0.8, "top_k": 9, "top_p": 0.95, "min_p": 0.01, "repetition": 1.1, "seed": 3}
 
@@ -215,3 +217,10 @@ def test_many_clients_at_once_get_what_each_would_get_alone(server: Running) -> 
 
     with ThreadPoolExecutor(12) as pool:
         assert all(pool.map(one, jobs))
+
+
+def test_a_text_is_the_beginning_of_a_record_to_a_model_of_records() -> None:
+    model = CharModel(tiny_parts("gru", text=BOUNDARY.join(["", "anna", "hannah", "nan", ""])))
+    found = Service(model, "names").score(ScoreRequest(text="anna"))
+    (alone,) = model.score_lines(["anna"])
+    assert found["each"] == pytest.approx((alone.nats[:4] / math.log(2)).tolist(), abs=1e-3)

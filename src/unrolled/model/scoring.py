@@ -98,7 +98,8 @@ def score(
     InputError for an empty text, and for characters that the model does not know, unless `unknown` says "skip" or
     "replace".
     """
-    check_stream(model)
+    if start is None:
+        check_stream(model)
     ids = _ids(model, text, unknown)
     count = _stretches(len(ids), 1 if start else stretches)
     release = text.release if isinstance(text, EncodedText) else lambda: None

@@ -139,8 +139,13 @@ class Service:
         return {"prompt": request.prompt, "completions": endings}
 
     def score(self, request: ScoreRequest) -> schemas.Scored:
-        """The figures of `unrolled score --json`, the text as it was read, and the bits of each character of it."""
+        """The figures of `unrolled score --json`, the text as it was read, and the bits of each character of it.
+
+        To a model of records the text is the beginning of one.
+        """
         model, state = self.model, self._state(request.state)
+        if state is None and model.vocabulary.boundary is not None:
+            state = model.read("")
         measured = model.score(request.text, unknown=request.unknown, stretches=1, state=state)
         assert measured.each is not None  # texts are short here
         read = model.vocabulary.decode(model.vocabulary.encode(request.text, request.unknown))
