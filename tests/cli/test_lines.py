@@ -226,6 +226,9 @@ def test_which_run_is_best_is_counted_by_label(run: Path, book: Path, capsys: py
     shown = capsys.readouterr()
     best = [row.split("\t")[1] for row in shown.out.splitlines()]
     assert f"{best.count('first')} of 3 labels found" in shown.err
+    path.write_text("".join(f"english\t{line}\n" for line in LINES[:3]))
+    assert main(["score", str(run), str(run.parent / "second"), str(path), "--lines", "--labels"]) == 0
+    assert "have other names" in capsys.readouterr().err
 
 
 def test_records_of_one_label_and_the_best_of_many(labelled: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,6 +6,7 @@ Left out: finding them (`score`).
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from unrolled.cli.output import say
@@ -27,6 +28,8 @@ def without_label(line: str) -> tuple[str, str]:
 class Confusion:
     """How often each label was found for each true one."""
 
+    known: Collection[str]
+    """The labels that can be found."""
     found: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def count(self, truth: str, best: str) -> None:
@@ -49,6 +52,9 @@ class Confusion:
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
         for row in cells:
             say("  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]))
+        if true_labels.keys().isdisjoint(self.known):
+            say("none of these labels can be found: the runs, or the labels that one run has learned, have other names")
+            return
         most = true_labels.most_common(1)[0]
         say(
             f"{right:,} of {total:,} labels found ({right / total:.1%}); rows are the true labels, columns the labels "

@@ -124,7 +124,7 @@ def _print_each(name: str, model: CharModel, groups: Iterator[list[str]], output
 
 def _print_best(models: Mapping[str, CharModel], groups: Iterator[list[tuple[str, str]]], output: LineOutput) -> None:
     """The run that needs the fewest bits for each line."""
-    best, unknown, confusion, numbers = Counter[str](), Counter[str](), Confusion(), count(1)
+    best, unknown, confusion, numbers = Counter[str](), Counter[str](), Confusion(models), count(1)
     for group in groups:
         each = [
             model.score_lines(_as_read(model, [line for _, line in group]), mask=output.mask)
@@ -147,7 +147,7 @@ def _print_best(models: Mapping[str, CharModel], groups: Iterator[list[tuple[str
 
 def _print_labels(model: CharModel, groups: Iterator[list[tuple[str, str]]], output: LineOutput) -> None:
     """The likeliest label of each line."""
-    confusion, numbers = Confusion(), count(1)
+    confusion, numbers = Confusion(model.labels), count(1)
     for group in groups:
         scores = model.score_by_label(_as_read(model, [line for _, line in group]))
         for (label, line), one in zip(group, scores, strict=True):
