@@ -36,7 +36,13 @@ ONE_LATE = (
 )
 LOWER = (
     "lower-cased, rare characters merged: 55 symbols instead of 85, an easier text; on the text as it is the gru ends "
-    "0.044 higher (1.655 instead of 1.610)"
+    "0.044 higher (1.655 instead of 1.610). The published text has lost its line breaks (472,943 characters to train "
+    "on, ours has 480,714), which makes it harder: there the gru ends 0.051 higher, at 1.662"
+)
+CARRIED = (
+    f"{LOWER}. Published as epochs 1 to 3 and 7; but the same network, written there as a loop, has 1.875 after its "
+    "first epoch and 1.720, 1.652 and 1.617 after the next three, so it is compared with our epochs 2 to 4 and 8. "
+    "Without line breaks ours has 1.839 after the first epoch and 1.688 after the second"
 )
 
 
@@ -107,7 +113,7 @@ EXPERIMENTS = (
         nonlinearity="tanh",
     ),
     Experiment(
-        "rnn", "carried state", (Phase(3, 1e-3), Phase(4, 1e-4)), {1: 1.732, 2: 1.667, 3: 1.617, 7: 1.5608}, LOWER
+        "rnn", "carried state", (Phase(4, 1e-3), Phase(4, 1e-4)), {2: 1.732, 3: 1.667, 4: 1.617, 8: 1.5608}, CARRIED
     ),
     Experiment("gru", "carried state", (Phase(1, 1e-3), Phase(1, 1e-4)), {1: 1.676, 2: 1.6194}, LOWER),
     _LSTM,
