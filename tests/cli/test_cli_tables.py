@@ -134,11 +134,11 @@ def test_rows_without_a_target_are_refused_or_left_out_when_asked(
 def test_a_target_of_few_whole_numbers_is_told_and_settled_by_its_type(
     sales: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pd.read_csv(sales).assign(Code=np.arange(400) % 7).to_csv(sales, index=False)
+    pd.read_csv(sales).assign(Code=np.arange(400) % 3).to_csv(sales, index=False)
     command = ["columns", str(sales), "--target", "Code", "--folds", "2", "--seeds", "1", "--ignore", "Day", "Month"]
     assert main(command) == 0
     told = capsys.readouterr().err
-    assert "'Code' holds whole numbers with 7 values and is taken as a number" in " ".join(told.split())
+    assert "'Code' holds whole numbers with 3 values and is taken as a number" in " ".join(told.split())
     assert "s left" in told
     assert main([*command, "--target-type", "multiclass"]) == 0
     assert "is taken as a number" not in capsys.readouterr().err

@@ -105,7 +105,7 @@ def score(
     release = text.release if isinstance(text, EncodedText) else lambda: None
     nats, each = _read(model, ids, count, release, progress, start)
     alone = {name: _read(member, ids, count, release)[0] for name, member in (members or {}).items()}
-    gzip, xz = (bits(_pieces(model, ids, release)) for bits in (gzip_bits, xz_bits))
+    gzip, xz = (bits(_text(model, ids, release)) for bits in (gzip_bits, xz_bits))
     missing = sum(int((ids[start : start + PIECE] == UNKNOWN).sum()) for start in range(0, len(ids), PIECE))
     return Score(len(ids), nats, gzip, xz, missing, count, WARM_UP if count > 1 else 0, each, alone)
 
@@ -243,8 +243,12 @@ def _read_before(predictor: Predictor, ids: Ids, start: int) -> PredictorState:
     return state
 
 
+def _text(model: LanguageModel, ids: Ids, release: Callable[[], None]) -> str | Iterator[str]:
+    """The text that was scored, for the compressors; a long one in pieces."""
+    return model.vocabulary.decode(ids) if len(ids) <= PIECE else _pieces(model, ids, release)
+
+
 def _pieces(model: LanguageModel, ids: Ids, release: Callable[[], None]) -> Iterator[str]:
-    """The text that was scored, for the compressors."""
     for start in range(0, len(ids), PIECE):
         yield model.vocabulary.decode(ids[start : start + PIECE])
         release()

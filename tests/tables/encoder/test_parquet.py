@@ -164,9 +164,9 @@ print(peak() - before, encoder.schema_.codings[0].counts.sum())
 
 
 def write_wide(path, rows):
-    """Eight columns of long texts, 300 different each, in groups of 10,000 rows; returns its megabytes in memory."""
+    """Two columns of long texts, 300 different each, in groups of 10,000 rows; returns its megabytes in memory."""
     rng = np.random.default_rng(0)
-    names = [pa.array([f"{i:04} " + 40 * "long " for i in range(300)])] * 8
+    names = [pa.array([f"{i:04} " + 160 * "long " for i in range(300)])] * 2
     writer = None
     for _ in range(rows // 10_000):
         texts = {f"c{k}": all_names.take(pa.array(rng.integers(0, 300, 10_000))) for k, all_names in enumerate(names)}

@@ -6,13 +6,14 @@ import lzma
 import os
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unrolled.errors import InputError
 from unrolled.text.baselines.compressors import bz2_bits, compressors, gzip_bits, xz_bits
 
 
+@settings(max_examples=30)  # each compresses ten times
 @given(st.text(min_size=1), st.integers(0, 20))
 def test_they_are_the_sizes_of_the_files(text: str, cut: int) -> None:
     data = text.encode()
