@@ -135,7 +135,7 @@ def test_a_target_of_few_whole_numbers_is_told_and_settled_by_its_type(
     sales: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pd.read_csv(sales).assign(Code=np.arange(400) % 3).to_csv(sales, index=False)
-    command = ["columns", str(sales), "--target", "Code", "--folds", "2", "--seeds", "1", "--ignore", "Day", "Month"]
+    command = ["columns", str(sales), "--target", "Code", "--folds", "2", "--seeds", "1", "--budget", "1"]
     assert main(command) == 0
     told = capsys.readouterr().err
     assert "'Code' holds whole numbers with 3 values and is taken as a number" in " ".join(told.split())
