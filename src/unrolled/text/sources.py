@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import gzip
-import io
 import os
 import shutil
 import stat
@@ -88,7 +87,7 @@ class TextSource:
 class FileSource:
     """A file that can be read again, plain or gzip. `label` is shown instead of the path."""
 
-    path: Path
+    path: str | Path
     label: str | None = None
     encoding: str | None = None
 
@@ -100,22 +99,28 @@ class FileSource:
     @property
     def size(self) -> int:
         """Bytes on the disk."""
-        return self.path.stat().st_size
+        return os.stat(self.path).st_size
 
     def stamp(self) -> tuple[int, ...]:
         """Size and time of the last change."""
-        status = self.path.stat()
+        status = os.stat(self.path)
         return status.st_size, status.st_mtime_ns
 
     def blocks(self) -> Iterator[tuple[bytes, int]]:
         """The bytes, decompressed if they are gzip. Raises InputError for a file that cannot be read."""
         try:
             with open(self.path, "rb", buffering=0) as file:
-                packed = file.read(len(GZIP_MAGIC)) == GZIP_MAGIC
-                file.seek(0)
-                stream: io.RawIOBase | gzip.GzipFile = gzip.GzipFile(fileobj=file) if packed else file
-                while block := stream.read(BLOCK_BYTES):
-                    yield block, file.tell()
+                position, block = 0, file.read(BLOCK_BYTES)
+                if block.startswith(GZIP_MAGIC):
+                    file.seek(0)
+                    stream = gzip.GzipFile(fileobj=file)
+                    while unpacked := stream.read(BLOCK_BYTES):
+                        yield unpacked, file.tell()
+                    return
+                while block:
+                    position += len(block)
+                    yield block, position
+                    block = file.read(BLOCK_BYTES)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise InputError(f"{self.name} is a damaged gzip file: {error}. Download or compress it again") from None
         except OSError as error:
@@ -199,16 +204,23 @@ def _in_folder(folder: Path, encoding: str) -> list[FileSource]:
     return texts
 
 
-def _visible_files(folder: Path) -> list[Path]:
+def _visible_files(folder: Path) -> list[str]:
     # Sorted by path components: as strings, the order of "a.txt" and "a/b.txt" would depend on the separator.
-    parts = []
-    for parent, folders, names in os.walk(folder, onerror=_unreadable):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        above = os.path.relpath(parent, folder).split(os.sep) if parent != f"{folder}" else []
-        visible = (name for name in names if not name.startswith("."))
-        parts += [(*above, name) for name in visible if os.path.isfile(os.path.join(parent, name))]
-    return [Path(folder, *own) for own in sorted(parts)]
+    parts: list[tuple[str, ...]] = []
+    folders: list[tuple[str, ...]] = [()]
+    while folders:
+        above = folders.pop()
+        for entry in _visible_entries(os.path.join(folder, *above)):
+            if entry.is_file():
+                parts.append((*above, entry.name))
+            elif entry.is_dir(follow_symlinks=False):
+                folders.append((*above, entry.name))
+    return [os.path.join(folder, *own) for own in sorted(parts)]
 
 
-def _unreadable(error: OSError) -> None:
-    raise InputError(f"{error.filename} cannot be read: {error.strerror}")
+def _visible_entries(folder: str) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return [entry for entry in entries if not entry.name.startswith(".")]
+    except OSError as error:
+        raise InputError(f"{error.filename} cannot be read: {error.strerror}") from None
