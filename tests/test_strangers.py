@@ -54,7 +54,8 @@ def model_files():
     counts = CountModel.count(ids, len(parts.vocabulary), order=2)
     training = {
         "corpus": {"sha256": "ab", "characters": 22, "sources": ["cat.txt"]}, "recipe": {"lower": False},
-        "losses": {"validation": {"nats": 1.0, "bits": 1.44}}, "seconds": 2.0, "characters_seen": 22, "epochs": 1.0,
+        "losses": {"validation": {"nats": 1.0, "bits": 1.44}}, "members": {"network": 1.0, "together": 0.9},
+        "seconds": 2.0, "characters_seen": 22, "epochs": 1.0,
         "best_epoch": 1.0,
     }  # fmt: skip
     beside = Members((), counts, Gate(0.1, 0.2, 0.3, 0.4))

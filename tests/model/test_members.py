@@ -1,6 +1,8 @@
 """Models of several members: folders, states, one member alone, and what is refused."""
 
 import json
+import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -144,3 +146,16 @@ def test_members_of_another_vocabulary_are_refused():
     other = CountModel.count(np.array([1, 2, 3, 4, 1, 2], np.uint8), 5)
     with pytest.raises(FolderError, match="has 5 ids, but the vocabulary"):
         ModelParts(NETWORKS[0].config, VOCABULARY, NETWORKS[0].weights, {}, Members((), other, GATE))
+
+
+def test_a_card_tells_what_all_members_reach_together():
+    losses = {"validation": {"nats": 3.0, "bits": 4.328}}
+    members = {"network": 3.0, "networks": 2.5, "counts": 1.5, "together": 1.0}
+    for kind, nats in (("mixture", 1.0), ("committee", 2.5), ("both", 1.0)):
+        model = replace(KINDS[kind], training={"losses": losses, "members": members})
+        assert model.validation_nats == nats
+        assert f"| validation text, all together | {nats / math.log(2):.3f} | {nats:.4f} |" in model.card
+        assert "| validation text, first network | 4.328 | 3.0000 |" in model.card
+    alone = replace(NETWORKS[0], training={"losses": losses})
+    assert alone.validation_nats == 3.0
+    assert "| validation text | 4.328 | 3.0000 |" in alone.card

@@ -5,7 +5,8 @@ Left out: any figure that was not measured; a run that is not finished has none.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 _NAMES = {"train": "text it was trained on", "validation": "validation text", "test": "test text"}
@@ -13,7 +14,17 @@ _NAMES = {"train": "text it was trained on", "validation": "validation text", "t
 
 def model_card(sizes: Mapping[str, Any], training: Mapping[str, Any]) -> str:
     """The card of a network of `sizes` (the fields of ModelConfig, and parameters) with the facts of its training."""
-    return "\n".join([*_head(sizes), *_what(sizes), *_trained(training), *_measured(training), *_use(), *_limits(), ""])
+    return "\n".join(
+        [
+            *_head(sizes),
+            *_what(sizes),
+            *_trained(training),
+            *_measured(sizes["members"], training),
+            *_use(),
+            *_limits(),
+            "",
+        ]
+    )
 
 
 def _head(sizes: Mapping[str, Any]) -> list[str]:
@@ -60,13 +71,25 @@ def _trained(training: Mapping[str, Any]) -> list[str]:
     return ["", "## What it was trained on", "", *(lines or ["Its training is not finished: nothing is recorded yet."])]
 
 
-def _measured(training: Mapping[str, Any]) -> list[str]:
+def validation_nats(members: Sequence[str], training: Mapping[str, Any]) -> float | None:
+    """Nats per character on the validation text, of all members together; None if that was not measured."""
+    if len(members) > 1:
+        found: float | None = training.get("members", {}).get("together" if "counts" in members else "networks")
+        return found
+    alone: float | None = training.get("losses", {}).get("validation", {}).get("nats")
+    return alone
+
+
+def _measured(members: Sequence[str], training: Mapping[str, Any]) -> list[str]:
+    which, together = (", first network" if len(members) > 1 else ""), validation_nats(members, training)
     rows = [
-        f"| {_NAMES.get(name, name)} | {loss['bits']:.3f} | {loss['nats']:.4f} |"
+        f"| {_NAMES.get(name, name)}{which} | {loss['bits']:.3f} | {loss['nats']:.4f} |"
         for name, loss in training.get("losses", {}).items()
     ]
     if not rows:
         return []
+    if which and together is not None:
+        rows.append(f"| validation text, all together | {together / math.log(2):.3f} | {together:.4f} |")
     head = ["| measured on | bits per character | nats per character |", "|---|---|---|"]
     return [
         "",

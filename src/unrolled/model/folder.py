@@ -20,7 +20,7 @@ from typing import Any
 from unrolled.bounds import check_whole
 from unrolled.errors import FolderError, InputError, unknown_name
 from unrolled.files import PICKLES, from_json, is_complete, read_folder, to_json
-from unrolled.model.card import model_card
+from unrolled.model.card import model_card, validation_nats
 from unrolled.model.cells import find_cell
 from unrolled.model.members import COUNTS, Members
 from unrolled.model.tensors import Weights, check_weights, read_tensors, write_tensors
@@ -149,6 +149,11 @@ class ModelParts:
         return self._essence() | {TRAINING: to_json(self.training), CARD: self.card.encode("utf-8", "backslashreplace")}
 
     @property
+    def validation_nats(self) -> float | None:
+        """Nats per character on the validation text, of all members together; None if that was not measured."""
+        return validation_nats(self.members, self.training)
+
+    @property
     def card(self) -> str:
         """The model card, as Markdown."""
         return model_card(asdict(self.config) | {"parameters": self.parameters, "members": self.members}, self.training)
@@ -196,6 +201,7 @@ class _Training:
     corpus: _Corpus = field(default_factory=_Corpus)
     recipe: dict[str, Any] = field(default_factory=dict)
     losses: dict[str, _Loss] = field(default_factory=dict)
+    members: dict[str, float | None] = field(default_factory=dict)
     seconds: float = 0.0
     characters_seen: int = 0
     epochs: float = 0.0

@@ -702,13 +702,14 @@ function pasted(event) {
 const showDegrees = () => { $("degrees").textContent = Number($("temperature").value).toFixed(2); };
 
 function showFacts() {
-  const count = (n) => n.toLocaleString(), { validation } = facts.losses;
+  const count = (n) => n.toLocaleString(), { validation_nats: nats, members, seconds } = facts;
   const parts = [
     facts.rung, `${facts.layers === 1 ? "1 layer" : facts.layers + " layers"} of ${count(facts.hidden)} hidden units`,
     `${count(facts.weights)} weights`, `${count(facts.characters.length)} characters`,
   ];
-  if (facts.sources.length) parts.push(`trained on ${facts.sources.join(", ")}` + (facts.seconds ? ` in ${(facts.seconds / 60).toFixed(1)} minutes` : ""));
-  if (validation) parts.push(`${validation.bits.toFixed(2)} bits per character on held-out text`);
+  if (members.length > 1 && members.includes("counts")) parts.splice(3, 0, "with counts of its training text");
+  if (facts.sources.length) parts.push(`trained on ${facts.sources.join(", ")}` + (seconds ? ` in ${seconds < 90 ? seconds.toFixed(0) + " seconds" : (seconds / 60).toFixed(1) + " minutes"}` : ""));
+  if (nats !== null) parts.push(`${(nats / Math.LN2).toFixed(2)} bits per character on held-out text`);
   if (!facts.finished) parts.push("training is not finished");
   $("facts").textContent = parts.join(" · ");
   document.title = `${facts.name} · unrolled`;
