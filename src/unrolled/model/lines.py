@@ -26,7 +26,7 @@ from unrolled.model.probabilities import log_softmax
 from unrolled.text.variables import Kinds, masked, variable
 from unrolled.text.vocabulary import BOUNDARY, LABEL_END, UNKNOWN, Ids, Vocabulary, with_label_end
 
-BATCH_LINES, BATCH_CHARACTERS = 4096, 1 << 20
+BATCH_LINES, BATCH_CHARACTERS = 1024, 1 << 20
 """A batch ends before it has more of either."""
 NUMBERS = 1 << 22
 """Of logits, and of states, at most, in memory at once."""
