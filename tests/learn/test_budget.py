@@ -12,6 +12,7 @@ import pytest
 from unrolled.errors import InputError
 from unrolled.files import read_folder
 from unrolled.learn.budget import Budget, Measuring, Timing
+from unrolled.learn.build import Builder
 from unrolled.learn.loop import Plan
 from unrolled.learn.recipe import Machine, Recipe
 from unrolled.learn.train import prepare, train
@@ -222,6 +223,28 @@ def test_training_ends_when_patience_does(tmp_path):
     summary, _ = resumed.finish()
     assert summary.best_epoch == pytest.approx(best / session.task.steps_per_epoch)
     assert summary.best_epoch < summary.epochs
+
+
+def test_a_flat_curve_is_remarked_on(text):
+    said = []
+    session = prepare([text], None, replace(SMALL, epochs=1.0), FIXED, notify=said.append)
+    for losses, is_flat in (([3.0, 2.5, 2.2, 2.1], False), ([3.0, 2.0, 1.995, 1.996], True), ([3.0, 2.0], False)):
+        said.clear()
+        session.state.history = [{"validation": loss} for loss in losses]
+        session._remark_on_curve()
+        assert any("little more is to be learned" in sentence for sentence in said) == is_flat
+
+
+def test_the_hidden_units_suit_the_minutes_unless_they_are_given(text, monkeypatch):
+    monkeypatch.setattr(Builder, "trial", lambda build, network, choice, give_up=0.0: 0.5)  # seconds a step
+    said = []
+    session = prepare([text], None, Recipe(minutes=1.0, rung="gru"), FIXED, notify=said.append)
+    assert session.task.network.config.hidden == session.state.recipe.hidden == 96
+    assert "gru of 96 hidden units" in said[-1]
+    session = prepare([text], None, Recipe(minutes=1.0, rung="gru", hidden=256), FIXED, notify=said.append)
+    assert session.state.recipe.hidden == 256
+    assert any("--hidden 96" in sentence for sentence in said)
+    assert prepare([text], None, Recipe(epochs=1.0, rung="gru"), FIXED).state.recipe.hidden == Recipe.hidden
 
 
 def test_a_file_to_validate_on_takes_the_place_of_the_end(text, tmp_path):

@@ -1,5 +1,6 @@
 """Training on records: what is computed, what is not, and that nothing depends on who stands beside whom."""
 
+from dataclasses import dataclass
 from itertools import islice, repeat
 
 import numpy as np
@@ -9,11 +10,12 @@ import torch
 from agreement import assert_agree
 from unrolled import train
 from unrolled.errors import InputError
-from unrolled.learn.build import check_processes
 from unrolled.learn.distributed import World
+from unrolled.learn.networks.dropout import Dropout
 from unrolled.learn.networks.network import CharNetwork
 from unrolled.learn.recipe import Machine, Recipe
-from unrolled.learn.record_task import IGNORED, RecordTask
+from unrolled.learn.record_task import RecordTask
+from unrolled.learn.text_task import IGNORED
 from unrolled.learn.train import prepare
 from unrolled.model.char_model import CharModel
 from unrolled.model.folder import ModelConfig
@@ -177,9 +179,58 @@ def test_counts_beside_networks_of_records(tmp_path, kind):
     assert model.complete("cla", "word")[0].probability > 0.005
 
 
-def test_several_processes_are_refused():
-    with pytest.raises(InputError, match="records are trained by one process"):
-        check_processes(Recipe(records="lines"), World(0, 2, 2))
+@dataclass(frozen=True)
+class Alone(World):
+    """One of several processes whose messages are left to the test."""
+
+    def sum(self, value):
+        return value
+
+
+@pytest.mark.parametrize("size", [2, 3])
+def test_processes_make_the_gradient_of_one_and_measure_as_one(size):
+    """With dropout, long records whose states are carried, and steps in which some process has no record."""
+    one, *ranks = (
+        task_of(LONG, streams=8, world=world) for world in (World(), *(Alone(rank, size) for rank in range(size)))
+    )
+    for task in (one, *ranks):
+        task.network.load_state_dict(one.network.state_dict())
+        task.network.dropout = Dropout(output=0.3)
+    assert any(len(step.records) < size for step in one._plan(0))
+    for number, step in enumerate(one._plan(0)):
+        for task in (one, *ranks):
+            task.network.zero_grad()
+            loss = task.backward(number)
+        assert np.isfinite(loss)
+        means = [sum(p.grad for p in own) / size for own in zip(*(t.network.parameters() for t in ranks), strict=True)]
+        assert_agree([p.grad for p in one.network.parameters()], means)
+        if not step.is_last:
+            assert [len(task.carried[0]) for task in ranks] == [len(step.records[i::size]) for i in range(size)]
+    sample = one.sample("train")
+    assert sum(task.loss(sample).total for task in ranks) == pytest.approx(one.loss(sample).total, rel=1e-12)
+
+
+@dataclass(frozen=True)
+class Gathering(World):
+    """One of several processes that hold every so many-th of `count` rows, each with its number."""
+
+    count: int = 0
+
+    def sum(self, value):
+        return self.count
+
+    def gather(self, tensor):
+        rows = [torch.arange(self.count).float()[rank :: self.size, None] for rank in range(self.size)]
+        return torch.cat([torch.cat([own, own.new_zeros(len(tensor) - len(own), 1)]) for own in rows])
+
+
+@pytest.mark.parametrize(("count", "size"), [(7, 2), (6, 3), (1, 3)])
+def test_the_states_of_all_processes_are_stored_in_the_order_of_the_batch(count, size):
+    whole = torch.arange(count).float()[:, None]
+    for rank in range(size):
+        task = task_of(LONG, world=Gathering(rank, size, count=count))
+        task.carried = (whole[task.own_rows],)
+        assert torch.equal(task.gathered()[0], whole)
 
 
 def test_a_model_of_one_text_has_no_records():

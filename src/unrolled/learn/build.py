@@ -26,6 +26,7 @@ from unrolled.learn.networks.network import CharNetwork
 from unrolled.learn.optimizers import Optimizers, build_optimizer
 from unrolled.learn.recipe import Machine, Recipe
 from unrolled.learn.record_task import RecordTask
+from unrolled.learn.sampled_softmax import ABOVE, SampledSoftmax
 from unrolled.learn.stream_task import StreamTask
 from unrolled.learn.text_task import TextTask
 from unrolled.model.folder import ModelConfig
@@ -40,8 +41,8 @@ from unrolled.text.windows import Split, streams
 TRIAL_SECONDS = 0.5
 HOPELESS = 4
 """Times the fastest choice so far, beyond which the first step of another is enough to know."""
-TRIAL_CHARACTERS = 8192
-"""Read to find out how long a measurement takes."""
+TRIAL_CHARACTERS, TRIAL_LOGITS = 8192, 1 << 25
+"""Read to find out how long a measurement takes, at most."""
 DROPOUT = ((2.5, 0.0), (5.0, 0.1), (8.0, 0.2), (math.inf, 0.3))
 """(epochs below, share): a text read twice is not learned by heart, one that is read more often would be. Beyond, wide
 networks drop 0.1 more. Measured in docs/experiments.md."""
@@ -105,9 +106,7 @@ def split_text(recipe: Recipe, text: EncodedText) -> tuple[EncodedText, Split]:
 
 
 def check_processes(recipe: Recipe, world: World) -> None:
-    """Raises InputError where several processes cannot divide the work: for records, and for an odd rest of streams."""
-    if recipe.records is not None and world.size > 1:
-        raise InputError("records are trained by one process: leave out torchrun, or --records for one long text")
+    """Raises InputError where several processes cannot divide the streams."""
     if recipe.streams % world.size:
         raise InputError(f"{recipe.streams} streams cannot be divided among {world.size} processes: choose a multiple")
 
@@ -174,23 +173,27 @@ class Builder:
 
         def seconds(choice: Choice) -> float:
             nonlocal best
-            taken, refused = 0.0, ""
-            try:
-                with running(choice):
-                    taken = self.trial(copy.deepcopy(network), choice, HOPELESS * best)
-            except RuntimeError as error:
-                refused = f"{error}"
-            if self.world.any(bool(refused)):
-                raise RuntimeError(refused or "another process refused it")
-            taken = self.world.mean(taken)
+            taken = self.seconds(network, choice, HOPELESS * best)
             best = min(best, taken)
             return taken
 
         return choose(machine, seconds)
 
+    def seconds(self, network: CharNetwork, choice: Choice, give_up: float = math.inf) -> float:
+        """Seconds that a step takes, the mean over the processes. Raises RuntimeError where one of them refuses it."""
+        taken, refused = 0.0, ""
+        try:
+            with running(choice):
+                taken = self.trial(copy.deepcopy(network), choice, give_up)
+        except RuntimeError as error:
+            refused = f"{error}"
+        if self.world.any(bool(refused)):
+            raise RuntimeError(refused or "another process refused it")
+        return self.world.mean(taken)
+
     def timing(self, task: TextTask, choice: Choice, step: float) -> Timing:
         """What measurements take here, from small ones, with the seconds of a `step`; means over the processes."""
-        sample = task.sample("validation", TRIAL_CHARACTERS)
+        sample = task.sample("validation", min(TRIAL_CHARACTERS, 1 + TRIAL_LOGITS // len(self.text.vocabulary)))
         read = len(sample) + task.warm_up * len(sample.starts) // PIECES
         model = parts_of(task.network, self.text.vocabulary, {})
 
@@ -234,6 +237,8 @@ class Builder:
             "seed": self.recipe.seed, "world": self.world, "autocast": choice.autocast, "notify": self.notify,
             "release": self.text.release,
         }  # fmt: skip
+        if network.config.vocabulary > ABOVE and self.world.size == 1:
+            common["sampled"] = SampledSoftmax.of(self.text.vocabulary)
         if self.recipe.records is not None:
             return RecordTask(**common, boundary=known_boundary(self.text.vocabulary), streams=self.recipe.streams)
         return StreamTask(**common, streams=streams(self.split.train, self.recipe.streams))

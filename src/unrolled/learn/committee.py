@@ -106,7 +106,7 @@ class CommitteeRun:
 
     def _prepare(self, i: int, recipe: Recipe, machine: Machine, started: float) -> Session:
         r = self.request
-        given = r.given - {"networks", "seed", "minutes", "epochs"}
+        given = (r.given - {"networks", "seed", "minutes", "epochs"}) | {"hidden"}  # one size for all
         return prepare(
             r.sources, self._folder(i), recipe, machine, text=r.text, given=given, resume=self.resume,
             start_from=r.start_from, valid=r.valid, test_file=r.test_file, encoding=r.encoding,

@@ -109,6 +109,9 @@ def _read_chunk(
 ) -> tuple[float, State]:
     device = network.head.weight.device
     positions = starts[:, None] + np.arange(chunk.start, chunk.stop)
+    if chunk.stop <= 0:  # all of it warms up, and needs no logits
+        inputs = torch.from_numpy(ids[positions - 1].astype(np.int64)).to(device)
+        return 0.0, network.features(inputs, state)[1]
     counted = torch.from_numpy((positions >= starts[:, None]) & (positions < ends[:, None]))
     positions = np.minimum(positions, len(ids) - 1)  # a piece that has ended is read on uncounted
     inputs = torch.from_numpy(ids[positions - 1].astype(np.int64)).to(device)
@@ -118,6 +121,7 @@ def _read_chunk(
 
 
 def _nats(logits: Tensor, targets: Tensor) -> Tensor:
-    """(batch, time)"""
+    """(batch, time); computed in the order in which the head has left the logits in memory, time first."""
     kept = logits if logits.dtype == torch.float64 else logits.float()
-    return nn.functional.cross_entropy(kept.transpose(1, 2), targets, reduction="none")
+    nats = nn.functional.cross_entropy(kept.transpose(0, 1).flatten(0, 1), targets.t().flatten(), reduction="none")
+    return nats.view(targets.t().shape).t()

@@ -20,7 +20,7 @@ from unrolled.model.members import Members
 from unrolled.model.mixture import Gate, features
 from unrolled.model.predictor import Predictor
 from unrolled.model.probabilities import softmax
-from unrolled.model.scoring import readings, record_readings
+from unrolled.model.scoring import LOGITS, readings, record_readings
 from unrolled.text.counts import CountModel
 from unrolled.text.sample import PIECES, Sample
 from unrolled.text.vocabulary import Ids
@@ -140,8 +140,9 @@ def mix(model: ModelParts, ids: Ids, cut: Split, wanted: str, limit: int | None 
 
 def seconds_per_character(model: ModelParts, ids: Ids) -> float:
     """How long `mix` takes for a character that it reads, from a few of them."""
-    network, counts = CharModel(model).predictor, CountModel.count(ids[: 8 * TRIAL], len(model.vocabulary))
-    end, before = min(len(ids), TRIAL), time.perf_counter()
+    symbols = len(model.vocabulary)
+    network, counts = CharModel(model).predictor, CountModel.count(ids[: 8 * TRIAL], symbols)
+    end, before = min(len(ids), TRIAL, 64 + LOGITS // symbols), time.perf_counter()
     observe(network, counts, ids, Sample.cut(1, end, min(PIECES, end - 1)), NEVER)  # records need no warming up
     return (time.perf_counter() - before) / (end - 1)
 

@@ -37,7 +37,7 @@ class Recipe:
     embedding: int = 64
     """Numbers in the vector of a character."""
     hidden: int = 320
-    """Hidden units of a layer."""
+    """Hidden units of a layer; if not given, --minutes decide: as many as suit the time and the machine."""
     layers: int = 1
     """Recurrent layers, one upon the other."""
     nonlinearity: str | None = None

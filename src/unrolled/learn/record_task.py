@@ -2,7 +2,7 @@
 
 Batch k is a function of (seed, k): records of similar length side by side, so that little is padding and none of it
 enters the loss. Records longer than the BPTT length are read in several steps, the state carried from one to the next;
-those that end earlier leave the batch. Left out: several processes, which `build` refuses.
+those that end earlier leave the batch. Of several processes each takes every so many-th record of a batch.
 """
 
 from __future__ import annotations
@@ -16,16 +16,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from unrolled.learn.distributed import World
 from unrolled.learn.evaluate import Loss
 from unrolled.learn.networks.recurrence import State
-from unrolled.learn.text_task import TextTask, divided, seed_of
+from unrolled.learn.text_task import IGNORED, TextTask, divided, seed_of, summed
 from unrolled.text.records import Places, Records, batches
 from unrolled.text.sample import Sample
 
 MEASURED_AT_ONCE = 1 << 14
 """Positions of a batch of records that are measured, not trained on."""
-IGNORED = -100
-"""The target of a position that is no part of a record."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,17 @@ class RecordTask(TextTask):
 
     @property
     def own_rows(self) -> slice:
-        return slice(None)
+        return slice(self.world.rank, None, self.world.size)
+
+    def gathered(self) -> list[Tensor]:
+        return [self._interleaved(part) for part in self.carried or ()]
+
+    def _interleaved(self, part: Tensor) -> Tensor:
+        """The rows of all processes in the order of the batch; some processes have one more than others."""
+        count, size = int(self.world.sum(len(part))), self.world.size
+        padded = torch.cat([part, part.new_zeros(-(-count // size) - len(part), *part.shape[1:])])
+        gathered = self.world.gather(padded).reshape(size, -1, *part.shape[1:])
+        return gathered.transpose(0, 1).flatten(0, 1)[:count]
 
     def characters_seen(self, step: int) -> int:
         """Predictions made in the first `step` steps, the ends of records included."""
@@ -79,7 +88,10 @@ class RecordTask(TextTask):
         return epoch * every + sum(int(self._counts(each).sum()) for each in self._plan(epoch)[:rest])
 
     def alone(self) -> Self:
-        return replace(self, notify=lambda notice: None)
+        streams = max(1, self.streams // self.world.size)
+        return replace(
+            self, world=World(), streams=streams, notify=lambda notice: None, _last_plan=(-1, []), _sizes=[]
+        )  # fmt: skip
 
     def sample(self, part: str, limit: int | None = None) -> Sample:
         return self.split.sample(self.ids, part, limit, self.boundary)
@@ -89,32 +101,35 @@ class RecordTask(TextTask):
         records = np.concatenate([self._within(start, end) for start, end in sample])
         was_training = self.network.training
         self.network.eval()
-        total, done = 0.0, 0
+        total, groups, rank, size = 0.0, list(self._measured_together(records)), self.world.rank, self.world.size
         try:
             with torch.no_grad():
-                for group in self._measured_together(records):
-                    total += self._total(group)
-                    done += len(group)
-                    self.on_chunk(done / len(records))
+                for first in range(0, len(groups), size):
+                    total += sum(map(self._total, groups[first : first + size][rank : rank + 1]))
+                    self.on_chunk(min(1.0, (first + size) / len(groups)))
         finally:
             self.network.train(was_training)
-        return Loss(total, int(self.records.predictions[records].sum()))
+        return Loss(self.world.sum(total), int(self.records.predictions[records].sum()))
 
     def gradients(self, step: int, forward: nn.Module) -> tuple[float, State | None]:
-        now = self._step(step)
-        inputs, targets = self._read(now)
+        now, rank, size = self._step(step), self.world.rank, self.world.size
+        is_idle = rank >= len(now.records)  # it reads a record that is not counted: all must come to the same messages
+        first = 0 if is_idle else rank
+        inputs, targets = self._read(replace(now, records=now.records[first::size]), int(self._counts(now).max()))
+        if is_idle:
+            targets.fill_(IGNORED)
         state = self._continued(None if now.first == 0 else self.carried, len(inputs))
-        masks, count = seed_of(self.seed, step), int((targets != IGNORED).sum())
+        masks, count = seed_of(self.seed, step), int(self._counts(now).sum())
         total, ends = 0.0, []
-        for rows in divided(len(inputs), min(self.micro_batches, len(inputs))):
-            self.network.reseed(masks, rows.start, len(inputs))
-            with self.autocast():
-                logits, end = forward(inputs[rows], tuple(part[rows] for part in state))
-            loss = _summed(logits, targets[rows]) / count
+        for rows in divided(len(inputs), min(self.micro_batches, max(1, len(now.records) // size))):
+            self.network.reseed(masks, first + size * rows.start, len(now.records), size)
+            own = tuple(part[rows] for part in state)
+            nats, end = self.nats(forward, inputs[rows], targets[rows], own, masks)
+            loss = size * nats / count  # of which the processes take the mean
             loss.backward()  # type: ignore[no-untyped-call]
             total += float(loss.detach())
             ends.append(end)
-        after = tuple(torch.cat(tensors).detach() for tensors in zip(*ends, strict=True))
+        after = tuple(torch.cat(tensors).detach()[: 0 if is_idle else None] for tensors in zip(*ends, strict=True))
         return total, None if now.is_last else after
 
     @cached_property
@@ -140,7 +155,7 @@ class RecordTask(TextTask):
         for step in self._cut(group):
             inputs, targets = self._read(step)
             logits, state = self.network(inputs, self._continued(state, len(inputs)))
-            total += float(_summed(logits, targets))
+            total += float(summed(logits, targets))
         return total
 
     def _plan(self, epoch: int) -> list[Step]:
@@ -181,10 +196,10 @@ class RecordTask(TextTask):
         counts: Places = np.minimum(self.records.predictions[step.records] - step.first, self.length)
         return counts
 
-    def _read(self, step: Step) -> tuple[Tensor, Tensor]:
-        """Inputs and targets (record, time); the input before the first character is the boundary."""
+    def _read(self, step: Step, length: int = 0) -> tuple[Tensor, Tensor]:
+        """Inputs and targets (record, time), at least `length` long; before the first character stands the boundary."""
         counts = self._counts(step)
-        time = np.arange(int(counts.max()))
+        time = np.arange(max(length, int(counts.max())))
         inside = time < counts[:, None]
         at = self.records.starts[step.records][:, None] + step.first + np.where(inside, time, counts[:, None] - 1)
         device = self.network.head.weight.device
@@ -194,10 +209,6 @@ class RecordTask(TextTask):
 
     def _continued(self, state: State | None, rows: int) -> State:
         """The state of the first `rows` records, which alone go on; or the state before the first character."""
-        return self.network.initial_state(rows) if state is None else tuple(part[:rows] for part in state)
-
-
-def _summed(logits: Tensor, targets: Tensor) -> Tensor:
-    """The nats of all targets that are part of a record."""
-    kept = logits if logits.dtype == torch.float64 else logits.float()
-    return nn.functional.cross_entropy(kept.flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="sum")
+        if state is None or len(state[0]) < rows:  # a process that had no record
+            return self.network.initial_state(rows)
+        return tuple(part[:rows] for part in state)

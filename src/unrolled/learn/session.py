@@ -42,6 +42,8 @@ from unrolled.text.sample import Sample
 
 HISTORY_ENTRIES = 200  # training losses kept of a whole run: enough for a curve
 RELEASE_STEPS = 200
+FLAT = 0.005
+"""Share of the loss: where half of the training gains less, more of it would not help."""
 LONG_MEASUREMENT = 5_000_000  # characters from which on the last measurement is announced
 
 
@@ -172,7 +174,7 @@ class Session:
 
     def save(self) -> None:
         """Write a checkpoint, by the main process alone; the others hand it the states of their streams."""
-        carried = [self.task.world.gather(part) for part in self.task.carried or ()]
+        carried = self.task.gathered()
         if self.task.world.is_main and self.run_folder is not None:
             files = self._model({}).to_files() | self._state(carried).to_files()
             self.run_folder.checkpoints.save(self.state.progress.step, files, self.state.progress.best_step)
@@ -194,6 +196,7 @@ class Session:
         self.close()
         if self.state.best is not None:
             self.task.network.load_state_dict(self.state.best)
+        self._remark_on_curve()
         self._announce_measurement()
         with running(self.state.choice):
             train = self.task.loss(self.task.sample("train", self.state.measuring.train_sample))
@@ -224,6 +227,13 @@ class Session:
         model = calibrated(replace(mixed.model, training=self._training(summary)), self.task.split.validation)
         self._write(model)
         return summary, model
+
+    def _remark_on_curve(self) -> None:
+        """Say so where the second half of the training has gained next to nothing."""
+        measured = [entry["validation"] for entry in self.state.history if "validation" in entry]
+        if len(measured) >= 4 and min(measured) > (1 - FLAT) * min(measured[: len(measured) // 2]):
+            sentence = f"the second half of the training gained less than {FLAT:.1%}: little more is to be learned here"
+            self.task.notify(Notice(sentence))
 
     def _announce_measurement(self) -> None:
         cut = self.task.split

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from unrolled.errors import InputError
-from unrolled.learn.budget import Budget, Measuring, Timing
+from unrolled.learn.budget import MEASURING, Budget, Measuring, Timing
 from unrolled.learn.build import Builder, Request, check_processes, dropout_of, read_text, split_text, with_dropout
 from unrolled.learn.checkpoint import TrainingState
 from unrolled.learn.hardware import describe
@@ -18,11 +18,14 @@ from unrolled.learn.networks.network import CharNetwork
 from unrolled.learn.recipe import Recipe
 from unrolled.learn.run_folder import Run
 from unrolled.learn.session import Session
+from unrolled.learn.sizes import suited
 from unrolled.learn.text_task import TextTask
 from unrolled.model.folder import ModelParts, read_model
 from unrolled.text.windows import Split
 
 DEFAULT_MINUTES = 3.0
+FEW_STEPS = 50
+"""With fewer, the budget is remarked on."""
 WRITING = 0.2
 """Seconds that a checkpoint or a model folder takes, at first guess."""
 
@@ -41,6 +44,12 @@ def start(request: Request, run: Run | None) -> Session:
     if model is not None:
         _copy_weights(model, network)
     choice, seconds = build.fastest(network, request.machine)
+    if model is None and recipe.epochs is None:
+        units = _units(recipe, seconds, request)
+        if units != recipe.hidden:
+            build = replace(build, recipe=replace(recipe, hidden=units))
+            recipe, network = build.recipe, build.network()
+            seconds = build.seconds(network, choice)
     task = build.task(network, choice)
     budget, measuring = None, Measuring()
     if recipe.epochs is None:
@@ -50,6 +59,11 @@ def start(request: Request, run: Run | None) -> Session:
         budget = _budget(recipe, task, measuring, timing, request.started)
     task.measured = measuring.while_training
     plan = _plan(recipe, task, budget)
+    if budget is not None and plan.steps < FEW_STEPS:
+        request.say(
+            f"only {plan.steps:,} steps fit into the time, too few to learn much: give more --minutes, or merge rare "
+            f"characters (--min-count, --lower; there are {len(text.vocabulary):,} symbols)"
+        )
     recipe = with_dropout(recipe, plan.steps / task.steps_per_epoch)
     network.dropout = dropout_of(recipe)
     optimizer = build.optimizer(task, choice)
@@ -106,6 +120,17 @@ def _shortened(recipe: Recipe, parts: Split, request: Request) -> Recipe:
             f"{recipe.streams} of {recipe.length}"
         )
     return replace(recipe, streams=count, length=length)
+
+
+def _units(recipe: Recipe, seconds: float, request: Request) -> int:
+    """The hidden units that suit the minutes, where a step of those of `recipe` takes `seconds`; or those given."""
+    steps = (1 - 2 * MEASURING) * 60 * (recipe.minutes or DEFAULT_MINUTES) / seconds
+    units = suited(steps * recipe.streams * recipe.length, recipe.hidden)
+    if "hidden" not in request.given:
+        return units
+    if not units / 2 < recipe.hidden < 2 * units:
+        request.say(f"about {units} hidden units would suit this time on this machine better: --hidden {units}")
+    return recipe.hidden
 
 
 def _copy_weights(model: ModelParts, network: CharNetwork) -> None:

@@ -12,7 +12,7 @@ from typing import Self
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from unrolled.learn.distributed import World
 from unrolled.learn.evaluate import WARMUP, Loss, evaluate
@@ -35,7 +35,9 @@ class StreamTask(TextTask):
 
     @property
     def warm_up(self) -> int:
-        return PIECES * WARMUP
+        return (
+            PIECES * WARMUP if self.sampled is None else 0
+        )  # which needs no logits, and those of many symbols cost most
 
     @property
     def span(self) -> int:
@@ -71,18 +73,13 @@ class StreamTask(TextTask):
         total, ends = 0.0, []
         for rows in divided(len(inputs), self.micro_batches):
             self.network.reseed(masks, self.own_rows.start + rows.start, len(self.streams))
-            loss, end = self._micro_batch(forward, inputs[rows], targets[rows], tuple(tensor[rows] for tensor in state))
-            share = (rows.stop - rows.start) / len(inputs)
-            (loss * share).backward()
-            total += float(loss.detach()) * share
+            own = tuple(tensor[rows] for tensor in state)
+            nats, end = self.nats(forward, inputs[rows], targets[rows], own, masks)
+            loss = nats / targets.numel()
+            loss.backward()  # type: ignore[no-untyped-call]
+            total += float(loss.detach())
             ends.append(end)
         return total, tuple(torch.cat(tensors).detach() for tensors in zip(*ends, strict=True))
-
-    def _micro_batch(self, forward: nn.Module, inputs: Tensor, targets: Tensor, state: State) -> tuple[Tensor, State]:
-        with self.autocast():
-            logits, end = forward(inputs, state)
-        kept = logits if logits.dtype == torch.float64 else logits.float()
-        return nn.functional.cross_entropy(kept.flatten(0, 1), targets.flatten()), end
 
     def _state(self, offset: int, batch: int) -> State:
         if offset == 0 or self.carried is None:

@@ -14,18 +14,21 @@ from typing import Self
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from unrolled.errors import TrainingError
 from unrolled.learn.distributed import World
 from unrolled.learn.evaluate import Loss
 from unrolled.learn.networks.network import CharNetwork
 from unrolled.learn.networks.recurrence import State
+from unrolled.learn.sampled_softmax import SampledSoftmax
 from unrolled.notices import Notice, Notify, warn
 from unrolled.text.sample import Sample
 from unrolled.text.vocabulary import Ids
 from unrolled.text.windows import Split
 
+IGNORED = -100
+"""The target of a position that is not counted."""
 Autocast = Callable[[], AbstractContextManager[object]]
 """The context of the forward pass: bfloat16 or nothing."""
 
@@ -53,6 +56,8 @@ class TextTask(ABC):
     """Gives back the memory of a text that is mapped from a file."""
     on_chunk: Callable[[float], None] = field(default=lambda share: None)
     """Told the share of a measurement that is done, again and again; may raise to end it."""
+    sampled: SampledSoftmax | None = None
+    """Estimates the loss of a step where the vocabulary is large."""
     measured: int = 1_000_000
     """Characters of the validation part that are measured while training, at most."""
 
@@ -76,6 +81,10 @@ class TextTask(ABC):
     def own_rows(self) -> slice:
         """The rows of the carried state that are this process's."""
 
+    def gathered(self) -> list[Tensor]:
+        """The carried states of all processes, row by row, as a checkpoint holds them."""
+        return [self.world.gather(part) for part in self.carried or ()]
+
     @abstractmethod
     def characters_seen(self, step: int) -> int:
         """Predictions made in the first `step` steps, over all processes."""
@@ -91,6 +100,22 @@ class TextTask(ABC):
     @abstractmethod
     def gradients(self, step: int, forward: nn.Module) -> tuple[float, State | None]:
         """Adds gradients, micro-batch by micro-batch; the mean nats of this process's rows, and their states."""
+
+    def nats(
+        self, forward: nn.Module, inputs: Tensor, targets: Tensor, state: State, seed: int
+    ) -> tuple[Tensor, State]:
+        """The nats of all targets that are counted, in training, and the states after the inputs.
+
+        `inputs` and `targets` are (batch, time); `seed` decides what a large vocabulary draws.
+        """
+        with self.autocast():
+            if self.sampled is None:
+                logits, end = forward(inputs, state)
+                return summed(logits, targets), end
+            features, end = self.network.features(inputs, state)
+            counted = targets != IGNORED
+            each = self.sampled.nats(self.network.head, features[counted], targets[counted], seed)
+            return each.sum(), end
 
     def backward(self, step: int) -> float:
         """Gradients of the mean nats of batch `step`; when memory runs out, the same in smaller micro-batches.
@@ -144,6 +169,12 @@ class TextTask(ABC):
         finally:
             self.network.zero_grad()
         return True
+
+
+def summed(logits: Tensor, targets: Tensor) -> Tensor:
+    """The nats of all targets (batch, time) that are counted."""
+    kept = logits if logits.dtype == torch.float64 else logits.float()
+    return nn.functional.cross_entropy(kept.flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="sum")
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

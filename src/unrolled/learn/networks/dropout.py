@@ -38,16 +38,16 @@ class Masks:
     """Draws dropout masks from its own generator; `reseed` makes all that follow a function of the seed."""
 
     def __init__(self) -> None:
-        self._seed, self._first, self._batch = 0, 0, 0
+        self._seed, self._first, self._batch, self._every = 0, 0, 0, 1
         self._generator: torch.Generator | None = None
 
-    def reseed(self, seed: int, first: int = 0, batch: int = 0) -> None:
+    def reseed(self, seed: int, first: int = 0, batch: int = 0, every: int = 1) -> None:
         """Start the sequence of masks that belongs to `seed`.
 
-        What follows is the part from row `first` on of a batch of `batch` rows, whose masks are drawn whole: so they do
-        not depend on how a batch is divided. 0 is for a batch that is not divided.
+        What follows is every so many-th row from `first` on of a batch of `batch` rows, whose masks are drawn whole: so
+        they do not depend on how a batch is divided. 0 is for a batch that is not divided.
         """
-        self._seed, self._first, self._batch, self._generator = seed, first, batch, None
+        self._seed, self._first, self._batch, self._every, self._generator = seed, first, batch, every, None
 
     def drop(self, x: Tensor, share: float | None) -> Tensor:
         """`x`, (time, batch, n), with a `share` of its entries zero and the others scaled up to keep the mean."""
@@ -56,7 +56,8 @@ class Masks:
         rows = x.shape[BATCH]
         shape = [self._batch or rows if axis == BATCH else size for axis, size in enumerate(x.shape)]
         kept = torch.empty(shape, dtype=x.dtype, device=x.device).bernoulli_(1 - share, generator=self._on(x.device))
-        return x * kept.narrow(BATCH, self._first, rows).div_(1 - share)
+        own = kept if rows == shape[BATCH] else kept[:, self._first :: self._every][:, :rows]
+        return x * own.div_(1 - share)
 
     def _on(self, device: torch.device) -> torch.Generator:
         if self._generator is None or self._generator.device != device:

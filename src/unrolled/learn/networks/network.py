@@ -75,12 +75,12 @@ class CharNetwork(nn.Module):
         """The state before the first character: all zero, a flat tuple, layer by layer."""
         return tuple(part for layer in self._recurrences() for part in layer.initial_state(batch))
 
-    def reseed(self, seed: int, first: int = 0, batch: int = 0) -> None:
+    def reseed(self, seed: int, first: int = 0, batch: int = 0, every: int = 1) -> None:
         """Make the dropout masks of the calls that follow a function of `seed` and of the order of the calls.
 
-        The calls see a batch from row `first` on; of `batch` rows, if it is divided.
+        The calls see every so many-th row of a batch from row `first` on; of `batch` rows, if it is divided.
         """
-        self._masks.reseed(seed, first, batch)
+        self._masks.reseed(seed, first, batch, every)
 
     def _recurrences(self) -> list[Recurrence]:
         return [layer for layer in self.layers if isinstance(layer, Recurrence)]

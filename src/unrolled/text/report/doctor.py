@@ -166,8 +166,8 @@ def _files(report: CorpusReport) -> Iterator[str]:
         )
     else:
         yield (
-            f"There are {found.files:,} files: --hold-out files validates on whole ones from all over them, not on the "
-            "last."
+            f"There are {found.files:,} files: --hold-out files validates on whole ones, drawn from all of them, "
+            "instead of on the last."
         )
 
 
