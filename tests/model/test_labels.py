@@ -44,6 +44,7 @@ def test_a_line_with_its_label_is_scored_as_a_record():
     assert 2**-one.total_bits == pytest.approx(probability_of(f"pop{LABEL_END}notes", ""), rel=1e-5)
     with pytest.raises(InputError, match="--by-label"):
         list(MODEL.score_lines(["notes"]))
+    assert MODEL.next("pop\tno") == MODEL.next(f"pop{LABEL_END}no")
 
 
 def test_records_of_a_label_are_written_with_a_tab():

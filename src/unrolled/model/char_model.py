@@ -194,8 +194,11 @@ class CharModel:
 
         A character that is not in the vocabulary is an InputError that names it and its position, or is left out
         (`unknown="skip"`), or is read as the unknown character ("replace"). An empty text gives the state at the start.
+        To a model whose records have labels, a text from the start is a label, a tab and the beginning of a record.
         """
-        return (State.start(self) if state is None else state).read(text, unknown=unknown)
+        if state is None:
+            state, text = State.start(self), with_label_end(text, self.vocabulary)
+        return state.read(text, unknown=unknown)
 
     def next(self, prompt: str, *, unknown: OnUnknown = "error") -> list[tuple[str, float]]:
         """Every character with its probability of coming after `prompt`, the most likely first.

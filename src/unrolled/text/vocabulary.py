@@ -219,7 +219,8 @@ class Vocabulary:
 
 def with_label_end(record: str, vocabulary: Vocabulary) -> str:
     """A record as it is read: where there are labels, the tab after its label becomes `LABEL_END`."""
-    return record.replace("\t", LABEL_END, 1) if vocabulary.label_end is not None else record
+    is_read_so = vocabulary.label_end is None or LABEL_END in record
+    return record if is_read_so else record.replace("\t", LABEL_END, 1)
 
 
 def unknown_character(text: str, position: int, before: int = 0, line: int = 1) -> InputError:
