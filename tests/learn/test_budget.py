@@ -115,6 +115,8 @@ def test_what_is_measured_fits_the_minutes():
     assert short.while_training == pytest.approx(5_000, abs=1)
     assert (long.while_training, long.at_end_of(5_000_000)) == (599_000, 5_000_000)
     assert long.window > short.window
+    slow, slower = (Measuring.within(60.0, Timing(0.4, 1e-3, 1e-6, mixing, 0), 10).at_end for mixing in (1e-3, 1e-2))
+    assert (slow, slower) == (4_000, 1_000)
 
 
 def budgeted(session):

@@ -57,7 +57,7 @@ def test_whole_files_are_held_out_and_copies_stand_on_one_side(files: list[Path]
 
 
 def test_what_contradicts_is_refused(files: list[Path]) -> None:
-    with pytest.raises(InputError, match="too few to hold out"):
+    with pytest.raises(InputError, match="too few different files"):
         corpus_of(Recipe(hold_out="files"), files[:1], None, None)
     with pytest.raises(InputError, match="takes the place of --test"):
         corpus_of(Recipe(test=0.1), files[:1], None, None, test_file=files[1])

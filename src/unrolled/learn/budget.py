@@ -18,8 +18,9 @@ from unrolled.text.baselines.compressors import WINDOW
 
 MEASURING = 0.1
 """Share of the budget for the measurements while training, and the same for the last one."""
-SMALLEST = 5_000
-"""Characters that a measurement reads at least, if the validation part has them."""
+SMALLEST, SMALLEST_OF_ALL = 5_000, 1_000
+"""Characters that a measurement reads at least, if the validation part has them; fewer where the last would take more
+than twice its share of the time, as with tens of thousands of symbols."""
 TOLERANCE = 0.02
 """Share of the budget by which the expected end may be off before the plan is changed."""
 HORIZON = 0.05
@@ -136,8 +137,10 @@ class Measuring:
     def within(cls, seconds: float, timing: Timing, measurements: int) -> Measuring:
         """What a budget of `seconds` has time for, where so many `measurements` are wanted."""
         share = MEASURING * seconds
-        at_end = max(SMALLEST, int(share / (timing.character + 2 * timing.mixing)) - timing.warm_up)
-        each = max(SMALLEST, int(share / measurements / timing.character) - timing.warm_up)
+        affordable = int(share / (timing.character + 2 * timing.mixing))
+        smallest = max(SMALLEST_OF_ALL, min(SMALLEST, 2 * affordable))
+        at_end = max(smallest, affordable - timing.warm_up)
+        each = max(smallest, int(share / measurements / timing.character) - timing.warm_up)
         window = max(SMALLEST, int(share / 4 / timing.baselines))
         return cls(min(cls.while_training, each), at_end, min(cls.train_sample, at_end), min(WINDOW, window))
 

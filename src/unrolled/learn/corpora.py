@@ -70,8 +70,8 @@ def _with_files_held_out(corpus: Corpus, validation: float, test: float) -> Corp
     ends = np.cumsum([max(1, round(share * len(different))) if share else 0 for share in (validation, test)])
     if ends[-1] >= len(different):
         raise InputError(
-            f"{len(different):,} different files are too few to hold out some of them: leave --hold-out away, which "
-            "holds out the end of the text"
+            f"there are too few different files ({len(different):,}) to hold out some of them: leave --hold-out away, "
+            "and the end of the text is held out"
         )
     part = np.searchsorted(ends, numbers, side="right")  # validation, test, training
     drawn = [

@@ -61,8 +61,8 @@ def start(request: Request, run: Run | None) -> Session:
     plan = _plan(recipe, task, budget)
     if budget is not None and plan.steps < FEW_STEPS:
         request.say(
-            f"only {plan.steps:,} steps fit into the time, too few to learn much: give more --minutes, or merge rare "
-            f"characters (--min-count, --lower; there are {len(text.vocabulary):,} symbols)"
+            f"only {plan.steps:,} step{'s' * (plan.steps > 1)} fit into the time, too few to learn much: give more "
+            f"--minutes, or merge rare characters of the {len(text.vocabulary):,} symbols (--min-count, --lower)"
         )
     recipe = with_dropout(recipe, plan.steps / task.steps_per_epoch)
     network.dropout = dropout_of(recipe)
