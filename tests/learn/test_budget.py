@@ -253,9 +253,12 @@ def test_a_file_to_validate_on_takes_the_place_of_the_end(text, tmp_path):
     other = tmp_path / "other.txt"
     other.write_text("then she read it, and said that he wrote. " * 30)
     recipe = replace(SMALL, epochs=1.0)
-    session = prepare([text], tmp_path / "run", recipe, FIXED, valid=other, save_seconds=0.0)
+    third = tmp_path / "third.txt"
+    third.write_text("and again, then he read. " * 20)
+    session = prepare([text], tmp_path / "run", recipe, FIXED, valid=other, test_file=third, save_seconds=0.0)
     characters = len(other.read_text())
-    assert session.text.vocabulary.decode(session.task.split.validation) == other.read_text()
+    assert session.text.vocabulary.decode(session.task.split.validation) == other.read_text() + "\n"
+    assert session.text.vocabulary.decode(session.task.split.test) == third.read_text()
     decode, cut = session.text.vocabulary.decode, session.task.split
     assert (decode(cut.train) + decode(cut.mixing)).rstrip("\n") == TEXT
     for record in session.run():
@@ -264,7 +267,9 @@ def test_a_file_to_validate_on_takes_the_place_of_the_end(text, tmp_path):
     resumed = prepare([], tmp_path / "run", Recipe(), Machine(), resume=True)
     for _ in resumed.run():
         pass
-    assert resumed.finish()[0].validation_characters == characters
+    summary, _ = resumed.finish()
+    assert summary.validation_characters == characters + 1
+    assert summary.test is not None
     for change in ({"test": 0.1}, {"validation": 0.2}):
         with pytest.raises(InputError, match="takes the place of --validation and --test"):
             prepare([text], None, replace(recipe, **change), FIXED, valid=other)
