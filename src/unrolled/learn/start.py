@@ -24,8 +24,8 @@ from unrolled.model.folder import ModelParts, read_model
 from unrolled.text.windows import Split
 
 DEFAULT_MINUTES = 3.0
-FEW_STEPS = 50
-"""With fewer, the budget is remarked on."""
+FEW_STEPS, MANY = 50, 1000
+"""With fewer steps, the budget is remarked on, and a vocabulary of more characters."""
 WRITING = 0.2
 """Seconds that a checkpoint or a model folder takes, at first guess."""
 
@@ -60,10 +60,10 @@ def start(request: Request, run: Run | None) -> Session:
     task.measured = measuring.while_training
     plan = _plan(recipe, task, budget)
     if budget is not None and plan.steps < FEW_STEPS:
-        request.say(
-            f"only {plan.steps:,} step{'s' * (plan.steps > 1)} fit into the time, too few to learn much: give more "
-            f"--minutes, or merge rare characters of the {len(text.vocabulary):,} symbols (--min-count, --lower)"
-        )
+        symbols = len(text.vocabulary)
+        merge = f", or merge rare ones of the {symbols:,} characters (--min-count, --lower)" if symbols > MANY else ""
+        plural = "s" * (plan.steps > 1)
+        request.say(f"only {plan.steps:,} step{plural} fit into the time: give more --minutes{merge}")
     recipe = with_dropout(recipe, plan.steps / task.steps_per_epoch)
     network.dropout = dropout_of(recipe)
     optimizer = build.optimizer(task, choice)
