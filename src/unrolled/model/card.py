@@ -81,7 +81,8 @@ def validation_nats(members: Sequence[str], training: Mapping[str, Any]) -> floa
 
 
 def _measured(members: Sequence[str], training: Mapping[str, Any]) -> list[str]:
-    which, together = (", first network" if len(members) > 1 else ""), validation_nats(members, training)
+    together, several = validation_nats(members, training), "network-2" in members
+    which = "" if len(members) == 1 else ", first network" if several else ", network alone"
     rows = [
         f"| {_NAMES.get(name, name)}{which} | {loss['bits']:.3f} | {loss['nats']:.4f} |"
         for name, loss in training.get("losses", {}).items()
