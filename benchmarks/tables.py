@@ -26,6 +26,7 @@ import numpy as np
 import pandas as pd
 from lightgbm import LGBMClassifier, LGBMRegressor
 from numpy.typing import NDArray
+from scipy.special import stdtrit
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.metrics import log_loss, r2_score, roc_auc_score
@@ -39,6 +40,7 @@ from unrolled.tables.encoder.estimator import EntityEncoder
 
 Frame = Any
 TYPOS, MOST_ROWS_PER_NAME, TEXT_FROM = 0.3, 5, 40
+MAIN = "encoder + LightGBM"
 LEAKS = {"rownames", "interest_rate", "grade", "sub_grade", "installment", "balance", "loan_status",
          "initial_listing_status", "paid_total", "paid_principal", "paid_interest", "paid_late_fees"}  # fmt: skip
 
@@ -384,38 +386,69 @@ def read(out: Path) -> list[dict[str, Any]]:
 
 
 def report(lines: list[dict[str, Any]]) -> Iterator[str]:
-    """A Markdown table per state, and ranks over the tables and states that all methods have."""
-    scores: dict[tuple[str, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    """Markdown: a table per state, the rank of each use of the encoder, and the main one against each other method."""
+    found: dict[tuple[str, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     seconds: dict[str, list[float]] = defaultdict(list)
     for line in lines:
         for label, own in line["scores"].items():
-            scores[line["table"], line["state"]][label].append(own["score"])
+            found[line["table"], line["state"]][label].append(own["score"])
             seconds[label].append(line["seconds"])
-    for state in STATES:
+    scores = {cell: {label: float(np.mean(own)) for label, own in of.items()} for cell, of in found.items()}
+    for state in (state for state in STATES if any(cell[1] == state for cell in scores)):
         names = [name for name in TABLES if (name, state) in scores]
-        if not names:
-            continue
         yield f"\n| {state} | {' | '.join(names)} |\n|---|{'---|' * len(names)}"
         for label in seconds:
-            cells = [scores[name, state].get(label) for name in names]
-            shown = [f"{np.mean(own):.3f}" if own else "" for own in cells]
+            shown = [f"{scores[name, state][label]:.3f}" if label in scores[name, state] else "" for name in names]
             yield f"| {label} | {' | '.join(shown)} |"
     yield from ranks(scores, list(seconds), seconds)
+    yield from duels(scores, list(seconds))
 
 
-def ranks(scores: Any, labels: list[str], seconds: dict[str, list[float]]) -> Iterator[str]:
-    """Mean rank with the standard error over cells, cells won, and processor seconds."""
-    whole_cells = [own for own in scores.values() if all(label in own for label in labels)]
-    if not whole_cells:
-        return
-    table = np.array([[np.mean(own[label]) for label in labels] for own in whole_cells])
-    place = np.array([[(row > value).sum() + 1 for value in row] for row in table])
-    head = f"| method | mean rank of {len(labels)} | ± | first in {len(table)} | processor seconds |"
-    yield f"\n{head}\n|---|---|---|---|---|"
-    for i in np.argsort(place.mean(axis=0)):
-        error = place[:, i].std() / np.sqrt(len(place))
-        cost = np.mean(seconds[labels[i]])
-        yield f"| {labels[i]} | {place[:, i].mean():.1f} | {error:.1f} | {(place[:, i] == 1).sum()} | {cost:.0f} |"
+Scores = dict[tuple[str, str], dict[str, float]]
+
+
+def ranks(scores: Scores, labels: list[str], seconds: dict[str, list[float]]) -> Iterator[str]:
+    """Mean rank with its standard error over cells, cells won, the worst distance as is, and processor seconds.
+
+    Each use of the encoder is ranked among all other methods, and each of these beside the main use.
+    """
+    yield "\n| method | mean rank | first in | behind the best other, as is, at most | processor seconds |"
+    yield "|---|---|---|---|---|"
+    for label in labels:
+        uses = {label if is_ours(label) else MAIN}
+        cells = {cell: {m: s for m, s in own.items() if m in uses or not is_ours(m)}
+                 for cell, own in scores.items() if label in own and MAIN in own}  # fmt: skip
+        place = np.array([1 + sum(s > own[label] for s in own.values()) for own in cells.values()])
+        behind = {name: (1 - own[label]) / (1 - max(s for m, s in own.items() if m != label)) - 1
+                  for (name, state), own in cells.items() if state == "as-is" and len(own) > 1}  # fmt: skip
+        worst = max(behind, key=lambda name: behind[name], default="")
+        shown = f"{worst} {behind[worst]:+.1%}" if behind else ""
+        error = place.std() / np.sqrt(max(len(place), 1))
+        yield (f"| {label} | {place.mean():.1f} ± {error:.1f} | {(place == 1).sum()} of {len(place)} | {shown} | "
+               f"{np.mean(seconds[label]):.1f} |")  # fmt: skip
+
+
+def duels(scores: Scores, labels: list[str]) -> Iterator[str]:
+    """The main use against each other method: cells won, and the change of the error with its interval over tables."""
+    yield f"\n| {MAIN} against | cells won | error, mean over tables | 95 % interval |\n|---|---|---|---|"
+    for label in (label for label in labels if not is_ours(label)):
+        both = {cell: own for cell, own in scores.items() if label in own and MAIN in own}
+        won = sum(own[MAIN] > own[label] for own in both.values())
+        by_table: dict[str, list[float]] = defaultdict(list)
+        for (name, _), own in both.items():
+            by_table[name].append(np.log((1 - own[MAIN]) / (1 - own[label])))
+        changes = np.array([np.mean(own) for own in by_table.values()])
+        row, interval = f"| {label} | {won} of {len(both)} | {np.expm1(changes.mean()):+.1%}", ""
+        if len(changes) > 1:
+            reach = stdtrit(len(changes) - 1, 0.975) * changes.std(ddof=1) / np.sqrt(len(changes))
+            low, high = np.expm1([changes.mean() - reach, changes.mean() + reach])
+            interval = f"{low:+.1%} to {high:+.1%}"
+        yield f"{row} | {interval} |"
+
+
+def is_ours(label: str) -> bool:
+    """Whether a method is a use of the encoder."""
+    return label.startswith("encoder")
 
 
 def main() -> None:

@@ -40,7 +40,8 @@ def test_codings_are_those_of_the_whole(whole, folder):
     X, y = whole
     streamed = EntityEncoder(recipe="quick", random_state=0).fit_parquet(folder, "sales", buffer=300)
     memory = EntityEncoder(recipe="quick", random_state=0).fit(X, y)
-    judged = [re.sub(r"tell [\d.]+%", "tell", line) for encoder in (streamed, memory) for line in encoder.describe()]
+    told = [line.partition(";")[0] for encoder in (streamed, memory) for line in encoder.describe()]
+    judged = [re.sub(r"tell [\d.]+%", "tell", line) for line in told]  # without what is judged on held-out rows
     assert judged[: len(judged) // 2] == judged[len(judged) // 2 :]
     for one, other in zip(streamed.schema_.codings, memory.schema_.codings, strict=True):
         assert one.known.tolist() == other.known.tolist()

@@ -214,6 +214,21 @@ def test_free_text_is_its_spelling_alone():
     assert r2_score(wages, encoder.network_prediction(new.assign(title=new.title + ", office 17"))) > 0.5
 
 
+def test_several_categories_in_a_cell_are_the_mean_of_their_members(tmp_path):
+    rng = np.random.default_rng(0)
+    worth = dict(zip([f"skill {letter}" for letter in "abcdefghijklmnopqrst"], rng.normal(size=20), strict=True))
+    sets = [rng.choice(list(worth), rng.integers(1, 6), replace=False).tolist() for _ in range(1500)]
+    y = np.array([np.mean([worth[member] for member in one]) for one in sets]) + 0.1 * rng.normal(size=1500)
+    X = pd.DataFrame({"skills": ["; ".join(one) for one in sets], "size": rng.normal(size=1500)})
+    encoder = EntityEncoder(recipe=SMALL, random_state=0).fit(X[:1000], y[:1000])
+    assert "sets parted by ';'" in encoder.describe()[0]
+    assert r2_score(y[1000:], encoder.network_prediction(X[1000:])) > 0.8
+    turned = pd.DataFrame({"skills": ["; ".join(one[::-1]) for one in sets], "size": X["size"]})
+    assert encoder.transform(turned) == pytest.approx(encoder.transform(X), abs=1e-5)
+    encoder.save_pretrained(tmp_path / "sets")
+    assert np.array_equal(EntityEncoder.from_pretrained(tmp_path / "sets").transform(X), encoder.transform(X))
+
+
 def test_parquet_reads_names_too(tmp_path, half):
     _, X, y, new, wages = half
     X.assign(wage=y).to_parquet(tmp_path / "staff.parquet")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,7 @@ from unrolled.html import notebook_frame
 from unrolled.progress import OnProgress
 from unrolled.tables.comparison.encodings import (
     ENCODINGS,
+    Encoding,
     Fold,
     Roles,
     assign_roles,
@@ -29,7 +30,7 @@ from unrolled.tables.comparison.encodings import (
     without_empty,
 )
 from unrolled.tables.comparison.measure import FoldRun, Pair, measure
-from unrolled.tables.comparison.models import MODELS, THREADS, available_models
+from unrolled.tables.comparison.models import MODELS, THREADS, Model, available_models
 from unrolled.tables.comparison.render import comparison_html, comparison_markdown, plain_values, save_comparison
 from unrolled.tables.comparison.result import ComparisonResult
 from unrolled.tables.comparison.verdict import verdict
@@ -184,16 +185,14 @@ def compare_encodings(
 def _pairs(models: Sequence[str] | None, encodings: Sequence[str] | None) -> list[Pair]:
     """The models and encodings asked for. Raises InputError for an unknown name or a missing library."""
     available, known = available_models(), available_encodings()
-    for name in models or ():
-        if name not in MODELS:
-            raise unknown_name("model", name, MODELS)
-        if name not in available:
-            raise InputError(f"the model {name!r} needs {MODELS[name].library}, which is not installed")
-    for name in encodings or ():
-        if name not in ENCODINGS:
-            raise unknown_name("encoding", name, ENCODINGS)
-        if name not in known:
-            raise InputError(f"the encoding {name!r} needs {ENCODINGS[name].library}, which is not installed")
+    asked: list[tuple[str, str, Mapping[str, Model | Encoding], list[str]]]
+    asked = [("model", name, MODELS, available) for name in models or ()]
+    asked += [("encoding", name, ENCODINGS, known) for name in encodings or ()]
+    for noun, name, all_, installed in asked:
+        if name not in all_:
+            raise unknown_name(noun, name, all_)
+        if name not in installed:
+            raise InputError(f"the {noun} {name!r} needs {all_[name].library}, which is not installed")
     wanted = known if encodings is None else encodings
     chosen = models or [name for name in available if not MODELS[name].slow]
     return [(model, e) for model in chosen for e in MODELS[model].encodings if e in wanted]

@@ -83,8 +83,8 @@ def read_table(table: Any, names: list[str] | None = None, as_text: bool = False
         raise ColumnTypeError("a sparse matrix was given, but a dense table was expected: call toarray() on it first")
     if table is None or isinstance(table, str | bytes | dict):
         raise InputError(f"a table was expected (a data frame or rows of values), not {_described(table)}")
-    if hasattr(table, "iloc"):  # pandas: asked before narwhals, whose message names no column
-        refuse_duplicates(table.columns if table.ndim == 2 else [])
+    if hasattr(table, "iloc") and table.ndim == 2:  # pandas: narwhals takes as long as a row's transform
+        return _from_frame(table, as_text)
     frame = nw.from_native(table, pass_through=True)
     if isinstance(frame, nw.LazyFrame):
         raise InputError("a lazy frame has no rows yet: call collect() on it first")
@@ -114,28 +114,26 @@ def refuse_duplicates(names: Iterable[object]) -> None:
         raise InputError(f"duplicate column name {name!r}: {count} columns have it, give each its own name")
 
 
-def _from_frame(frame: nw.DataFrame[Any], as_text: bool) -> list[Column]:
-    refuse_duplicates(frame.columns)
-    rows, width = frame.shape
-    if width == 0:
-        raise InputError(f"0 feature(s) (shape=({rows}, 0)) while a minimum of 1 is required: the table has no column")
-    if rows == 0:
-        raise InputError(f"0 sample(s) (shape=(0, {width})) while a minimum of 1 is required: the table has no row")
-    plain = all(isinstance(name, str) for name in frame.columns)
-    names = [*map(str, frame.columns)] if plain or as_text else [f"x{i}" for i in range(width)]
-    native = frame.to_native()
-    if hasattr(native, "iloc"):
-        return [_from_pandas(name, native.iloc[:, i], as_text) for i, name in enumerate(names)]
+def _from_frame(frame: Any, as_text: bool) -> list[Column]:
+    """The columns of a frame of narwhals or of pandas."""
+    given = list(frame.columns)
+    refuse_duplicates(given)
+    _refuse_nothing(*frame.shape)
+    plain = all(isinstance(name, str) for name in given)
+    names = [*map(str, given)] if plain or as_text else [f"x{i}" for i in range(len(given))]
+    if hasattr(frame, "iloc"):
+        return [_from_pandas(name, one, as_text) for name, (_, one) in zip(names, frame.items(), strict=True)]
     return [_from_series(name, series, as_text) for name, series in zip(names, frame.iter_columns(), strict=True)]
 
 
 def _from_pandas(name: str, series: Any, as_text: bool) -> Column:
     """Plain columns of pandas without the detour over narwhals, which costs more than the transform of a single row."""
-    if isinstance(series.dtype, np.dtype) and series.dtype.kind in "biuf":
+    if isinstance(series.dtype, np.dtype) and series.dtype.kind in "biufM":
         return _from_values(name, series.to_numpy(), as_text)
     if str(series.dtype) == "str":
-        missing = series.isna().to_numpy()
-        return Column(name, "string", np.where(missing, "", series.to_numpy(dtype=object)), missing)
+        cells = series.array  # its methods are faster than those of the series
+        missing = np.asarray(cells.isna())
+        return Column(name, "string", np.where(missing, "", cells.to_numpy(dtype=object)), missing)
     if as_text and hasattr(series, "dt") and hasattr(series.dt, "to_timestamp"):
         series = series.dt.to_timestamp()  # periods
     return _from_series(name, nw.from_native(series, series_only=True), as_text)
@@ -230,12 +228,16 @@ def _as_array(table: Any) -> NDArray[Any]:
             f"Expected 2D array, got {array.ndim}D array instead. Reshape your data: one row an example, "
             "one column a feature, for example with .reshape(-1, 1)"
         )
-    rows, width = array.shape
-    if width == 0:
-        raise InputError(f"0 feature(s) (shape=({rows}, 0)) while a minimum of 1 is required: the table has no column")
-    if rows == 0:
-        raise InputError(f"0 sample(s) (shape=(0, {width})) while a minimum of 1 is required: the table has no row")
+    _refuse_nothing(*array.shape)
     return array
+
+
+def _refuse_nothing(rows: int, width: int) -> None:
+    for count, of, noun in ((width, "feature", "column"), (rows, "sample", "row")):
+        if not count:
+            raise InputError(
+                f"0 {of}(s) (shape=({rows}, {width})) while a minimum of 1 is required: the table has no {noun}"
+            )
 
 
 def _from_array(array: NDArray[Any], names: list[str] | None) -> list[Column]:

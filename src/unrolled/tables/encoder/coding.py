@@ -21,6 +21,7 @@ from unrolled.tables.data.columns import EXACT, NOUNS, Column, ColumnKind, one_f
 
 UNKNOWN, MISSING, RARE = 0, 1, 2
 SPECIAL = ("(unknown)", "(missing)", "(rare)")
+MIN_ROWS_PER_CATEGORY = 100
 DIGITS, NUMBERED = re.compile(r"\d+"), 0.9
 _NUMERIC = ("integer", "number")
 
@@ -53,6 +54,15 @@ class Coding:
     def is_numbered(self) -> bool:
         """Whether nine in ten of its strings differ in their digits alone: ids, whose spelling tells nothing."""
         return self.kind == "string" and are_numbered(self.known)
+
+    @property
+    def is_scarce(self) -> bool:
+        """Whether there are fewer than 100 rows per category on average.
+
+        A vector then remembers its own rows' targets, and a model that is given such vectors trusts them too much
+        (docs/experiments.md, "Tables, second round").
+        """
+        return bool(self.counts.sum() < MIN_ROWS_PER_CATEGORY * len(self.known))
 
     def encode(self, column: Column, refuse_unknown: bool = False) -> NDArray[np.int32]:
         """The embedding row of each value, (row,).

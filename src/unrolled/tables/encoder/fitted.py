@@ -116,7 +116,7 @@ class Fitted:
         spelled = {i: self.vectors.handed_on(i, own) for i, own in table.spelled.items()}
         vectors = replace(table, spelled=spelled).look_up(self._outputs)
         prediction = self.raw_prediction(table).mean(axis=0).astype(np.float32) if self.predicts else None
-        codes = np.where(table.codes < [coding.rows for coding in self.schema.codings], table.codes, UNKNOWN)
+        codes = self.schema.with_rows(table.codes)
         means = {i: own[codes[:, i]] for i, own in self.means.items()}
         return self._assemble(vectors, table, means, prediction)
 
@@ -140,14 +140,15 @@ class Fitted:
             out = self.schema.assemble(vectors, table.numbers * self.vectors.scales.numbers)
             return _finite(out if prediction is None else np.concatenate([out, prediction], axis=1))
 
-    def raw_prediction(self, table: Encoded, networks: slice = slice(None)) -> NDArray[np.floating]:
+    def raw_prediction(self, table: Encoded, networks: slice = slice(None), exact: bool = True) -> NDArray[np.floating]:
         """(network, row, output) what the networks put out: scaled numbers, or log odds; of classes around 0.
 
-        In float64, so that the bits of a row in float32 do not depend on the rows beside it.
+        In float64 where `exact`, so that the bits of a row in float32 do not depend on the rows beside it.
         """
         own = self.in_networks(table)
         own = replace(own, spelled={i: spelled[networks] for i, spelled in own.spelled.items()})
-        raw = self.weights.only(networks).outputs(own, exact=True)
+        weights = self.weights if networks == slice(None) else self.weights.only(networks)
+        raw = weights.outputs(own, exact=exact)
         return raw - raw.mean(axis=-1, keepdims=True) if self.target.kind == "multiclass" else raw
 
     @cached_property
@@ -177,14 +178,12 @@ class Fitted:
         sources = list(dict.fromkeys(field.source for field in self.schema.fields))
         row = self.encode(columns)
         table = row.take(np.zeros(1 + len(sources), np.int64))
-        starts = np.cumsum([0, *(scaling.width for scaling in self.schema.scalings)])
         for place, source in enumerate(sources, 1):
             for coding in (field.coding for field in self.schema.fields if field.source == source):
                 if isinstance(coding, Coding):
                     table.codes[place, self.schema.position(coding.name)] = UNKNOWN
                 else:
-                    first = self.schema.scalings.index(coding)
-                    table.numbers[place, starts[first] : starts[first + 1]] = 0.0  # the mean, and nothing missing
+                    table.numbers[place, self.schema.places[coding.name]] = 0.0  # the mean, and nothing missing
         predicted = self.predict(table)
         if self.target.is_classification:
             predicted = predicted[:, predicted[0].argmax()]

@@ -1,34 +1,29 @@
-"""One fit: statistics of a table, then networks trained on all rows or on those of a fold.
+"""One fit of rows in memory: statistics of the table, networks trained on all rows, and what each row is handed on.
 
-Imports PyTorch, so it is itself imported only while fitting. Left out: what a network is (`networks`), how one is
-trained (`training`), and tables larger than memory (`parquet`).
+Imports PyTorch, so it is itself imported only while fitting. Left out: training the networks (`trainer`), and tables
+larger than memory (`parquet`).
 """
 
 from __future__ import annotations
 
-import sys
-import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from unrolled.errors import InputError
-from unrolled.learn.hardware import Choice, cores, running
-from unrolled.learn.loop import Record
 from unrolled.tables.data.columns import Column
 from unrolled.tables.data.splits import Rows, folds, validation_rows
 from unrolled.tables.data.target import fit_target, read_target
-from unrolled.tables.encoder.coding import SPECIAL, UNKNOWN, Coding
+from unrolled.tables.encoder.coding import SPECIAL, UNKNOWN
 from unrolled.tables.encoder.config import FitSettings, is_auto
 from unrolled.tables.encoder.fitted import Fitted, Statistics
 from unrolled.tables.encoder.free_text import fit_free_text, is_free_text
-from unrolled.tables.encoder.networks import Batch, Networks, Shape
-from unrolled.tables.encoder.reading import Readings, columns_to_read, read_names
+from unrolled.tables.encoder.held_out import held_out_prediction, useful_fields
+from unrolled.tables.encoder.reading import Readings, columns_to_read
 from unrolled.tables.encoder.row_split import (
     FOLDS,
     MIN_ROWS_TO_HOLD_OUT,
@@ -40,149 +35,13 @@ from unrolled.tables.encoder.row_split import (
 from unrolled.tables.encoder.schema import Encoded, Schema, fit_schema
 from unrolled.tables.encoder.spelling import blend
 from unrolled.tables.encoder.target_means import cross_fitted_means, tested_means
-from unrolled.tables.encoder.training import RowsInMemory, Source, Training
-from unrolled.tables.encoder.vectors import (
-    Counts,
-    Vectors,
-    combine,
-    counts_of,
-    fill_untrained,
-    main_axes,
-    means_of,
-    network_tables,
-)
+from unrolled.tables.encoder.trainer import Trainer
+from unrolled.tables.encoder.training import RowsInMemory
+from unrolled.tables.encoder.vectors import Counts, Vectors, counts_of, means_of, network_tables
 from unrolled.tables.encoder.weights import NetworkWeights
-from unrolled.terminal import shown_on
 
-FEWEST_JUDGED, MOST_JUDGED = 1000, 10_000
-"""Rows on which a column is judged to be useful; with fewer, every column is taken to be."""
-ERRORS = 2.0
-MIN_ROWS_PER_CATEGORY = 100
-MAX_SCARCE_AXES = 2
-"""Main axes handed on of a vector that was learned from few rows: boosted trees pay for every column of noise."""
 SHOWN_AS_NEW = 0.2
 """Share of the rows that `fit_transform` shows by the spelling of their names alone."""
-
-
-@dataclass
-class Trainer:
-    """Trains the networks of one fit on any source of rows, and reports progress where `settings.verbose`."""
-
-    statistics: Statistics
-    settings: FitSettings
-    _estimated: bool = field(default=False, init=False)
-
-    @property
-    def holds_out(self) -> bool:
-        """Whether each network holds out a fold of its own."""
-        return self.settings.holds_out
-
-    @property
-    def cross_fits(self) -> bool:
-        """Whether each row is to have networks that were not trained on it."""
-        scarce = any(map(is_scarce, self.statistics.schema.codings))
-        return self.holds_out and is_auto(self.settings.cv) and scarce
-
-    @property
-    def predicts(self) -> bool:
-        """Whether predictions are handed on: there are some of networks that were not trained on the row."""
-        settings, statistics = self.settings, self.statistics
-        wanted = settings.prediction and self.holds_out and is_auto(settings.cv) and statistics.schema.codings
-        enough = self.cross_fits or settings.networks >= FOLDS
-        return bool(wanted and enough and statistics.rows >= MIN_ROWS_TO_HOLD_OUT)
-
-    @property
-    def networks(self) -> int:
-        """Networks to train, at least one per fold where the table is cross-fitted."""
-        return max(self.settings.networks, FOLDS if self.cross_fits else 1)
-
-    def train(self, source: Source, held: Batch | None, seed: int, label: str = "fit") -> tuple[NetworkWeights, bool]:
-        """The trained networks, and whether Ctrl-C ended it early (the best so far is kept then)."""
-        if source.rows == 0:
-            raise InputError("no row is left to train on: all have weight 0 or are held out for validation")
-        config = self.settings.config
-        with running(self._hardware()):
-            generator = torch.Generator().manual_seed(seed)
-            networks, kind = Networks(self._shape(), config, self.networks, generator), self.statistics.target.kind
-            if config.output == "linear":
-                networks.start_from(source.constant(kind, networks.shape.outputs, config.loss == "absolute"))
-            training = Training(networks, kind, config, source, generator, held)
-            interrupted = self._run(training, label)
-            return networks.to_numpy(training.sensitivity()), interrupted
-
-    def fitted(self, trained: tuple[NetworkWeights, bool], counts: list[Counts]) -> Fitted:
-        """What `train` returned, with the vectors; `counts` are those of the rows trained on."""
-        weights, interrupted = trained
-        config = self.settings.config
-        filled = fill_untrained(weights, counts, config.unknown_fraction > 0)
-        return Fitted(self.statistics, config, filled, combine(filled, counts, config.smoothing), interrupted)
-
-    def vectors_onto(self, reference: Vectors, weights: NetworkWeights, counts: list[Counts]) -> Vectors:
-        """The vectors of other networks in the coordinates and scales of `reference`."""
-        config = self.settings.config
-        filled = fill_untrained(weights, counts, config.unknown_fraction > 0)
-        return combine(filled, counts, config.smoothing, reference)
-
-    def complete(
-        self, unread: Fitted, counts: list[Counts], useful: Sequence[bool] | None = None
-    ) -> tuple[Fitted, Readings]:
-        """`unread` with its names read, the main axes of its vectors found, and the readings.
-
-        Of fields that are not `useful` no axis is handed on.
-        """
-        fitted, readings = read_names(unread, counts, self.settings.spelling)
-        if fitted.config.handed_on < 1 and is_auto(self.settings.dimensions):
-            fields = zip(fitted.vectors.tables, fitted.schema.codings, strict=True)
-            alone = {field.coding.name for field in fitted.schema.fields if not field.handed_on}
-            wanted = useful or [True] * len(fitted.schema.codings)
-            most = [
-                0 if c.name in alone or not (w or i in readings) else MAX_SCARCE_AXES if is_scarce(c) else c.rows
-                for i, (c, w) in enumerate(zip(fitted.schema.codings, wanted, strict=True))
-            ]
-            axes = (main_axes(t, c.counts, fitted.config.handed_on, m) for (t, c), m in zip(fields, most, strict=True))
-            fitted = replace(fitted, vectors=replace(fitted.vectors, axes=tuple(axes)))
-        return replace(fitted, predicts=self.predicts), readings
-
-    def report(self, *lines: str) -> None:
-        """Print `lines` on stderr if verbose."""
-        if self.settings.verbose:
-            print(*lines, sep="\n", file=shown_on(sys.stderr), flush=True)
-
-    def _hardware(self) -> Choice:
-        threads = self.settings.n_jobs or torch.get_num_threads()
-        return Choice("cpu", "float32", threads if threads > 0 else cores())
-
-    def _shape(self) -> Shape:
-        schema, target = self.statistics.schema, self.statistics.target
-        rows, numbers = tuple(c.rows for c in schema.codings), sum(s.width for s in schema.scalings)
-        # of classes the loss takes logits: a sigmoid here would be the second
-        sigmoid = self.settings.config.output == "sigmoid" and target.kind == "continuous"
-        return Shape(rows, schema.dimensions, numbers, target.outputs, sigmoid)
-
-    def _run(self, training: Training, label: str) -> bool:
-        try:
-            steps = training.plan.steps
-            for record in training.records():
-                if self.settings.verbose:
-                    self._show(record, steps, label)
-        except KeyboardInterrupt:
-            training.restore_best()
-            warnings.warn("training was interrupted: the best parameters so far are kept", RuntimeWarning, stacklevel=2)
-            return True
-        return False
-
-    def _show(self, record: Record, steps: int, label: str) -> None:
-        """Once an estimate of the time, then about ten lines per training."""
-        left = record.seconds / record.step * (steps - record.step)
-        if not self._estimated and record.step == max(steps // 50, 5):  # the first steps are slower than the rest
-            self._estimated = True
-            count = self.networks
-            self.report(f"{label}: about {left:,.0f} s for {steps:,} steps of {count} network{'s' * (count > 1)}")
-        if record.validation is not None or record.step % max(steps // 10, 1) == 0 or record.step == steps:
-            held = "" if not record.validation else f", validation {record.validation:.4f}"
-            self.report(f"{label}: {record.step / steps:4.0%}, loss {record.smoothed:.4f}{held}, {left:,.0f} s left")
-        if record.remark is not None:
-            self.report(f"{label}: {record.remark}")
 
 
 @dataclass
@@ -232,8 +91,7 @@ class Fit:
 
     def run(self, validation: Rows | None) -> Fitted:
         """Train on all rows; those of `validation`, or a fold for each network, stop the training early."""
-        unread, _, counts = self._learn(validation)
-        return self.trainer.complete(unread, counts)[0]
+        return self._complete(*self._learn(validation))[0]
 
     def fit_transform(
         self, validation: Rows | None, splits: list[tuple[Rows, Rows]]
@@ -251,7 +109,7 @@ class Fit:
             interrupted = self._refit(splits, unread, vectors)
         elif self.trainer.cross_fits and split.fold is not None:
             self._use_other_folds(unread, split, counts, vectors)
-        fitted, readings = self.trainer.complete(unread, counts, self._useful(unread, split))
+        fitted, readings = self._complete(unread, split, counts)
         shown = self.table.codes.copy()
         if self.trainer.settings.cv is not None:
             self._show_as_new(vectors, readings, fitted.vectors, shown)
@@ -281,6 +139,10 @@ class Fit:
         fitted = self.trainer.fitted(trained, counts)
         return replace(fitted, means=self._means(fitted.schema, split)), split, counts
 
+    def _complete(self, unread: Fitted, split: RowSplit, counts: list[Counts]) -> tuple[Fitted, Readings]:
+        useful = useful_fields(unread, split, self.table, self.target, self._order)
+        return self.trainer.complete(unread, counts, useful)
+
     def _means(self, schema: Schema, split: RowSplit) -> dict[int, NDArray[np.float32]]:
         """By field the shrunk mean target of each category, (row, output), where it is handed on."""
         if not self.trainer.settings.config.target_means:
@@ -297,7 +159,7 @@ class Fit:
         tables = network_tables(fitted.weights, counts, fitted.config.smoothing, fitted.vectors)
         assert split.fold is not None
         for i, coding in enumerate(fitted.schema.codings):
-            for fold in range(split.folds if is_scarce(coding) else 0):
+            for fold in range(split.folds if coding.is_scarce else 0):
                 own, seen = (a[fold :: split.folds].mean(axis=0) for a in (tables[i], counts[i]))
                 vectors.put(i, split.fold == fold, own, seen, self.table.codes)
         vectors.out_of_fold[:] = split.fold >= 0
@@ -310,10 +172,10 @@ class Fit:
             if interrupted:
                 break
             split = self._split(train, None)
-            weights, interrupted = self._train(split, int(seed), f"fold {number} of {len(splits)}")
-            counts = self._counts(split)
-            own = self.trainer.vectors_onto(fitted.vectors, weights, counts)
-            for i, table in enumerate(own.tables):
+            counts, trained = self._counts(split), self._train(split, int(seed), f"fold {number} of {len(splits)}")
+            own = self.trainer.fitted(trained, counts, fitted.vectors)
+            interrupted = own.interrupted
+            for i, table in enumerate(own.vectors.tables):
                 vectors.put(i, held, table, counts[i].mean(axis=0), self.table.codes)
             vectors.out_of_fold[held] = True
         return interrupted
@@ -325,59 +187,13 @@ class Fit:
         if not fitted.predicts or split.fold is None:
             return None
         table = replace(shown, spelled={i: reading.held_out for i, reading in readings.items()})
-        return self._held_out(fitted, split, table).astype(np.float32)
-
-    def _held_out(self, fitted: Fitted, split: RowSplit, table: Encoded) -> NDArray[np.floating]:
-        """(row, output) the raw prediction of the networks that held each row out; of all networks for other rows."""
-        assert split.fold is not None
-        out = np.empty((len(table.codes), fitted.target.outputs))
-        for fold in range(-1, split.folds):
-            rows = np.flatnonzero(split.fold == fold)
-            if len(rows):
-                networks = slice(None) if fold < 0 else slice(fold, None, split.folds)
-                out[rows] = fitted.raw_prediction(table.take(rows), networks).mean(axis=0)
-        return out
-
-    def _useful(self, fitted: Fitted, split: RowSplit) -> list[bool]:
-        """For each category field, whether the networks predict rows that they held out worse without it.
-
-        Its category is taken for unknown; the loss must rise by more than two standard errors. All are useful where too
-        few rows are held out to tell.
-        """
-        fold = np.full(len(self.target), -1) if split.fold is None else split.fold
-        rows = np.flatnonzero((fold >= 0) & (fold < self.trainer.networks))  # those that some network has held out
-        if split.fold is None or len(rows) < FEWEST_JUDGED:
-            return [True] * len(fitted.schema.codings)
-        rows = rows[canonical_order(self.table.take(rows), self.target[rows], self.weight[rows])]
-        rows = rows[:: -(-len(rows) // MOST_JUDGED)]
-        some, judged = self.table.take(rows), replace(split, fold=split.fold[rows])
-        full = self._losses(self._held_out(fitted, judged, some), rows)
-        useful = []
-        for i in range(len(fitted.schema.codings)):
-            codes = some.codes.copy()
-            codes[:, i] = UNKNOWN
-            rise = self._losses(self._held_out(fitted, judged, replace(some, codes=codes)), rows) - full
-            useful.append(bool(rise.mean() > ERRORS * rise.std() / np.sqrt(len(rise))))
-        return useful
-
-    def _losses(self, raw: NDArray[np.floating], rows: Rows) -> NDArray[np.float64]:
-        """(row,) squared error, or log loss of classes."""
-        target, goal = self.trainer.statistics.target, self.target[rows]
-        if target.kind == "continuous":
-            squares: NDArray[np.float64] = ((raw - goal) ** 2).sum(axis=1)
-            return squares
-        chances = target.decode(raw)
-        place = goal if target.kind == "multiclass" else goal[:, 0].astype(np.int64)
-        losses: NDArray[np.float64] = -np.log(
-            np.maximum(chances[np.arange(len(place)), place], np.finfo(np.float32).tiny)
-        )
-        return losses
+        return held_out_prediction(fitted, split, table).astype(np.float32)
 
     def _means_of_rows(
         self, fitted: Fitted, split: RowSplit, splits: list[tuple[Rows, Rows]], shown: NDArray[np.int32]
     ) -> dict[int, NDArray[np.float32]]:
         """By field the mean target that each row is shown, (row, output): of other rows where categories are scarce."""
-        codes = np.where(shown < [coding.rows for coding in fitted.schema.codings], shown, UNKNOWN)
+        codes = fitted.schema.with_rows(shown)
         means = {i: table[codes[:, i]] for i, table in fitted.means.items()}
         if self.trainer.settings.cv is None:
             return means
@@ -385,7 +201,7 @@ class Fit:
         pairs = [(train[np.argsort(order[train])], held) for train, held in splits or self._fold_pairs(split)]
         weight = self._weight_of(split)
         for i, table in fitted.means.items():
-            if splits or is_scarce(fitted.schema.codings[i]):
+            if splits or fitted.schema.codings[i].is_scarce:
                 own = self.table.codes[:, i]
                 means[i] = cross_fitted_means(own, codes[:, i], self.indicators, weight, table, pairs)
         return means
@@ -449,7 +265,7 @@ class Fit:
         rows = rows if validation is None else np.setdiff1d(rows, validation)
         rows = rows[canonical_order(self.table.take(rows), self.target[rows], self.weight[rows])]
         trainer = self.trainer
-        if validation is not None or not trainer.holds_out or len(rows) < MIN_ROWS_TO_HOLD_OUT:
+        if validation is not None or not trainer.settings.holds_out or len(rows) < MIN_ROWS_TO_HOLD_OUT:
             return same_for_all(rows, validation, trainer.networks)
         count = FOLDS if trainer.cross_fits or trainer.predicts else 2 * FOLDS
         groups = None if self.groups is None else self.groups[rows]
@@ -512,15 +328,6 @@ def scaled_weights(sample_weight: object, rows: int) -> NDArray[np.float32]:
         raise InputError("sample_weight must be finite, not negative, and not zero everywhere")
     scaled: NDArray[np.float32] = (weights / weights.mean()).astype(np.float32)
     return scaled
-
-
-def is_scarce(coding: Coding) -> bool:
-    """Whether a column has fewer than 100 rows per category on average.
-
-    A vector then remembers its own rows' targets, and a model that is given such vectors trusts them too much
-    (docs/experiments.md, "Tables, second round").
-    """
-    return bool(coding.counts.sum() < MIN_ROWS_PER_CATEGORY * (coding.rows - len(SPECIAL)))
 
 
 def canonical_order(table: Encoded, target: NDArray[Any], weight: NDArray[np.float32]) -> NDArray[np.int64]:

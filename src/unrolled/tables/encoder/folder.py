@@ -125,7 +125,7 @@ def _field(field: Field) -> dict[str, Any]:
     common = {"source": field.source, "part": field.part, "reason": field.reason, "name": coding.name,
               "form": field.form, "handed_on": field.handed_on}  # fmt: skip
     if isinstance(coding, FreeText):
-        return common | {"text": True}
+        return common | {"text": True, "separator": coding.ngrams.separator}
     if isinstance(coding, Scaling):
         return common | {"mean": coding.mean, "deviation": coding.deviation, "marks_missing": coding.marks_missing}
     return common | {"kind": coding.kind, "known": coding.known.tolist(), "merged": coding.merged.tolist(),
@@ -137,7 +137,7 @@ def _read_field(entry: StoredNumbers | StoredCategories | StoredText, arrays: Ar
         hashes, weights, vectors, mean = (arrays.pop(f"texts.{entry.name}.{name}") for name in TEXT)
         shapes = {"weights": (len(hashes),), "vectors": (len(hashes), len(mean))}
         _check_shapes({"weights": weights, "vectors": vectors}, shapes, f"the text {entry.name!r}")
-        text = FreeText(entry.name, NGrams(hashes, weights), vectors, mean)
+        text = FreeText(entry.name, NGrams(hashes, weights, entry.separator), vectors, mean)
         return Field(entry.source, None, text, entry.reason)
     if isinstance(entry, StoredNumbers):
         scaling = Scaling(entry.name, entry.mean, entry.deviation, entry.marks_missing)

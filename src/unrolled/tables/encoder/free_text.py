@@ -1,6 +1,7 @@
-"""A column of free text becomes numbers: what the n-grams of a text tell of the target, and its main components.
+"""A column of free text, or of sets, becomes numbers: what its n-grams or members tell of the target, and components.
 
-Free text is no category: nearly every row has one of its own. Left out: names that recur (`spelling`).
+Free text is no category, because nearly every row has one of its own; nor is a cell such as "red; large", which holds
+several. Left out: names that recur (`spelling`).
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ from numpy.typing import NDArray
 
 from unrolled.tables.data.columns import Column
 from unrolled.tables.encoder.coding import as_kind
-from unrolled.tables.encoder.ngrams import NGrams, fit_ngrams
+from unrolled.tables.encoder.ngrams import NGrams, fit_ngrams, members
 from unrolled.tables.encoder.spelling import cross_fitted_ridge, main_axes
 
 DISTINCT, LENGTH, MIN_TEXTS = 0.9, 20, 50
 COMPONENTS = 10
+SEPARATORS, SHARE_OF_SETS = (";", "|"), 0.2
 
 Array = NDArray[np.float32]
 
@@ -25,7 +27,8 @@ Array = NDArray[np.float32]
 class FreeText:
     """How a column of texts becomes numbers: `mean` (number,) and the `vectors` (n-gram, number) of its n-grams.
 
-    The last numbers are main components, those before them predict the target: one an output of the networks.
+    Of sets, the vectors are those of the members, and a set has their mean, weighed by rarity. The last numbers are
+    main components, those before them predict the target: one an output of the networks.
     """
 
     name: str
@@ -41,7 +44,15 @@ class FreeText:
     @property
     def outputs(self) -> tuple[str, ...]:
         """Names of the output columns."""
-        return tuple(f"{self.name}_spelling_{i}" for i in range(self.width))
+        kind = "spelling" if self.ngrams.separator is None else "members"
+        return tuple(f"{self.name}_{kind}_{i}" for i in range(self.width))
+
+    @property
+    def reason(self) -> str:
+        """What it was taken for."""
+        if self.ngrams.separator is None:
+            return "free text: what its spelling tells of the target, and its main components"
+        return f"sets parted by {self.ngrams.separator!r}: what their members tell of the target, and main components"
 
     def encode(self, column: Column) -> Array:
         """(row, width) float32; a missing text is an empty one. Raises InputError for a column of no strings."""
@@ -52,19 +63,29 @@ class FreeText:
 
 
 def is_free_text(column: Column) -> bool:
-    """Whether the strings are long, 20 characters on average, and nine in ten rows have one of their own."""
-    if column.kind != "string" or column.declared:
-        return False
+    """Whether the strings are sets, or long, 20 characters on average, and nine in ten rows have one of their own."""
     present = column.values[~column.missing]
-    if len(present) < MIN_TEXTS or sum(map(len, present)) < LENGTH * len(present):
+    if column.kind != "string" or column.declared or len(present) < MIN_TEXTS:
         return False
-    return len(set(present)) >= DISTINCT * len(present)
+    if separator_of(present) is not None:
+        return True
+    return sum(map(len, present)) >= LENGTH * len(present) and len(set(present)) >= DISTINCT * len(present)
+
+
+def separator_of(texts: NDArray[np.object_]) -> str | None:
+    """The mark that stands in a fifth of the texts and parts them into half as many members or fewer; None for none."""
+    distinct = set(texts)
+    for mark in SEPARATORS:
+        stands = sum(mark in text for text in texts) >= SHARE_OF_SETS * len(texts)
+        if stands and 2 * len({one for text in distinct for one in members(text, mark)}) <= len(distinct):
+            return mark
+    return None
 
 
 def fit_free_text(column: Column, target: NDArray[np.float64]) -> tuple[FreeText, Array]:
     """The coding learned from `target` (row, output), and the numbers of the rows, each predicted from other ones."""
     texts = np.where(column.missing, "", column.values).tolist()
-    ngrams = fit_ngrams(texts)
+    ngrams = fit_ngrams(texts, separator_of(column.values[~column.missing]))
     features = ngrams.features(texts)
     order = np.lexsort((*target.T, np.array(texts, dtype=str)))  # so that the order of the rows does not matter
     ridge = cross_fitted_ridge(features[order], target[order], np.ones(len(texts)))

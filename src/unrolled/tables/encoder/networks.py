@@ -7,7 +7,7 @@ tables (`schema`), aligning and using the vectors (`alignment`, `vectors`).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -42,6 +42,10 @@ class Batch:
     numbers: Tensor
     target: Tensor
     weight: Tensor
+
+    def parts(self, size: int) -> Iterator[Batch]:
+        """The rows in order, `size` at a time."""
+        yield from (Batch(*rows) for rows in zip(*(t.split(size, dim=1) for t in vars(self).values()), strict=True))
 
 
 class Networks(nn.Module):

@@ -1,4 +1,4 @@
-"""The character n-grams of names as sparse numbers, weighed by how few names have them.
+"""The character n-grams of names as sparse numbers, weighed by how few names have them; of sets their members.
 
 NumPy and SciPy only. Left out: what vectors they have (`spelling`).
 """
@@ -6,6 +6,7 @@ NumPy and SciPy only. Left out: what vectors they have (`spelling`).
 from __future__ import annotations
 
 import unicodedata
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -25,18 +26,20 @@ MAX_NGRAMS = 1 << 16
 class NGrams:
     """The n-grams that a table's names have: `hashes` uint32 (n-gram,), rising, and `weights` float32 (n-gram,).
 
-    A weight is the inverse document frequency, smoothed as scikit-learn does.
+    A weight is the inverse document frequency, smoothed as scikit-learn does. With a `separator` names are sets, and
+    their members stand in place of n-grams.
     """
 
     hashes: NDArray[np.uint32]
     weights: NDArray[np.float32]
+    separator: str | None = None
 
     def features(self, names: Iterable[str]) -> Any:
         """Counts damped by a logarithm, times the weights, each row of length 1: sparse (name, n-gram), float64.
 
         N-grams that are not among these are left out; a name with none of these has an empty row.
         """
-        count, owner, hashes = _ngrams(names)
+        count, owner, hashes = _parts(names, self.separator)
         place = np.minimum(np.searchsorted(self.hashes, hashes), len(self.hashes) - 1)
         known = self.hashes[place] == hashes
         entries = (np.ones(int(known.sum())), (owner[known], place[known]))
@@ -47,9 +50,9 @@ class NGrams:
         return counts
 
 
-def fit_ngrams(names: Iterable[str]) -> NGrams:
-    """The n-grams of `names`."""
-    count, owner, hashes = _ngrams(names)
+def fit_ngrams(names: Iterable[str], separator: str | None = None) -> NGrams:
+    """The n-grams of `names`, or their members between a `separator`."""
+    count, owner, hashes = _parts(names, separator)
     known, place = np.unique(hashes, return_inverse=True)
     names_with = np.unique(place * max(count, 1) + owner) // max(count, 1)
     documents = np.bincount(names_with, minlength=len(known))
@@ -57,12 +60,26 @@ def fit_ngrams(names: Iterable[str]) -> NGrams:
         kept = np.sort(np.argsort(-documents, kind="stable")[:MAX_NGRAMS])
         known, documents = known[kept], documents[kept]
     weights = np.log((1 + count) / (1 + documents)) + 1
-    return NGrams(known, weights.astype(np.float32))
+    return NGrams(known, weights.astype(np.float32), separator)
 
 
 def normal_form(name: str) -> str:
     """`name` as it is compared: compatible characters unified (NFKC), without case, blanks at most one in a row."""
     return " ".join(unicodedata.normalize("NFKC", name[:MAX_CHARACTERS]).casefold().split())
+
+
+def members(text: str, separator: str) -> list[str]:
+    """The normal forms of what stands in `text` between separators, empty ones left out."""
+    return [member for part in text.split(separator) if (member := normal_form(part))]
+
+
+def _parts(names: Iterable[str], separator: str | None) -> tuple[int, NDArray[np.int64], NDArray[np.uint32]]:
+    """As `_ngrams`, or of the members of sets."""
+    if separator is None:
+        return _ngrams(names)
+    sets = [members(name, separator) for name in names]
+    hashes = np.array([zlib.crc32(member.encode()) for one in sets for member in one], dtype=np.uint32)
+    return len(sets), np.repeat(np.arange(len(sets)), list(map(len, sets))), hashes
 
 
 def _ngrams(names: Iterable[str]) -> tuple[int, NDArray[np.int64], NDArray[np.uint32]]:

@@ -29,11 +29,12 @@ from unrolled.tables.data.target import Target, TargetType, fit_target, read_tar
 from unrolled.tables.encoder.coding import Coding, Scaling, as_kind, beyond_whole, coding_of
 from unrolled.tables.encoder.config import FitSettings, is_auto
 from unrolled.tables.encoder.fitted import Fitted, Statistics
-from unrolled.tables.encoder.fitting import Trainer, scaled_weights
+from unrolled.tables.encoder.fitting import scaled_weights
 from unrolled.tables.encoder.free_text import FreeText
 from unrolled.tables.encoder.networks import Batch, constant_output
 from unrolled.tables.encoder.reading import columns_to_read
 from unrolled.tables.encoder.schema import Encoded, Schema, fit_schema, least_rows, schema_of
+from unrolled.tables.encoder.trainer import Trainer
 from unrolled.tables.encoder.training import RowsInMemory
 from unrolled.tables.encoder.vectors import Counts, counts_of
 

@@ -3,7 +3,7 @@
 The rule: strings, booleans and what the table itself declares a category are categories; dates become year, month, day,
 weekday (and hour where there is one), each a category, and year and day of the year as numbers; whole numbers that
 recur are categories beside numbers where their values tell of the target what their order does not (see `order`); other
-numbers are scaled; free text becomes numbers (see `free_text`). Left out: learning vectors.
+numbers are scaled; free text and sets become numbers (see `free_text`). Left out: learning vectors.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from unrolled.tables.data.columns import Column
 from unrolled.tables.data.dates import AMOUNTS, PARTS, as_dates, date_part, form_of, has_hour
 from unrolled.tables.encoder.coding import (
     SPECIAL,
+    UNKNOWN,
     Coding,
     Scaling,
     are_numbered,
@@ -38,7 +39,6 @@ MIN_ROWS_PER_VALUE, ROWS_PER_VALUE, PLENTY_PER_VALUE = 2, 10, 100
 FEWEST_JUDGED = 50
 LOOKED_AT = 100
 Array = NDArray[np.float64]
-TEXT = "free text: what its spelling tells of the target, and its main components"
 DATE_LIKE = re.compile(r"\d{1,4}([-./])\d{1,2}\1\d{1,4}([ T]\d.*)?")
 
 
@@ -114,6 +114,16 @@ class Schema:
         numbers = (f.coding for f in self.fields if not isinstance(f.coding, Coding))
         return sorted(numbers, key=lambda coding: coding.name)
 
+    @cached_property
+    def places(self) -> dict[str, slice]:
+        """Where the numbers of each coding stand among the columns of numbers, by its name."""
+        ends = np.cumsum([scaling.width for scaling in self.scalings]).tolist()
+        return {s.name: slice(end - s.width, end) for s, end in zip(self.scalings, ends, strict=True)}
+
+    def with_rows(self, codes: NDArray[np.int32]) -> NDArray[np.int32]:
+        """`codes` (row, category field), unknown where a code has no row in its embedding."""
+        return np.where(codes < [coding.rows for coding in self.codings], codes, np.int32(UNKNOWN))
+
     def encode(self, columns: Sequence[Column], refuse_unknown: bool = False) -> Encoded:
         """The table as network input. Raises InputError where a column's type is not the fitted one."""
         by_name = {column.name: column for column in columns}
@@ -132,11 +142,9 @@ class Schema:
 
     def with_texts(self, table: Encoded, numbers: Mapping[str, NDArray[np.float32]]) -> Encoded:
         """`table` with the given `numbers` (row, width) of columns of free text."""
-        starts = np.cumsum([0, *(scaling.width for scaling in self.scalings)])
         own = table.numbers.copy()
-        for start, coding in zip(starts, self.scalings, strict=False):
-            if isinstance(coding, FreeText):
-                own[:, start : start + coding.width] = numbers[coding.name]
+        for name, given in numbers.items():
+            own[:, self.places[name]] = given
         return Encoded(table.codes, own, table.spelled)
 
     def position(self, name: str) -> int:
@@ -153,8 +161,7 @@ class Schema:
 
         `vectors` holds (row, dimension) per category field, `numbers` is (row, number column), both by name.
         """
-        ends = np.cumsum([scaling.width for scaling in self.scalings])
-        blocks = dict(zip((s.name for s in self.scalings), np.split(numbers, ends[:-1], axis=1), strict=False))
+        blocks = {name: numbers[:, place] for name, place in self.places.items()}
         by_name = dict(zip((coding.name for coding in self.codings), vectors, strict=True))
         own = (field.coding for field in self.fields)
         return np.concatenate([(by_name if isinstance(c, Coding) else blocks)[c.name] for c in own], axis=1)
@@ -223,7 +230,7 @@ def fit_schema(
     texts = texts or {}
     fields = tuple(
         field for column in columns
-        for field in ([Field(column.name, None, texts[column.name], TEXT)] if column.name in texts
+        for field in ([Field(column.name, None, texts[column.name], texts[column.name].reason)] if column.name in texts
                       else _fields(column, rank, evidence, named, least))
     )  # fmt: skip
     of_column = {(field.source, field.coding.name) for field in fields}

@@ -31,7 +31,7 @@ LIKE = 0.5
 MAX_ITERATIONS, TOLERANCE = 200, 1e-3
 ROUNDING = 1e-12
 CACHED_NAMES = 1 << 16
-CHUNK = 4096
+CHUNK = 1024
 
 Array = NDArray[np.float32]
 
@@ -67,9 +67,9 @@ class Spelling:
     def _read(self, names: Sequence[str]) -> list[Array | None]:
         features = self.ngrams.features(names)
         vectors = (features @ self.vectors + self.mean).astype(np.float32)
-        similarity = features @ self._originals
-        nearest = np.asarray(similarity.argmax(axis=1)).ravel()
-        likeness = (similarity.max(axis=1).toarray() - LIKE) / (1 - LIKE)
+        similarity = (features @ self._originals).toarray()  # the largest of a sparse row takes ten times as long
+        nearest = similarity.argmax(axis=1)
+        likeness = (similarity.max(axis=1, keepdims=True) - LIKE) / (1 - LIKE)
         vectors[:, : self.deviations.shape[1]] += np.clip(likeness, 0, 1) * self.deviations[nearest]
         readable = np.diff(features.indptr) > 0
         return [vector if known else None for vector, known in zip(vectors, readable, strict=True)]
@@ -137,6 +137,7 @@ class Ridge:
 
 def cross_fitted_ridge(features: Any, targets: NDArray[np.float64], importance: NDArray[np.float64]) -> Ridge:
     """Of `targets` (row, output) weighed by `importance` (row,); folds choose the penalty, one for many rows."""
+    features, targets = features.astype(np.float32), targets.astype(np.float32)
     fold = np.random.default_rng(0).permutation(len(targets)) % FOLDS
     asked = range(FOLDS) if len(targets) <= FEW_NAMES else range(1)
     best = -np.inf
@@ -187,21 +188,21 @@ def _ridge(features: Any, targets: NDArray[np.float64], importance: NDArray[np.f
            penalty: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:  # fmt: skip
     """Weighted mean (dimension,) and weights (n-gram, dimension): conjugate gradients on the dual problem."""
     mean = np.average(targets, axis=0, weights=importance)
-    root = np.sqrt(importance)
+    root = np.sqrt(importance).astype(features.dtype)
     scaled = sparse.diags(root) @ features
     transposed = scaled.T.tocsr()
-    left = root[:, None] * (targets - mean)
+    left = (root[:, None] * (targets - mean)).astype(features.dtype)
     solution, direction = np.zeros_like(left), left.copy()
     size = start = (left**2).sum(axis=0)
     for _ in range(MAX_ITERATIONS):
         if size.sum() <= TOLERANCE**2 * start.sum():
             break
         product = scaled @ (transposed @ direction) + penalty * direction
-        step = size / np.maximum((direction * product).sum(axis=0), np.finfo(float).tiny)
+        step = size / np.maximum((direction * product).sum(axis=0), np.finfo(np.float32).tiny)
         solution += step * direction
         left -= step * product
         before, size = size, (left**2).sum(axis=0)
-        direction = left + size / np.maximum(before, np.finfo(float).tiny) * direction
+        direction = left + size / np.maximum(before, np.finfo(np.float32).tiny) * direction
     return mean, transposed @ solution
 
 

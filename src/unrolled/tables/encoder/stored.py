@@ -65,7 +65,7 @@ class StoredCategories:
 
 @dataclass(frozen=True)
 class StoredText:
-    """A column of free text."""
+    """A column of free text, or of sets."""
 
     source: str
     part: None
@@ -74,6 +74,7 @@ class StoredText:
     form: None
     handed_on: bool
     text: Literal[True]
+    separator: Literal[";", "|"] | None = None
 
 
 @dataclass(frozen=True)

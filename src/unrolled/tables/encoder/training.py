@@ -27,7 +27,9 @@ from unrolled.tables.encoder.schema import Encoded
 PATIENCE = 3
 MIN_STEPS_PER_EPOCH = 16
 SMALLEST_BATCH = 32
-MEASURED_BATCHES = 8
+MEASURED_BATCHES, MEASURED_ROWS = 8, 4096
+NUMBERS_PER_ROW = 1000
+"""Numbers in the vectors of a network, all updated in each step, for which a batch has a row."""
 LUCK = 0.2
 """Gain that luck makes of the loss of one validation row; of n rows, a share of LUCK / sqrt(n)."""
 WARM = 0.05
@@ -96,7 +98,8 @@ class Training:
                  generator: torch.Generator, validation: Batch | None = None) -> None:  # fmt: skip
         self.network, self.kind, self.config, self.source = network, kind, config, source
         self._generator, self._validation = generator, validation
-        self._size = batch_size(source.rows, config)
+        vectors = sum(table.numel() for table in network.embeddings) // network.count
+        self._size = batch_size(source.rows, config, vectors)
         self._best: list[Tensor] | None = None
         self._best_loss = torch.full((network.count,), math.inf)
         self._batches = self._endless()
@@ -144,7 +147,7 @@ class Training:
         batch = next(self._batches)
         batch = replace(batch, codes=with_unknown(batch.codes, self.config.unknown_fraction, self._generator))
         batch = with_masked(batch, self.config.masked_fraction, self.network.shape.rows, self._generator)
-        loss = losses(self.network(batch.codes, batch.numbers), batch, self.kind, self.config).sum()
+        loss = self._losses(batch).sum()
         loss.backward()  # type: ignore[no-untyped-call]
         return float(loss.detach()) / self.network.count
 
@@ -152,8 +155,8 @@ class Training:
         """The mean over networks of their best loss on the validation rows so far; keeps what did best."""
         if self._validation is None:
             return 0.0
-        held = self._validation
-        loss = losses(self.network(held.codes, held.numbers), held, self.kind, self.config)
+        parts = [self._losses(part) * part.codes.shape[1] for part in self._validation.parts(MEASURED_ROWS)]
+        loss = torch.stack(parts).sum(0) / self._validation.codes.shape[1]
         better = loss < self._best_loss
         self._best_loss = torch.where(better, loss, self._best_loss)
         now = [parameter.detach().clone() for parameter in self.network.parameters()]
@@ -175,6 +178,9 @@ class Training:
             for parameter, best in zip(self.network.parameters(), self._best, strict=True):
                 parameter.copy_(best)
 
+    def _losses(self, batch: Batch) -> Tensor:
+        return losses(self.network(batch.codes, batch.numbers), batch, self.kind, self.config)
+
     def _endless(self) -> Iterator[Batch]:
         while True:
             yield from self.source.epoch(self.network.count, self._size, self._generator)
@@ -192,10 +198,19 @@ def build_optimizer(network: Networks, config: EncoderConfig) -> Optimizers:
     return Optimizers(network, parts)
 
 
-def batch_size(rows: int, config: EncoderConfig) -> int:
-    """The configured batch, smaller (a power of two) where an epoch would be fewer than 16 steps."""
+def batch_size(rows: int, config: EncoderConfig, vectors: int = 0) -> int:
+    """The configured batch, smaller (a power of two) where an epoch would be fewer than 16 steps.
+
+    It is larger where the `vectors` of a network are so many numbers that updating them, which each step does, would
+    take longer than learning from the rows.
+    """
     wanted = max(rows // MIN_STEPS_PER_EPOCH, 1)
-    return min(config.batch, max(SMALLEST_BATCH, 1 << (wanted.bit_length() - 1)), rows)
+    large = max(config.batch, _power_of_two(vectors // NUMBERS_PER_ROW))
+    return min(large, max(SMALLEST_BATCH, _power_of_two(wanted)), rows)
+
+
+def _power_of_two(most: int) -> int:
+    return 1 << max(most, 1).bit_length() - 1
 
 
 def with_unknown(codes: Tensor, fraction: float, generator: torch.Generator) -> Tensor:

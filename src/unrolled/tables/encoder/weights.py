@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,15 +49,26 @@ class NetworkWeights:
     def outputs(self, table: Encoded, chunk: int = 8192, exact: bool = False) -> Floats:
         """Raw outputs, (network, row, output), float32, or float64 where `exact`."""
         parts = (table.take(rows) for rows in _chunks(len(table.codes), chunk))
-        return np.concatenate([self._outputs(part, np.float64 if exact else np.float32) for part in parts], axis=1)
+        return np.concatenate([self._outputs(part, exact) for part in parts], axis=1)
 
-    def _outputs(self, table: Encoded, dtype: type[np.floating]) -> Floats:
+    def _outputs(self, table: Encoded, exact: bool) -> Floats:
         numbers = np.broadcast_to(table.numbers, (self.count, *table.numbers.shape))
-        inputs = np.concatenate([*table.look_up(self.tables), numbers], axis=2).astype(dtype)
-        return mlp(inputs, self.weights, self.biases, self.skip, self.sigmoid)
+        inputs = np.concatenate([*table.look_up(self.tables), numbers], axis=2)
+        if exact:
+            return mlp(inputs.astype(np.float64), *self._exact_layers, self.sigmoid)
+        return mlp(inputs.astype(np.float32), self.weights, self.biases, self.skip, self.sigmoid)
+
+    @cached_property
+    def _exact_layers(self) -> tuple[list[Floats], list[Floats], Floats | None]:
+        """Weights, biases and skip in float64."""
+        weights, biases = self.weights, self.biases
+        wide: list[list[Floats]] = [[array.astype(np.float64) for array in arrays] for arrays in (weights, biases)]
+        return wide[0], wide[1], None if self.skip is None else self.skip.astype(np.float64)
 
 
-def mlp(inputs: Floats, weights: Sequence[Array], biases: Sequence[Array], skip: Array | None, sigmoid: bool) -> Floats:
+def mlp(
+    inputs: Floats, weights: Sequence[Floats], biases: Sequence[Floats], skip: Floats | None, sigmoid: bool
+) -> Floats:
     """Everything above the embeddings, (network, row, in) -> (network, row, out); `networks.mlp` is its twin."""
     hidden = inputs
     for weight, bias in zip(weights[:-1], biases[:-1], strict=True):
