@@ -46,6 +46,7 @@ def main() -> None:
     recorder = Console(record=True, width=116, file=io.StringIO(), highlight=False)
     for one in nlargest(SHOWN, model.score_lines(today, kinds=Kinds()), key=lambda one: one.bits):
         recorder.print(painted(one.line, one.nats[: len(one.line)]), soft_wrap=True)
+    recorder.print()  # room below the last line, which would be cut
     _write_svg(
         recorder, Path(__file__).parent / "log.svg", f"the {SHOWN} most surprising of {len(today)} lines", theme=LIGHT
     )

@@ -15,7 +15,7 @@ from unrolled.cli.app import main
 from unrolled.errors import InputError
 from unrolled.tables.data.demo import demo_table
 from unrolled.tables.data.files import open_table
-from unrolled.tables.encoder import fitting
+from unrolled.tables.encoder import trainer
 from unrolled.tables.encoder.estimator import EntityEncoder
 
 
@@ -150,7 +150,7 @@ def test_embed_stopped_by_ctrl_c_writes_the_best_so_far(
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(fitting.Trainer, "_show", interrupt)
+    monkeypatch.setattr(trainer.Trainer, "_show", interrupt)
     out = sales.with_name("vectors")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
