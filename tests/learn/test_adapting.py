@@ -63,5 +63,3 @@ def test_the_command_shows_it_apart(tmp_path, capsys):
     assert f"adaptive, learning from the text while reading it: {found['adaptive_nats'] / np.log(2):.3f}" in (
         capsys.readouterr().out
     )
-    assert main([*words, "--lines"]) == 1
-    assert "leave out --lines" in capsys.readouterr().err
