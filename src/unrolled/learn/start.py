@@ -24,7 +24,7 @@ from unrolled.model.folder import ModelParts, read_model
 from unrolled.text.windows import Split
 
 DEFAULT_MINUTES = 3.0
-FEW_STEPS, MANY = 50, 1000
+FEW_STEPS, MANY_SYMBOLS = 50, 1000
 """With fewer steps, the budget is remarked on, and a vocabulary of more characters."""
 WRITING = 0.2
 """Seconds that a checkpoint or a model folder takes, at first guess."""
@@ -44,12 +44,10 @@ def start(request: Request, run: Run | None) -> Session:
     if model is not None:
         _copy_weights(model, network)
     choice, seconds = build.fastest(network, request.machine)
-    if model is None and recipe.epochs is None:
-        units = _units(recipe, seconds, request)
-        if units != recipe.hidden:
-            build = replace(build, recipe=replace(recipe, hidden=units))
-            recipe, network = build.recipe, build.network()
-            seconds = build.seconds(network, choice)
+    if model is None and recipe.epochs is None and (units := _units(recipe, seconds, request)) != recipe.hidden:
+        build = replace(build, recipe=replace(recipe, hidden=units))
+        recipe, network = build.recipe, build.network()
+        seconds = build.seconds(network, choice)
     task = build.task(network, choice)
     budget, measuring = None, Measuring()
     if recipe.epochs is None:
@@ -60,10 +58,7 @@ def start(request: Request, run: Run | None) -> Session:
     task.measured = measuring.while_training
     plan = _plan(recipe, task, budget)
     if budget is not None and plan.steps < FEW_STEPS:
-        symbols = len(text.vocabulary)
-        merge = f", or merge rare ones of the {symbols:,} characters (--min-count, --lower)" if symbols > MANY else ""
-        plural = "s" * (plan.steps > 1)
-        request.say(f"only {plan.steps:,} step{plural} fit into the time: give more --minutes{merge}")
+        request.say(_few_steps(plan.steps, len(text.vocabulary)))
     recipe = with_dropout(recipe, plan.steps / task.steps_per_epoch)
     network.dropout = dropout_of(recipe)
     optimizer = build.optimizer(task, choice)
@@ -85,6 +80,11 @@ def start(request: Request, run: Run | None) -> Session:
         f"{steps}, about {_duration(plan.steps * seconds)}"
     )
     return session
+
+
+def _few_steps(steps: int, symbols: int) -> str:
+    merge = f", or merge rare ones of the {symbols:,} characters (--min-count, --lower)" * (symbols > MANY_SYMBOLS)
+    return f"only {steps:,} step{'s' * (steps > 1)} fit into the time: give more --minutes{merge}"
 
 
 def _duration(seconds: float) -> str:

@@ -35,9 +35,8 @@ class StreamTask(TextTask):
 
     @property
     def warm_up(self) -> int:
-        return (
-            PIECES * WARMUP if self.sampled is None else 0
-        )  # which needs no logits, and those of many symbols cost most
+        # Characters that warm up need no logits, and those of many symbols take most of the time.
+        return PIECES * WARMUP if self.sampled is None else 0
 
     @property
     def span(self) -> int:
