@@ -37,8 +37,8 @@ DPI = 90
 class _Wrapping(Console):
     """A terminal wraps a line that is too long; a picture would cut it off."""
 
-    def print(self, *objects: object, soft_wrap: bool | None = None, **options: Any) -> None:
-        super().print(*objects, soft_wrap=False, **options)
+    def print(self, *objects: object, **options: Any) -> None:
+        super().print(*objects, **(options | {"soft_wrap": False, "overflow": "fold"}))
 
 
 def draw_demo() -> None:
