@@ -93,6 +93,14 @@ def test_a_text_read_as_records_is_not_asked_for_them_again() -> None:
     assert "--records" not in " ".join(report.sentences())
 
 
+def test_records_are_counted_as_such_and_have_no_end_of_the_text() -> None:
+    records = ["a" * LONG_LINE, "short", "b" * LONG_LINE, "a" * LONG_LINE]
+    report = examine(encode_corpus(record_corpus(text_corpus("--".join(records)), "--")))
+    assert (report.lines, report.symbols, report.repeated_lines) == (4, len(set("".join(records))), 1)
+    assert report.sentences()[0].endswith("4 records.")
+    assert report.sentences()[-1] == f"1 of 3 records of {LONG_LINE} characters or more (33 %) repeat an earlier one."
+
+
 @pytest.mark.parametrize("name", ["names.txt", "logs/BGL_2k.log", "logs/OpenSSH_2k.log", "logs/Thunderbird_2k.log"])
 def test_real_lists_and_logs_are_records(name: str) -> None:
     order = line_order(encode_corpus(open_corpus([shared_data(name)])))

@@ -57,6 +57,8 @@ class CorpusReport:
     """What the order of the lines means; None for a text of few lines, and for records."""
     files: FileOrder | None = None
     """What the order of the files means; None for few of them, and for records."""
+    is_records: bool = False
+    """Whether the lines are records, of any separator."""
 
     def sentences(self) -> list[str]:
         """The findings, one sentence each; warnings say what to do."""
@@ -70,8 +72,8 @@ class CorpusReport:
 def examine(encoded: EncodedText) -> CorpusReport:
     """Examine a text in one pass, at a few nanoseconds per character and constant memory."""
     first, last, lines = _counts(encoded)
-    counts = first + last
-    known = np.delete(counts, UNKNOWN)
+    counts, boundary = first + last, encoded.vocabulary.boundary
+    known = np.delete(counts, UNKNOWN if boundary is None else [UNKNOWN, boundary])
     rare = known[(known > 0) & (known < RARE)]
     symbols = int(np.count_nonzero(known))
     drift, noise = drift_bits(first, last)
@@ -82,14 +84,15 @@ def examine(encoded: EncodedText) -> CorpusReport:
         rare_characters=int(rare.sum()),
         merged_symbols=encoded.vocabulary.merged,
         unknown_characters=int(counts[UNKNOWN]),
-        lines=lines.lines,
+        lines=lines.lines - (boundary is not None),  # records begin with a boundary
         long_lines=lines.long_lines,
         repeated_lines=lines.repeated(),
         drift_bits=drift,
         drift_noise=noise,
         new_symbols=int(np.count_nonzero((first == 0) & (last > 0))),
-        order=None if encoded.vocabulary.boundary is not None else line_order(encoded),
+        order=None if boundary is not None else line_order(encoded),
         files=file_order(encoded),
+        is_records=boundary is not None,
     )
 
 
@@ -114,8 +117,10 @@ def drift_bits(first: NDArray[np.int64], last: NDArray[np.int64]) -> tuple[float
 def _counts(encoded: EncodedText) -> tuple[NDArray[np.int64], NDArray[np.int64], RepeatedLines]:
     """Counts of each id in the first nine tenths and in the last tenth, and the lines."""
     vocabulary = encoded.vocabulary
-    newline = vocabulary.characters.index("\n") + 1 if "\n" in vocabulary.characters else None
-    lines = RepeatedLines(len(vocabulary), newline)
+    end = vocabulary.boundary
+    if end is None and "\n" in vocabulary.characters:
+        end = vocabulary.characters.index("\n") + 1
+    lines = RepeatedLines(len(vocabulary), end)
     cut = len(encoded) - len(encoded) // 10
     first, last = (np.zeros(len(vocabulary), np.int64) for _ in range(2))
     for counts, ids in ((first, encoded.ids[:cut]), (last, encoded.ids[cut:])):
@@ -134,7 +139,8 @@ def _blocks(ids: Ids, encoded: EncodedText) -> Iterator[Ids]:
 
 
 def _size(report: CorpusReport) -> Iterator[str]:
-    yield f"{report.characters:,} characters, {report.symbols:,} symbols, {_count(report.lines, 'line')}."
+    lines = _count(report.lines, "record" if report.is_records else "line")
+    yield f"{report.characters:,} characters, {report.symbols:,} symbols, {lines}."
 
 
 def _order(report: CorpusReport) -> Iterator[str]:
@@ -201,16 +207,18 @@ def _repetition(report: CorpusReport) -> Iterator[str]:
         return
     share = report.repeated_lines / report.long_lines
     found = (
-        f"{report.repeated_lines:,} of {report.long_lines:,} lines of {LONG_LINE} characters or more "
-        f"({_percent(share)}) repeat an earlier one"
+        f"{report.repeated_lines:,} of {report.long_lines:,} {'records' if report.is_records else 'lines'} of "
+        f"{LONG_LINE} characters or more ({_percent(share)}) repeat an earlier one"
     )
-    if share < REPEATED_SHARE:
+    if share < REPEATED_SHARE or report.is_records:  # equal records are all on one side of the split
         yield f"{found}."
     else:
         yield f"{found}: copies in the validation part make its loss look better; remove them first if that matters."
 
 
 def _drift(report: CorpusReport) -> Iterator[str]:
+    if report.is_records:  # which are held out at random
+        return
     cost = f"{report.drift_bits:.3f} bits per character"
     if report.drift_noise > DRIFT_BITS:
         yield "The last tenth is too short to be compared with the rest."
