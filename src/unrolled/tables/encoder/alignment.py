@@ -35,10 +35,11 @@ class Alignment:
         moved: Array = (tables.astype(np.float64) - self.centres[:, None]) @ self.rotations
         return moved
 
-    def undo(self, vectors: NDArray[np.floating]) -> Array:
+    def undo(self, vectors: NDArray[np.floating], networks: slice = slice(None)) -> Array:
         """(row, dimension) in shared coordinates -> (network, row, dimension), the same in each network's own."""
-        turned = np.einsum("rd,nde->nre", vectors, np.linalg.inv(self.rotations))  # no BLAS: bits of a row are its own
-        moved: Array = turned + self.centres[:, None]
+        back = np.linalg.inv(self.rotations[networks])
+        turned = np.einsum("rd,nde->nre", vectors, back)  # no BLAS: bits of a row are its own
+        moved: Array = turned + self.centres[networks, None]
         return moved
 
     def after_scaling(self, scale: float) -> Alignment:

@@ -88,7 +88,7 @@ class EntityEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # s
         explains 15 % of the vectors. "auto" reads columns with 50 categories or more if their spelling predicts the
         vectors of held-out categories, told in `describe()`; names that differ in their digits alone are never read.
         Free text (20 characters or more on average, nine in ten rows with one of their own) becomes numbers: what its
-        n-grams tell of the target, by ridge regression, for the rows of `fit_transform` from other rows, and 10 main
+        n-grams tell of the target, by ridge regression, for the rows of `fit_transform` from other rows, and 30 main
         components.
     prediction : bool
         Whether the last columns of the output are the networks' raw prediction: the scaled number, or log odds.

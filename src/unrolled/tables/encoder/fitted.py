@@ -105,10 +105,10 @@ class Fitted:
                 spelled[i] = np.stack(list(vectors.values()))
         return replace(table, spelled=spelled)
 
-    def in_networks(self, table: Encoded) -> Encoded:
-        """`table` with the vectors of names read by their spelling in the coordinates of each network."""
+    def in_networks(self, table: Encoded, networks: slice = slice(None)) -> Encoded:
+        """`table` with the vectors of names read by their spelling in the coordinates of each of `networks`."""
         vectors = {i: spelled[:, : self.schema.dimensions[i]] for i, spelled in table.spelled.items()}
-        spelled = {i: self.vectors.alignments[i].undo(own) for i, own in vectors.items()}
+        spelled = {i: self.vectors.alignments[i].undo(own, networks) for i, own in vectors.items()}
         return replace(table, spelled=spelled)
 
     def transform(self, table: Encoded) -> NDArray[np.float32]:
@@ -145,8 +145,7 @@ class Fitted:
 
         In float64 where `exact`, so that the bits of a row in float32 do not depend on the rows beside it.
         """
-        own = self.in_networks(table)
-        own = replace(own, spelled={i: spelled[networks] for i, spelled in own.spelled.items()})
+        own = self.in_networks(table, networks)
         weights = self.weights if networks == slice(None) else self.weights.only(networks)
         raw = weights.outputs(own, exact=exact)
         return raw - raw.mean(axis=-1, keepdims=True) if self.target.kind == "multiclass" else raw

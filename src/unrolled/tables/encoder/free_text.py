@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 from unrolled.tables.data.columns import Column
 from unrolled.tables.encoder.coding import as_kind
 from unrolled.tables.encoder.ngrams import NGrams, fit_ngrams, members
-from unrolled.tables.encoder.spelling import cross_fitted_ridge, main_axes
+from unrolled.tables.encoder.spelling import COMPONENTS, cross_fitted_ridge, main_axes
 
 DISTINCT, LENGTH, MIN_TEXTS = 0.9, 20, 50
-COMPONENTS = 10
 SEPARATORS, SHARE_OF_SETS = (";", "|"), 0.2
 
 Array = NDArray[np.float32]

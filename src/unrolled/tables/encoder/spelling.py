@@ -28,7 +28,7 @@ COMPONENTS, EXPLAINED_FOR_COMPONENTS = 30, 0.15
 MAX_ORIGINALS = 4096
 LIKE = 0.5
 """Cosine of the n-grams of two names from which on one takes on a part of the other's deviation."""
-MAX_ITERATIONS, TOLERANCE = 200, 1e-3
+MAX_ITERATIONS, TOLERANCE = 200, 1e-2
 ROUNDING = 1e-12
 CACHED_NAMES = 1 << 16
 CHUNK = 1024
