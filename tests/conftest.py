@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # small networks only wait for each other's threads
-settings.register_profile("unrolled", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("unrolled", max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unrolled")
 
 NEEDED_IN_CI = {

@@ -21,7 +21,6 @@ from unrolled.model.char_model import CharModel
 
 RECIPE = Recipe(hidden=8, embedding=4, streams=4, length=16, epochs=1.0, evaluations=4, dropout=0.2)
 MACHINE = Machine(device="cpu", precision="float32", threads=1)
-build.TRIAL_SECONDS = 0.0
 
 
 def train(text: str, run: Path) -> None:
@@ -95,4 +94,5 @@ def main(folder: Path, text: str, kills: int, seed: int) -> dict[str, object]:
 
 
 if __name__ == "__main__":
+    build.TRIAL_SECONDS = 0.0
     print(json.dumps(main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))))

@@ -8,6 +8,7 @@ import torch
 from torch.nn import functional
 
 from unrolled.learn.networks.network import CharNetwork
+from unrolled.learn.optimizers import AdamW
 from unrolled.model.char_model import CharModel
 from unrolled.model.folder import ModelConfig, ModelParts
 from unrolled.text.vocabulary import Vocabulary
@@ -28,7 +29,7 @@ def trained_on(
     network, vocabulary = network_for(text, rung, seed=seed, **sizes)
     ids = torch.from_numpy(vocabulary.encode(text).astype(np.int64))
     generator = torch.Generator().manual_seed(seed)
-    optimizer = torch.optim.Adam(network.parameters(), rate)
+    optimizer = AdamW(list(network.parameters()), rate)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # several threads only wait for each other here
     for _ in range(steps):
@@ -36,10 +37,10 @@ def trained_on(
         windows = ids[starts + torch.arange(window + 1)[None]]
         logits, _ = network(windows[:, :-1], network.initial_state(32))
         loss = functional.cross_entropy(logits.flatten(0, 1), windows[:, 1:].flatten())
-        optimizer.zero_grad()
+        network.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimizer.step()
+        optimizer.step(1.0)
     torch.set_num_threads(threads)
     return network.eval().requires_grad_(False), vocabulary
 

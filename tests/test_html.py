@@ -1,8 +1,6 @@
 """Pages: round ticks, escaped attributes, and a table that is searched and sorted in a real browser."""
 
-import re
-import shutil
-import subprocess
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,11 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from serve import browser
 from unrolled.html import SCRIPT, cell, column_title, html_page, html_table, notebook_frame, search_box, ticks
 
-CHROMIUM = next(
-    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), ""
-)
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[browser.Page]:
+    with browser.browser(tmp_path_factory.mktemp("profile")) as page:
+        yield page
 
 
 @given(st.floats(-1e6, 1e6), st.floats(1e-3, 1e6), st.integers(2, 8))
@@ -37,7 +38,7 @@ def test_attributes_are_escaped_and_empty_ones_left_out() -> None:
     assert '"<b>' not in notebook_frame(html_page("t", '<b title="x">'))
 
 
-@pytest.mark.skipif(not CHROMIUM, reason="no Chromium or Chrome on the PATH")
+@pytest.mark.skipif(browser.PATH is None, reason="no Chromium or Chrome on the PATH")
 @pytest.mark.parametrize(
     ("action", "shown"),
     [
@@ -50,7 +51,7 @@ def test_attributes_are_escaped_and_empty_ones_left_out() -> None:
         ("find('nothing')", []),
     ],
 )
-def test_a_table_is_searched_and_sorted(tmp_path: Path, action: str, shown: list[str]) -> None:
+def test_a_table_is_searched_and_sorted(opened: browser.Page, tmp_path: Path, action: str, shown: list[str]) -> None:
     values = {"ten": 10, "two": 2, "one": 1}
     rows = [
         f'<tr data-search="{name}">{cell(name, sort=name)}{cell("x", sort=value)}</tr>'
@@ -63,12 +64,12 @@ def test_a_table_is_searched_and_sorted(tmp_path: Path, action: str, shown: list
     )
     page = tmp_path / "page.html"
     page.write_text(html_page("Rows", body, script=f"{SCRIPT}\n{act}\n{action}"), encoding="utf-8")
-    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}/profile"]
-    found = subprocess.run([*command, "--dump-dom", page.as_uri()], capture_output=True, text=True, timeout=240)
-    visible = re.findall(r'<tr data-search="(\w+)">', found.stdout)  # a hidden row has the attribute hidden
-    assert visible == shown
+    opened.open(page.as_uri())
+    opened.wait_for(f"location.href == '{page.as_uri()}' && document.readyState == 'complete'")
+    visible = "[...document.querySelectorAll('tr[data-search]:not([hidden])')].map(row => row.dataset.search)"
+    assert opened.run(visible) == shown
     if "find" in action:
-        assert f"{len(shown)} of 3" in found.stdout
+        assert f"{len(shown)} of 3" in opened.run("document.body.innerText")
 
 
 def test_a_long_name_is_shown_by_its_beginning_and_its_end() -> None:

@@ -172,7 +172,7 @@ def test_the_ladder_at_equal_seconds_says_how_much_each_rung_has_read(text, caps
     assert run("ladder", text, "--minutes", 0.02, "--hidden", 8, *ONE_THREAD, "--rung", "gru", "--json") == 0
     (row, *baselines) = json.loads(capsys.readouterr().out)["rows"]
     assert row["epochs"] > 0
-    assert row["seconds"] < 30
+    assert 0 < row["seconds"] < 300
     assert baselines
 
 

@@ -26,16 +26,15 @@ def by_reading_again(model: CharModel, text: str, position: int, alternatives: i
     return bits
 
 
-@pytest.mark.parametrize("rung", CELLS)
-@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize(("rung", "layers"), [*((rung, 2) for rung in CELLS), ("lstm", 1)])
 def test_it_is_what_reading_every_exchanged_text_gives(rung: str, layers: int) -> None:
-    model, text = tiny_model(rung, layers=layers), TEXT[:30]
-    found = exchange(model, text, 12, alternatives=3)
-    assert (found.start, found.characters) == (18, text[18:])
-    expected = [by_reading_again(model, text, position, 3) for position in range(18, 30)]
+    model, text = tiny_model(rung, layers=layers), TEXT[:20]
+    found = exchange(model, text, 8, alternatives=3)
+    assert (found.start, found.characters) == (12, text[12:])
+    expected = [by_reading_again(model, text, position, 3) for position in range(12, 20)]
     np.testing.assert_allclose(found.bits, expected, rtol=1e-3, atol=1e-6)
     assert found.instead == tuple(
-        next(c for c, _ in model.next(text[:position]) if c != text[position]) for position in range(18, 30)
+        next(c for c, _ in model.next(text[:position]) if c != text[position]) for position in range(12, 20)
     )
 
 

@@ -25,7 +25,7 @@ def probability(model: CharModel, prompt: str, text: str, ends: str) -> float:
     return product * sum(p for character, p in state.next() if character in ends)
 
 
-@pytest.mark.parametrize("prompt", ["ab", "ab ", "", "\n", "a"])
+@pytest.mark.parametrize("prompt", ["ab", "ab ", ""])
 def test_words_are_the_likeliest_of_all_words(prompt: str) -> None:
     found = complete(SMALL.read(prompt), "word", 4)
     shortest = 0 if prompt[-1:] in ("a", "b") else 1

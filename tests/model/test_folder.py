@@ -1,4 +1,4 @@
-"""Model folders: round trips, every flipped bit and every truncation, hostile contents, golden folders."""
+"""Model folders: round trips, a flipped bit in any byte, every truncation, hostile contents, golden folders."""
 
 import json
 import os
@@ -70,11 +70,16 @@ def test_fingerprint_follows_sizes_vocabulary_and_weights() -> None:
     assert len({parts.fingerprint for parts in others}) == 4
 
 
+def flips(name: str, size: int) -> range:
+    """The bits to flip: all of the manifest; of a file, one or two of each byte, as its hash is of the whole."""
+    return range(0, 8 * size, 1 if name == MANIFEST else 7)
+
+
 def silent_flips(folder: Path, path: Path) -> list[int]:
     """The bits of a file whose flipping is not reported by the name of the file."""
     data, silent = path.read_bytes(), []
     with open(path, "r+b", buffering=0) as file:
-        for bit in range(8 * len(data)):
+        for bit in flips(path.name, len(data)):
             place = bit // 8
             os.pwrite(file.fileno(), bytes([data[place] ^ 1 << bit % 8]), place)
             message = ""
@@ -89,7 +94,7 @@ def silent_flips(folder: Path, path: Path) -> list[int]:
 
 
 @pytest.mark.parametrize("name", [*FILES, MANIFEST])
-def test_every_flipped_bit_is_reported_by_file_name(name: str, tmp_path: Path) -> None:
+def test_a_flipped_bit_in_any_byte_is_reported_by_file_name(name: str, tmp_path: Path) -> None:
     folder = tmp_path / "model"
     CharModel(SMALLEST).save_pretrained(folder)
     assert silent_flips(folder, folder / name) == []
@@ -122,11 +127,13 @@ def test_a_byte_too_many_is_reported_by_file_name(name: str, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("name", FILES)
 def test_hostile_contents_under_a_right_manifest_raise_nothing_but_our_error(name: str) -> None:
-    """Whoever writes a hostile folder writes its manifest too, so the parsers meet every flip and truncation."""
+    """Whoever writes a hostile folder writes its manifest too, so the parsers meet damage of every byte."""
     files = SMALLEST.to_files()
     data = files[name]
     hostile = [data[:length] for length in range(len(data))]
-    hostile += [data[: i // 8] + bytes([data[i // 8] ^ 1 << i % 8]) + data[i // 8 + 1 :] for i in range(8 * len(data))]
+    for bit in flips(name, len(data)):
+        place = bit // 8
+        hostile.append(data[:place] + bytes([data[place] ^ 1 << bit % 8]) + data[place + 1 :])
     refused = 0
     for changed in hostile:
         try:

@@ -20,7 +20,8 @@ from unrolled.text.encoded import EncodedText, encode_corpus
 from unrolled.text.vocabulary import Vocabulary
 
 every_rung = pytest.mark.parametrize("rung", CELLS)
-forgetting_rung = pytest.mark.parametrize("rung", sorted(set(CELLS) - {"linear-attention", "deltanet"}))
+FORGETTING = sorted(set(CELLS) - {"linear-attention", "deltanet"})
+SOME = ("lstm", "mingru", "mamba")
 """Linear attention has no gate, and the delta rule erases only what it writes over."""
 MODEL = tiny_model()
 LONG = TEXT * 9
@@ -66,8 +67,9 @@ def test_the_size_of_blocks_changes_nothing(stretches: int, monkeypatch: pytest.
     assert MODEL.score(LONG, stretches=stretches).each == pytest.approx(whole.each, abs=1e-5)
 
 
-@forgetting_rung
-@pytest.mark.parametrize("stretches", [2, 7, len(LONG)])
+@pytest.mark.parametrize(
+    ("rung", "stretches"), [*((rung, 7) for rung in FORGETTING), *((rung, n) for rung in SOME for n in (2, len(LONG)))]
+)
 def test_stretches_come_near_the_exact_figure_and_count_every_character_once(rung: str, stretches: int) -> None:
     model = tiny_model(rung)
     exact, parallel = model.score(LONG, stretches=1), model.score(LONG, stretches=stretches)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import safetensors.numpy
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tiny import TEXT, tiny_model
@@ -53,6 +53,7 @@ def test_writing_is_reading_what_was_written(rung: str) -> None:
     assert place.position == 57
 
 
+@settings(max_examples=20)
 @given(first=st.integers(1, 39), on_disk=st.booleans())
 def test_writing_in_two_parts_is_writing(first: int, on_disk: bool, tmp_path_factory: pytest.TempPathFactory) -> None:
     whole = MODEL.read("the ").generate(40, seed=5, **OPTIONS)
@@ -181,12 +182,12 @@ def test_wrong_settings_are_said_before_anything_is_written() -> None:
 SMALL = tiny_model("rnn", text="abba", embedding=1, hidden=1)
 
 
-def test_every_flipped_bit_and_truncation_of_a_state_file_is_reported(tmp_path: Path) -> None:
+def test_a_flipped_bit_in_any_byte_and_any_truncation_of_a_state_file_are_reported(tmp_path: Path) -> None:
     path = tmp_path / "state"
     SMALL.read("ab").save(path)
     data = path.read_bytes()
     with open(path, "r+b", buffering=0) as file:
-        for bit in range(8 * len(data)):
+        for bit in range(0, 8 * len(data), 7):
             place = bit // 8
             os.pwrite(file.fileno(), bytes([data[place] ^ 1 << bit % 8]), place)
             with pytest.raises(FolderError, match=r"/state "):

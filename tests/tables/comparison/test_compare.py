@@ -40,7 +40,7 @@ FEW: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def demo() -> Comparison:
-    table = demo_table(0, 1500, 30).frame
+    table = demo_table(0, 1200, 30).frame
     return compare_encodings(table, "Sales", **FEW)
 
 
@@ -67,7 +67,7 @@ def test_on_the_demo_embeddings_help_where_a_model_cannot_find_the_map_itself(de
 
 def test_every_cell_is_judged_on_the_same_folds_and_repeats_bit_by_bit(demo: Comparison) -> None:
     fewer = FEW | {"models": ("linear",), "encodings": ("codes", "one-hot", "target")}
-    again = compare_encodings(demo_table(0, 1500, 30).frame, "Sales", **fewer)
+    again = compare_encodings(demo_table(0, 1200, 30).frame, "Sales", **fewer)
     for cell in again.cells:
         assert demo.cell("linear", cell.encoding).by_fold == cell.by_fold
     assert len({len(cell.by_fold) for cell in demo.cells}) == 1
