@@ -16,6 +16,7 @@ from pathlib import Path
 
 import torch
 import torch._dynamo  # else every fork would import it, with its first step
+from torch import nn
 
 from unrolled.errors import UnrolledError
 from unrolled.files import read_folder, sha256
@@ -23,7 +24,10 @@ from unrolled.learn import build
 from unrolled.learn import optimizers as optim
 from unrolled.learn import train as training
 from unrolled.learn.distributed import World, join_world
+from unrolled.learn.networks import RUNGS
+from unrolled.learn.networks.network import CharNetwork
 from unrolled.learn.recipe import Machine, Recipe
+from unrolled.model.folder import ModelConfig
 
 RECIPE = Recipe(
     rung="gru", hidden=8, embedding=4, streams=4, length=16, epochs=0.25, evaluations=3, dropout=0.2, layers=2
@@ -182,6 +186,22 @@ def muon_steps(processes):
     return {"weights": [matrix.tolist() for matrix in matrices], "factors": len(calls) / 5}
 
 
+IDS = torch.arange(8).repeat(4, 2) * torch.arange(1, 5)[:, None] % 9
+
+
+def gradients(processes):
+    """Of every rung on this process's share of the batch, through the hand-written backward passes."""
+    found, share = {}, len(IDS) // processes.size
+    for rung in RUNGS:
+        network = CharNetwork(ModelConfig(rung, 9, 5, 6, 2)).double()
+        forward = nn.parallel.DistributedDataParallel(network) if processes.size > 1 else network
+        ids = IDS[share * processes.rank :][:share]
+        logits, _ = forward(ids, network.initial_state(share))
+        nn.functional.cross_entropy(logits.flatten(0, 1), ids.flatten()).backward()
+        found[rung] = [parameter.grad.flatten().tolist() for parameter in network.parameters()]
+    return found
+
+
 def primitives(processes):
     """What the functions of World give."""
     rank = processes.rank
@@ -199,6 +219,7 @@ def primitives(processes):
 def play(folder, text):
     """All scenarios by name."""
     found = {"primitives": together(primitives)}
+    found["gradients"] = [*together(gradients), gradients(World())]
     found["muon"] = [*together(muon_steps), muon_steps(World())]
     for name in ("muon", "adamw"):
         recipe = replace(RECIPE, optimizer=name)

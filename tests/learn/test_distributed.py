@@ -16,8 +16,10 @@ import numpy as np
 import pytest
 import torch
 
+from agreement import assert_agree
 from unrolled.files import read_folder
 from unrolled.learn.distributed import _name_of_start
+from unrolled.learn.networks import RUNGS
 from unrolled.model.char_model import CharModel
 
 TEXT = "a man said that he would read the notes again, and then he wrote them. " * 60
@@ -52,6 +54,14 @@ def test_what_they_do_together(found):
     assert (one["sum"], one["mean"]) == (2.0, 1.0)
     assert one["gather"] == [[0], [0], [1], [1]]
     assert one["from_main"] == ["main", "none", "x"]
+
+
+@pytest.mark.parametrize("rung", RUNGS)
+def test_gradients_of_two_are_those_of_the_whole_batch(found, rung):
+    one, other, whole = (map(np.array, process[rung]) for process in found["gradients"])
+    expected = list(whole)
+    assert_agree(one, expected)
+    assert_agree(other, expected)
 
 
 @pytest.mark.parametrize("optimizer", ["muon", "adamw"])
