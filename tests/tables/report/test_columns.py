@@ -187,6 +187,15 @@ def test_twins_an_id_a_constant_and_an_empty_column() -> None:
     assert set(report.safe) == set(rest)
 
 
+def test_names_of_which_each_is_new_are_read_by_their_spelling() -> None:
+    random = np.random.default_rng(3)
+    kinds, codes = random.integers(0, 4, 400), random.permutation(400)
+    names = [f"{['drill', 'saw', 'hammer', 'router'][kind]} {code:x}" for kind, code in zip(kinds, codes, strict=True)]
+    row = examined(pd.DataFrame({"name": names, "y": kinds + random.normal(0, 0.3, 400)}))["name"]
+    assert row.verdict == "keep"
+    assert row.evidence.alone > 0.8
+
+
 def test_the_target_under_another_name_is_too_good_to_be_true() -> None:
     table = xor(np.random.default_rng(1)).assign(leak=lambda t: np.where(t["y"] == 1, "sold", "open"))
     row = examined(table)["leak"]

@@ -166,7 +166,8 @@ def _counts(evidence: Evidence, context: Context) -> tuple[Verdict, str]:
         return "look", f"{cost}, but the folds disagree: more rows or a longer budget would tell."
     if evidence.kind == "id":
         return "look", f"{cost}: an id without repeats that helps carries the order of the rows; find out what that is."
-    if evidence.kind == "category" and evidence.unseen >= GONE_TOMORROW:
+    recurs = 2 * evidence.cardinality < context.rows_used  # else the folds judge by new names as well
+    if evidence.kind == "category" and evidence.unseen >= GONE_TOMORROW and recurs:
         return (
             "look",
             f"{cost}, but {evidence.unseen:.0%} of the values in the last tenth of the rows were never seen before.",
