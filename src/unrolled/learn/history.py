@@ -68,7 +68,7 @@ def loss_curve(history: Sequence[Entry], title: str | None = None) -> Figure:
     axis.plot(*_points([best], "validation"), "o", color=style.colour(0), ms=9, mfc="none", label=told)
     axis.set_xlabel("step")
     axis.set_ylabel("bits per character")
-    axis.legend(frameon=False)
+    axis.legend(**style.LEGEND)
     style.add_title(picture, title)
     return picture
 

@@ -80,7 +80,7 @@ def curves(
         handles = {
             label: handle for axis in axes for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
         }
-        axes[-1].legend(handles.values(), handles.keys(), frameon=False, fontsize=9, handlelength=3.2)
+        axes[-1].legend(handles.values(), handles.keys(), fontsize=9, handlelength=3.2, **style.LEGEND)
     if note:
         picture.supxlabel(note, fontsize=9, color=style.FAINT, parse_math=False)
     style.add_title(picture, title)

@@ -45,7 +45,7 @@ def draw_ladder(rows: Sequence[Row]) -> Figure:
     axis.margins(x=0.12)
     axis.set_xlabel("bits per character on held-out text (lower is better)", color=style.INK)
     if any(row.published_nats is not None for row in drawn):
-        axis.legend(frameon=False, fontsize=9)
+        axis.legend(fontsize=9, **style.LEGEND)
     return picture
 
 

@@ -81,6 +81,6 @@ def _by_distance(effects: Sequence[CueEffect], bands: Sequence[DistanceBand], ti
     axis.set_xlim(min(e.distance for e in effects) * 0.8 - 0.1, max(e.distance for e in effects) * 1.25 + 0.5)
     axis.set_xlabel("characters from the cue to the choice", color=style.INK)
     axis.set_ylabel("effect on the log odds of the matching choice (nats)", color=style.INK)
-    axis.legend(frameon=False, fontsize=9)
+    axis.legend(fontsize=9, **style.LEGEND)
     style.add_title(picture, title)
     return picture
