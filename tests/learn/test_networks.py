@@ -20,8 +20,8 @@ from unrolled.model.folder import ModelConfig
 
 VOCABULARY, EMBEDDING, HIDDEN, BATCH, TIME = 11, 5, 7, 3, 9
 FORMS = [(rung, form) for rung, kind in RUNGS.items() for form in (kind.cell.nonlinearities or (None,))]
-FORMS += [(f"{rung}+block", None) for rung in ("lstm", "mingru", "lru", "deltanet")]
-"""Every rung in each of its forms, and some in a block."""
+FORMS += [(rung, None) for rung in ("lstm+block", "mingru+block", "lru+block", "deltanet+conv")]
+"""Every rung in each of its forms, and some in a block, one of them with a convolution."""
 
 every_form = pytest.mark.parametrize(("rung", "form"), FORMS)
 every_precision = pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
@@ -101,6 +101,21 @@ def test_network_equals_numpy_step(rung, form, dtype):
         steps.append(logits)
     whole, end = network(some_ids(), start)
     assert_agree([np.stack(steps, 1), *state], [whole, *end])
+
+
+@pytest.mark.parametrize("rung", RUNGS)
+def test_every_rung_in_a_block_with_a_convolution_whole_in_pieces_and_step_by_step(rung):
+    network = network_of(f"{rung}+conv")
+    start = tuple(part.requires_grad_() for part in some_state(network))
+    whole, end = network(some_ids(), start)
+    first, state = network(some_ids()[:, :2], start)
+    rest, state = network(some_ids()[:, 2:], state)
+    pieces = [torch.cat([first, rest], 1), *state]
+    assert_agree(pieces, [whole, *end])
+    assert_agree(gradients(network, pieces, start), gradients(network, [whole, *end], start))
+    cells = CellNetwork(f"{rung}+conv", {name: p.numpy() for name, p in network.state_dict().items()})
+    steps, last = cells.read(some_ids().T.numpy(), tuple(part.detach().numpy() for part in start))
+    assert_agree([steps.swapaxes(0, 1), *last], [whole, *end])
 
 
 @every_form
@@ -230,9 +245,10 @@ def test_parameters_are_the_tensors_of_the_model_folder(rung, form):
     assert {name: tuple(p.shape) for name, p in network.state_dict().items()} == network.config.shapes()
 
 
-def test_unknown_rung_suggests_the_nearest():
+@pytest.mark.parametrize("rung", ["lstmm", "lstmm+block", "lstm+conv+block"])
+def test_unknown_rung_suggests_the_nearest(rung):
     with pytest.raises(InputError, match="did you mean 'lstm'"):
-        network_of("lstmm")
+        network_of(rung)
 
 
 @pytest.mark.parametrize("sizes", [(0, 3), (3, 0), (-1, 3)])

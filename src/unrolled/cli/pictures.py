@@ -198,9 +198,9 @@ def _model(source: str) -> CharModel | None:
 
 
 def _rung(source: str) -> str:
-    from unrolled.model.cells import BLOCK, CELLS
+    from unrolled.model.cells import CELLS, alone
 
-    if source.removesuffix(BLOCK) in CELLS:
+    if alone(source) in CELLS:
         return source
     if set(source) & set("/\\."):
         raise FolderError(f"{source} does not exist: give a run folder, or one of {', '.join(CELLS)}")

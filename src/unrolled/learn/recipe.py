@@ -11,7 +11,7 @@ from typing import Any, Literal, TypedDict
 
 from unrolled.bounds import check_name, check_number, check_whole
 from unrolled.errors import InputError
-from unrolled.model.cells import BLOCK, CELLS
+from unrolled.model.cells import CELLS, alone
 from unrolled.model.members import COUNTS
 from unrolled.text.encoding import OnDamage
 from unrolled.typed import typed
@@ -32,8 +32,8 @@ class Recipe:
 
     rung: str = "lstm"
     """The recurrence: three-char, loop, concat, rnn, irnn, gru, lstm, mingru, minlstm, lru, rg-lru, mamba,
-    linear-attention, deltanet, gated-deltanet, slstm, mlstm or hgrn2, each also in a block (mingru+block); or counts,
-    which is no network."""
+    linear-attention, deltanet, gated-deltanet, slstm, mlstm or hgrn2; each also in a block (mingru+block), or in one
+    with a short convolution (mingru+conv); or counts, which is no network."""
     embedding: int = 64
     """Numbers in the vector of a character."""
     hidden: int = 320
@@ -100,7 +100,7 @@ class Recipe:
     """Decides the first weights and the dropout masks."""
 
     def __post_init__(self) -> None:
-        check_name("rung", self.rung.removesuffix(BLOCK), (*CELLS, COUNTS))
+        check_name("rung", alone(self.rung), (*CELLS, COUNTS))
         check_name("optimizer", self.optimizer, OPTIMIZERS)
         check_name("partner (with)", self.with_, WITH)
         check_name("errors", self.errors, ERRORS)

@@ -4,7 +4,12 @@
 
 A recurrence that is linear in its state can do little alone; what is missing, a nonlinearity between one layer and the
 next, is here. skip is the identity, or a matrix where input and output differ in size; norm divides by the root mean
-square. Different from most papers: no convolution, and no matrix between the recurrence and the sum.
+square. Different from most papers: no matrix between the recurrence and the sum.
+
+With a short convolution, as in Mamba (2312.00752) and Griffin (2402.19427), the recurrence reads four inputs at a time,
+so that gates that cannot see the state see the last characters: in place of norm(x_t) it reads
+
+    u_t = Σ_k taps_k ⊙ norm(skip(x_{t-k})), k = 0 .. 3, each unit by itself
 """
 
 from __future__ import annotations
@@ -19,6 +24,8 @@ from unrolled.model.cell import Array, Cell, CellState, Shapes, columns, halves,
 
 WIDTH = 2
 """Numbers inside the MLP for each hidden unit."""
+TAPS = 4
+"""Characters that the convolution reads."""
 INNER = "inner."
 """What the parameters of the recurrence are called by, within those of the block."""
 
@@ -38,7 +45,7 @@ class Block(Cell):
 
     @classmethod
     def state_shapes(cls, hidden: int) -> Shapes:
-        return dict(zip(cls.parts, cls.inner.state_shapes(hidden).values(), strict=True))
+        return {INNER + name: shape for name, shape in cls.inner.state_shapes(hidden).items()}
 
     @classmethod
     def shapes(cls, inputs: int, hidden: int) -> Shapes:
@@ -62,9 +69,36 @@ class Block(Cell):
         return x + (a * sigmoid(a) * b) @ self.down, after
 
 
+class ConvolutionBlock(Block):
+    """A cell in a block with a short convolution; what it still has to read of earlier characters is `past`."""
+
+    def __init__(self, weights: Mapping[str, Array], nonlinearity: str | None = None) -> None:
+        super().__init__(weights, nonlinearity)
+        self.taps = weights["taps"]
+
+    @classmethod
+    def state_shapes(cls, hidden: int) -> Shapes:
+        return {"past": (TAPS - 1, hidden), **super().state_shapes(hidden)}
+
+    @classmethod
+    def shapes(cls, inputs: int, hidden: int) -> Shapes:
+        skip = {"weight_skip": (hidden, inputs)} if inputs != hidden else {}
+        return {**super().shapes(hidden, hidden), **skip, "taps": (TAPS, hidden)}
+
+    def project(self, x: Array) -> Array:
+        return x if self.skip is None else x @ self.skip
+
+    def step(self, p: Array, state: CellState) -> tuple[Array, CellState]:
+        seen = np.concatenate([state[0], rms_norm(p, self.norm_in)[..., None, :]], axis=-2)
+        own = self.cell.project((seen * self.taps).sum(-2))
+        h, after = super().step(np.concatenate([p, own], axis=-1), state[1:])
+        return h, (seen[..., 1:, :], *after)
+
+
 @cache
-def in_block(cell: type[Cell]) -> type[Block]:
-    """The block around `cell`. Its state is that of the cell."""
-    parts = tuple(f"{INNER}{part}" for part in cell.parts)
+def in_block(cell: type[Cell], *, convolution: bool = False) -> type[Block]:
+    """The block around `cell`. Its state is that of the cell, and with a convolution what that has to keep."""
+    kind = ConvolutionBlock if convolution else Block
+    parts = (*(["past"] if convolution else []), *(f"{INNER}{part}" for part in cell.parts))
     facts = {"inner": cell, "parts": parts, "nonlinearities": cell.nonlinearities, "__doc__": cell.__doc__}
-    return type(f"{cell.__name__}Block", (Block,), facts)
+    return type(f"{cell.__name__}{kind.__name__}", (kind,), facts)

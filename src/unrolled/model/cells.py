@@ -249,16 +249,20 @@ CELLS: dict[str, type[Cell]] = {
 }
 """The cell of each rung; `unrolled.learn.networks.RUNGS` has the recurrences under the same names."""
 
-BLOCK = "+block"
-"""What is added to the name of a rung that stands in a block."""
+BLOCK, CONVOLUTION = "+block", "+conv"
+"""What is added to the name of a rung that stands in a block, and of one in a block with a short convolution."""
+
+
+def alone(rung: str) -> str:
+    """The name of the recurrence in `rung`, without the block around it."""
+    return next((rung.removesuffix(end) for end in (BLOCK, CONVOLUTION) if rung.endswith(end)), rung)
 
 
 def find_cell(rung: str) -> type[Cell]:
-    """The cell of `rung`, or of a rung in a block, as `mingru+block`. Raises InputError for an unknown one."""
-    name = rung.removesuffix(BLOCK)
-    if name not in CELLS:
+    """The cell of `rung`, or of a rung in a block, as `mingru+block` or `mingru+conv`. Raises InputError."""
+    if (name := alone(rung)) not in CELLS:
         raise unknown_name("rung", name, CELLS)
-    return CELLS[name] if name == rung else in_block(CELLS[name])
+    return CELLS[name] if name == rung else in_block(CELLS[name], convolution=rung.endswith(CONVOLUTION))
 
 
 LayerHook = Callable[[int, Array], Array]

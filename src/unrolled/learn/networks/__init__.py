@@ -22,7 +22,7 @@ from unrolled.learn.networks.rg_lru import RgLru
 from unrolled.learn.networks.rnn import Rnn
 from unrolled.learn.networks.slstm import SLstm
 from unrolled.learn.networks.three_char import ThreeChar
-from unrolled.model.cells import BLOCK, find_cell
+from unrolled.model.cells import CONVOLUTION, alone, find_cell
 
 RUNGS: dict[str, type[Recurrence]] = {
     "three-char": ThreeChar,
@@ -48,7 +48,7 @@ RUNGS: dict[str, type[Recurrence]] = {
 
 
 def find_recurrence(rung: str) -> type[Recurrence]:
-    """The recurrence of `rung`, or of a rung in a block, as `mingru+block`. Raises InputError for an unknown one."""
+    """The recurrence of `rung`, or of a rung in a block, as `mingru+block` or `mingru+conv`. Raises InputError."""
     find_cell(rung)
-    kind = RUNGS[rung.removesuffix(BLOCK)]
-    return in_block(kind) if rung.endswith(BLOCK) else kind
+    kind = RUNGS[name := alone(rung)]
+    return kind if name == rung else in_block(kind, convolution=rung.endswith(CONVOLUTION))

@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from unrolled.learn.networks.matrix_state import rms_norm
 from unrolled.learn.networks.recurrence import Recurrence, State
+from unrolled.model.block import TAPS
 from unrolled.model.block import in_block as cell_in_block
 
 
@@ -56,7 +57,36 @@ class Block(Recurrence):
         self.inner.initialise(generator)
 
 
+class ConvolutionBlock(Block):
+    """Block whose recurrence reads u_t = Σ_k taps_k ⊙ norm(skip(x_{t-k})), k = 0 .. 3. Made by `in_block`."""
+
+    taps: Tensor
+
+    def __init__(self, inputs: int, hidden: int, nonlinearity: str | None = None) -> None:
+        super().__init__(inputs, hidden, nonlinearity)
+        self.inner = self.kind(hidden, hidden, nonlinearity)
+
+    def project(self, x: Tensor) -> Tensor:
+        return functional.linear(x, self.weight_skip) if self.inputs != self.hidden else x
+
+    def run(self, projected: Tensor, state: State) -> tuple[Tensor, State]:
+        now = rms_norm(projected, self.norm_in)
+        seen, time = torch.cat([state[0].transpose(0, 1).to(now), now]), len(now)
+        read = torch.stack([tap * seen[k : k + time] for k, tap in enumerate(self.taps)]).sum(0)
+        h, after = super().run(torch.cat([projected, self.inner.project(read)], dim=-1), state[1:])
+        return h, (seen[time:].transpose(0, 1), *after)
+
+    def initialise(self, generator: torch.Generator) -> None:
+        """As the block; the convolution begins with little but the character that is read."""
+        super().initialise(generator)
+        nn.init.uniform_(self.taps, -0.1, 0.1, generator=generator)
+        with torch.no_grad():
+            self.taps[TAPS - 1] += 1
+
+
 @cache
-def in_block(kind: type[Recurrence]) -> type[Block]:
+def in_block(kind: type[Recurrence], *, convolution: bool = False) -> type[Block]:
     """The block around recurrences of `kind`."""
-    return type(f"{kind.__name__}Block", (Block,), {"kind": kind, "cell": cell_in_block(kind.cell)})
+    block = ConvolutionBlock if convolution else Block
+    facts = {"kind": kind, "cell": cell_in_block(kind.cell, convolution=convolution)}
+    return type(f"{kind.__name__}{block.__name__}", (block,), facts)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from unrolled import plotting as style
 from unrolled.model.block import INNER
-from unrolled.model.cells import BLOCK, find_cell
+from unrolled.model.cells import alone, find_cell
 from unrolled.model.folder import ModelConfig
 
 
@@ -197,9 +197,7 @@ def _generic(at: _At) -> Layer:
         )
         for key, m in zip(weights, matrices, strict=True)
     }
-    reading, keeping = _OPERATIONS.get(
-        at.config.rung.removesuffix(BLOCK), (None, f"{', '.join(cell.parts)} carried on")
-    )
+    reading, keeping = _OPERATIONS.get(alone(at.config.rung), (None, f"{', '.join(cell.parts)} carried on"))
     largest = max(cell.state_shapes(n).values(), key=math.prod)
     shape = _batch(" × ".join(map(str, largest)))
     memory = [Arrow(None, keeping, shape, shape)]

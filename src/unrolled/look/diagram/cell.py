@@ -13,7 +13,7 @@ from unrolled import plotting as style
 from unrolled.look.diagram.anatomy import Anatomy, anatomy
 from unrolled.look.diagram.plans import GENERIC, PLANS, CellDiagram, Node, NodeKind, Wire
 from unrolled.look.diagram.shapes import Circle, Drawing, Item, Point, Text, arrow, lines, rectangle
-from unrolled.model.cells import BLOCK
+from unrolled.model.cells import alone
 from unrolled.model.folder import ModelConfig
 
 _X, _Y = 74.0, 58.0  # points from one grid point to the next
@@ -48,8 +48,8 @@ def equations(config: ModelConfig) -> list[str]:
 
 def plan_of(rung: str) -> CellDiagram:
     """The plan of a rung; of one in a block, that of the cell within."""
-    plan = PLANS.get(rung.removesuffix(BLOCK), GENERIC)
-    return replace(plan, note=f"{plan.note}; the block is around it") if rung.endswith(BLOCK) else plan
+    plan = PLANS.get(alone(rung), GENERIC)
+    return plan if rung == alone(rung) else replace(plan, note=f"{plan.note}; the block is around it")
 
 
 def _wire(plan: CellDiagram, wire: Wire, stroke: str) -> list[Item]:
