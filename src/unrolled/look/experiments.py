@@ -15,6 +15,7 @@ from unrolled.learn.experiments.memory_tasks import LabCurve, LabResult, failure
 from unrolled.look.curves import Curve, curves
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
@@ -38,15 +39,26 @@ def draw_ladder(rows: Sequence[Row]) -> Figure:
                       color=style.INK, bbox={"color": style.PAPER, "pad": 0.5})  # fmt: skip
     for level in baselines:
         axis.axvline(level.validation_bits, color=style.INK, linewidth=1, linestyle=(0, (1, 2)))
-        axis.annotate(level.rung, (level.validation_bits, 1), xycoords=("data", "axes fraction"), xytext=(0, 3),
-                      textcoords="offset points", ha="center", fontsize=8, color=style.INK)  # fmt: skip
     axis.set_yticks(range(len(drawn)), [_name(row) for row in drawn])
     axis.set(ylim=(len(drawn) - 0.5, -0.5))
     axis.margins(x=0.12)
+    _label_baselines(axis, baselines)
     axis.set_xlabel("bits per character on held-out text (lower is better)", color=style.INK)
     if any(row.published_nats is not None for row in drawn):
         axis.legend(fontsize=9, **style.LEGEND)
     return picture
+
+
+def _label_baselines(axis: Axes, baselines: Sequence[Row]) -> None:
+    """Their names above the axes, the second of two close ones a line higher."""
+    left, right = axis.get_xlim()
+    before, raised = -math.inf, False
+    for level in sorted(baselines, key=lambda row: row.validation_bits):
+        raised = not raised and level.validation_bits - before < 0.06 * (right - left)
+        axis.annotate(level.rung, (level.validation_bits, 1), xycoords=("data", "axes fraction"),
+                      xytext=(0, 14 if raised else 3), textcoords="offset points", ha="center", fontsize=8,
+                      color=style.INK)  # fmt: skip
+        before = level.validation_bits
 
 
 def _name(row: Row) -> str:
