@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.font_manager import FontProperties
 
 INK, FAINT, GRID, PAPER = "#1a1a1a", "#6b6b6b", "#e4e4e4", "#ffffff"
-LEGEND = {"facecolor": PAPER, "edgecolor": "none", "framealpha": 0.85}  # a line behind it does not cross its words
+LEGEND: dict[str, Any] = {"facecolor": PAPER, "edgecolor": "none", "framealpha": 0.85}  # lines do not cross its words
 PALETTE = ("#0b3c7d", "#ee8a2d", "#0d6b4a", "#b05ab0", "#56b4e9", "#7a1f1f", "#b8860b", "#5c5c5c")
 LIGHT = ("#ee8a2d", "#56b4e9", "#b8860b")  # of the palette: dark letters are read on them
 DASHES: tuple[Any, ...] = ("-", (0, (6, 2)), (0, (2, 1.5)), (0, (7, 2, 1.5, 2)), (0, (1, 1)), (0, (10, 3)))
