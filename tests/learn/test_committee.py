@@ -77,9 +77,9 @@ def test_a_signal_stops_those_that_are_trained_at_once_and_saves_them(whole, tmp
 
 
 def test_minutes_are_shared_and_epochs_are_not():
-    a_minute_ago = time.perf_counter() - 60
+    a_minute_ago = time.perf_counter() - 60  # and some seconds, on a slow machine
     run = CommitteeRun(Request(recipe=Recipe(minutes=4, networks=4), started=a_minute_ago), None)
-    assert run.minutes_each(2) == pytest.approx((0.9 * 4 - 1) / 2, abs=0.01)
+    assert run.minutes_each(2) == pytest.approx((0.9 * 4 - 1) / 2, abs=0.15)
     assert 0 < CommitteeRun(Request(recipe=Recipe(minutes=0.5), started=a_minute_ago), None).minutes_each(1) < 0.1
     assert CommitteeRun(Request(recipe=Recipe(epochs=2)), None).minutes_each(2) is None
     both = recipes(Recipe(epochs=2, networks=2, seed=5))
