@@ -76,8 +76,11 @@ def overlaps(figure: Figure, ease: float = 0.1) -> list[tuple[str, str]]:
     return found
 
 
-@pytest.mark.parametrize("components", [2, 3])
-@pytest.mark.parametrize("table", [characters(), shops(), shops(9)], ids=["characters", "many shops", "few shops"])
+@pytest.mark.parametrize(
+    ("table", "components"),
+    [(characters(), 2), (characters(), 3), (shops(), 2), (shops(9), 3)],
+    ids=["characters", "characters in space", "many shops", "few shops in space"],
+)
 def test_no_text_meets_another(table: EmbeddingTable, components: int) -> None:
     assert overlaps(plots.figure_of(table, components, title="A title that is not short at all")) == []
 
@@ -161,7 +164,7 @@ def test_every_kind_of_character_has_a_colour() -> None:
     ],
     ids=["one", "one dimension", "markup", "no targets", "no counts"],
 )  # fmt: skip
-@pytest.mark.parametrize("ending", [".png", ".svg", ".html"])
+@pytest.mark.parametrize("ending", [".svg", ".html"])
 def test_odd_tables_are_drawn(table: EmbeddingTable, ending: str, tmp_path: Path) -> None:
     plots.plot_embedding(table, tmp_path / f"p{ending}", title="<$&$>")
     assert (tmp_path / f"p{ending}").stat().st_size > 1000
