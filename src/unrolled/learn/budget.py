@@ -109,7 +109,7 @@ class Timing(NamedTuple):
     baselines: float
     """Of the baselines, a character."""
     mixing: float
-    """Of the choice between network and counts, a character that is read."""
+    """Of the choice between counts and the network, or all of a committee, a character that is read."""
     warm_up: int
     """Characters that a measurement reads beside those that it judges."""
 

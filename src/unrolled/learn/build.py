@@ -209,7 +209,7 @@ class Builder:
                 step,
                 mean(_shortest(measured)),
                 mean(_shortest(lambda: baselines.seconds_per_character(self.text))),
-                mean(_shortest(lambda: mixing.seconds_per_character(model, self.text.ids))),
+                mean(self.recipe.networks * _shortest(lambda: mixing.seconds_per_character(model, self.text.ids))),
                 task.warm_up,
             )
 

@@ -20,7 +20,7 @@ from typing import Any
 
 from unrolled.errors import FolderError, InputError
 from unrolled.files import is_complete, remove_folder, write_into
-from unrolled.learn.budget import MEASURING, Measuring
+from unrolled.learn.budget import Measuring
 from unrolled.learn.build import Request, read_text, split_text
 from unrolled.learn.calibration import calibrated
 from unrolled.learn.group import SessionGroup
@@ -34,6 +34,7 @@ from unrolled.learn.summary import Summary
 from unrolled.model.folder import FILES, ModelParts, read_model
 from unrolled.model.members import MIXTURE, Members
 from unrolled.model.novelty import novelty_files
+from unrolled.notices import Notice
 from unrolled.text.report.baselines import baselines, verdict
 
 NETWORKS = "networks"
@@ -53,6 +54,8 @@ class CommitteeRun:
     """Of the networks that are finished, by their numbers."""
     measuring: Measuring = field(default_factory=Measuring)
     """How much is measured at the end: no more than the budget of a network allowed for."""
+    hidden: int | None = None
+    """Units of all networks, once the first has them."""
 
     def __post_init__(self) -> None:
         if self.request.world.size > 1:
@@ -78,14 +81,15 @@ class CommitteeRun:
         for i in list(waiting):
             if (folder := self._folder(i)) is not None and is_complete(folder):
                 self.models[i] = read_model(folder)
+                self.hidden = self.models[i].config.hidden
                 del waiting[i]
         machine = self.request.machine if width == 1 else replace(self.request.machine, threads=1)
         for start in range(0, len(waiting), width):
             started, minutes = time.perf_counter(), self.minutes_each(-(-(len(waiting) - start) // width))
             some = list(waiting.items())[start : start + width]
-            group = SessionGroup(
-                [self._prepare(i, replace(recipe, minutes=minutes), machine, started) for i, recipe in some]
-            )
+            sessions = [self._prepare(i, replace(recipe, minutes=minutes), machine, started) for i, recipe in some]
+            _begin_together(sessions)
+            group = SessionGroup(sessions)
             yield group
             if group.interrupt is not None:
                 return
@@ -93,26 +97,34 @@ class CommitteeRun:
             self.models |= zip(dict(some), group.finish(), strict=True)
 
     def minutes_each(self, groups: int) -> float | None:
-        """Of each of the `groups` that are left; a tenth of all minutes is for measuring the networks together."""
+        """Of each of the `groups` that are left, with the measuring of all networks together, which each allows for."""
         recipe = self.request.recipe
         if recipe.epochs is not None:
             return None
         spent = (time.perf_counter() - self.request.started) / 60
-        left = (1 - MEASURING) * (recipe.minutes or DEFAULT_MINUTES) - spent
-        return max(left, SHORTEST) / groups
+        return max((recipe.minutes or DEFAULT_MINUTES) - spent, SHORTEST) / groups
 
     def _folder(self, i: int) -> Path | None:
         return None if self.out is None else self.out / NETWORKS / f"{i + 1}"
 
     def _prepare(self, i: int, recipe: Recipe, machine: Machine, started: float) -> Session:
-        r = self.request
-        given = (r.given - {"networks", "seed", "minutes", "epochs"}) | {"hidden"}  # one size for all
-        return prepare(
+        """The first one decides the size of all, and says what holds for all."""
+        r, is_first = self.request, self.hidden is None
+        given = r.given - {"networks", "seed", "minutes", "epochs"}
+        if self.hidden is not None:
+            recipe, given = replace(recipe, hidden=self.hidden), given | {"hidden"}
+        session = prepare(
             r.sources, self._folder(i), recipe, machine, text=r.text, given=given, resume=self.resume,
             start_from=r.start_from, valid=r.valid, test_file=r.test_file, encoding=r.encoding,
-            save_seconds=self.save_seconds, notify=r.notify, started=started,
-            on_text=r.on_text if i == 0 else lambda text: None,
+            save_seconds=self.save_seconds, notify=r.notify if is_first else self._warn, started=started,
+            on_text=r.on_text if is_first else lambda text: None,
         )  # fmt: skip
+        self.hidden = session.state.recipe.hidden
+        return session
+
+    def _warn(self, notice: Notice) -> None:
+        if notice.is_warning:
+            self.request.notify(notice)
 
     def finish(self) -> tuple[Summary, ModelParts]:
         """Measure the mean of all networks, alone and with counts, and write the model folder."""
@@ -167,4 +179,11 @@ def abreast(recipe: Recipe, machine: Machine) -> int:
 
 def recipes(recipe: Recipe) -> list[Recipe]:
     """The recipe of each network: another seed."""
-    return [replace(recipe, networks=1, seed=recipe.seed + i) for i in range(recipe.networks)]
+    return [replace(recipe, seed=recipe.seed + i) for i in range(recipe.networks)]
+
+
+def _begin_together(sessions: list[Session]) -> None:
+    """Count as spent by each what preparing the others took."""
+    budgets = [session.state.budget for session in sessions if session.state.budget is not None]
+    for budget in budgets:
+        budget.spent = max(each.spent for each in budgets)

@@ -48,13 +48,11 @@ class SessionGroup:
                 self.interrupt = interrupt
 
     def finish(self) -> list[ModelParts]:
-        """Finish all of them, side by side too, without baselines: their models."""
+        """Finish all of them, side by side too: their models."""
         with ExitStack() as stack:
             threads = self._threads(stack)
-            finished = [
-                thread.submit(session.finish, with_baselines=False)
-                for session, thread in zip(self.sessions, threads, strict=True)
-            ]
+            pairs = zip(self.sessions, threads, strict=True)
+            finished = [thread.submit(session.finish) for session, thread in pairs]
             return [future.result()[1] for future in finished]
 
     def _threads(self, stack: ExitStack) -> list[ThreadPoolExecutor]:

@@ -192,7 +192,10 @@ class Session:
         )
 
     def finish(self, *, with_baselines: bool = True) -> tuple[Summary, ModelParts]:
-        """Put back the best weights, measure them beside the baselines, write the model folder."""
+        """Put back the best weights, measure them beside the baselines, write the model folder.
+
+        A network of a committee is measured alone: counts and baselines belong to all of them together.
+        """
         self.close()
         if self.state.best is not None:
             self.task.network.load_state_dict(self.state.best)
@@ -202,8 +205,8 @@ class Session:
             train = self.task.loss(self.task.sample("train", self.state.measuring.train_sample))
             validation = self.task.loss(self._judged("validation"))
             test = self.task.loss(self._judged("test")) if len(self.task.split.test) else None
-            mixed = self._mixed()
-        found = self._baselines(mixed) if with_baselines else ()
+            mixed = self._mixed() if self.state.recipe.networks == 1 else None
+        found = self._baselines(mixed) if with_baselines and mixed else ()
         per_epoch = self.task.steps_per_epoch
         summary = Summary(
             run=self.run_folder.path if self.run_folder else None,
@@ -216,15 +219,16 @@ class Session:
             train=train.to_json(),
             validation=validation.to_json(),
             test=test.to_json() if test else None,
-            members=mixed.to_json(),
-            mixing=mixed.sentence,
+            members=mixed.to_json() if mixed else {"network": validation.nats},
+            mixing=mixed.sentence if mixed else "",
             validation_characters=validation.characters,
             epochs=self.state.progress.step / per_epoch,
             best_epoch=self.state.progress.best_step / per_epoch,
             baselines=found,
-            verdict=verdict(mixed.delivered / math.log(2), found) if found else "",
+            verdict=verdict(mixed.delivered / math.log(2), found) if mixed and found else "",
         )
-        model = calibrated(replace(mixed.model, training=self._training(summary)), self.task.split.validation)
+        model = replace(mixed.model if mixed else self._model({}), training=self._training(summary))
+        model = calibrated(model, self.task.split.validation)
         self._write(model)
         return summary, model
 
