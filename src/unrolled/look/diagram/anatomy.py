@@ -197,7 +197,8 @@ def _generic(at: _At) -> Layer:
         )
         for key, m in zip(weights, matrices, strict=True)
     }
-    reading, keeping = _OPERATIONS.get(alone(at.config.rung), (None, f"{', '.join(cell.parts)} carried on"))
+    state = [part.removeprefix(INNER) for part in cell.parts]
+    reading, keeping = _OPERATIONS.get(alone(at.config.rung), (None, f"{', '.join(state)} carried on"))
     largest = max(cell.state_shapes(n).values(), key=math.prod)
     shape = _batch(" × ".join(map(str, largest)))
     memory = [Arrow(None, keeping, shape, shape)]
