@@ -12,7 +12,7 @@ from serve.running import running
 from tiny import tiny_parts
 from unrolled.embedding import EmbeddingTable
 from unrolled.look.units.paint import painted_page
-from unrolled.look.vectors.plot import plot_embedding, plot_path
+from unrolled.look.vectors.plot import plot_embedding
 from unrolled.model.char_model import CharModel
 from unrolled.tables.comparison.compare import Comparison
 from unrolled.tables.comparison.result import ComparisonCell
@@ -53,10 +53,6 @@ def vectors(path):
     plot_embedding(evil_table(0), path, title=EVIL)
 
 
-def moving(path):
-    plot_path([evil_table(seed) for seed in range(3)], path, title=EVIL)
-
-
 def evil_table(seed):
     facts = {f"count{EVIL}": np.arange(5), "kind": np.array([f"{EVIL}{i}" for i in range(5)])}
     random = np.random.default_rng(seed).normal(size=(5, 3)).astype(np.float32)
@@ -73,7 +69,7 @@ def in_a_notebook(path):
     path.write_text(CharModel(parts)._repr_html_() + evil_table(0)._repr_html_(), encoding="utf-8")
 
 
-@pytest.mark.parametrize("write", [columns, comparison, vectors, moving, units, in_a_notebook])
+@pytest.mark.parametrize("write", [columns, comparison, vectors, units, in_a_notebook])
 def test_pages_run_nothing_of_their_names(page, tmp_path, write):
     write(tmp_path / "page.html")
     assert runs_nothing(page, tmp_path / "page.html")

@@ -23,9 +23,8 @@ from unrolled.learn.packing import STATE
 from unrolled.learn.recipe import Machine, Recipe
 from unrolled.learn.run_folder import Run
 from unrolled.learn.train import prepare
-from unrolled.look.vectors.snapshots import read_snapshots
 from unrolled.model.char_model import CharModel
-from unrolled.model.folder import CONFIG, SNAPSHOTS, TRAINING, VOCABULARY, WEIGHTS, ModelParts, read_model
+from unrolled.model.folder import CONFIG, TRAINING, VOCABULARY, WEIGHTS, ModelParts, read_model
 from unrolled.model.members import MIXTURE, Members
 from unrolled.model.mixture import Gate
 from unrolled.model.state import State
@@ -214,14 +213,10 @@ def test_what_is_no_file_is_not_read(tmp_path, name, swap):
 
 @POSIX
 @pytest.mark.parametrize("swap", ["a link to a device", "a pipe", "seven gibibytes"])
-def test_states_snapshots_and_hashes(tmp_path, swap):
-    model = CharModel(tiny_parts("rnn", text="ab"))
-    for path in (tmp_path / "state", tmp_path / SNAPSHOTS):
-        SWAPS[swap](path)
+def test_states_that_are_no_file(tmp_path, swap):
+    SWAPS[swap](tmp_path / "state")
     with pytest.raises(FolderError):
-        State.load(tmp_path / "state", model)
-    with pytest.raises(FolderError):
-        read_snapshots(tmp_path, model.embedding)
+        State.load(tmp_path / "state", CharModel(tiny_parts("rnn", text="ab")))
 
 
 def test_a_list_of_files_larger_than_any_folder(tmp_path):

@@ -73,7 +73,7 @@ def __getattr__(name: str) -> Any:
     if name in _NEEDS:
         from unrolled.errors import import_extra
 
-        import_extra(_NEEDS[name])  # said in a sentence, before an import fails deep inside
+        import_extra(_NEEDS[name])  # reported in one sentence, before an import fails deep inside
     return getattr(import_module(_HOMES[name]), name)
 
 

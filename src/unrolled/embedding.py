@@ -57,8 +57,7 @@ def rotation_onto(rows: NDArray[np.float64], target: NDArray[np.float64]) -> NDA
     leading index, (..., dimension, dimension).
     """
     left, _, right = np.linalg.svd(rows.swapaxes(-1, -2) @ target)
-    turned: NDArray[np.float64] = left @ right
-    return turned
+    return left @ right
 
 
 @dataclass(frozen=True)
@@ -123,8 +122,7 @@ class EmbeddingTable:
 
     def __getitem__(self, name: str) -> NDArray[np.float32]:
         """The vector of `name`, (dimension,)."""
-        vector: NDArray[np.float32] = self.vectors[self._row(name)]
-        return vector
+        return self.vectors[self._row(name)]
 
     def nearest(self, name: str, k: int = 5) -> list[tuple[str, float]]:
         """The `k` names whose vectors are nearest to that of `name`, with their Euclidean distances, nearest first."""

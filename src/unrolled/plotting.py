@@ -114,8 +114,7 @@ def font(size: float, *, bold: bool = False, text: str = "") -> FontProperties:
     """The common font at `size` points, followed by the installed fallback fonts that `text` needs."""
     manager = import_extra("matplotlib.font_manager")
     families = [FONT, *(f for f in _fallbacks() if any(_draws(f, c) for c in text if not _draws(FONT, c)))]
-    made: FontProperties = manager.FontProperties(family=families, size=size, weight="bold" if bold else "normal")
-    return made
+    return manager.FontProperties(family=families, size=size, weight="bold" if bold else "normal")
 
 
 def drawable(texts: Iterable[str]) -> tuple[list[str], str | None]:

@@ -35,8 +35,7 @@ def typed(kind: type[T], value: Any, file: str, path: str = "", *, whole: bool =
     >>> typed(dict[str, float], {"mean": 1}, "encoder.json")
     {'mean': 1.0}
     """
-    found: T = _Reader(file, whole).read(kind, value, path)
-    return found
+    return _Reader(file, whole).read(kind, value, path)
 
 
 def check_format(version: object, known: int, file: str) -> None:

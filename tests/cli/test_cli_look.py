@@ -63,15 +63,8 @@ def test_memory_says_the_number_and_draws_the_curve(capsys, run, file, tmp_path)
     shown = lines_of(capsys, "look", "memory", run, run, file, *options, "--out", picture)
     assert shown.count("three: memory 3 characters") == 2
     assert picture.read_bytes().startswith(b"\x89PNG")
-    found = json_of(capsys, "look", "memory", run, file, *options, "--by-place")
+    found = json_of(capsys, "look", "memory", run, file, *options, "--measure", "causal")
     assert [memory["memory"] for memory in found["memories"]] == [3]
-
-
-def test_memory_by_place_draws_a_panel_for_each_network(capsys, run, file, tmp_path):
-    picture = tmp_path / "places.svg"
-    options = ("--distance", 16, "--places", 300, "--by-place", "--measure", "causal", "--out", picture)
-    assert "inside a word:" in lines_of(capsys, "look", "memory", run, file, *options)
-    assert "<svg" in picture.read_text()
 
 
 def test_agree_shows_a_table_from_arguments_and_a_file(capsys, run, tmp_path):

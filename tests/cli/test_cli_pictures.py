@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import safetensors.numpy
 
 from tiny import tiny_parts
 from unrolled.cli import main
@@ -38,23 +37,6 @@ def test_plot_of_a_run(run: Path, ending: str, tmp_path: Path, capsys: pytest.Ca
     assert (tmp_path / f"p.{ending}").stat().st_size > 5000
 
 
-def test_plot_through_training_and_beside_another(
-    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert "it is written when a training run has ended" in called(
-        capsys, "plot", run, "--out", tmp_path / "p.png", "--epochs", code=1
-    )
-    weights = CharModel.from_pretrained(run).parts.weights["embedding.weight"]
-    copy = tmp_path / "copy"
-    CharModel(tiny_parts("gru")).save_pretrained(copy)
-    arrays = {f"{i:04d}": (weights * (i + 1)).astype(np.float32) for i in range(3)}
-    (copy / "embeddings.safetensors").write_bytes(safetensors.numpy.save(arrays))
-    called(capsys, "plot", copy, "--out", tmp_path / "p.html", "--epochs")
-    called(capsys, "plot", copy, "--out", tmp_path / "b.png", "--beside", run)
-    assert (tmp_path / "p.html").exists()
-    assert (tmp_path / "b.png").exists()
-
-
 def test_plot_of_a_csv_and_its_distances(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     vectors = np.random.default_rng(0).normal(size=(20, 4)).astype(np.float32)
     facts = {"count": np.arange(20), "target_mean": vectors[:, 0].astype(np.float64)}
@@ -70,7 +52,7 @@ def test_plot_of_a_csv_and_its_distances(tmp_path: Path, capsys: pytest.CaptureF
         (["--out", "p.pdf"], "end the name of the picture in"),
         (["--out", "p.png", "--column", "Store"], "not a folder written by the command embed"),
         (["--out", "p.png", "--distances"], "have a mean target"),
-        (["--out", "p.png", "--distances", "--epochs"], "give one of them"),
+        (["--out", "p.png", "--distances", "--history"], "give one of them"),
     ],
 )
 def test_bad_plots_get_a_sentence(

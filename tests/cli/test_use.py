@@ -277,7 +277,7 @@ def test_copies_of_the_training_text_are_reported(tmp_path: Path, capsys: pytest
     write_folder(folder, MODEL.parts.to_files() | {WINDOWS: known})
     ask = ["generate", str(folder), "--prompt", "the ", "--temperature", "0"]
     assert main([*ask, "--length", "80"]) == 0
-    assert "has 80; 100% of this is inside runs of 50" in capsys.readouterr().err
+    assert "has 80 characters; 100% of this text is inside runs of 50" in capsys.readouterr().err
     assert main([*ask, "--length", "80", "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert (answer["longest"], answer["share"]) == (80, 1.0)

@@ -1,6 +1,7 @@
 """The unit scan: right where the answer is built in, empty where there is none; AUC against its definition."""
 
 import json
+from dataclasses import asdict
 from html.parser import HTMLParser
 
 import numpy as np
@@ -48,7 +49,7 @@ def test_the_scan_finds_a_unit_for_brackets_in_a_trained_lstm(bracket_model):
     named = {finding.question: finding for finding in scan.convincing}
     assert "inside brackets" in named
     assert named["inside brackets"].untrained < 0.7
-    assert json.loads(json.dumps(scan.to_json()))["rule"]
+    assert json.loads(json.dumps(asdict(scan)))["rule"]
 
 
 @pytest.mark.parametrize(("rung", "seed"), [("lstm", 11), ("rnn", 12), ("mingru", 11)])

@@ -9,7 +9,6 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import pytest
-import safetensors.numpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -19,12 +18,11 @@ from matplotlib.image import imread
 
 from unrolled import plotting as style
 from unrolled.embedding import EmbeddingTable
-from unrolled.errors import FolderError, InputError
+from unrolled.errors import InputError
 from unrolled.look.curves import Curve, curves, heatmap
 from unrolled.look.vectors import plot as plots
 from unrolled.look.vectors.label_placement import place_labels
-from unrolled.look.vectors.plot_data import COLOURS, known_targets, plot_data, shared_projections
-from unrolled.look.vectors.snapshots import read_snapshots
+from unrolled.look.vectors.plot_data import COLOURS, known_targets, plot_data
 from unrolled.text.kinds import KINDS
 
 CHARACTERS = "etaoinshrdlu ETA\n0123.,;!?'\"()$-_äж中\u0301"
@@ -183,42 +181,6 @@ def test_a_page_stands_alone(tmp_path: Path) -> None:
     assert not re.findall(r"<(?:script|link|img|iframe)[^>]*\b(?:src|href)\s*=", page)
     assert "<title>Mine &amp; &lt;yours&gt;</title>" in page
     assert all(text in page for text in ('"vowel"', "of the variance)", "scatter3d", "nearest: "))
-
-
-def test_a_path_has_its_last_frame_where_the_plot_is(tmp_path: Path) -> None:
-    last = characters()
-    first = characters(seed=5)
-    turn, _ = np.linalg.qr(np.random.default_rng(3).normal(size=(8, 8)))
-    turned = EmbeddingTable(first.names, (first.vectors @ turn + 2).astype(np.float32), first.facts)
-    plain, rotated = (shared_projections([table, last], 3) for table in (first, turned))
-    np.testing.assert_allclose(plain[1].coordinates, last.pca(3).coordinates)
-    np.testing.assert_allclose(rotated[0].coordinates, plain[0].coordinates, atol=1e-4)
-    same = shared_projections([last, last], 2)
-    np.testing.assert_allclose(same[0].coordinates, same[1].coordinates, atol=1e-5)
-    plots.plot_path([first, turned, last], tmp_path / "p.png")
-    plots.plot_path([first, turned, last], tmp_path / "p.html")
-    assert '"snapshot "' in (tmp_path / "p.html").read_text("utf-8")
-    plots.plot_side_by_side({"one": turned, "two": last}, tmp_path / "b.svg")
-    with pytest.raises(InputError, match="1 snapshots of the vectors show no movement"):
-        plots.plot_path([last], tmp_path / "p.png")
-
-
-def test_snapshots_are_read_without_the_reserved_row(tmp_path: Path) -> None:
-    last = characters()
-    rows = np.concatenate([np.full((1, 8), 9, np.float32), last.vectors])
-    arrays = {f"{i:04d}": (rows * i).astype(np.float32) for i in range(12)}
-    (tmp_path / "embeddings.safetensors").write_bytes(safetensors.numpy.save(arrays))
-    found = read_snapshots(tmp_path, last)
-    assert [float(table.vectors[0, 0]) for table in found] == [
-        float(last.vectors[0, 0] * np.float32(i)) for i in range(12)
-    ]
-    with pytest.raises(FolderError, match=r"is of another network: 0000 has shape \(31, 8\)|another network"):
-        read_snapshots(tmp_path, characters(dimension=4))
-    (tmp_path / "embeddings.safetensors").write_bytes(b"\x80\x04pickle")
-    with pytest.raises(FolderError, match="is not a safetensors file of ours"):
-        read_snapshots(tmp_path, last)
-    with pytest.raises(FolderError, match="does not exist: it is written when"):
-        read_snapshots(tmp_path / "no", last)
 
 
 def test_distance_check_plot_and_its_rows(tmp_path: Path) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,11 +55,12 @@ def agree(
     from unrolled.look.agreement.cues import by_distance, cue_effects, pairs_from_text
     from unrolled.look.agreement.pairs import agreement, read_pairs
     from unrolled.look.agreement.picture import draw_agreement
+    from unrolled.text.corpus import open_corpus
 
     check_picture(out)
     model = model_in(run)
     if text is None:
-        pairs = read_pairs([*lines, *(_lines_of(file) if file else [])])
+        pairs = read_pairs([*lines, *(open_corpus([file]).read().splitlines() if file else [])])
     elif lines or file or not cue:
         raise InputError('--text takes lines from a text: give it with --cue "man|woman", and without lines or --file')
     else:
@@ -76,8 +78,8 @@ def agree(
         facts = {
             "run": f"{run}",
             "agreements": [one.to_json() for one in found],
-            "shifts": [one.to_json() for one in effects],
-            "by_distance": [one.to_json() for one in bands],
+            "shifts": [asdict(one) for one in effects],
+            "by_distance": [asdict(one) for one in bands],
         }
         print_json(facts)
         return
@@ -93,12 +95,6 @@ def _words(group: str, option: str) -> tuple[str, ...]:
             f'{option} is {group!r}, but two or more different words separated by | were expected: "man|woman"'
         )
     return words
-
-
-def _lines_of(file: Path) -> Iterable[str]:
-    from unrolled.text.corpus import open_corpus
-
-    return open_corpus([file]).read().splitlines()
 
 
 def _print_agreements(found: Sequence[Agreement], effects: Sequence[CueEffect]) -> None:

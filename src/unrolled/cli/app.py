@@ -51,7 +51,7 @@ COMMANDS = {
     ),
     "serve": Command("serve:serve", "Open a network on a page in the browser.", "serve run --port 8000"),
     "cache": Command("cache:cache", "Show or delete what is kept of long and downloaded texts.", "cache --clear"),
-    "lab": Command("lab:lab", "Tasks that a forgetful network cannot win.", "lab adding --rung rnn,irnn --length 100"),
+    "lab": Command("lab:lab", "Tasks that cannot be solved without memory.", "lab adding --rung rnn,irnn --length 100"),
 }
 LOOK_COMMANDS = {
     "diagram": Command("pictures:diagram", "The network, unrolled over a text.", "look diagram lstm --out lstm.svg"),
@@ -109,7 +109,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UnrolledError as error:
         fail(f"{error}")
         return 1
-    except BrokenPipeError:  # `unrolled generate ... | head`: the reader has gone, which is no error
+    except BrokenPipeError:  # `unrolled generate ... | head`: the reader closed the pipe, which is no error
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except ModuleNotFoundError as error:

@@ -35,14 +35,10 @@ def cache(*, clear: Annotated[bool, Flag] = False, json: Json = False) -> None:
     if not clear and entries:
         days = [(time.time() - entry.used) / 86400 for entry in entries]
         rows_shown = [
-            (_short(entry.name), f"{entry.bytes / 1e6:,.1f}", f"{day:.1f}")
+            (entry.name if len(entry.name) <= 24 else f"{entry.name[:12]}…", f"{entry.bytes / 1e6:,.1f}", f"{day:.1f}")
             for entry, day in zip(entries, days, strict=True)
         ]
         print_table(("name", "MB", "days since last use"), rows_shown)
     done = "deleted" if clear else "in"
     say(f"{total / 1e6:,.1f} MB {done} {folder}; at most {limit / 1e9:.3g} GB are kept there ({LIMIT_VARIABLE})")
     return None
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= 24 else f"{name[:12]}…"

@@ -32,7 +32,7 @@ def lab(
     out: Picture = None,
     json: Json = False,
 ) -> None:
-    """Tasks that a forgetful network cannot win.
+    """Tasks that cannot be solved without memory.
 
     Parameters
     ----------
@@ -73,29 +73,21 @@ def lab(
         def on_point(label: str, at: int, step: int, loss: float) -> None:
             status.update(f"{label}, length {at}: step {step:,}, loss {loss:.4f}")
 
-        if task == "race":
-            results = run_race(rungs, settings, on_point, processes=_processes(steps))
+        results: Sequence[LabResult]
+        if task == "race":  # where trainings are shorter than the start of a process, in this one alone
+            processes = (os.cpu_count() or 1) if steps >= 100 else 1
+            results = run_race(rungs, settings, on_point, processes=processes)
         else:
-            result = run_lab(task, rungs, settings, on_point, until_failure=until_failure)
-    if task == "race":
-        if out:
-            save_picture(draw_race(results), out)
-        if json:
-            print_json({"race": [each.to_json() for each in results]})
-        else:
-            _print_race(results)
-        return
+            results = [run_lab(task, rungs, settings, on_point, until_failure=until_failure)]
     if out:
-        save_picture(draw_lab(result), out)
+        save_picture(draw_race(results) if task == "race" else draw_lab(results[0]), out)
+    written = [each.to_json() for each in results]
     if json:
-        print_json(result.to_json())
-        return
-    _print_lab(result)
-
-
-def _processes(steps: int) -> int:
-    """One for each processor; where trainings are shorter than the start of a process, this one alone."""
-    return (os.cpu_count() or 1) if steps >= 100 else 1
+        print_json({"race": written} if task == "race" else written[0])
+    elif task == "race":
+        _print_race(results)
+    else:
+        _print_lab(results[0])
 
 
 def _whole(number: str, name: str) -> int:

@@ -62,7 +62,7 @@ def _until_replaced(file: io.FileIO, path: Path) -> Iterator[bytes]:
     """The bytes of an open file until `path` is another file or was cut; then its last line ends."""
     last = NEWLINE
     while True:
-        replaced = _is_replaced(file, path)  # asked first, so that all that was written before is read
+        replaced = _is_replaced(file, path)  # checked first, so that all that was written before is read
         while block := file.read(BLOCK_BYTES):
             last = block[-1:]
             yield block

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import sys
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-from unrolled.cli.options import Characters, Flag, Json, Picture, Run, Seed, Source, TextFlags, TextOptions, Words
-from unrolled.cli.output import fail, messages, print_json, results, say
+from unrolled.bounds import check_name
+from unrolled.cli.options import Characters, Json, Picture, Run, Seed, Source, TextFlags, TextOptions, Words
+from unrolled.cli.output import fail, messages, print_json, printable, results, say
 from unrolled.cli.showing import check_known, check_picture, model_in, print_table, run_names, save_picture, text_for
 from unrolled.embedding import visible
 from unrolled.errors import InputError
 from unrolled.files import write_file
 
 if TYPE_CHECKING:
-    from unrolled.look.memory.measure import Memory
+    from unrolled.look.memory.measure import DistanceCurve, Memory
     from unrolled.look.units.scan import Ablation, Finding, Scan
     from unrolled.model.char_model import CharModel
 
@@ -31,7 +32,6 @@ def memory(
     places: int = 1000,
     characters: Characters = 50_000,
     measure: str = "cost",
-    by_place: Annotated[bool, Flag] = False,
     seed: Seed = 0,
     reading: TextFlags = TextOptions(),  # noqa: B008 - frozen
     out: Picture = None,
@@ -49,30 +49,37 @@ def memory(
         Number of positions to probe; more of them detect a weaker dependence.
     measure
         The curve to show: cost, causal, connectivity or context.
-    by_place
-        Also show the curves inside a word, after a space, after a quotation mark and after a newline.
     """
-    from unrolled.look.memory.measure import MEANING, MEASURES, WHOLE
-    from unrolled.look.memory.picture import check_measure, draw_memories
+    from unrolled.learn.loading import network_of
+    from unrolled.look.memory.measure import MEANING, MEASURES, measure_memory
+    from unrolled.look.memory.picture import draw_memories
 
     if len(runs_and_text) < 2:
         raise InputError("one or more run folders and a text are needed, in this order: unrolled look memory RUN TEXT")
-    check_measure(measure)
+    check_name("measure", measure, MEASURES)
     check_picture(out)
     *runs, source = runs_and_text
     names = run_names(runs)
-    found = [_memory_of(run, names[run], source, characters, reading, distance, places, seed) for run in runs]
+    found = []
+    for run in runs:
+        model = model_in(run)
+        text = text_for(model, source, characters, reading)
+        ids = model.vocabulary.encode(text)
+        with messages().status(f"measuring {run}"):
+            network = network_of(model.parts)
+            found.append(
+                measure_memory(network, ids, text, name=names[run], distance=distance, places=places, seed=seed)
+            )
     if out:
-        save_picture(draw_memories(found, measure, by_place=by_place), out)
+        save_picture(draw_memories(found, measure), out)
     if json:
         print_json({"text": source, "memories": [one.to_json() for one in found]})
         return
     for one in found:
         _print_memory(one)
-    kinds = None if by_place else (WHOLE,)
     for one in found:
         print(f"\n{one.name}: {MEASURES[measure]}, by characters back")
-        _print_curves(one, measure, kinds)
+        _print_curve(one.curves[measure])
     print(f"\nmemory is {MEANING}.")
 
 
@@ -120,7 +127,7 @@ def units(
     elif out:
         fail("no unit meets the rule, so no page was written: choose a unit with --unit")
     if json:
-        print_json(scan.to_json() | {"silenced": off.to_json() if off else None})
+        print_json(asdict(scan) | {"silenced": off.to_json() if off else None})
         return
     _print_scan(scan)
     if off:
@@ -172,45 +179,21 @@ def state(
     print_table(("after", "first", "second", "moved by"), rows)
 
 
-def _memory_of(
-    run: str,
-    name: str,
-    source: str,
-    characters: int,
-    reading: TextOptions,
-    distance: int,
-    places: int,
-    seed: int,
-) -> Memory:
-    from unrolled.look.memory.measure import measure_memory
-
-    model = model_in(run)
-    text = text_for(model, source, characters, reading)
-    ids = model.vocabulary.encode(text)
-    from unrolled.learn.loading import network_of
-
-    with messages().status(f"measuring {run}"):
-        network = network_of(model.parts)
-        return measure_memory(network, ids, text, name=name, distance=distance, places=places, seed=seed)
-
-
 def _print_memory(one: Memory) -> None:
     found = "no dependence found" if one.characters is None else f"memory {one.characters} characters"
     limit = " (the largest distance measured)" if one.characters == one.distance else ""
     print(f"{one.name}: {found}{limit}; {one.loss:.4f} nats per character at {one.probes:,} positions")
 
 
-def _print_curves(one: Memory, measure: str, kinds: tuple[str, ...] | None) -> None:
-    for kind, curve in one.curves[measure].items():
-        if kinds and kind not in kinds:
-            continue
-        rows = [row for row in curve.rows() if abs(row[2]) >= SMALLEST]
-        print(f"{kind}:" if rows else f"{kind}: nothing of {SMALLEST} or more")
-        top = max((mean for _, _, mean, _, _ in rows), default=0.0)
-        for near, far, mean, low, high in rows:
-            where = f"{near}" if near == far else f"{near}-{far}"
-            bar = _block() * (round(40 * mean / top) if mean > 0 else 0)
-            print(f"  {where:>8} {mean:9.5f}  [{low:9.5f} to {high:9.5f}]  {bar}".rstrip())
+def _print_curve(curve: DistanceCurve) -> None:
+    rows, block = [row for row in curve.rows() if abs(row[2]) >= SMALLEST], printable("█", "#")
+    if not rows:
+        print(f"  nothing of {SMALLEST} or more")
+    top = max((mean for _, _, mean, _, _ in rows), default=0.0)
+    for near, far, mean, low, high in rows:
+        where = f"{near}" if near == far else f"{near}-{far}"
+        bar = block * (round(40 * mean / top) if mean > 0 else 0)
+        print(f"  {where:>8} {mean:9.5f}  [{low:9.5f} to {high:9.5f}]  {bar}".rstrip())
 
 
 def _print_scan(scan: Scan) -> None:
@@ -248,11 +231,3 @@ def _write_painted(model: CharModel, text: str, off: Ablation, scan: Scan, out: 
     note = f"Responds to: {responds}. Set to zero, the loss changes by {off.nats:+.4f} nats per character."
     write_file(out, painted_page(text, record(model, text).of(off.unit), f"{off.unit}".capitalize(), note).encode())
     say(f"written: {out}")
-
-
-def _block() -> str:
-    try:
-        "█".encode(sys.stdout.encoding or "ascii")
-    except UnicodeEncodeError:
-        return "#"
-    return "█"

@@ -7,12 +7,11 @@ out: options of one command, and the settings of training and sampling, which ar
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from cyclopts import Parameter, Token
+from cyclopts import Parameter
 
 from unrolled.cli.output import MistypedOption
 from unrolled.model.sampling import Sampling
@@ -35,16 +34,12 @@ def unescaped(text: str) -> str:
     return re.sub(r"\\[nt\\]", lambda match: escapes[match[0]], text)
 
 
-def _converted(kind: Any, tokens: Sequence[Token]) -> str:
-    return unescaped(tokens[0].value)
-
-
 _WORDS = Parameter(allow_leading_hyphen=True, validator=_no_option)
 SOURCES = "files, folders, '-' for standard input, or nietzsche, tinyshakespeare, python-docs"
 
 Words = Annotated[str, _WORDS]
 """A text, a prompt, or the name of one; may begin with a hyphen, and '-' is standard input."""
-Prompt = Annotated[str, _WORDS, Parameter(converter=_converted)]
+Prompt = Annotated[str, _WORDS, Parameter(converter=lambda kind, tokens: unescaped(tokens[0].value))]
 """A text written by hand, in which \\n, \\t and \\\\ stand for a newline, a tab and a backslash."""
 Texts = Annotated[Words, Parameter(help=f"{SOURCES[0].upper()}{SOURCES[1:]}.")]
 Source = Annotated[

@@ -74,3 +74,12 @@ def say(message: str, console: Console | None = None) -> None:
         console = console or messages()
         message = capped(message)
         console.print(message, markup=False, soft_wrap=not console.is_terminal, overflow="ignore", crop=False)
+
+
+def printable(character: str, instead: str) -> str:
+    """`character`, or `instead` where stdout cannot show it."""
+    try:
+        character.encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        return instead
+    return character

@@ -29,8 +29,6 @@ def plot(
     out: Path,
     column: str | None = None,
     components: Literal[2, 3] | None = None,
-    epochs: Annotated[bool, Flag] = False,
-    beside: Path | None = None,
     distances: Annotated[bool, Flag] = False,
     history: Annotated[bool, Flag] = False,
     title: str | None = None,
@@ -48,10 +46,6 @@ def plot(
         The column whose vectors to draw, if the source was written by embed and has several.
     components
         2 or 3; by default 3 on a page and 2 in an image.
-    epochs
-        Draw how the vectors of a run moved during training.
-    beside
-        A second source, drawn beside the first one and aligned to it.
     distances
         Draw whether categories with similar targets have similar vectors, instead of the vectors.
     history
@@ -59,25 +53,18 @@ def plot(
     title
         Title of the picture.
     """
-    from unrolled.look.vectors import plot as plots
+    from unrolled.look.vectors.plot import plot_embedding
 
-    if epochs + distances + history + (beside is not None) > 1:
-        raise InputError("--epochs, --beside, --distances and --history are separate pictures: give one of them")
+    if distances and history:
+        raise InputError("--distances and --history are separate pictures: give one of them")
     if history:
         _plot_history(source, out, title, json)
         return
     table, name = _table(source, column)
-    if epochs:
-        from unrolled.look.vectors.snapshots import read_snapshots
-
-        plots.plot_path(read_snapshots(source, table), out, title=title or f"The vectors of {name} through training")
-    elif distances:
+    if distances:
         _plot_distances(table, name, out, title)
-    elif beside:
-        other, other_name = _table(beside, column)
-        plots.plot_side_by_side({other_name: other, name: table}, out)
     else:
-        plots.plot_embedding(table, out, components=components, title=title or f"The vectors of {name}")
+        plot_embedding(table, out, components=components, title=title or f"The vectors of {name}")
     _report(table, out, json)
 
 

@@ -32,7 +32,7 @@ def serve(
     port
         The port to listen on; 0 takes any that is free.
     password
-        Asked of everyone: by the browser for the page, as the API key by clients. Other users of this machine can
+        Required from everyone: browsers ask for it, clients send it as their API key. Other users of this machine can
         read it in the list of processes, but not where it is set in the environment.
     without_password
         Let everyone in who can reach an address that other computers can reach.

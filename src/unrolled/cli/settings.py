@@ -1,4 +1,4 @@
-"""Flags made from the fields of a dataclass of settings, such that only those that were given are handed on."""
+"""Flags made from the fields of a dataclass of settings, such that only those that were given are passed on."""
 
 from __future__ import annotations
 
@@ -22,20 +22,11 @@ def settings_type(kind: type[Any], groups: Mapping[Group, tuple[str, ...]], rest
         entry.name: Annotated[
             hints[entry.name],
             Parameter(
-                help=_with_default(sentences[entry.name], entry.default),
+                help=sentences[entry.name] + ("" if entry.default is None else f" [default: {entry.default}]"),
                 group=group_of.get(entry.name, rest),
-                name=_flag(entry.name),
+                name="--" + entry.name.rstrip("_").replace("_", "-"),  # with_ ends so because with is a word of Python
             ),
         ]
         for entry in fields(kind)
     }
     return TypedDict(f"{kind.__name__}Settings", keys, total=False)  # type: ignore[operator]
-
-
-def _with_default(sentence: str, default: Any) -> str:
-    return sentence if default is None else f"{sentence} [default: {default}]"
-
-
-def _flag(name: str) -> str:
-    """A name that is a word of Python ends with an underscore; its flag does not."""
-    return "--" + name.rstrip("_").replace("_", "-")

@@ -28,7 +28,6 @@ from unrolled.progress import progress_bar
 
 if TYPE_CHECKING:
     from unrolled.embedding import EmbeddingTable
-    from unrolled.tables.comparison.compare import Comparison
     from unrolled.tables.data.table import Table as DataTable
     from unrolled.tables.report.columns import ColumnReport
 
@@ -68,7 +67,7 @@ def columns(
     check_ending(out)
     opened = _opened(table, target, rows)
     with progress_bar() as progress, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "the report was stopped")  # said below
+        warnings.filterwarnings("ignore", "the report was stopped")  # reported below
         report = examine_columns(
             opened, target, progress=progress, budget=budget, seeds=seeds, categories=rows.categories,
             ignore=rows.ignore, target_type=rows.target_type, max_rows=max_rows, seed=seed, **_splitting(split, folds),
@@ -128,7 +127,7 @@ def embed(
     encoder = EntityEncoder(
         n_networks=networks, min_frequency=min_frequency, target_type=outcome.kind, random_state=seed, verbose=1
     )
-    with warnings.catch_warnings():  # said below, without the line of code that a warning brings along
+    with warnings.catch_warnings():  # reported below, without the line of code that a warning brings along
         warnings.filterwarnings("ignore", "training was interrupted")
         encoder.fit(features.to_frame(), opened[target].values)
     if encoder.interrupted_:
@@ -186,7 +185,7 @@ def compare(
     check_ending(out)
     opened, target = _table_or_demo(table, target, seed, rows)
     with progress_bar() as progress, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "the comparison was stopped")  # said below
+        warnings.filterwarnings("ignore", "the comparison was stopped")  # reported below
         comparison = compare_encodings(
             opened, target, progress=progress, metric=metric, seeds=seeds, models=models or None,
             categories=rows.categories, ignore=rows.ignore, networks=networks, target_type=rows.target_type,
@@ -197,7 +196,7 @@ def compare(
     if out:
         comparison.save(out)
         say(f"written: {out}")
-    print_json(comparison.to_dict()) if json else _print_comparison(comparison)
+    print_json(comparison.to_dict()) if json else print(comparison.to_markdown(), end="")
 
 
 def _table_or_demo(table: str, target: str | None, seed: int, rows: RowOptions) -> tuple[DataTable, str]:
@@ -314,7 +313,3 @@ def _print_vectors(tables: dict[str, EmbeddingTable], written: dict[str, str]) -
         shown = f"{math.fsum(kept) / len(kept):.0%}" if kept else ""  # a single network has none to be compared with
         rows.append([column_title(name), f"{known.sum():,}", str(vectors.vectors.shape[1]), shown, written[name]])
     print_table(["column", "categories", "dimensions", "neighbours kept", "file"], rows)
-
-
-def _print_comparison(comparison: Comparison) -> None:
-    print(comparison.to_markdown(), end="")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated
 
 from unrolled.cli.options import Flag, Json, Only, Prompt, Raw, Run, SamplingFlags, Seed, Unknown
-from unrolled.cli.output import fail, print_json, say, write_shown
+from unrolled.cli.output import fail, print_json, printable, say, write_shown
 from unrolled.embedding import visible
 from unrolled.errors import InputError, unknown_name
 from unrolled.model.char_model import CharModel
@@ -51,7 +51,7 @@ def next_character(
         rows = [{"character": character, "probability": p} for character, p in distribution]
         print_json({"prompt": prompt, "next": rows})
         return
-    block = _printable("█", "#")
+    block = printable("█", "#")
     for character, probability in distribution[:top]:
         print(f"{visible(character):<8}{probability:7.2%}  {block * round(40 * probability)}".rstrip())
 
@@ -193,12 +193,3 @@ def _print_as_they_come(prompt: str, characters: Iterator[str]) -> str:
         print(character, end="", flush=True)
     print()
     return "".join(written)
-
-
-def _printable(character: str, instead: str) -> str:
-    """`character`, or `instead` where stdout cannot show it."""
-    try:
-        character.encode(sys.stdout.encoding or "ascii")
-    except UnicodeEncodeError:
-        return instead
-    return character

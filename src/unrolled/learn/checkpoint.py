@@ -70,8 +70,6 @@ class TrainingState:
     micro_batches: int = 1
     history: list[dict[str, Any]] = field(default_factory=list)
     """Records of some steps, with every measurement."""
-    embeddings: list[Tensor] = field(default_factory=list)
-    """The character vectors, (symbols, embedding), at each measurement."""
 
     network: dict[str, Tensor] = field(default_factory=dict)
     optimizer: dict[str, Any] = field(default_factory=dict)
@@ -95,6 +93,7 @@ class TrainingState:
         """The state in `files`. Raises FolderError if they are damaged or of a version that is not known here."""
         content = unpack(files)
         check_format(content.pop("format", None), STATE_FORMAT, STATE)
+        content.pop("embeddings", None)  # of older versions
         for entry in fields(cls):
             if _key(entry) in content:
                 value, read = content.pop(_key(entry)), _READERS.get(entry.name)

@@ -17,7 +17,6 @@ from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
-import safetensors.torch
 from torch import Tensor
 
 from unrolled.learn.budget import Stopwatch
@@ -32,7 +31,7 @@ from unrolled.learn.signals import Interrupt, Interrupted, interruptions
 from unrolled.learn.summary import Summary
 from unrolled.learn.text_task import TextTask
 from unrolled.model.char_model import CharModel
-from unrolled.model.folder import SNAPSHOTS, ModelParts
+from unrolled.model.folder import ModelParts
 from unrolled.model.novelty import novelty_files
 from unrolled.notices import Notice
 from unrolled.text.encoded import EncodedText
@@ -55,7 +54,7 @@ class Session:
     task: TextTask
     optimizer: Optimizer
     state: TrainingState
-    """What a checkpoint holds; of its tensors, only `best` and `embeddings` are kept up to date between checkpoints."""
+    """What a checkpoint holds; of its tensors, only `best` is kept up to date between checkpoints."""
     run_folder: Run | None = None
     save_seconds: float = 300.0
     """Seconds between checkpoints, beside those at every measurement."""
@@ -99,7 +98,6 @@ class Session:
     def _steps(self) -> Generator[Record, None, None]:
         with running(self.state.choice), self.interruptions() as interrupt:
             if self.state.progress.step == 0:
-                self._snapshot()
                 self.save()  # a folder that cannot be written shows at once, not after an hour
             if self.task.world.size > 1:
                 self.task.rehearse(self.state.progress.step)
@@ -268,8 +266,7 @@ class Session:
 
     def _write(self, model: ModelParts) -> None:
         if self.task.world.is_main and self.run_folder is not None:
-            path = {f"{i:04d}": vectors for i, vectors in enumerate(self.state.embeddings)}
-            files = model.to_files() | {SNAPSHOTS: safetensors.torch.save(path)}
+            files = model.to_files()
             files |= novelty_files(self.text.ids, self.text.vocabulary.boundary, self.task.split.bounds("mixing")[1])
             self.run_folder.write_history(self.state.history)
             self.run_folder.finish(files)
@@ -280,14 +277,9 @@ class Session:
         every = max(1, self.state.plan.steps // HISTORY_ENTRIES)
         if record.validation is not None or record.remark or record.step % every == 0:
             self.state.history.append({key: value for key, value in asdict(record).items() if value is not None})
-        if record.validation is not None:
-            self._snapshot()
         if record.is_best:
             state = self.task.network.state_dict()
             self.state.best = {name: value.detach().clone() for name, value in state.items()}
-
-    def _snapshot(self) -> None:
-        self.state.embeddings.append(self.task.network.embedding.weight.detach().float().cpu().clone())
 
     def _model(self, training: dict[str, Any]) -> ModelParts:
         return parts_of(self.task.network, self.text.vocabulary, training)

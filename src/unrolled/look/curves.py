@@ -58,7 +58,7 @@ def curves(
     A name has the same colour in all panels. `levels` are horizontal reference lines by name, for example a baseline,
     `note` is written below. `size` is that of one panel, in inches.
     """
-    panels = _panels(series)
+    panels: Any = {"": series} if any(isinstance(value, Curve) for value in series.values()) else series
     names = list(dict.fromkeys(name for panel in panels.values() for name in panel))
     picture, axes = style.figure(size[0] * max(1.0, 0.62 * len(panels)), size[1], columns=len(panels))
     for axis, (heading, panel) in zip(axes, panels.items(), strict=True):
@@ -119,12 +119,6 @@ def heatmap(
     style.add_colour_bar(picture, image, axis, value_label)
     style.add_title(picture, title)
     return picture
-
-
-def _panels(series: Mapping[str, Any]) -> dict[str, Mapping[str, Curve]]:
-    if any(isinstance(value, Curve) for value in series.values()):
-        return {"": series}
-    return dict(series)
 
 
 def _draw(axis: Axes, name: str, curve: Curve, i: int) -> None:

@@ -20,25 +20,22 @@ def bins(distance: int, ratio: float = 1.25, single: int = 8) -> NDArray[np.int6
 
 
 def binned(values: Numbers, edges: NDArray[np.int64]) -> Numbers:
-    """Sums of `values` (probe, distance) within each bin, (probe, bin)."""
-    sums: Numbers = np.add.reduceat(values, edges[:-1] - 1, axis=1)
-    return sums
+    """Means of `values` (probe, distance) within each bin, (probe, bin)."""
+    return np.add.reduceat(values, edges[:-1] - 1, axis=1) / np.diff(edges)
 
 
 def mean_with_interval(
-    sums: Numbers, counts: Numbers, rng: np.random.Generator, level: float = 0.95, resamples: int = 500
+    values: Numbers, rng: np.random.Generator, level: float = 0.95, resamples: int = 500
 ) -> tuple[Numbers, Numbers, Numbers]:
-    """Mean of each column, total `sums` over total `counts`, both (probe, column), with a bootstrap interval.
+    """Mean of each column of `values` (probe, column), with a bootstrap interval.
 
     Returns (mean, low, high), each (column,): the percentile interval of a bootstrap over probes. The interval always
     contains the mean: where all rows are equal, its ends would otherwise differ from the mean by a rounding error whose
-    direction depends on the processor. A column with no counts is NaN.
+    direction depends on the processor.
     """
-    weights = rng.multinomial(len(sums), np.full(len(sums), 1 / len(sums)), size=resamples).astype(np.float64)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        mean = sums.sum(0) / counts.sum(0)
-        resampled = (weights @ sums) / (weights @ counts)
-    low, high = (_quantile(resampled, q) for q in ((1 - level) / 2, (1 + level) / 2))
+    weights = rng.multinomial(len(values), np.full(len(values), 1 / len(values)), size=resamples)
+    mean, resampled = values.mean(0), weights.astype(np.float64) @ values / len(values)
+    low, high = np.quantile(resampled, ((1 - level) / 2, (1 + level) / 2), axis=0)
     return mean, np.minimum(low, mean), np.maximum(high, mean)
 
 
@@ -57,12 +54,3 @@ def beyond_chance(
     floor = float(np.quantile((signs @ scaled).max(1), 1 - false_alarm))
     exceeding: NDArray[np.bool_] = scaled.sum(0) > floor
     return exceeding, floor * error
-
-
-def _quantile(values: Numbers, q: float) -> Numbers:
-    import warnings
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # a column that is NaN throughout stays NaN
-        result: Numbers = np.nanquantile(values, q, axis=0)
-    return result

@@ -115,5 +115,4 @@ def _divergence(logits: Logits, others: Logits) -> NDArray[np.float64]:
     """KL divergence in bits from the prediction of (vocabulary,) to each of (row, vocabulary); id 0 is left out."""
     own, theirs = (log_softmax(each[..., 1:].astype(np.float64)) for each in (logits, others))
     nats = (np.exp(own) * (own - theirs)).sum(axis=-1)
-    bits: NDArray[np.float64] = np.maximum(nats, 0.0) / math.log(2)  # equal predictions may differ by rounding
-    return bits
+    return np.maximum(nats, 0.0) / math.log(2)  # equal predictions may differ by rounding

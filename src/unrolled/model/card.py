@@ -1,4 +1,4 @@
-"""The model card: README.md of a model folder, in plain words for a person who was handed the folder.
+"""The model card: README.md of a model folder, in plain words for a person who receives the folder.
 
 Left out: any figure that was not measured; a run that is not finished has none.
 """
@@ -10,38 +10,69 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 _NAMES = {"train": "text it was trained on", "validation": "validation text", "test": "test text"}
+_CARD = """\
+---
+library_name: unrolled
+pipeline_tag: text-generation
+tags:
+- character-language-model
+- recurrent-network
+- {rung}
+---
+
+# A character model: {rung}
+
+It reads a text one character at a time and gives the probability of each character that may come next. With
+these probabilities it can write, and measure how surprising a text is.
+
+{members}
+
+## What it was trained on
+
+{trained}
+{measured}
+## How to use it
+
+```sh
+unrolled next FOLDER "part of "
+unrolled generate FOLDER --prompt "This is " --length 400 --seed 1
+unrolled score FOLDER some.txt
+```
+
+```python
+from unrolled import CharModel
+
+model = CharModel.from_pretrained("FOLDER")
+model.next("part of ")
+```
+
+NumPy is enough; no file of this folder can run code.
+
+## What to expect
+
+It knows nothing but the text above. It may repeat passages of it word for word, faults and private details
+included, and what it writes is true only by chance.
+"""
+_MEASURED = """
+## How well it predicts
+
+| measured on | bits per character | nats per character |
+|---|---|---|
+{rows}
+
+Lower is better. Training stopped reading before the validation text, which chose the weights kept.
+"""
 
 
 def model_card(sizes: Mapping[str, Any], training: Mapping[str, Any]) -> str:
     """The card of a network of `sizes` (the fields of ModelConfig, and parameters) with the facts of its training."""
-    return "\n".join(
-        [
-            *_head(sizes),
-            *_what(sizes),
-            *_trained(training),
-            *_measured(sizes["members"], training),
-            *_use(),
-            *_limits(),
-            "",
-        ]
+    rows = "\n".join(_rows(sizes["members"], training))
+    return _CARD.format(
+        rung=sizes["rung"],
+        members="\n".join(_members(sizes)),
+        trained="\n".join(_trained(training)) or "Its training is not finished: nothing is recorded yet.",
+        measured=_MEASURED.format(rows=rows) if rows else "",
     )
-
-
-def _head(sizes: Mapping[str, Any]) -> list[str]:
-    tags = ["character-language-model", "recurrent-network", str(sizes["rung"])]
-    return ["---", "library_name: unrolled", "pipeline_tag: text-generation", "tags:", *(f"- {t}" for t in tags), "---"]
-
-
-def _what(sizes: Mapping[str, Any]) -> list[str]:
-    return [
-        "",
-        f"# A character model: {sizes['rung']}",
-        "",
-        "It reads a text one character at a time and gives the probability of each character that may come next. With",
-        "these probabilities it can write, and measure how surprising a text is.",
-        "",
-        *_members(sizes),
-    ]
 
 
 def _members(sizes: Mapping[str, Any]) -> list[str]:
@@ -67,72 +98,26 @@ def _trained(training: Mapping[str, Any]) -> list[str]:
         ("characters read in training", _count(training.get("characters_seen"))),
         ("minutes of training", f"{training['seconds'] / 60:.1f}" if "seconds" in training else None),
     ]
-    lines = [f"- {name}: {value}" for name, value in facts if value]
-    return ["", "## What it was trained on", "", *(lines or ["Its training is not finished: nothing is recorded yet."])]
+    return [f"- {name}: {value}" for name, value in facts if value]
 
 
 def validation_nats(members: Sequence[str], training: Mapping[str, Any]) -> float | None:
     """Nats per character on the validation text, of all members together; None if that was not measured."""
     if len(members) > 1:
-        found: float | None = training.get("members", {}).get("together" if "counts" in members else "networks")
-        return found
-    alone: float | None = training.get("losses", {}).get("validation", {}).get("nats")
-    return alone
+        return training.get("members", {}).get("together" if "counts" in members else "networks")
+    return training.get("losses", {}).get("validation", {}).get("nats")
 
 
-def _measured(members: Sequence[str], training: Mapping[str, Any]) -> list[str]:
+def _rows(members: Sequence[str], training: Mapping[str, Any]) -> list[str]:
     together, several = validation_nats(members, training), "network-2" in members
     which = "" if len(members) == 1 else ", first network" if several else ", network alone"
     rows = [
         f"| {_NAMES.get(name, name)}{which} | {loss['bits']:.3f} | {loss['nats']:.4f} |"
         for name, loss in training.get("losses", {}).items()
     ]
-    if not rows:
-        return []
-    if which and together is not None:
+    if rows and which and together is not None:
         rows.append(f"| validation text, all together | {together / math.log(2):.3f} | {together:.4f} |")
-    head = ["| measured on | bits per character | nats per character |", "|---|---|---|"]
-    return [
-        "",
-        "## How well it predicts",
-        "",
-        *head,
-        *rows,
-        "",
-        "Lower is better. Training stopped reading before the validation text, which chose the weights kept.",
-    ]
-
-
-def _use() -> list[str]:
-    return [
-        "",
-        "## How to use it",
-        "",
-        "```sh",
-        'unrolled next FOLDER "part of "',
-        'unrolled generate FOLDER --prompt "This is " --length 400 --seed 1',
-        "unrolled score FOLDER some.txt",
-        "```",
-        "",
-        "```python",
-        "from unrolled import CharModel",
-        "",
-        'model = CharModel.from_pretrained("FOLDER")',
-        'model.next("part of ")',
-        "```",
-        "",
-        "NumPy is enough; no file of this folder can run code.",
-    ]
-
-
-def _limits() -> list[str]:
-    return [
-        "",
-        "## What to expect",
-        "",
-        "It knows nothing but the text above. It may repeat passages of it word for word, faults and private details",
-        "included, and what it writes is true only by chance.",
-    ]
+    return rows
 
 
 def _count(number: Any) -> str | None:

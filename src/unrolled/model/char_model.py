@@ -13,7 +13,7 @@ from functools import cached_property
 from html import escape
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self, Unpack
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,9 +50,6 @@ class CharModel:
         model.next("part of ")  # [("t", 0.61), ("h", 0.08), ...]
         model.generate("This is ", 400, temperature=0.8, seed=1)
     """
-
-    network_type: ClassVar[type[CellNetwork]] = CellNetwork
-    """What the networks are made with."""
 
     def __init__(self, parts: ModelParts, name: str = "this model") -> None:
         self.parts, self.name = parts, name
@@ -99,7 +96,7 @@ class CharModel:
 
     def _cells(self, weights: Weights) -> CellNetwork:
         with np.errstate(over="ignore", invalid="ignore"):  # weights that are too large show where they predict
-            return self.network_type(self.config.rung, weights, self.config.nonlinearity)
+            return CellNetwork(self.config.rung, weights, self.config.nonlinearity)
 
     def check_network(self) -> None:
         """Raises InputError where there is no network, but counts alone."""
@@ -109,7 +106,10 @@ class CharModel:
     @cached_property
     def predictor(self) -> Predictor:
         """What predicts the next id: the network, the mean of several, counts, or a mixture."""
-        return Checked(self._predictor(), self.name)
+        return Checked(self._predictor(), self.name, self.before_computing)
+
+    def before_computing(self) -> None:
+        """Called before every step of the predictor: nothing, unless a subclass has a reason to stop."""
 
     def _predictor(self) -> Predictor:
         config, beside = self.config, self.parts.beside
@@ -155,8 +155,7 @@ class CharModel:
     @property
     def labels(self) -> dict[str, int]:
         """How often each label stood at the head of a training record; empty for a model without labels."""
-        found: dict[str, int] = self.training.get("labels", {})
-        return found
+        return self.training.get("labels", {})
 
     @property
     def fingerprint(self) -> str:
@@ -186,8 +185,7 @@ class CharModel:
         character has probability 0.
         """
         counts = np.array([self.vocabulary.merged_count, *self.vocabulary.counts], np.float64) + 1
-        logits: NDArray[np.float32] = np.log(counts / counts.sum()).astype(np.float32)
-        return logits
+        return np.log(counts / counts.sum()).astype(np.float32)
 
     def read(self, text: str, state: State | None = None, *, unknown: OnUnknown = "error") -> State:
         """The state after `text`, read from the start, or on from `state`, which is not changed.
@@ -220,9 +218,8 @@ class CharModel:
     ) -> Iterator[str]:
         """Write up to `length` characters after `prompt`, one at a time as they come; the prompt is not repeated.
 
-        How they are chosen is said by `sampling`, or by its fields as keywords: `stream("x", temperature=0.8)`. Ends
-        before the first of the `stop` strings. Equal seeds write equal texts. Raises InputError for a value out of its
-        bounds.
+        `sampling` decides how they are chosen, or its fields as keywords: `stream("x", temperature=0.8)`. Ends before
+        the first of the `stop` strings. Equal seeds write equal texts. Raises InputError for a value out of its bounds.
         """
         place = self.read(prompt, unknown=unknown)
         return place.stream(length, sampling, stop=stop, seed=seed, **settings)
@@ -258,7 +255,7 @@ class CharModel:
         InputError for a model that was not trained on records.
         """
         if count < 1:
-            raise InputError(f"count is {count}, but at least 1 record must be asked for")
+            raise InputError(f"count is {count}, but must be at least 1")
         if self.vocabulary.boundary is None:
             raise InputError(
                 "this model was trained on one text and knows no records: write with a length instead of a count, "

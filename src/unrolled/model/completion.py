@@ -27,7 +27,7 @@ Unit = Literal["word", "line"]
 BEAM = 64
 """Beginnings that are kept at each length."""
 MOST = 50
-"""Completions that can be asked for."""
+"""The largest number of completions."""
 LONGEST = {"word": 40, "line": 400}
 """Characters of a completion, at most."""
 

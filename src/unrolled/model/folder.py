@@ -32,8 +32,6 @@ FORMAT = 1
 CONFIG, VOCABULARY, WEIGHTS = "config.json", "vocabulary.json", "model.safetensors"
 TRAINING, CARD = "training.json", "README.md"
 FILES = (CONFIG, VOCABULARY, WEIGHTS, TRAINING, CARD)
-SNAPSHOTS = "embeddings.safetensors"
-"""Also in a run folder: the embedding at each measurement."""
 CHECKPOINTS = "checkpoints"
 STEP = re.compile(r"step-(\d{8,18})", re.ASCII)
 LIMITS = {"vocabulary": 0x110000 + 1, "embedding": 1 << 16, "hidden": 1 << 16, "layers": 1 << 8}

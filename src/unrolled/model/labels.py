@@ -77,12 +77,10 @@ def fitted_temperature(model: LanguageModel, counts: Mapping[str, int], records:
 
 def _prior(counts: Mapping[str, int]) -> NDArray[np.float64]:
     """The logarithm of how often each label occurs, (label,), up to a constant."""
-    shares: NDArray[np.float64] = np.log([times + 1.0 for times in counts.values()])
-    return shares
+    return np.log([times + 1.0 for times in counts.values()])
 
 
 def _nats(model: LanguageModel, counts: Mapping[str, int], texts: Sequence[str]) -> NDArray[np.float64]:
     """Of each text after each label, (text, label)."""
     each = [[one.total_bits for one in score_lines(model, texts, after=label + LABEL_END)] for label in counts]
-    nats: NDArray[np.float64] = np.log(2) * np.array(each, np.float64).T
-    return nats
+    return np.log(2) * np.array(each, np.float64).T

@@ -220,5 +220,4 @@ def _level_nats(
     if escape[0] is not None:
         nats[unknown] = escape[0]
     nats[unknown] += which
-    result: NDArray[np.float32] = nats.astype(np.float32, copy=False)
-    return result
+    return nats.astype(np.float32, copy=False)

@@ -206,5 +206,4 @@ def logarithms(probabilities: Probabilities) -> NDArray[np.float32]:
 
 
 def _logistic(z: Probabilities) -> Probabilities:
-    result: Probabilities = 0.5 + 0.5 * np.tanh(0.5 * z)
-    return result
+    return 0.5 + 0.5 * np.tanh(0.5 * z)

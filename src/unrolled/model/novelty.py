@@ -38,12 +38,12 @@ BLOCK = 1 << 20
 LONG_RUN = 50
 """Characters of a run that is called a copy."""
 SHORT_RUN = 20
-"""Shorter runs stand in every text, and may be chance."""
+"""Shorter runs occur in every text, and may be chance."""
 
 
 @dataclass
 class Novelty:
-    """Counts copies among records, and leaves them out if asked to."""
+    """Counts copies among records, and leaves them out on request."""
 
     vocabulary: Vocabulary
     known: NDArray[np.uint64]
@@ -106,7 +106,7 @@ def read_novelty(folder: str | Path, vocabulary: Vocabulary) -> Novelty:
 
 
 class CopiedRuns(NamedTuple):
-    """Runs of characters in a text that also stand in the training text."""
+    """Runs of characters in a text that also occur in the training text."""
 
     longest: int
     """Characters of the longest; 0 if it is shorter than a window."""
@@ -117,10 +117,10 @@ class CopiedRuns(NamedTuple):
     def sentence(self) -> str:
         """Both figures in words."""
         if self.longest < SHORT_RUN:
-            return f"no run of {SHORT_RUN} characters of this stands in the training text"
+            return f"no run of {SHORT_RUN} characters of this text occurs in the training text"
         return (
-            f"the longest run of characters that also stands in the training text has {self.longest:,}; "
-            f"{self.share:.0%} of this is inside runs of {LONG_RUN} and more"
+            f"the longest run that also occurs in the training text has {self.longest:,} characters; "
+            f"{self.share:.0%} of this text is inside runs of {LONG_RUN} and more"
         )
 
 
@@ -134,7 +134,7 @@ def windows_file(ids: Ids) -> bytes:
 
 
 def copied_runs(folder: str | Path, ids: Ids) -> CopiedRuns | None:
-    """The runs of a written text, (character,), that stand in the training text of a run folder.
+    """The runs of a written text, (character,), that occur in the training text of a run folder.
 
     None for a folder without windows: an unfinished run, or one of records.
     """

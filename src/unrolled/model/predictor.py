@@ -7,6 +7,7 @@ the place of a network. Left out: how anything is predicted (`cells`).
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -44,24 +45,28 @@ class Checked:
     """The predictor of a model from a file, called `name`: each of its logits is a number, or -inf for the impossible.
 
     Weights that are finite may still be so large that what is computed from them is not. Raises FolderError then.
+    `before` is called before anything is computed.
     """
 
-    def __init__(self, predictor: Predictor, name: str) -> None:
-        self.unchecked, self.name = predictor, name
+    def __init__(self, predictor: Predictor, name: str, before: Callable[[], None] = lambda: None) -> None:
+        self.unchecked, self.name, self.before = predictor, name, before
         self.initial_state = predictor.initial_state
 
     def advance(self, ids: int | NDArray[np.integer], state: PredictorState) -> PredictorState:
         """The state after one more character."""
+        self.before()
         with np.errstate(over="ignore", invalid="ignore"):
             return self.unchecked.advance(ids, state)
 
     def step(self, ids: int | NDArray[np.integer], state: PredictorState) -> tuple[Logits, PredictorState]:
         """`advance`, and the logits of the character after it."""
+        self.before()
         with np.errstate(over="ignore", invalid="ignore"):
             return self._checked(*self.unchecked.step(ids, state))
 
     def read(self, ids: NDArray[np.integer], state: PredictorState) -> tuple[Logits, PredictorState]:
         """`step` for many ids."""
+        self.before()
         with np.errstate(over="ignore", invalid="ignore"):
             return self._checked(*self.unchecked.read(ids, state))
 

@@ -93,10 +93,10 @@ def score(
     """Score `text`, which may be larger than memory if it is an EncodedText with the model's vocabulary.
 
     The first character is predicted by its frequency in the training text, so that all characters count. `stretches`
-    overrules the rule at the top of this file; 1 is exact, however long. `progress` is told the characters done. Each
-    of `members`, given by name, is scored too. With `start` the text is read on from there, in one go. Raises
-    InputError for an empty text, and for characters that the model does not know, unless `unknown` says "skip" or
-    "replace".
+    overrules the rule at the top of this file; 1 is exact, however long. `progress` is called with the number of
+    characters done. Each of `members`, given by name, is scored too. With `start` the text is read on from there, in
+    one go. Raises InputError for an empty text, and for characters that the model does not know, unless `unknown` says
+    "skip" or "replace".
     """
     if start is None:
         check_stream(model)
@@ -150,10 +150,10 @@ def _ids(model: LanguageModel, text: str | EncodedText, unknown: OnUnknown) -> I
     return ids
 
 
-def _stretches(length: int, asked: int | None) -> int:
-    if asked is not None and asked < 1:
-        raise InputError(f"stretches is {asked}, but must be at least 1")
-    return min(asked or (STRETCHES if length > EXACT_UP_TO else 1), length)
+def _stretches(length: int, given: int | None) -> int:
+    if given is not None and given < 1:
+        raise InputError(f"stretches is {given}, but must be at least 1")
+    return min(given or (STRETCHES if length > EXACT_UP_TO else 1), length)
 
 
 def _nats(

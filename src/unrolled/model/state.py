@@ -139,15 +139,15 @@ class State:
     ) -> Iterator[str]:
         """Write up to `length` characters, one at a time as they come, moving this state on.
 
-        How they are chosen is said by `sampling`, or by its fields as keywords: `stream(400, temperature=0.8)`. Ends
-        before the first of the `stop` strings, which are searched for in what this call writes, and at the end of a
-        record. At the start of a text, the text begins with a line: a newline is read first, where the model knows one,
-        unless it is a model of records. `seed` restarts the
-        random generator; without it the generator continues. Raises InputError for a value out of its bounds.
+        `sampling` decides how they are chosen, or its fields as keywords: `stream(400, temperature=0.8)`. Ends before
+        the first of the `stop` strings, which are searched for in what this call writes, and at the end of a record. At
+        the start of a text a newline is read first, where the model knows one and is not a model of records, so that a
+        line begins. `seed` restarts the random generator; without it the generator continues. Raises InputError for a
+        value out of its bounds.
         """
         sampling, stops = sampling.updated(**settings), checked_stops(stop)
         if length < 1:
-            raise InputError(f"length is {length}, but at least 1 character must be asked for")
+            raise InputError(f"length is {length}, but must be at least 1")
         if seed is not None:
             self.generator = generator_of(seed)
         if self.model.vocabulary.boundary is not None:

@@ -67,11 +67,11 @@ def app_for(service: Service, closing: Callable[[], bool] = lambda: False) -> Fa
         app.get(path, include_in_schema=False)(_page(path))
     _add_endpoints(app, service, closing)
     _add_completions(app, Completions(service), closing)
-    app.exception_handler(UnrolledError)(_user_error)
+    app.exception_handler(UnrolledError)(lambda request, raised: error(400, f"{raised}"))
     app.exception_handler(RequestValidationError)(_invalid_body)
     app.exception_handler(HTTPException)(_http_error)
-    app.exception_handler(Disconnected)(_disconnected)
-    app.exception_handler(Exception)(_internal_error)
+    app.exception_handler(Disconnected)(lambda request, raised: Response(status_code=499))  # nobody reads this
+    app.exception_handler(Exception)(lambda request, raised: error(500, _of_a_bug(raised)))
     return app
 
 
@@ -97,7 +97,8 @@ def _add_endpoints(app: FastAPI, service: Service, closing: Callable[[], bool]) 
         if request.follow:
             lines = service.follow(request, lambda written: in_pieces(written, closing, FOLLOW_SECONDS))
             return _stream(map(_line, lines), _line, "application/x-ndjson")
-        return _stream(in_pieces(service.generate(request), closing), _last_line, "text/plain; charset=utf-8")
+        pieces = in_pieces(service.generate(request), closing)
+        return _stream(pieces, lambda told: f"\n{_line(told)}", "text/plain; charset=utf-8")
 
 
 def _add_completions(app: FastAPI, completions: Completions, closing: Callable[[], bool]) -> None:
@@ -134,10 +135,6 @@ def _streams(*media_types: str) -> dict[int | str, dict[str, Any]]:
 
 def _line(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def _last_line(value: Any) -> str:
-    return f"\n{_line(value)}"
 
 
 def _event(value: Any) -> str:
@@ -186,10 +183,6 @@ def _page(path: str) -> Callable[[], Response]:
     return lambda: Response(content, media_type=media_type)
 
 
-def _user_error(request: Request, raised: Exception) -> Response:
-    return error(400, f"{raised}")
-
-
 def _http_error(request: Request, raised: Exception) -> Response:
     assert isinstance(raised, HTTPException)
     if raised.status_code == 404:
@@ -219,16 +212,7 @@ def _fields(request: Request) -> list[str]:
     return list(get_type_hints(request.scope["endpoint"])["request"].model_fields)
 
 
-def _disconnected(request: Request, raised: Exception) -> Response:
-    """Nobody reads this."""
-    return Response(status_code=499)
-
-
-def _internal_error(request: Request, raised: Exception) -> Response:
-    return error(500, _of_a_bug(raised))
-
-
 def _of_a_bug(raised: Exception) -> str:
-    """What the client is told of a bug; the traceback goes to the terminal."""
+    """The message to the client about a bug; the traceback goes to the terminal."""
     traceback.print_exception(raised, file=sys.stderr)
     return "the server failed at this request; its terminal shows where"

@@ -2,7 +2,7 @@
 
 A token is a character, and its id that of the vocabulary; id 0 is a character that the model does not know. One more
 token stands for the start of a text and for its end: the character of the boundary of records. A model of records
-predicts it; to others nothing but the place before the first character is told by it. Left out: HTTP (`app`).
+predicts it; for others it only marks the place before the first character. Left out: HTTP (`app`).
 """
 
 from __future__ import annotations
@@ -168,7 +168,7 @@ class Completions:
 
 
 class _Table:
-    """What is said of the probabilities of the ids so far: nothing where `count` is None."""
+    """What is reported of the probabilities of the ids so far: nothing where `count` is None."""
 
     def __init__(self, names: tuple[str, ...], count: int | None) -> None:
         self.names, self.count, self.offset = names, count, 0
@@ -199,7 +199,7 @@ class _Table:
             self.offset += name != BOUNDARY
 
     def take(self) -> Logprobs | None:
-        """What was added since the last time."""
+        """What was added since the last call."""
         rows, self.rows = self.rows, _no_rows()
         return None if self.count is None else rows
 

@@ -1,4 +1,4 @@
-"""Connections that let the server wait are ended, so that no number of them can shut others out.
+"""Stalled connections are closed, so that no number of them can lock others out.
 
 uvicorn limits how long a connection may stay idle after a response (`timeout_keep_alive`), but neither how long the
 head of a request may take nor how long a client may leave a response unread. The time of a body is that of
@@ -16,11 +16,11 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 SECONDS = 10.0
 """For the head of a request to arrive, and for a client to take a part of a response."""
 CONNECTIONS = 800
-"""Open at the same time; for a further one, that which has asked for nothing for longest is ended."""
+"""Open at the same time; for a further one, the one that has been idle longest is closed."""
 
 
 class TimedConnection(H11Protocol):
-    """One connection, ended when it lets the server wait for longer than SECONDS."""
+    """One connection, closed when it stalls for longer than SECONDS."""
 
     began = 0.0
     _head: asyncio.TimerHandle | None = None

@@ -1,7 +1,8 @@
-"""Work for a client that has disconnected ends at the next step of the network.
+"""Work for a client that has disconnected ends at the next step of the model.
 
 The middleware watches the connection of a request while it is handled, and a watched model looks at what it found
-before every step: in a context variable, so nothing of it has to be handed down through the service.
+before every step (of a long text: of 256 characters). It is in a context variable, so nothing has to be handed down
+through the service.
 """
 
 from __future__ import annotations
@@ -11,16 +12,10 @@ import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
-from functools import cached_property
 
-import numpy as np
-from numpy.typing import NDArray
 from starlette.types import Message, Receive
 
-from unrolled.model.cell import Array, CellState
-from unrolled.model.cells import CellNetwork, LayerHook
 from unrolled.model.char_model import CharModel
-from unrolled.model.predictor import Logits, Predictor, PredictorState
 
 _gone: ContextVar[threading.Event | None] = ContextVar("gone", default=None)
 
@@ -59,48 +54,11 @@ async def watched(body: bytes, receive: Receive) -> AsyncIterator[Receive]:
         _gone.reset(token)
 
 
-def check() -> None:
-    """Raise Disconnected if the client of the request in whose context this runs has gone."""
-    gone = _gone.get()
-    if gone is not None and gone.is_set():
-        raise Disconnected
-
-
-class _WatchedNetwork(CellNetwork):
-    def hidden(
-        self, ids: int | NDArray[np.integer], state: CellState, hook: LayerHook | None = None
-    ) -> tuple[Array, CellState]:
-        check()
-        return super().hidden(ids, state, hook)
-
-
-class _WatchedPredictor:
-    def __init__(self, predictor: Predictor) -> None:
-        self.predictor = predictor
-
-    def initial_state(self, *batch: int) -> PredictorState:
-        return self.predictor.initial_state(*batch)
-
-    def advance(self, ids: int | NDArray[np.integer], state: PredictorState) -> PredictorState:
-        check()
-        return self.predictor.advance(ids, state)
-
-    def step(self, ids: int | NDArray[np.integer], state: PredictorState) -> tuple[Logits, PredictorState]:
-        check()
-        return self.predictor.step(ids, state)
-
-    def read(self, ids: NDArray[np.integer], state: PredictorState) -> tuple[Logits, PredictorState]:
-        check()
-        return self.predictor.read(ids, state)
-
-
 class WatchedModel(CharModel):
-    """A model whose networks raise Disconnected at the first step after the client has gone."""
+    """A model that raises Disconnected as soon as it is to compute more for a client that has gone."""
 
-    network_type = _WatchedNetwork
-
-    @cached_property
-    def predictor(self) -> Predictor:
-        """That of the model; one without a network is looked after at every call."""
-        found = super().predictor
-        return found if self.config.has_network else _WatchedPredictor(found)
+    def before_computing(self) -> None:
+        """Raise Disconnected if the client of the request in whose context this runs has gone."""
+        gone = _gone.get()
+        if gone is not None and gone.is_set():
+            raise Disconnected

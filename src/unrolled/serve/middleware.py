@@ -20,9 +20,9 @@ from unrolled.serve.disconnect import watched
 from unrolled.serve.schemas import Error
 
 REQUESTS = 512
-"""Handled or waiting at the same time; further ones are told to come back."""
+"""Handled or waiting at the same time; further ones are refused with Retry-After."""
 RETRY_SECONDS = 2
-"""When to come back."""
+"""The value of Retry-After."""
 LARGEST_BODY = 1 << 20
 """Bytes: enough for the longest text with every character escaped."""
 SECONDS = 20.0

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import combinations, groupby, pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -38,10 +38,6 @@ class CueEffect:
     """How much the cue raises the log odds of the matching choice; the first cue form matches the first choice, and so
     on."""
 
-    def to_json(self) -> dict[str, Any]:
-        """All fields as JSON values."""
-        return asdict(self)
-
 
 @dataclass(frozen=True)
 class DistanceBand:
@@ -55,22 +51,14 @@ class DistanceBand:
     """Lower end of the 95 % bootstrap interval over lines."""
     high: float
 
-    def to_json(self) -> dict[str, Any]:
-        """All fields as JSON values."""
-        return asdict(self)
-
 
 def cue_effects(agreements: Iterable[Agreement]) -> list[CueEffect]:
     """One effect for each line whose cue has several forms; other lines are skipped.
 
     With more than two forms or choices, the effect is the mean over all pairs of forms with their matching choices.
     """
-    found = []
-    for _, group in groupby(agreements, key=lambda one: one.pair.line):
-        forms = list(group)
-        if len(forms) > 1:
-            found.append(_cue_effect(forms))
-    return found
+    lines = [list(group) for _, group in groupby(agreements, key=lambda one: one.pair.line)]
+    return [_cue_effect(forms) for forms in lines if len(forms) > 1]
 
 
 def by_distance(found: Sequence[CueEffect], seed: int = 0) -> list[DistanceBand]:
@@ -80,7 +68,7 @@ def by_distance(found: Sequence[CueEffect], seed: int = 0) -> list[DistanceBand]
     for near, after in pairwise(EDGES):
         nats = np.array([[one.nats] for one in found if near <= one.distance < after])
         if len(nats) >= MIN_LINES:
-            mean, low, high = (float(x[0]) for x in mean_with_interval(nats, np.ones_like(nats), rng))
+            mean, low, high = (float(x[0]) for x in mean_with_interval(nats, rng))
             bands.append(DistanceBand(near, after - 1, len(nats), mean, low, high))
     return bands
 

@@ -86,7 +86,7 @@ class Anatomy:
 def anatomy(config: ModelConfig) -> Anatomy:
     """The parts of the network with `config`; raises InputError for an unknown rung."""
     find_cell(config.rung)
-    layers = tuple(_layer(config, k) for k in range(config.layers))
+    layers = tuple(_RUNGS.get(config.rung, _generic)(_At(config, k)) for k in range(config.layers))
     embedding = Matrix("E", "embedding.weight", config.vocabulary, config.embedding, style.colour(_EMBEDDING))
     head = Matrix("W_out", "head.weight", config.vocabulary, config.hidden, style.colour(_HEAD))
     return Anatomy(
@@ -96,10 +96,6 @@ def anatomy(config: ModelConfig) -> Anatomy:
         Arrow("W_out", "matrix product; softmax", _batch(config.hidden), _batch(config.vocabulary)),
         (embedding, *(matrix for layer in layers for matrix in layer.matrices), head),
     )
-
-
-def _layer(config: ModelConfig, k: int) -> Layer:
-    return _RUNGS.get(config.rung, _generic)(_At(config, k))
 
 
 @dataclass(frozen=True)

@@ -32,8 +32,8 @@ def cell(config: ModelConfig) -> Drawing:
     for matrix, place in plan.labels.items():
         items += _label(parts, matrix, place)
     left, _, _, bottom = Drawing(tuple(items)).box()
-    said = [line.replace("ƒ", config.nonlinearity or "tanh") for line in plan.equations]
-    items += lines(said, (left, bottom + 30), 12, math=True)
+    shown = [line.replace("ƒ", config.nonlinearity or "tanh") for line in plan.equations]
+    items += lines(shown, (left, bottom + 30), 12, math=True)
     top = Drawing(tuple(items)).box()[1]
     items += [Text("Inside the cell", (left, top - 46), 15, "start", bold=True)]
     items += [Text(plan.note, (left, top - 28), 11, "start", colour=style.FAINT)]
@@ -42,8 +42,8 @@ def cell(config: ModelConfig) -> Drawing:
 
 def equations(config: ModelConfig) -> list[str]:
     """The equations of the cell, one per line."""
-    said = "      ".join(plan_of(config.rung).equations).replace("ƒ", config.nonlinearity or "tanh")
-    return said.split("      ")
+    joined = "      ".join(plan_of(config.rung).equations)
+    return joined.replace("ƒ", config.nonlinearity or "tanh").split("      ")
 
 
 def plan_of(rung: str) -> CellDiagram:

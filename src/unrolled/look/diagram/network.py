@@ -92,8 +92,8 @@ def unrolled(
     starts = range(0, len(columns), _PER_LINE)
     drawn = [_line(parts, columns, range(i, min(i + _PER_LINE, len(columns))), start) for i in starts]
     heading = f"Unrolled over the text “{''.join(visible(character) for character, *_ in columns)}”"
-    said = "the same colour is the same matrix, used again at every step"
-    return _headed(below(*drawn, gap=44), heading, said + "; labels at the first step" * (len(columns) > _LABELLED))
+    note = "the same colour is the same matrix, used again at every step"
+    return _headed(below(*drawn, gap=44), heading, note + "; labels at the first step" * (len(columns) > _LABELLED))
 
 
 def rolled(config: ModelConfig) -> Drawing:
@@ -149,13 +149,9 @@ def steps(config: ModelConfig, text: str, predictions: Predictions | None = None
 
 def _pitch(parts: Anatomy) -> float:
     """The distance between columns with labels: no label is wider than the space between two circles."""
-    arrows = [parts.lookup, parts.head, *(arrow for layer in parts.layers for arrow in _arrows(layer))]
-    widest = max(text_width(line, _SMALL) for one in arrows for line in one.label())
+    inside = (arrow for layer in parts.layers for arrow in (layer.input, *layer.memory, layer.inner) if arrow)
+    widest = max(text_width(line, _SMALL) for one in (parts.lookup, parts.head, *inside) for line in one.label())
     return widest + 2 * _RADIUS + 24
-
-
-def _arrows(layer: Layer) -> tuple[Arrow, ...]:
-    return (layer.input, *layer.memory, *([layer.inner] if layer.inner else []))
 
 
 def _line(parts: Anatomy, columns: Sequence[_Step], shown: range, start: str) -> Drawing:
@@ -169,7 +165,8 @@ def _line(parts: Anatomy, columns: Sequence[_Step], shown: range, start: str) ->
         gap = wide if labelled[t] or (t and labelled[t - 1]) else _CLOSE_LIVE if live else _CLOSE
         if t == shown.start:
             items += _captions(rows, -_RADIUS - 24, live)
-            items += [item for y in rows.hidden for item in _before((x, y), "carried" if t else start)]
+            for y in rows.hidden:  # the state before the first character
+                items += [Circle((x, y), _RADIUS, dashed=True), Text("carried" if t else start, (x, y + 3), _SMALL)]
         x += gap
         character, expected, follows = columns[t]
         with_output = parts.config.rung != "three-char" or t == len(columns) - 1
@@ -198,7 +195,8 @@ def _tower(
             items += _joined(parts, described, (x, top), rows.joined[layer], labelled)
             top = free = rows.joined[layer] - _HALF_VECTOR - _height(described.input) - 2 * _AIR - 2 * _INNER
         items += _rise(parts, described.inner or described.input, (x, top), y + _RADIUS, labelled, free)
-        items += [Circle((x, y), _RADIUS, _FILLS["hidden"]), Text(_state_name(described, mark), (x, y + 4), 11)]
+        state = f"h{mark}, c{mark}" if len(described.memory) == 2 else f"h{mark}"
+        items += [Circle((x, y), _RADIUS, _FILLS["hidden"]), Text(state, (x, y + 4), 11)]
         top, free = y - _RADIUS, y - max(_RADIUS, _memory_extent(described.memory)[0])
     if with_output:
         items += _rise(parts, parts.head, (x, top), rows.output + _SHAPE, labelled, free)
@@ -217,10 +215,6 @@ def _joined(parts: Anatomy, layer: Layer, start: Point, y: float, labelled: bool
 
 def _box(text: str, at: Point) -> list[Item]:
     return [rectangle(at, 54, 2 * _HALF_VECTOR, _FILLS["input"]), Text(text, (at[0], at[1] + 4), 12)]
-
-
-def _state_name(layer: Layer, mark: str) -> str:
-    return f"h{mark}, c{mark}" if len(layer.memory) == 2 else f"h{mark}"
 
 
 def _rise(
@@ -291,27 +285,22 @@ def _loop(ends: tuple[float, float], step: Arrow, stroke: str, side: int) -> lis
     return [*arrow(points, stroke, 2.4, curved=True), *label]
 
 
-def _before(at: Point, text: str) -> list[Item]:
-    """The state before the first character."""
-    return [Circle(at, _RADIUS, dashed=True), Text(text, (at[0], at[1] + 3), _SMALL)]
-
-
 def _captions(rows: _Rows, x: float, live: bool) -> list[Item]:
     """The name of each row, to its left."""
-    said = [
+    captions = [
         ("input:", "the character", 0.0),
         ("its vector", "", rows.vector),
         ("output: probability of", "each next character", rows.output),
     ]
-    said += [
+    captions += [
         ("hidden state", f"of layer {k + 1}" if len(rows.hidden) > 1 else "", rows.hidden[k])
         for k in range(len(rows.hidden))
     ]
     if live:
-        said += [("the five most likely next", "characters; dark: it follows", rows.output - 62)]
+        captions += [("the five most likely next", "characters; dark: it follows", rows.output - 62)]
     return [
         Text(words, (x, y + (4 if not second else -2) + 13 * i), 10, "end")
-        for first, second, y in said
+        for first, second, y in captions
         for i, words in enumerate(filter(None, (first, second)))
     ]
 

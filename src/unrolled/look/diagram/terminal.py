@@ -37,8 +37,8 @@ def diagram_text(
     fitting = max(1, (width - _CAPTION) // sum(places))
     for start in range(0, len(columns), fitting):
         out += ["", *_block(parts, columns, range(start, min(start + fitting, len(columns))), places)]
-    for said in (_legend(parts), equations(config)):
-        written = [_ascii(line) if plain else line for line in said]
+    for part in (_legend(parts), equations(config)):
+        written = [_ascii(line) if plain else line for line in part]
         out += ["", *(piece for line in written for piece in textwrap.wrap(line, width, subsequent_indent=" " * 9))]
     joined = "\n".join(line.rstrip() for line in out)
     return _ascii(joined, single=True) if plain else joined

@@ -99,5 +99,4 @@ def _on_device(network: CharNetwork, ids: NDArray[np.int64]) -> Tensor:
 
 
 def _as_numpy(values: Tensor) -> NDArray[np.float64]:
-    array: NDArray[np.float64] = values.double().cpu().numpy()
-    return array
+    return values.double().cpu().numpy()

@@ -1,7 +1,7 @@
 """How many characters back the predictions of a network still depend on its text.
 
-Several measures (`influence`) as curves over distance, for the whole text and by kind of position, and one number with
-a stated definition (`MEANING`). Left out: drawing (`picture`).
+Several measures (`influence`) as curves over distance, and one number with a stated definition (`MEANING`). Left out:
+drawing (`picture`).
 """
 
 from __future__ import annotations
@@ -16,13 +16,11 @@ from unrolled.errors import FolderError
 from unrolled.learn.networks.network import CharNetwork
 from unrolled.look.intervals import Numbers, beyond_chance, binned, bins, mean_with_interval
 from unrolled.look.memory.influence import connectivity, influence
-from unrolled.look.memory.probes import Probes, choose_probes, position_kinds
+from unrolled.look.memory.probes import choose_probes
 from unrolled.model.state import generator_of
 
 FALSE_ALARM = 0.01
 GRADIENT_PROBES = 256
-MIN_IN_BIN = 10
-WHOLE = "the whole text"
 MEANING = (
     "the largest distance at which replacing one character by another from the text raises the loss of the true next "
     "character by more than chance explains: on a text of independent characters, a memory is reported with "
@@ -40,7 +38,7 @@ confirms."""
 
 @dataclass(frozen=True)
 class DistanceCurve:
-    """A mean over positions for each bin of distances, all (bin,); NaN where there were fewer than 10 positions."""
+    """A mean over positions for each bin of distances, all (bin,)."""
 
     near: NDArray[np.int64]
     """The smallest distance in the bin."""
@@ -54,19 +52,15 @@ class DistanceCurve:
     @property
     def middle(self) -> Numbers:
         """The geometric middle of each bin, where it is drawn on a logarithmic axis."""
-        result: Numbers = np.sqrt(self.near * self.far)
-        return result
+        return np.sqrt(self.near * self.far)
 
     def rows(self) -> list[tuple[int, int, float, float, float]]:
-        """(near, far, mean, low, high) of each bin that is not NaN."""
-        columns = (self.near, self.far, self.mean, self.low, self.high)
-        rows = zip(*(column.tolist() for column in columns), strict=True)
-        return [row for row in rows if np.isfinite(row[2])]
+        """(near, far, mean, low, high) of each bin."""
+        return list(zip(*self.to_json().values(), strict=True))
 
-    def to_json(self) -> dict[str, list[float | None]]:
-        """Lists of equal length; NaN becomes null."""
-        columns = {"near": self.near, "far": self.far, "mean": self.mean, "low": self.low, "high": self.high}
-        return {name: [x if np.isfinite(x) else None for x in column.tolist()] for name, column in columns.items()}
+    def to_json(self) -> dict[str, list[float]]:
+        """Lists of equal length."""
+        return {name: column.tolist() for name, column in vars(self).items()}
 
 
 @dataclass(frozen=True)
@@ -81,22 +75,16 @@ class Memory:
     probes: int
     loss: float
     """Nats per character at the measured positions."""
-    curves: dict[str, dict[str, DistanceCurve]]
-    """By measure (`MEASURES`), then by kind of position; `WHOLE` is one of these."""
+    curves: dict[str, DistanceCurve]
+    """By measure (`MEASURES`)."""
     threshold: Numbers
     """For each bin, the mean cost that it takes to be beyond chance, (bin,)."""
 
     def to_json(self) -> dict[str, Any]:
         """Everything, as JSON takes it."""
-        curves = {m: {k: curve.to_json() for k, curve in kinds.items()} for m, kinds in self.curves.items()}
-        facts: dict[str, Any] = {
-            "name": self.name,
-            "memory": self.characters,
-            "meaning": MEANING,
-            "distance": self.distance,
-        }
+        facts = {"name": self.name, "memory": self.characters, "meaning": MEANING, "distance": self.distance}
         facts |= {"sites": self.probes, "loss_nats": self.loss, "threshold": self.threshold.tolist()}
-        return facts | {"curves": curves}
+        return facts | {"curves": {measure: curve.to_json() for measure, curve in self.curves.items()}}
 
 
 def measure_memory(
@@ -117,14 +105,12 @@ def measure_memory(
     """
     rng = generator_of(seed)
     probes = choose_probes(text, places, distance, rng)
-    found, few = influence(network, ids, probes), probes.first(GRADIENT_PROBES)
+    found, edges = influence(network, ids, probes), bins(distance)
     values = {"causal": found.divergence, "cost": found.cost, "context": found.missing}
-    gradients = connectivity(network, ids, few)
-    if not all(np.isfinite(value).all() for value in (*values.values(), gradients)):
+    values["connectivity"] = connectivity(network, ids, probes.first(GRADIENT_PROBES))
+    if not all(np.isfinite(value).all() for value in values.values()):
         raise FolderError(f"the network {name} predicts numbers that are not finite, so nothing can be measured")
-    edges, kinds = bins(distance), position_kinds(text)
-    curves = {measure: _curves(value, _kinds_ahead(kinds, probes), edges, rng) for measure, value in values.items()}
-    curves["connectivity"] = _curves(gradients, _kinds_at_end(kinds, few), edges, rng)
+    curves = {measure: _curve(value, edges, rng) for measure, value in values.items()}
     memory, threshold = memory_length(found.cost, edges, rng)
     return Memory(name, memory, distance, len(probes), float(found.loss.mean()), curves, threshold)
 
@@ -136,9 +122,8 @@ def memory_length(cost: Numbers, edges: NDArray[np.int64], rng: np.random.Genera
     and one that is spread over many shows in its bin, which counts as the bin's smallest distance. Also returned, for
     each bin, the mean that it takes to be significant.
     """
-    width = np.diff(edges)
-    wide = width > 1
-    columns = np.hstack([cost, (binned(cost, edges) / width)[:, wide]])
+    wide = np.diff(edges) > 1
+    columns = np.hstack([cost, binned(cost, edges)[:, wide]])
     claims = np.concatenate([np.arange(1, cost.shape[1] + 1), edges[:-1][wide]])
     significant, needed = beyond_chance(columns, rng, FALSE_ALARM)
     found, threshold = claims[significant], needed[edges[:-1] - 1]
@@ -146,31 +131,6 @@ def memory_length(cost: Numbers, edges: NDArray[np.int64], rng: np.random.Genera
     return int(found.max()) if len(found) else None, threshold
 
 
-def _curves(
-    values: Numbers, kinds: dict[str, NDArray[np.bool_]], edges: NDArray[np.int64], rng: np.random.Generator
-) -> dict[str, DistanceCurve]:
-    """The curve of `values` (probe, distance) for the whole text and for each kind, given as masks of that shape."""
-    masks = {WHOLE: np.ones(values.shape, bool)} | kinds
-    return {kind: _curve(values * mask, mask, edges, rng) for kind, mask in masks.items()}
-
-
-def _curve(
-    values: Numbers, mask: NDArray[np.bool_], edges: NDArray[np.int64], rng: np.random.Generator
-) -> DistanceCurve:
-    counts = binned(mask.astype(np.float64), edges)
-    unknown = counts.sum(0) < MIN_IN_BIN
-    numbers = mean_with_interval(binned(values, edges), counts, rng)
-    mean, low, high = (np.where(unknown, np.nan, column) for column in numbers)
-    return DistanceCurve(edges[:-1], edges[1:] - 1, mean, low, high)
-
-
-def _kinds_ahead(kinds: dict[str, NDArray[np.bool_]], probes: Probes) -> dict[str, NDArray[np.bool_]]:
-    """Masks (probe, distance): whether the position at each distance past a probe is of each kind."""
-    last = probes.positions[:, None] + np.arange(probes.distance)  # the last character read is k - 1 past it
-    return {kind: after[last] for kind, after in kinds.items()}
-
-
-def _kinds_at_end(kinds: dict[str, NDArray[np.bool_]], probes: Probes) -> dict[str, NDArray[np.bool_]]:
-    """The same for `connectivity`, where all distances of a probe belong to the one position at its end."""
-    last = (probes.positions + probes.distance - 1)[:, None]
-    return {kind: np.broadcast_to(after[last], (len(probes), probes.distance)) for kind, after in kinds.items()}
+def _curve(values: Numbers, edges: NDArray[np.int64], rng: np.random.Generator) -> DistanceCurve:
+    """The curve of `values` (probe, distance)."""
+    return DistanceCurve(edges[:-1], edges[1:] - 1, *mean_with_interval(binned(values, edges), rng))

@@ -1,4 +1,4 @@
-"""The positions of a text at which a network is probed, and the kinds of position that predictions are grouped by.
+"""The positions of a text at which a network is probed.
 
 A probe replaces one character. `warm_up` characters are read before it and `distance` characters from it on. After
 reading up to k - 1 characters past the probe, the network predicts the character k past it: that prediction is at
@@ -7,7 +7,6 @@ distance k.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,15 +16,6 @@ from unrolled.errors import InputError
 from unrolled.text.vocabulary import code_points
 
 MIN_PROBES = 100
-QUOTATION_MARKS = '"“”„«»'  # apostrophes are left out: most of them are in words such as "don't"
-
-POSITION_KINDS: dict[str, Callable[[str], bool]] = {
-    "inside a word": str.isalnum,
-    "after a space": lambda c: c == " ",
-    "after a quotation mark": lambda c: c in QUOTATION_MARKS,
-    "after a newline": lambda c: c == "\n",
-}
-"""The kinds of position, by the last character read before the prediction."""
 
 
 @dataclass(frozen=True)
@@ -80,8 +70,3 @@ def choose_probes(text: str, count: int, distance: int, rng: np.random.Generator
     if different.sum() < MIN_PROBES // 2:
         raise InputError(f"nearly every character of the text is {text[0]!r}, so none can be replaced by another")
     return Probes(positions[different][:count], replacements[different][:count], distance, distance)
-
-
-def position_kinds(text: str) -> dict[str, NDArray[np.bool_]]:
-    """For each kind of position, whether the position after each character of `text` is one, (characters,)."""
-    return {name: np.fromiter((test(c) for c in text), bool, len(text)) for name, test in POSITION_KINDS.items()}

@@ -1,4 +1,4 @@
-"""The hidden state of every layer after every character of a text, with one unit ablated if asked.
+"""The hidden state of every layer after every character of a text, with one unit ablated on request.
 
 NumPy only. States are held in memory: texts are meant to have some ten thousand characters. Left out: what the states
 mean (`scan`, `states`).

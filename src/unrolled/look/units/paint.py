@@ -41,8 +41,7 @@ def limit_of(values: NDArray[np.floating]) -> float:
 def shades(values: NDArray[np.floating], limit: float) -> NDArray[np.int64]:
     """The shade of each value, 0 (at `-limit`) to 2 STEPS (at `limit`); STEPS is white."""
     scaled = np.clip(values.astype(np.float64) / limit, -1, 1)
-    result: NDArray[np.int64] = np.rint(scaled * STEPS).astype(np.int64) + STEPS
-    return result
+    return np.rint(scaled * STEPS).astype(np.int64) + STEPS
 
 
 def colour_of(shade: int) -> str:
@@ -66,7 +65,8 @@ def painted_page(text: str, values: NDArray[np.floating], title: str, note: str,
     limit = limit or limit_of(values)
     rules = "\n".join(f".s{shade} {{ background: {colour_of(shade)} }}" for shade in range(2 * STEPS + 1))
     runs = _runs(text, shades(values, limit))
-    spans = "".join(f'<span class="s{shade}">{escape(_line_ends(run))}</span>' for shade, run in runs)
+    shown = ((shade, escape(run.replace("\n", "⏎\n"))) for shade, run in runs)
+    spans = "".join(f'<span class="s{shade}">{run}</span>' for shade, run in shown)
     body = PAGE_BODY.format(
         title=escape(title), note=escape(note), text=spans, low=-limit, high=limit, middle=STEPS, top=2 * STEPS
     )
@@ -76,7 +76,3 @@ def painted_page(text: str, values: NDArray[np.floating], title: str, note: str,
 def _runs(text: str, shade: NDArray[np.int64]) -> Iterator[tuple[int, str]]:
     for value, run in groupby(zip(shade.tolist(), text, strict=True), key=lambda pair: pair[0]):
         yield value, "".join(c for _, c in run)
-
-
-def _line_ends(run: str) -> str:
-    return run.replace("\n", "⏎\n")

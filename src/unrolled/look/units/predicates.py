@@ -18,7 +18,7 @@ from unrolled.embedding import visible
 Answer = NDArray[np.bool_]
 
 OPENING, CLOSING = "([{", ")]}"
-DEPTHS = (1, 2, 3)
+DEPTHS = {1: "", 2: ", 2 deep or more", 3: ", 3 deep or more"}
 COLUMNS = (20, 40, 60)
 MOST_LETTERS = 30
 SENTENCE_END = ".!?"
@@ -51,7 +51,7 @@ def in_quotes(text: str) -> dict[str, Answer]:
 def in_brackets(text: str) -> dict[str, Answer]:
     """Inside brackets of any kind, at each least depth."""
     depth = bracket_depth(text)
-    return {_bracket_name(least): depth >= least for least in DEPTHS}
+    return {f"inside brackets{deep}": depth >= least for least, deep in DEPTHS.items()}
 
 
 def bracket_depth(text: str) -> NDArray[np.int64]:
@@ -110,15 +110,10 @@ def distance_since(text: str, test: Callable[[str], bool]) -> NDArray[np.int64]:
     """Characters since `test` was last true, 0 where it is; before the first, counted from the start of the text."""
     places = np.arange(len(text))
     last = np.maximum.accumulate(np.where(_each(text, test), places, -1)) if text else places
-    distance: NDArray[np.int64] = places - last
-    return distance
+    return places - last
 
 
 FAMILIES = (in_quotes, in_brackets, in_line, in_word, in_sentence, by_kind, after_letters)
-
-
-def _bracket_name(least: int) -> str:
-    return "inside brackets" if least == 1 else f"inside brackets, {least} deep or more"
 
 
 def _each(text: str, test: Callable[[str], bool]) -> Answer:

@@ -24,7 +24,7 @@ MIN_AUC = 0.9
 FALSE_ALARM = 0.01
 UNTRAINED = 8
 MIN_TRUE = 50
-"""Positions at which a question must be true, and false, in each half of the text; others are not asked."""
+"""Positions at which a question must be true, and false, in each half of the text; other questions are left out."""
 BLOCK = 100
 """Characters that count as one observation, since neighbouring positions are correlated."""
 MIN_CHARACTERS = 2000
@@ -58,7 +58,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Scan:
-    """The best unit for every question that could be asked of a text, the highest AUC first."""
+    """The best unit for every question that the text can answer, the highest AUC first."""
 
     findings: tuple[Finding, ...]
     characters: int
@@ -68,10 +68,6 @@ class Scan:
     def convincing(self) -> tuple[Finding, ...]:
         """The findings that meet the rule."""
         return tuple(finding for finding in self.findings if finding.convincing)
-
-    def to_json(self) -> dict[str, Any]:
-        """Everything, as JSON takes it."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -111,17 +107,17 @@ def scan_units(model: CharModel, text: str, *, seed: int = 0) -> Scan:
         raise InputError(
             f"the text has {len(text):,} characters, but a scan of units needs {MIN_CHARACTERS:,}: give a longer text"
         )
-    asked = {name: answer for name, answer in predicates(text).items() if _can_be_asked(answer)}
-    if not asked:  # one character over and over
+    questions = {name: answer for name, answer in predicates(text).items() if _can_be_answered(answer)}
+    if not questions:  # one character over and over
         return Scan((), len(text))
-    answers = np.array(list(asked.values()))
+    answers = np.array(list(questions.values()))
     ids = model.vocabulary.encode(text)
     chosen = _best_units(record_network(model.network, ids), answers)
     untrained = [
         _best_units(record_network(network, ids), answers).auc
         for network in _untrained(model, range(seed, seed + UNTRAINED))
     ]
-    findings = _judged(list(asked), chosen, np.reshape(untrained, (UNTRAINED, -1)), answers)
+    findings = _judged(list(questions), chosen, np.reshape(untrained, (UNTRAINED, -1)), answers)
     return Scan(tuple(sorted(findings, key=lambda f: (not f.convincing, -f.auc))), len(text))
 
 
@@ -143,8 +139,7 @@ def auc(activations: NDArray[np.floating], answers: NDArray[np.bool_]) -> NDArra
     (characters, unit), `answers` (question, characters), each with at least one yes and one no.
     """
     ranks, yes = _ranks(activations), answers.sum(1)[:, None].astype(np.float64)
-    result: NDArray[np.float64] = (answers @ ranks - yes * (yes + 1) / 2) / (yes * (answers.shape[1] - yes))
-    return result
+    return (answers @ ranks - yes * (yes + 1) / 2) / (yes * (answers.shape[1] - yes))
 
 
 @dataclass(frozen=True)
@@ -185,8 +180,7 @@ def _judged(
 
 def _log_odds(auc: NDArray[np.float64]) -> NDArray[np.float64]:
     inside = np.clip(auc, 1e-6, 1 - 1e-6)
-    result: NDArray[np.float64] = np.log(inside / (1 - inside))
-    return result
+    return np.log(inside / (1 - inside))
 
 
 def _auc_with_error(activation: NDArray[np.floating], answer: NDArray[np.bool_]) -> tuple[float, float]:
@@ -202,8 +196,7 @@ def _auc_with_error(activation: NDArray[np.floating], answer: NDArray[np.bool_])
 def _share_below(values: NDArray[np.floating], others: NDArray[np.floating]) -> NDArray[np.float64]:
     """The fraction of sorted `others` below each value, ties counting half."""
     left, right = np.searchsorted(others, values, "left"), np.searchsorted(others, values, "right")
-    share: NDArray[np.float64] = (left + right) / (2 * len(others))
-    return share
+    return (left + right) / (2 * len(others))
 
 
 def _ranks(columns: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -216,7 +209,7 @@ def _ranks(columns: NDArray[np.floating]) -> NDArray[np.float64]:
     return ranks
 
 
-def _can_be_asked(answer: NDArray[np.bool_]) -> bool:
+def _can_be_answered(answer: NDArray[np.bool_]) -> bool:
     half = len(answer) // 2
     return all(min(part.sum(), (~part).sum()) >= MIN_TRUE for part in (answer[:half], answer[half:]))
 

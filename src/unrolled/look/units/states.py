@@ -43,8 +43,7 @@ class StatePath:
     @property
     def moves(self) -> NDArray[np.float64]:
         """The distance the state moved at each character, (characters,); the first is measured from zero."""
-        steps: NDArray[np.float64] = np.linalg.norm(np.diff(self.hidden, axis=0, prepend=0), axis=1).astype(np.float64)
-        return steps
+        return np.linalg.norm(np.diff(self.hidden, axis=0, prepend=0), axis=1).astype(np.float64)
 
     def to_json(self) -> dict[str, Any]:
         """The path and the order of the units; not the states themselves."""

@@ -5,7 +5,6 @@ What is shown of each name is in `plot_data`; pictures for paper are in `static`
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from html import escape
 from typing import Any
 
@@ -28,36 +27,9 @@ def interactive_page(data: PlotData, title: str | None) -> str:
     """One self-contained page with the points of `data`, in two or three dimensions."""
     graph = import_extra("plotly.graph_objects")
     figure = graph.Figure(_traces(data, graph), layout=_layout(data, title))
-    return _page(figure, title)
-
-
-def animated_page(frames: Sequence[PlotData], title: str | None) -> str:
-    """One self-contained page that plays `frames` in order, with a slider."""
-    graph = import_extra("plotly.graph_objects")
-    figure = graph.Figure(_traces(frames[-1], graph), layout=_layout(frames[-1], title))
-    figure.frames = [graph.Frame(data=_traces(frame, graph), name=f"{k}") for k, frame in enumerate(frames)]
-    everything = np.concatenate([frame.coordinates for frame in frames])
-    _fix_ranges(figure, everything)
-    moving = {"frame": {"duration": 500, "redraw": True}, "transition": {"duration": 300}, "fromcurrent": True}
-    steps = [
-        {"method": "animate", "label": f"{k}", "args": [[f"{k}"], {**moving, "mode": "immediate"}]}
-        for k in range(len(frames))
-    ]
-    shown = {"active": len(frames) - 1, "steps": steps, "currentvalue": {"prefix": "snapshot "}, "x": 0.12, "len": 0.8}
-    figure.update_layout(
-        sliders=[shown],
-        updatemenus=[
-            {"type": "buttons", "showactive": False, "x": 0.08, "y": -0.06, "xanchor": "right",
-             "buttons": [{"label": "play", "method": "animate", "args": [None, moving]}]}
-        ],
-    )  # fmt: skip
-    return _page(figure, title)
-
-
-def _page(figure: Any, title: str | None) -> str:
     picture = figure.to_html(
         include_plotlyjs=True, include_mathjax=False, full_html=False, default_width="100%", default_height="100vh",
-        auto_play=False, config={"displaylogo": False, "scrollZoom": True, "responsive": True},
+        config={"displaylogo": False, "scrollZoom": True, "responsive": True},
     )  # fmt: skip
     return html_page(title or "Vectors", picture, "body { margin: 0 }")
 
@@ -131,15 +103,3 @@ def _layout(data: PlotData, title: str | None) -> dict[str, Any]:
         scene = {f"{name}axis": {**axis, **walls} for name, axis in zip("xyz", axes, strict=True)}
         return layout | {"scene": {**scene, "aspectmode": "data", "dragmode": "orbit", "camera": _CAMERA}}
     return layout | {"xaxis": axes[0], "yaxis": {**axes[1], "scaleanchor": "x"}, "dragmode": "pan"}
-
-
-def _fix_ranges(figure: Any, everything: np.ndarray[Any, Any]) -> None:
-    """Keep the axes fixed while the frames play."""
-    low, high = everything.min(axis=0), everything.max(axis=0)
-    pad = 0.05 * float((high - low).max() or 1.0)
-    ranges = [[float(a - pad), float(b + pad)] for a, b in zip(low, high, strict=True)]
-    named = {f"{name}axis_range": own for name, own in zip("xyz", ranges, strict=False)}
-    if len(ranges) == 3:
-        figure.update_scenes(**named)
-    else:
-        figure.update_layout(**named)

@@ -62,13 +62,11 @@ def _offsets(size: NDArray[np.float64], radius: float | None, reach: float) -> N
 
 
 def _inside(boxes: NDArray[np.float64], bounds: Box) -> NDArray[np.bool_]:
-    inside: NDArray[np.bool_] = np.all(boxes[:, :2] >= bounds[:2], axis=1) & np.all(boxes[:, 2:] <= bounds[2:], axis=1)
-    return inside
+    return np.all(boxes[:, :2] >= bounds[:2], axis=1) & np.all(boxes[:, 2:] <= bounds[2:], axis=1)
 
 
 def _overlaps(boxes: NDArray[np.float64], taken: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Whether each of `boxes` overlaps any of `taken`."""
     a, b = boxes[:, None], taken[None]
     apart = np.any((a[..., :2] >= b[..., 2:]) | (a[..., 2:] <= b[..., :2]), axis=2)
-    met: NDArray[np.bool_] = ~np.all(apart, axis=1)
-    return met
+    return ~np.all(apart, axis=1)

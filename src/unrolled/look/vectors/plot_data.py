@@ -6,14 +6,13 @@ they are drawn as an image (`static`) or as a page (`interactive`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unrolled import plotting as style
-from unrolled.embedding import EmbeddingTable, Projection, visible
+from unrolled.embedding import EmbeddingTable, visible
 from unrolled.errors import InputError
 from unrolled.text.kinds import kind
 
@@ -70,11 +69,7 @@ def plot_data(table: EmbeddingTable, components: int = 2) -> PlotData:
         raise InputError(f"components is {components}, but a picture has 2 or 3")
     if not len(table):
         raise InputError("this embedding table is empty: there is nothing to draw")
-    return plot_data_at(table, table.pca(min(components, *table.vectors.shape)), components)
-
-
-def plot_data_at(table: EmbeddingTable, projection: Projection, components: int) -> PlotData:
-    """The rows of `table` at the coordinates of `projection`, padded with zeros to `components`."""
+    projection = table.pca(min(components, *table.vectors.shape))
     missing = max(0, components - projection.coordinates.shape[1])
     characters = is_of_characters(table)
     return PlotData(
@@ -82,37 +77,14 @@ def plot_data_at(table: EmbeddingTable, projection: Projection, components: int)
         np.pad(projection.explained, (0, missing)),
         tuple(visible(name) if characters or name != name.strip() else _spaced(name) for name in table.names),
         _sizes(table),
-        tuple(kind(name) if characters else _mark(name, special) for name, special in _with_special(table)),
+        tuple(
+            kind(name) if characters else name if special and name in MARKS else "category"
+            for name, special in _with_special(table)
+        ),
         None if characters else _means(table),
         None if characters else _rings(table),
         tuple(_hover(table, i) for i in range(len(table))),
     )
-
-
-def shared_projections(tables: Sequence[EmbeddingTable], components: int) -> list[Projection]:
-    """Each table on the main components of the last one, after aligning it to the last one (Procrustes).
-
-    `explained` is the fraction of each table's own variance. The last projection is that of its own `pca`. Raises
-    InputError if dimensions differ or two tables share no name.
-    """
-    last = tables[-1]
-    projection = last.pca(min(components, *last.vectors.shape))
-    centre = last.vectors.astype(np.float64).mean(axis=0)
-    axes = np.linalg.pinv(last.vectors - centre) @ projection.coordinates
-    turned = [table.aligned(last).vectors for table in tables[:-1]]
-    before = [
-        Projection(table.names, (vectors - centre) @ axes, _explained(vectors, axes))
-        for table, vectors in zip(tables, turned, strict=False)
-    ]
-    return [*before, projection]
-
-
-def _explained(vectors: NDArray[np.float32], axes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The fraction of the variance of `vectors` (row, dimension) along orthogonal `axes` (dimension, axis)."""
-    centred = vectors.astype(np.float64) - vectors.mean(axis=0, dtype=np.float64)
-    total = float((centred**2).sum()) or 1.0
-    shares: NDArray[np.float64] = ((centred @ axes) ** 2).sum(axis=0) / total
-    return shares
 
 
 def is_of_characters(table: EmbeddingTable) -> bool:
@@ -132,17 +104,12 @@ def known_targets(table: EmbeddingTable) -> tuple[NDArray[np.bool_], NDArray[np.
 
 def _sizes(table: EmbeddingTable) -> NDArray[np.float64]:
     counts = np.asarray(table.facts.get("count", np.ones(len(table))), np.float64)
-    sizes: NDArray[np.float64] = np.sqrt(np.maximum(counts, 0) / max(float(counts.max()), 1.0))
-    return sizes
+    return np.sqrt(np.maximum(counts, 0) / max(float(counts.max()), 1.0))
 
 
 def _with_special(table: EmbeddingTable) -> list[tuple[str, bool]]:
     special = table.facts.get("special", np.array([name in MARKS for name in table.names]))
     return list(zip(table.names, np.asarray(special, bool).tolist(), strict=True))
-
-
-def _mark(name: str, special: bool) -> str:
-    return name if special and name in MARKS else "category"
 
 
 def _means(table: EmbeddingTable) -> NDArray[np.float64]:
@@ -157,8 +124,7 @@ def _rings(table: EmbeddingTable) -> NDArray[np.float64] | None:
         return None
     vectors = table.vectors.astype(np.float64)
     scale = np.sqrt(((vectors - vectors.mean(axis=0)) ** 2).sum(axis=1).mean())
-    rings: NDArray[np.float64] = np.nan_to_num(np.asarray(shares, np.float64)) * scale
-    return rings
+    return np.nan_to_num(np.asarray(shares, np.float64)) * scale
 
 
 def _hover(table: EmbeddingTable, i: int) -> str:

@@ -27,34 +27,26 @@ _ALL_RINGS, _FEW_RINGS = 60, 20
 _PANEL = 7.6  # inches
 
 
-def draw_panels(
-    panels: Sequence[tuple[PlotData, tuple[int, int], str]],
-    title: str | None,
-    paths: NDArray[np.float64] | None = None,
-) -> Figure:
-    """One panel per (data, plane, heading), one legend; `paths` (snapshot, row, component) are drawn as lines."""
-    figure, axes = style.figure(_PANEL * len(panels), _PANEL, columns=len(panels))
+def draw_panels(data: PlotData, planes: Sequence[tuple[int, int]], title: str | None) -> Figure:
+    """One panel for each plane of two components, and one legend."""
+    figure, axes = style.figure(_PANEL * len(planes), _PANEL, columns=len(planes))
     canvas = import_extra("matplotlib.backends.backend_agg").FigureCanvasAgg(figure)
-    for axis, (data, plane, heading) in zip(axes, panels, strict=True):
+    for axis, plane in zip(axes, planes, strict=True):
         at = data.coordinates[:, plane]
         axis.set(xlabel=data.axis_label(plane[0]), ylabel=data.axis_label(plane[1]))
-        axis.set_title(heading, loc="left", fontsize=11, parse_math=False)
         axis.scatter(at[:, 0], at[:, 1], s=0)
-        if paths is not None:
-            _draw_paths(axis, paths[:, :, plane], data)
         if not data.are_characters:
             _draw_dots(axis, data, at, last=axis is axes[-1])
         axis.margins(0.08)
         axis.set_aspect("equal", adjustable="datalim")
-    data = panels[0][0]
     _legend(figure, data, title)
-    notes = [*_caption(data, with_paths=paths is not None), style.drawable(data.labels)[1]]
+    notes = [_caption(data), style.drawable(data.labels)[1]]
     caption = figure.supxlabel("\n".join([*filter(None, notes), " "]), x=0.01, ha="left", fontsize=8, color=style.FAINT)
     figure.draw_without_rendering()  # settles the layout, which places depend on
     figure.set_layout_engine("none")
     left_out = [
         _draw_labels(axis, data, data.coordinates[:, plane], canvas.get_renderer())
-        for axis, (data, plane, _) in zip(axes, panels, strict=True)
+        for axis, plane in zip(axes, planes, strict=True)
     ]
     if any(left_out):
         unnamed = f"{max(left_out):,} of {len(data.labels):,} labels did not fit and are left out"
@@ -84,16 +76,6 @@ def _areas(data: PlotData) -> NDArray[np.float64]:
     """Areas of the dots in square points, smaller if there are many."""
     largest = float(np.clip(24000 / len(data.labels), 60, 420))
     return 14 + largest * data.sizes**2
-
-
-def _draw_paths(axis: Axes, paths: NDArray[np.float64], data: PlotData) -> None:
-    for i in range(paths.shape[1]):
-        shade = COLOURS.get(data.groups[i], style.FAINT)
-        for k in range(len(paths) - 1):
-            strength = 0.15 + 0.55 * (k + 1) / (len(paths) - 1)
-            x, y = paths[k : k + 2, i].T
-            axis.plot(x, y, color=shade, alpha=strength, linewidth=0.8, zorder=1)
-        axis.plot(paths[0, i, 0], paths[0, i, 1], ".", color=shade, markersize=3, alpha=0.5, zorder=1)
 
 
 def _draw_labels(axis: Axes, data: PlotData, at: NDArray[np.float64], renderer: Any) -> int:
@@ -188,12 +170,10 @@ def _legend(figure: Figure, data: PlotData, title: str | None) -> None:
     made.get_title().set_parse_math(False)
 
 
-def _caption(data: PlotData, with_paths: bool) -> list[str]:
-    """What size, rings and lines mean."""
-    notes = ["size: how frequent" if data.are_characters else "size: number of rows"]
-    if data.rings is not None:
-        whose = "" if len(data.labels) <= _ALL_RINGS else f" (the {_FEW_RINGS} largest)"
-        notes.append(f"ring{whose}: disagreement of the networks, in the units of the axes")
-    if with_paths:
-        notes.append("line: path through training, darker towards its end")
-    return ["; ".join(notes)]
+def _caption(data: PlotData) -> str:
+    """What size and rings mean."""
+    size = "size: how frequent" if data.are_characters else "size: number of rows"
+    if data.rings is None:
+        return size
+    whose = "" if len(data.labels) <= _ALL_RINGS else f" (the {_FEW_RINGS} largest)"
+    return f"{size}; ring{whose}: disagreement of the networks, in the units of the axes"

@@ -24,11 +24,11 @@ def verdict(result: ComparisonResult) -> str:
     if ours is None or theirs is None:
         return "There is nothing to compare: one of the two sides, with and without embeddings, is missing."
     effects, digits = result.effects(), decimals(result)
-    reached = (
+    best = (
         f"of all models the best with them is {_named(ours)}, {ours.mean:,.{digits}f}, and the best without "
         f"{_named(theirs)}, {theirs.mean:,.{digits}f} ({_difference(ours, theirs)})"
     )
-    return f"{_lead(ours, theirs, effects)}: {reached}. {_each(effects)}"
+    return f"{_lead(ours, theirs, effects)}: {best}. {_each(effects)}"
 
 
 def _lead(ours: ComparisonCell, theirs: ComparisonCell, effects: list[Effect]) -> str:

@@ -113,7 +113,7 @@ def _measure_round(
         alone = partial(float, full) if len(names) == 1 else partial(round_.explained, [name])
         questions += [(found.alone, name, alone), (found.missing_alone, name, partial(round_.missing_alone, name))]
     for copy in copied:
-        questions.append((found.copies, copy, partial(_added, round_, names, copy, full)))
+        questions.append((found.copies, copy, lambda copy=copy: round_.explained(names, copy) - full))
     if not _answer(questions, interrupt):
         return None
     questions = []
@@ -122,11 +122,6 @@ def _measure_round(
     for group in groups[: max(dropped - len(names), 0)]:
         questions.append((found.without_group, group, partial(round_.explained, [n for n in names if n not in group])))
     return found if _answer(questions, interrupt) else None
-
-
-def _added(round_: Round, names: Sequence[str], copy: tuple[str, int], full: float) -> float:
-    """What a shuffled copy adds to the full model."""
-    return round_.explained(names, copy) - full
 
 
 def _answer(questions: Sequence[tuple[dict[Any, list[float]], Any, Callable[[], float]]], interrupt: Interrupt) -> bool:
