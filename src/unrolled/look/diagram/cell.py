@@ -11,7 +11,8 @@ from typing import Literal
 
 from unrolled import plotting as style
 from unrolled.look.diagram.anatomy import Anatomy, anatomy
-from unrolled.look.diagram.plans import GENERIC, PLANS, CellDiagram, Node, NodeKind, Wire
+from unrolled.look.diagram.notation import CellDiagram, Node, NodeKind, Wire
+from unrolled.look.diagram.plans import GENERIC, PLANS
 from unrolled.look.diagram.shapes import Circle, Drawing, Item, Point, Text, arrow, lines, rectangle
 from unrolled.model.cells import alone
 from unrolled.model.folder import ModelConfig

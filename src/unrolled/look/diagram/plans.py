@@ -1,129 +1,10 @@
-"""What is inside the cell of each rung, as data: nodes on a grid, wires between them, equations. `cell` draws it.
-
-Columns count to the right, rows downwards; the state passes from left to right in the upper rows, and what the input
-brings rises from below. A new rung is one more entry of `PLANS`, written in the notation of `_plan`.
-"""
+"""What is inside the cell of each rung, in the notation of `notation.plan`. A new rung is one more entry of `PLANS`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Literal, cast
+from unrolled.look.diagram.notation import plan
 
-Point = tuple[float, float]
-NodeKind = Literal["state", "input", "gate", "operation"]
-Matrix = Literal["input", "memory"]
-
-
-@dataclass(frozen=True)
-class Node:
-    """A node at a grid point (column, row downwards), with one or two lines of text."""
-
-    kind: NodeKind
-    at: Point
-    text: str
-    second: str = ""
-
-
-@dataclass(frozen=True)
-class Wire:
-    """From one node to another, through the grid points `via`; `matrix` names the factor of a matrix product."""
-
-    start: str
-    end: str
-    matrix: Matrix | None = None
-    via: tuple[Point, ...] = ()
-    leave: Point | None = None
-    """The grid point where the wire branches off another wire, instead of at the border of its first node."""
-
-
-@dataclass(frozen=True)
-class CellDiagram:
-    """The diagram of one rung: nodes by name, wires, positions of the matrix labels, and the equations."""
-
-    nodes: Mapping[str, Node]
-    wires: tuple[Wire, ...]
-    labels: Mapping[Matrix, Point]
-    equations: tuple[str, ...]
-    note: str
-
-
-def _plan(
-    *,
-    x: str,
-    states: str,
-    wires: str,
-    labels: str,
-    equations: tuple[str, ...],
-    note: str,
-    operations: str = "",
-    gates: str = "",
-    from_x: str = "",
-    from_both: str = "",
-) -> CellDiagram:
-    """The diagram that strings describe: parts stand between bars, a point is `column,row`.
-
-    `x` is the point of the input. A state is its name and the points where it comes in and goes out, or the latter
-    alone; its nodes are called h0 and h1. A node is its name, its point and its text, with a second line after a colon.
-    A wire is a row of nodes and of the points on its way: `i 4,1.8 new sum` are two wires, the first one bent, and
-    `z @2,1.7 one` branches off at that point. A matrix product begins with the name of its factor, as in `input: x n`.
-    The gates `from_x` have a wire straight down to the level of the input, those `from_both` one from h0 besides.
-    """
-    nodes = {"x": Node("input", _point(x), "xₜ")}
-    for name, *points in map(str.split, _parts(states)):
-        sides = zip(("0", "1")[-len(points) :], ("ₜ₋₁", "ₜ")[-len(points) :], points, strict=True)
-        nodes |= {f"{name}{side}": Node("state", _point(point), f"{name}{mark}") for side, mark, point in sides}
-    for kind, described in (("operation", operations), ("gate", gates)):
-        for name, point, text in (part.split(" ", 2) for part in _parts(described)):
-            first, _, second = text.partition(": ")
-            nodes[name] = Node(cast(NodeKind, kind), _point(point), first, second)
-    places = (part.split(" ") for part in _parts(labels))
-    return CellDiagram(
-        nodes,
-        (*_rising(nodes, from_x.split(), from_both.split()), *(w for part in _parts(wires) for w in _wires(part))),
-        {cast(Matrix, matrix): _point(point) for matrix, point in places},
-        equations,
-        note,
-    )
-
-
-def _rising(nodes: Mapping[str, Node], from_x: list[str], from_both: list[str]) -> Iterator[Wire]:
-    """The wires of gates from the input, and from the old hidden state, which run along below them."""
-    level = nodes["x"].at[1]
-    for gate in from_both:
-        column = nodes[gate].at[0]
-        yield Wire("h0", gate, "memory", ((0, level - 1), (column - 0.2, level - 1)))
-        yield Wire("x", gate, "input", ((column + 0.2, level),))
-    for gate in from_x:
-        yield Wire("x", gate, "input", ((nodes[gate].at[0], level),))
-
-
-def _wires(row: str) -> Iterator[Wire]:
-    """The wires of one row: from each of its nodes to the next."""
-    matrix, _, path = row.rpartition(": ")
-    start, *places = path.split(" ")
-    via: list[Point] = []
-    leave = None
-    for place in places:
-        if place.startswith("@"):
-            leave = _point(place[1:])
-        elif "," in place:
-            via.append(_point(place))
-        else:
-            yield Wire(start, place, cast(Matrix, matrix) if matrix else None, tuple(via), leave)
-            start, via, leave = place, [], None
-
-
-def _parts(described: str) -> list[str]:
-    return described.split(" | ") if described else []
-
-
-def _point(text: str) -> Point:
-    column, row = map(float, text.split(","))
-    return column, row
-
-
-GENERIC = _plan(
+GENERIC = plan(
     x="2.6,2.2",
     states="h 0,0.3 5.2,0.3",
     gates="step 2.6,0.3 step",
@@ -134,7 +15,7 @@ GENERIC = _plan(
 )
 
 PLANS = {
-    "three-char": _plan(
+    "three-char": plan(
         x="2.6,3.2",
         states="h 0,0.3 7.6,0.3",
         operations="add 2.6,0.3 + | tanh 6,0.3 tanh | relu 2.6,1.5 relu",
@@ -146,7 +27,7 @@ PLANS = {
         ),
         note="the character is added to the hidden state, and W_h multiplies the sum",
     ),
-    "concat": _plan(
+    "concat": plan(
         x="1.9,2.2",
         states="h 0,0.3 8.8,0.3",
         operations="relu 4.9,0.3 relu | tanh 7.5,0.3 tanh",
@@ -159,7 +40,7 @@ PLANS = {
         ),
         note="hidden state and character are concatenated before W_in",
     ),
-    "rnn": _plan(
+    "rnn": plan(
         x="3.8,2.4",
         states="h 0,0.3 7,0.3",
         operations="add 3.8,0.3 + | f 5.4,0.3 ƒ",
@@ -168,7 +49,7 @@ PLANS = {
         equations=("hₜ = ƒ(W_ih xₜ + b_ih + W_hh hₜ₋₁ + b_hh)",),
         note="one matrix for the character, one for the hidden state",
     ),
-    "gru": _plan(
+    "gru": plan(
         x="0,5.2",
         states="h 0,0.3 9.5,0.3",
         operations="keep 2,0.3 × | sum 8,0.3 + | one 4.2,1.7 1 − | new 8,1.7 × | part 6.1,3 ×",
@@ -183,7 +64,7 @@ PLANS = {
         ),
         note="z is the fraction kept; r is how much of the old state enters the candidate",
     ),
-    "lstm": _plan(
+    "lstm": plan(
         x="0,5.2",
         states="c 0,0.3 10,0.3 | h 0,4.2 10,1.9",
         operations="drop 2,0.3 × | sum 5,0.3 + | new 5,1.8 × | tanh 8,1.05 tanh | show 8,1.9 ×",
@@ -198,7 +79,7 @@ PLANS = {
         ),
         note="no matrix multiplies c: what the forget gate passes is kept unchanged",
     ),
-    "mingru": _plan(
+    "mingru": plan(
         x="0,4.2",
         states="h 0,0.3 8.3,0.3",
         operations="keep 2.4,0.3 × | one 2.4,1.2 1 − | sum 6.2,0.3 + | new 6.2,2 ×",
@@ -212,7 +93,7 @@ PLANS = {
         ),
         note="the gates depend on the input only, so those of a whole text can be computed at once",
     ),
-    "minlstm": _plan(
+    "minlstm": plan(
         x="0,4.4",
         states="h 0,0.3 8.3,0.3",
         operations="keep 2.4,0.3 × | one 4.4,1.7 1 − | sum 6.4,0.3 + | new 6.4,1.7 ×",
@@ -226,7 +107,7 @@ PLANS = {
         ),
         note="two gates share out one whole; both depend on the input only",
     ),
-    "lru": _plan(
+    "lru": plan(
         x="0,3.1",
         states="s 0,0.3 9.4,0.3 | h 9.6,1.7",
         operations="turn 2.4,0.3 × | sum 4.6,0.3 + | out 8.4,1.7 +",
@@ -240,7 +121,7 @@ PLANS = {
         ),
         note="s is complex: λ turns each number and shrinks it, whatever is read",
     ),
-    "rg-lru": _plan(
+    "rg-lru": plan(
         x="0,5.1",
         states="h 0,0.3 8.4,0.3",
         operations="keep 2.2,0.3 × | scaled 6.2,1.6 × | sum 6.2,0.3 + | new 6.2,2.7 ×",
@@ -257,7 +138,7 @@ PLANS = {
         ),
         note="the root keeps h as large as v, however much is kept",
     ),
-    "mamba": _plan(
+    "mamba": plan(
         x="0,4.6",
         states="S 0,0.3 9.8,0.3 | h 9.8,1.7",
         operations="keep 2.9,0.3 × | sum 5.1,0.3 + | out 8.7,1.7 +",
@@ -276,7 +157,7 @@ PLANS = {
         ),
         note="each unit has 16 numbers of state; the input decides how long, what is written and what is read",
     ),
-    "linear-attention": _plan(
+    "linear-attention": plan(
         x="0,5.1",
         states="S 0,0.3 8.6,0.3 | z 0,1.5 8.6,1.5 | h 8.6,2.7",
         operations="sum 4.2,0.3 + | count 2.2,1.5 + | outer 4.2,2.7 kᵀ v",
@@ -293,7 +174,7 @@ PLANS = {
         ),
         note="S is a matrix: values are added under their keys, and nothing is forgotten",
     ),
-    "deltanet": _plan(
+    "deltanet": plan(
         x="0,5.1",
         states="S 0,0.3 9.8,0.3 | h 9.8,1.9",
         operations="minus 4,1.9 v − | times 5.4,1.9 × | write 6.8,1.9 kᵀ · | sum 6.8,0.3 +",
@@ -313,7 +194,7 @@ PLANS = {
         ),
         note="what the key recalls is replaced by the new value, as far as β says",
     ),
-    "gated-deltanet": _plan(
+    "gated-deltanet": plan(
         x="0,5.1",
         states="S 0,0.3 11,0.3 | h 11,1.9",
         operations=(
@@ -335,7 +216,7 @@ PLANS = {
         ),
         note="what the key recalls is replaced by the new value, as far as β says; α lets all of it fade",
     ),
-    "slstm": _plan(
+    "slstm": plan(
         x="0,6",
         states="c 0,0.3 10.8,0.3 | n 0,1.4 10.8,1.4 | h 0,5 10.8,2.6",
         operations="drop 2.2,0.3 × | fade 1.8,1.4 × | count 3.8,1.4 + | sum 6,0.3 + | new 6,2.6 × | show 9.4,2.6 ×",
@@ -356,7 +237,7 @@ PLANS = {
         ),
         note="the input gate has no upper limit, so n counts what went in; not drawn: m, which keeps both finite",
     ),
-    "mlstm": _plan(
+    "mlstm": plan(
         x="0,5.1",
         states="C 0,0.3 10.8,0.3 | n 0,1.4 10.8,1.4 | h 10.8,2.7",
         operations=(
@@ -379,7 +260,7 @@ PLANS = {
         ),
         note="an LSTM whose cell is a matrix; not drawn: m, which keeps C and n finite",
     ),
-    "hgrn2": _plan(
+    "hgrn2": plan(
         x="0,5.1",
         states="S 0,0.3 9.2,0.3 | h 9.2,2.5",
         operations="keep 2.2,0.3 × | one 3.8,2.5 1 − | outer 5.2,2.5 kᵀ v | sum 5.2,0.3 +",

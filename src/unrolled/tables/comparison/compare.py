@@ -29,7 +29,7 @@ from unrolled.tables.comparison.encodings import (
     available_encodings,
     without_empty,
 )
-from unrolled.tables.comparison.measure import FoldRun, Pair, measure
+from unrolled.tables.comparison.measure import FoldRun, Measured, Pair, measure
 from unrolled.tables.comparison.models import MODELS, THREADS, Model, available_models
 from unrolled.tables.comparison.render import comparison_html, comparison_markdown, plain_values, save_comparison
 from unrolled.tables.comparison.result import ComparisonResult
@@ -156,29 +156,36 @@ def compare_encodings(
     with import_extra("threadpoolctl").threadpool_limits(THREADS):
         beside = metric_beside(chosen, outcome)
         found = measure(runs, pairs, [chosen, *([beside] if beside else [])], folds, progress)
-    more, done = [*found.notes], found.done
-    if found.settled_after:
-        more.append(f"the verdict was clear after {found.settled_after} of {seeds} seeds, so the others were not run")
-        seeds = found.settled_after
-    elif done < len(splits):
-        figures = "these" if done else "the models that were ready in the first fold"
-        more.append(f"stopped early, after {done} of {len(splits)} folds: the figures are of {figures}")
-        warnings.warn(f"the comparison was {more[-1]}", RuntimeWarning, stacklevel=2)
+    remarks = _remarks(found, len(splits), seeds)
+    if found.done < len(splits) and not found.settled_after:
+        warnings.warn(f"the comparison was {remarks[-1]}", RuntimeWarning, stacklevel=2)
     return Comparison(
         target=target,
         target_type=outcome.kind,
         metric=chosen,
         log_target=log,
         cells=tuple(found.cells),
-        notes=(*notes, *more),
+        notes=(*notes, *remarks),
         rows_total=read.rows,
         rows_used=used.rows,
         folds=folds,
-        seeds=seeds,
-        folds_done=done,
+        seeds=found.settled_after or seeds,
+        folds_done=found.done,
         seconds=time.perf_counter() - started,
         beside=beside,
     )
+
+
+def _remarks(found: Measured, planned: int, seeds: int) -> list[str]:
+    """What was left out, and why there are fewer folds than were planned."""
+    if found.settled_after:
+        ending = f"the verdict was clear after {found.settled_after} of {seeds} seeds, so the others were not run"
+    elif found.done < planned:
+        figures = "these" if found.done else "the models that were ready in the first fold"
+        ending = f"stopped early, after {found.done} of {planned} folds: the figures are of {figures}"
+    else:
+        return found.notes
+    return [*found.notes, ending]
 
 
 def _pairs(models: Sequence[str] | None, encodings: Sequence[str] | None) -> list[Pair]:
