@@ -165,7 +165,7 @@ def test_writing_never_draws_the_reserved_id() -> None:
 
 @pytest.mark.parametrize("length", [0, -3])
 def test_lengths_below_one(length: int) -> None:
-    with pytest.raises(InputError, match=f"length is {length}, but at least 1"):
+    with pytest.raises(InputError, match=f"length is {length}, but must be at least 1"):
         MODEL.read("the").stream(length)
 
 
