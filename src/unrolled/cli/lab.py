@@ -51,7 +51,7 @@ def lab(
     batch
         Sequences in a batch: 64 if not given, 32 in a race.
     learning_rate
-        Of Adam.
+        Learning rate of Adam.
     clip
         Largest norm of a gradient.
     repeats

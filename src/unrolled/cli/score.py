@@ -60,10 +60,10 @@ def score(
     exact
         Read a long text without cutting it, which takes much longer. Texts up to 65,536 characters never are cut.
     adapt
-        Measure too what the model reaches if its networks go on learning from each 32 characters after predicting them.
-        This is another kind of figure than all others. Needs PyTorch, and minutes for a megabyte. With --lines: a line
-        that differs from an earlier one in its numbers, dates and ids alone is hardly a surprise, which a model that
-        does not learn on would report each time; it needs nothing more.
+        Also measure the model with its networks learning from each 32 characters after predicting them, which cannot be
+        compared with the other figures. Needs PyTorch, and minutes for a megabyte. With --lines: a line that differs
+        from an earlier one only in its numbers, dates and ids costs next to nothing, where it would otherwise be
+        reported each time; this needs neither.
     lines
         Score every line on its own. Standard input is scored as it arrives.
     top

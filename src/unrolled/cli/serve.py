@@ -35,9 +35,9 @@ def serve(
         Required from everyone: browsers ask for it, clients send it as their API key. Other users of this machine can
         read it in the list of processes, but not where it is set in the environment.
     without_password
-        Let everyone in who can reach an address that other computers can reach.
+        Require no password even where other computers can reach the address.
     state_key
-        A secret text that signs states, so that they stay valid after a restart.
+        A secret with which states are signed, so that they stay valid after a restart.
     json
         Print the address as one JSON object.
     """
