@@ -74,9 +74,9 @@ def add_title(picture: Figure, title: str | None) -> None:
         picture.suptitle(title, fontsize=13, x=0.01, ha="left", color=INK, parse_math=False)
 
 
-def add_colour_bar(picture: Figure, drawn: Any, axis: Axes, label: str, fraction: float = 0.03) -> None:
+def add_colour_bar(picture: Figure, drawn: Any, axis: Axes, label: str) -> None:
     """Add the colour bar of what was `drawn` on `axis`."""
-    bar = picture.colorbar(drawn, ax=axis, pad=0.01, fraction=fraction)
+    bar = picture.colorbar(drawn, ax=axis, pad=0.01, fraction=0.03)
     bar.set_label(label, color=INK)
     bar.outline.set_visible(False)
 

@@ -188,7 +188,7 @@ def test_distance_check_plot_and_its_rows(tmp_path: Path) -> None:
     assert known.tolist() == [False] * 3 + [True] * 9
     assert np.isfinite(means[known]).all()
     distance = np.linspace(0, 1, 500)
-    plots.plot_distances(distance, distance**2, 1.0, tmp_path / "d.png", target="Sales")
+    plots.plot_distances(distance, distance**2, 1.0, tmp_path / "d.png")
     plots.plot_distances(distance[:3], distance[:3], 1.0, tmp_path / "few.png")
     with pytest.raises(InputError, match="0 of these names have a mean target"):
         known_targets(characters())

@@ -44,9 +44,9 @@ def fail(message: str) -> None:
     print(f"unrolled: {capped(' '.join(message.split()))}", file=sys.stderr)
 
 
-def capped(text: str, most: int = LONGEST_MESSAGE) -> str:
-    """`text` of at most so many characters, the last one an ellipsis where some were left out."""
-    return text if len(text) <= most else f"{text[: most - 1]}…"
+def capped(text: str) -> str:
+    """`text` of at most `LONGEST_MESSAGE` characters, the last one an ellipsis where some were left out."""
+    return text if len(text) <= LONGEST_MESSAGE else f"{text[: LONGEST_MESSAGE - 1]}…"
 
 
 def print_json(value: dict[str, Any], *, flush: bool = False) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
-Scale = Literal["linear", "log", "symlog"]
+Scale = Literal["linear", "log"]
 FEW = 1000
 """A logarithmic axis whose ends differ by less than this factor is labelled with plain numbers, at 1, 2 and 5."""
 
@@ -51,16 +51,15 @@ def curves(
     x_scale: Scale = "linear",
     y_scale: Scale = "linear",
     levels: Mapping[str, float] | None = None,
-    size: tuple[float, float] = (7.5, 4.5),
 ) -> Figure:
     """A line chart of `series`: curves by name in one panel, or panels by title, side by side with one y axis.
 
     A name has the same colour in all panels. `levels` are horizontal reference lines by name, for example a baseline,
-    `note` is written below. `size` is that of one panel, in inches.
+    `note` is written below.
     """
     panels: Any = {"": series} if any(isinstance(value, Curve) for value in series.values()) else series
     names = list(dict.fromkeys(name for panel in panels.values() for name in panel))
-    picture, axes = style.figure(size[0] * max(1.0, 0.62 * len(panels)), size[1], columns=len(panels))
+    picture, axes = style.figure(7.5 * max(1.0, 0.62 * len(panels)), 4.5, columns=len(panels))
     for axis, (heading, panel) in zip(axes, panels.items(), strict=True):
         for name, curve in panel.items():
             _draw(axis, name, curve, names.index(name))
@@ -96,18 +95,16 @@ def heatmap(
     y_label: str,
     value_label: str,
     title: str | None = None,
-    centred: bool = True,
     size: tuple[float, float] = (11, 5),
 ) -> Figure:
     """A heat map of `values` (row, column), with the names of columns if all fit, and of as many rows as fit.
 
-    With `centred`, zero is the middle of the colour scale; otherwise the scale runs from the minimum to the maximum.
+    Zero is the middle of the colour scale. `size` is in inches.
     """
     picture, (axis,) = style.figure(*size)
     axis.grid(visible=False)
     limit = float(np.abs(values).max(initial=0)) or 1.0
-    low, high = (-limit, limit) if centred else (None, None)
-    image = axis.imshow(values, style.SCALE, aspect="auto", interpolation="nearest", vmin=low, vmax=high)
+    image = axis.imshow(values, style.SCALE, aspect="auto", interpolation="nearest", vmin=-limit, vmax=limit)
     shown, note = style.drawable(x_ticks)
     if len(shown) <= size[0] * 9:  # more would overlap
         axis.set_xticks(range(len(shown)), shown, fontproperties=style.font(8, text="".join(shown)), parse_math=False)

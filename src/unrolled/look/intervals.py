@@ -8,14 +8,14 @@ from numpy.typing import NDArray
 Numbers = NDArray[np.float64]
 
 
-def bins(distance: int, ratio: float = 1.25, single: int = 8) -> NDArray[np.int64]:
-    """Edges of bins over the distances 1 to `distance`: one distance per bin up to `single`, then growing by `ratio`.
+def bins(distance: int) -> NDArray[np.int64]:
+    """Edges of bins over the distances 1 to `distance`: one distance per bin up to 8, then growing by a quarter.
 
     Bin b holds the distances from edges[b] to edges[b + 1] - 1.
     """
-    edges = list(range(1, min(single, distance) + 1))
+    edges = list(range(1, min(8, distance) + 1))
     while edges[-1] <= distance:
-        edges.append(max(edges[-1] + 1, round(edges[-1] * ratio)))
+        edges.append(max(edges[-1] + 1, round(edges[-1] * 1.25)))
     return np.array([*edges[:-1], distance + 1])
 
 
@@ -25,9 +25,9 @@ def binned(values: Numbers, edges: NDArray[np.int64]) -> Numbers:
 
 
 def mean_with_interval(
-    values: Numbers, rng: np.random.Generator, level: float = 0.95, resamples: int = 500
+    values: Numbers, rng: np.random.Generator, resamples: int = 500
 ) -> tuple[Numbers, Numbers, Numbers]:
-    """Mean of each column of `values` (probe, column), with a bootstrap interval.
+    """Mean of each column of `values` (probe, column), with a 95 % bootstrap interval.
 
     Returns (mean, low, high), each (column,): the percentile interval of a bootstrap over probes. The interval always
     contains the mean: where all rows are equal, its ends would otherwise differ from the mean by a rounding error whose
@@ -35,7 +35,7 @@ def mean_with_interval(
     """
     weights = rng.multinomial(len(values), np.full(len(values), 1 / len(values)), size=resamples)
     mean, resampled = values.mean(0), weights.astype(np.float64) @ values / len(values)
-    low, high = np.quantile(resampled, ((1 - level) / 2, (1 + level) / 2), axis=0)
+    low, high = np.quantile(resampled, (0.025, 0.975), axis=0)
     return mean, np.minimum(low, mean), np.maximum(high, mean)
 
 

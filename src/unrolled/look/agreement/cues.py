@@ -61,9 +61,9 @@ def cue_effects(agreements: Iterable[Agreement]) -> list[CueEffect]:
     return [_cue_effect(forms) for forms in lines if len(forms) > 1]
 
 
-def by_distance(found: Sequence[CueEffect], seed: int = 0) -> list[DistanceBand]:
+def by_distance(found: Sequence[CueEffect]) -> list[DistanceBand]:
     """The mean effect with its interval, for each range of distances with at least ten lines."""
-    rng = generator_of(seed)
+    rng = generator_of(0)
     bands = []
     for near, after in pairwise(EDGES):
         nats = np.array([[one.nats] for one in found if near <= one.distance < after])

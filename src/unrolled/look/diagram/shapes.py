@@ -51,7 +51,6 @@ class Polygon:
     points: tuple[Point, ...]
     fill: str = style.PAPER
     stroke: str | None = style.INK
-    dashed: bool = False
 
 
 @dataclass(frozen=True)
@@ -147,10 +146,10 @@ def arrow(points: tuple[Point, ...], stroke: str = style.INK, width: float = 1.6
     return [Line((*points[:-1], back), stroke, width, curved), head]
 
 
-def rectangle(at: Point, width: float, height: float, fill: str = style.PAPER, dashed: bool = False) -> Polygon:
+def rectangle(at: Point, width: float, height: float, fill: str = style.PAPER) -> Polygon:
     """A rectangle centred at `at`."""
     x, y, w, h = *at, width / 2, height / 2
-    return Polygon(((x - w, y - h), (x + w, y - h), (x + w, y + h), (x - w, y + h)), fill, dashed=dashed)
+    return Polygon(((x - w, y - h), (x + w, y - h), (x + w, y + h), (x - w, y + h)), fill)
 
 
 def triangle(at: Point, width: float, height: float, fill: str = style.PAPER) -> Polygon:
@@ -218,7 +217,7 @@ def _svg(item: Item) -> str:
         )
     if isinstance(item, Line):
         return f'<path d="{_path(item)}" fill="none" stroke="{item.stroke}" stroke-width="{item.width:g}"/>'
-    dash = ' stroke-dasharray="4 3"' if item.dashed else ""
+    dash = ' stroke-dasharray="4 3"' if isinstance(item, Circle) and item.dashed else ""
     paint = f'fill="{item.fill}" stroke="{item.stroke or "none"}" stroke-width="1.4"{dash}/>'
     if isinstance(item, Circle):
         return f'<circle cx="{item.at[0]:.1f}" cy="{item.at[1]:.1f}" r="{item.radius:g}" {paint}'
@@ -272,7 +271,6 @@ def _artist(item: Item):  # type: ignore[no-untyped-def]  # any of four unrelate
         codes = [Path.MOVETO] + [Path.CURVE4 if item.curved else Path.LINETO] * (len(item.points) - 1)
         return patches.PathPatch(Path(item.points, codes), fill=False, edgecolor=item.stroke, linewidth=item.width)
     paint = {"facecolor": item.fill, "edgecolor": item.stroke or "none", "linewidth": 1.4}
-    paint["linestyle"] = (0, (3, 2)) if item.dashed else "-"
     if isinstance(item, Circle):
-        return patches.Circle(item.at, item.radius, **paint)
+        return patches.Circle(item.at, item.radius, linestyle=(0, (3, 2)) if item.dashed else "-", **paint)
     return patches.Polygon(item.points, closed=True, joinstyle="round", **paint)

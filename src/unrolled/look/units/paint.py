@@ -60,9 +60,9 @@ def painted_text(text: str, values: NDArray[np.floating], limit: float | None = 
     return painted
 
 
-def painted_page(text: str, values: NDArray[np.floating], title: str, note: str, limit: float | None = None) -> str:
+def painted_page(text: str, values: NDArray[np.floating], title: str, note: str) -> str:
     """One HTML page, without scripts and without external resources."""
-    limit = limit or limit_of(values)
+    limit = limit_of(values)
     rules = "\n".join(f".s{shade} {{ background: {colour_of(shade)} }}" for shade in range(2 * STEPS + 1))
     runs = _runs(text, shades(values, limit))
     shown = ((shade, escape(run.replace("\n", "⏎\n"))) for shade, run in runs)

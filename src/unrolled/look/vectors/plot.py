@@ -53,7 +53,6 @@ def plot_distances(
     rank_correlation: float,
     path: str | Path,
     *,
-    target: str = "target",
     title: str | None = None,
 ) -> None:
     """Draw the check of Guo and Berkhahn (2016, Fig. 2): do categories with similar targets have similar vectors?
@@ -69,7 +68,7 @@ def plot_distances(
     x, y = np.stack([np.median(part, axis=1) for part in tenths]).T
     axis.plot(x, y, color=style.colour(1), linewidth=2.5, marker="s", label="median of each tenth of the pairs")
     axis.set_xlabel("distance between the vectors of two categories", color=style.INK)
-    axis.set_ylabel(f"difference of their mean {target}", color=style.INK)
+    axis.set_ylabel("difference of their mean target", color=style.INK)
     axis.set_title(f"rank correlation {rank_correlation:.2f} over {len(distance):,} pairs", fontsize=10, loc="left")
     axis.legend(frameon=False, fontsize=9, loc="upper left")
     style.add_title(figure, title)

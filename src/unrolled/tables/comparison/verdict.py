@@ -81,9 +81,9 @@ def decimals(result: ComparisonResult) -> int:
     return int(np.clip(3 - np.floor(np.log10(least)), 0, 4))
 
 
-def interval_text(interval: tuple[float, float], digits: int = 1) -> str:
+def interval_text(interval: tuple[float, float]) -> str:
     """Both bounds of a change, in per cent."""
-    return " to ".join(change_text(bound, digits) for bound in interval)
+    return " to ".join(change_text(bound, 1) for bound in interval)
 
 
 def change_text(change: float | None, digits: int = 0) -> str:
