@@ -82,7 +82,12 @@ class Memory:
 
     def to_json(self) -> dict[str, Any]:
         """Everything, as JSON takes it."""
-        facts = {"name": self.name, "memory": self.characters, "meaning": MEANING, "distance": self.distance}
+        facts: dict[str, Any] = {
+            "name": self.name,
+            "memory": self.characters,
+            "meaning": MEANING,
+            "distance": self.distance,
+        }
         facts |= {"sites": self.probes, "loss_nats": self.loss, "threshold": self.threshold.tolist()}
         return facts | {"curves": {measure: curve.to_json() for measure, curve in self.curves.items()}}
 

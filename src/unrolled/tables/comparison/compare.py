@@ -1,6 +1,6 @@
 """Did entity embeddings help? Every encoding under many models, on the same folds, in one table.
 
-`compare_encodings` checks its arguments, lets `measure` fit and judge, and returns a `Comparison`, which renders
+`compare_encodings` checks what is asked, lets `measure` fit and judge, and returns a `Comparison`, which renders
 itself. Left out: tuning, and stacking models.
 """
 
@@ -29,14 +29,14 @@ from unrolled.tables.comparison.encodings import (
     available_encodings,
     without_empty,
 )
-from unrolled.tables.comparison.measure import FoldRun, Measured, Pair, measure
+from unrolled.tables.comparison.measure import FoldRun, Pair, measure
 from unrolled.tables.comparison.models import MODELS, THREADS, Model, available_models
 from unrolled.tables.comparison.render import comparison_html, comparison_markdown, plain_values, save_comparison
 from unrolled.tables.comparison.result import ComparisonResult
 from unrolled.tables.comparison.verdict import verdict
 from unrolled.tables.data.metrics import METRICS, check_judged, choose_metric, metric_beside
 from unrolled.tables.data.splits import Rows, check_seed, judging_folds
-from unrolled.tables.data.table import Table, read_checked
+from unrolled.tables.data.table import Table, check_chosen, check_columns
 from unrolled.tables.data.target import TargetColumn, TargetType, split_target
 
 
@@ -137,64 +137,58 @@ def compare_encodings(
     'one-hot'
     """
     started = time.perf_counter()
-    read = read_checked(table, target, groups, order, categories, ignore)
+    read = Table.read(table)
+    check_columns(read, [n for n in (target, groups, order) if n is not None])
+    check_chosen(read, target, categories, ignore)
     check_seed(seed)
     if seeds < 1 or max_rows < 1:
         raise InputError("seeds and max_rows must be positive")
     pairs = _pairs(models, encodings)
-    used = read if isinstance(cv, list | tuple) else _sampled(read, max_rows, seed)
+    ordered = read if order is None else read.sorted_by(order)
+    used = ordered if isinstance(cv, list | tuple) else _sampled(ordered, max_rows, seed)
     features, outcome = split_target(used.without(ignore), target, target_type)
     chosen = choose_metric(metric, outcome)
     log = _learns_logarithm(outcome, chosen)
     roles, notes = _roles(features, categories)
     members = None if groups is None else used[groups].values
     splits = [(seed + s, split) for s in range(seeds) for split in judging_folds(outcome, cv, members, seed + s)]
-    folds = len(splits) // seeds
     for number, (_, (_, test)) in enumerate(splits):
-        check_judged(chosen, outcome.take(test), number % folds + 1)
+        check_judged(chosen, outcome.take(test), number % (len(splits) // seeds) + 1)
     runs = [partial(_run, roles, outcome, log, networks, s, split) for s, split in splits]
     with import_extra("threadpoolctl").threadpool_limits(THREADS):
         beside = metric_beside(chosen, outcome)
-        found = measure(runs, pairs, [chosen, *([beside] if beside else [])], folds, progress)
-    remarks = _remarks(found, len(splits), seeds)
-    if found.done < len(splits) and not found.settled_after:
-        warnings.warn(f"the comparison was {remarks[-1]}", RuntimeWarning, stacklevel=2)
+        found = measure(runs, pairs, [chosen, *([beside] if beside else [])], len(splits) // seeds, progress)
+    folds, more, done = len(splits) // seeds, [*found.notes], found.done
+    if found.settled_after:
+        more.append(f"the verdict was clear after {found.settled_after} of {seeds} seeds, so the others were not run")
+        seeds = found.settled_after
+    elif done < len(splits):
+        more.append(f"stopped early, after {done} of {len(splits)} folds: the figures are of {_what_is_done(done)}")
+        warnings.warn(f"the comparison was {more[-1]}", RuntimeWarning, stacklevel=2)
     return Comparison(
         target=target,
         target_type=outcome.kind,
         metric=chosen,
         log_target=log,
         cells=tuple(found.cells),
-        notes=(*notes, *remarks),
+        notes=(*notes, *more),
         rows_total=read.rows,
         rows_used=used.rows,
         folds=folds,
-        seeds=found.settled_after or seeds,
-        folds_done=found.done,
+        seeds=seeds,
+        folds_done=done,
         seconds=time.perf_counter() - started,
         beside=beside,
     )
 
 
-def _remarks(found: Measured, planned: int, seeds: int) -> list[str]:
-    """What was left out, and why there are fewer folds than were planned."""
-    if found.settled_after:
-        ending = f"the verdict was clear after {found.settled_after} of {seeds} seeds, so the others were not run"
-    elif found.done < planned:
-        figures = "these" if found.done else "the models that were ready in the first fold"
-        ending = f"stopped early, after {found.done} of {planned} folds: the figures are of {figures}"
-    else:
-        return found.notes
-    return [*found.notes, ending]
-
-
 def _pairs(models: Sequence[str] | None, encodings: Sequence[str] | None) -> list[Pair]:
-    """The requested models and encodings. Raises InputError for an unknown name or a missing library."""
+    """The models and encodings asked for. Raises InputError for an unknown name or a missing library."""
     available, known = available_models(), available_encodings()
-    named: list[tuple[str, str, Mapping[str, Model | Encoding], list[str]]]
-    named = [("model", name, MODELS, available) for name in models or ()]
-    named += [("encoding", name, ENCODINGS, known) for name in encodings or ()]
-    for noun, name, all_, installed in named:
+    asked: list[tuple[str, str, Mapping[str, Model | Encoding], list[str]]]
+    asked = [("model", name, MODELS, available) for name in models or ()]
+    asked += [("encoding", name, ENCODINGS, known) for name in encodings or ()]
+    for noun, name, all_, installed in asked:
         if name not in all_:
             raise unknown_name(noun, name, all_)
         if name not in installed:
@@ -245,3 +239,7 @@ def _run(
         learned = replace(learned, values=np.log(learned.values))
     fold = Fold(*without_empty(roles.take(train), roles.take(test)), learned, seed, networks)
     return FoldRun(fold, outcome.take(test), log)
+
+
+def _what_is_done(done: int) -> str:
+    return "these" if done else "the models that were ready in the first fold"

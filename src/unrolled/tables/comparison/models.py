@@ -95,18 +95,25 @@ def _filled(train: Any, test: Any) -> tuple[Any, Any]:
     return train.fillna(middle).assign(**marks[0]), test.fillna(middle).assign(**marks[1])
 
 
-def _either(module: str, name: str, target: TargetColumn, **settings: Any) -> Any:
-    kind = "Classifier" if target.is_classification else "Regressor"
-    return getattr(import_extra(module), f"{name}{kind}")(**settings)
-
-
-def _seeded(module: str, name: str, **settings: Any) -> Callable[[TargetColumn, int], Any]:
-    return lambda target, seed: _either(module, name, target, random_state=seed, **settings)
+def _either(module: str, number: str, classes: str, target: TargetColumn, **settings: Any) -> Any:
+    return getattr(import_extra(module), classes if target.is_classification else number)(**settings)
 
 
 def _neighbours(target: TargetColumn, seed: int) -> Any:
+    names = ("KNeighborsRegressor", "KNeighborsClassifier")
     count = min(NEIGHBOURS, len(target.values))
-    return _either("sklearn.neighbors", "KNeighbors", target, n_neighbors=count, weights="distance")
+    return _either("sklearn.neighbors", *names, target, n_neighbors=count, weights="distance")
+
+
+def _forest(target: TargetColumn, seed: int) -> Any:
+    names = ("RandomForestRegressor", "RandomForestClassifier")
+    return _either("sklearn.ensemble", *names, target, n_estimators=60, max_features=0.5, min_samples_leaf=2,
+                   random_state=seed)  # fmt: skip
+
+
+def _hist(target: TargetColumn, seed: int) -> Any:
+    names = ("HistGradientBoostingRegressor", "HistGradientBoostingClassifier")
+    return _either("sklearn.ensemble", *names, target, max_iter=200, early_stopping=False, random_state=seed)
 
 
 def _linear(target: TargetColumn, seed: int) -> Any:
@@ -117,13 +124,27 @@ def _linear(target: TargetColumn, seed: int) -> Any:
 def _network(target: TargetColumn, seed: int) -> Any:
     rarest = np.unique(target.values, return_counts=True)[1].min() if target.is_classification else len(target.values)
     early = len(target.values) >= STOPPED_EARLY and rarest > 1  # a tenth of the rows, of each class, is measured on
-    network = _either("sklearn.neural_network", "MLP", target, hidden_layer_sizes=(64, 32),
+    network = _either("sklearn.neural_network", "MLPRegressor", "MLPClassifier", target, hidden_layer_sizes=(64, 32),
                       learning_rate_init=3e-3, early_stopping=early, max_iter=60, random_state=seed)  # fmt: skip
     if target.is_classification:
         return network
     # unscaled, a network that starts far from its target never gets there
     scaler = import_extra("sklearn.preprocessing").StandardScaler()
     return import_extra("sklearn.compose").TransformedTargetRegressor(network, transformer=scaler)
+
+
+def _lightgbm(target: TargetColumn, seed: int) -> Any:
+    return _either("lightgbm", "LGBMRegressor", "LGBMClassifier", target, n_estimators=300, learning_rate=0.05,
+                   num_leaves=63, random_state=seed, n_jobs=THREADS, verbose=-1)  # fmt: skip
+
+
+def _xgboost(target: TargetColumn, seed: int) -> Any:
+    return _either("xgboost", "XGBRegressor", "XGBClassifier", target, n_estimators=300, learning_rate=0.1,
+                   enable_categorical=True, random_state=seed, n_jobs=THREADS, verbosity=0)  # fmt: skip
+
+
+def _catboost(target: TargetColumn, seed: int) -> Any:
+    return _either("unrolled.tables.comparison.models", "CatBoostNumbers", "CatBoostClasses", target, seed=seed)
 
 
 class _NoWordsError(Exception):
@@ -133,9 +154,13 @@ class _NoWordsError(Exception):
 class _CatBoost:
     """CatBoost as a scikit-learn model that is told which columns are categories, and writes no files."""
 
-    def __init__(self, target: TargetColumn, seed: int) -> None:
-        self.model = _either("catboost", "CatBoost", target, iterations=300, random_seed=seed, thread_count=THREADS,
-                             verbose=False, allow_writing_files=False)  # fmt: skip
+    kind = ""
+
+    def __init__(self, seed: int) -> None:
+        maker = getattr(import_extra("catboost"), self.kind)
+        self.model = maker(
+            iterations=300, random_seed=seed, thread_count=THREADS, verbose=False, allow_writing_files=False
+        )
 
     def fit(self, table: Any, target: NDArray[Any]) -> None:
         """Fit on a matrix, or on a frame: pandas categoricals are the categories, t0, t1, ... are texts."""
@@ -163,30 +188,42 @@ class _CatBoost:
         return table.assign(**{name: table[name].astype(object).fillna("(unseen)").astype(str) for name in names})
 
 
+class CatBoostNumbers(_CatBoost):
+    """For a number."""
+
+    kind = "CatBoostRegressor"
+
+
+class CatBoostClasses(_CatBoost):
+    """For classes."""
+
+    kind = "CatBoostClassifier"
+
+
+def _tabm(target: TargetColumn, seed: int) -> Any:
+    return _of_pytabkit("TabM_D", target, seed)
+
+
+def _realmlp(target: TargetColumn, seed: int) -> Any:
+    return _of_pytabkit("RealMLP_TD", target, seed)
+
+
+def _of_pytabkit(name: str, target: TargetColumn, seed: int) -> Any:
+    settings = {"device": "cpu", "n_threads": THREADS, "random_state": seed}
+    return _either("pytabkit", f"{name}_Regressor", f"{name}_Classifier", target, **settings)
+
+
 OTHERS = tuple(name for name, encoding in ENCODINGS.items() if not encoding.native)
 BOOSTED = ("codes", "one-hot")  # which boosted trees with native categories have no use for
-DEEP: dict[str, Any] = {"without": OTHERS, "native": True, "library": "pytabkit", "filled": True, "slow": True}
 MODELS: dict[str, Model] = {
     "nearest neighbours": Model(_neighbours, scaled=True, by_distance=True),
-    "random forest": Model(
-        _seeded("sklearn.ensemble", "RandomForest", n_estimators=60, max_features=0.5, min_samples_leaf=2)
-    ),
-    "HistGradientBoosting": Model(
-        _seeded("sklearn.ensemble", "HistGradientBoosting", max_iter=200, early_stopping=False),
-        native=True, dense=True, levels=HIST_LEVELS,
-    ),
+    "random forest": Model(_forest),
+    "HistGradientBoosting": Model(_hist, native=True, dense=True, levels=HIST_LEVELS),
     "linear": Model(_linear, scaled=True),
     "network": Model(_network, native=True, scaled=True),
-    "LightGBM": Model(
-        _seeded("lightgbm", "LGBM", n_estimators=300, learning_rate=0.05, num_leaves=63, n_jobs=THREADS, verbose=-1),
-        BOOSTED, True, "lightgbm",
-    ),
-    "XGBoost": Model(
-        _seeded("xgboost", "XGB", n_estimators=300, learning_rate=0.1, enable_categorical=True, n_jobs=THREADS,
-                verbosity=0),
-        BOOSTED, True, "xgboost",
-    ),
-    "CatBoost": Model(_CatBoost, BOOSTED, True, "catboost", texts=True),
-    "TabM": Model(_seeded("pytabkit", "TabM_D_", device="cpu", n_threads=THREADS), **DEEP),
-    "RealMLP": Model(_seeded("pytabkit", "RealMLP_TD_", device="cpu", n_threads=THREADS), **DEEP),
-}  # fmt: skip
+    "LightGBM": Model(_lightgbm, BOOSTED, True, "lightgbm"),
+    "XGBoost": Model(_xgboost, BOOSTED, True, "xgboost"),
+    "CatBoost": Model(_catboost, BOOSTED, True, "catboost", texts=True),
+    "TabM": Model(_tabm, OTHERS, True, "pytabkit", filled=True, slow=True),
+    "RealMLP": Model(_realmlp, OTHERS, True, "pytabkit", filled=True, slow=True),
+}

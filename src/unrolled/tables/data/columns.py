@@ -165,7 +165,8 @@ def _from_series(name: str, series: nw.Series[Any], as_text: bool) -> Column:
 
 
 def _filled(series: nw.Series[Any], value: int) -> NDArray[Any]:
-    return np.asarray(series.fill_null(value).to_numpy())
+    filled: NDArray[Any] = np.asarray(series.fill_null(value).to_numpy())
+    return filled
 
 
 def _whole(

@@ -113,7 +113,7 @@ def _measure_round(
         alone = partial(float, full) if len(names) == 1 else partial(round_.explained, [name])
         questions += [(found.alone, name, alone), (found.missing_alone, name, partial(round_.missing_alone, name))]
     for copy in copied:
-        questions.append((found.copies, copy, lambda copy=copy: round_.explained(names, copy) - full))
+        questions.append((found.copies, copy, partial(_added, round_, names, copy, full)))
     if not _answer(questions, interrupt):
         return None
     questions = []
@@ -122,6 +122,11 @@ def _measure_round(
     for group in groups[: max(dropped - len(names), 0)]:
         questions.append((found.without_group, group, partial(round_.explained, [n for n in names if n not in group])))
     return found if _answer(questions, interrupt) else None
+
+
+def _added(round_: Round, names: Sequence[str], copy: tuple[str, int], full: float) -> float:
+    """What a shuffled copy adds to the full model."""
+    return round_.explained(names, copy) - full
 
 
 def _answer(questions: Sequence[tuple[dict[Any, list[float]], Any, Callable[[], float]]], interrupt: Interrupt) -> bool:
@@ -144,13 +149,14 @@ def copied_columns(names: Sequence[str]) -> list[tuple[str, int]]:
 
 @dataclass(frozen=True)
 class Recheck:
-    """The outcome of dropping columns together: `safe` ones can go for `price`.
+    """The outcome of dropping columns together: `safe` ones can go for `price`, `untried` ones were not reached.
 
     `needed` ones cannot go as well: what dropping each costs once the safe ones before it are gone.
     """
 
     safe: tuple[str, ...] = ()
     price: float = 0.0
+    untried: tuple[str, ...] = ()
     needed: dict[str, float] = field(default_factory=dict)
 
 
@@ -179,14 +185,14 @@ def recheck(
     if together <= high:
         return Recheck(tuple(candidates), together)
     gone, price = _first_gone(candidates, cost, high)
-    needed = {}
-    for name in candidates[len(gone) :][:trials]:
+    rest, needed = candidates[len(gone) :], {}
+    for name in rest[:trials]:
         trial = cost([*gone, name])
         if trial <= high:
             gone, price = [*gone, name], trial
         else:
             needed[name] = trial - price
-    return Recheck(tuple(gone), price, needed)
+    return Recheck(tuple(gone), price, tuple(rest[trials:]), needed)
 
 
 def _first_gone(
