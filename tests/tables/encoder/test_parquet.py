@@ -160,25 +160,25 @@ def peak():
 
 recipe = EncoderConfig(networks=1, hidden=(8,), epochs=1, batch=8192)
 encoder = EntityEncoder(recipe=recipe, validation=0.05, random_state=0)
-encoder.fit_parquet(sys.argv[1], "y", sample_weight="w", buffer=10_000)
+encoder.fit_parquet(sys.argv[1], "y", sample_weight="w", buffer=5_000)
 before = peak()
-encoder.fit_parquet(sys.argv[2], "y", sample_weight="w", buffer=10_000)
+encoder.fit_parquet(sys.argv[2], "y", sample_weight="w", buffer=5_000)
 print(peak() - before, encoder.schema_.codings[0].counts.sum())
 """
 
 
 def write_wide(path, rows):
-    """Two columns of long texts, 300 different each, in groups of 10,000 rows; returns its megabytes in memory."""
+    """Two columns of long texts, 300 different each, in groups of 5,000 rows; returns its megabytes in memory."""
     rng = np.random.default_rng(0)
-    names = [pa.array([f"{i:04} " + 160 * "long " for i in range(300)])] * 2
+    names = [pa.array([f"{i:04} " + 320 * "long " for i in range(300)])] * 2
     writer = None
-    for _ in range(rows // 10_000):
-        texts = {f"c{k}": all_names.take(pa.array(rng.integers(0, 300, 10_000))) for k, all_names in enumerate(names)}
-        table = pa.table(texts | {"y": rng.normal(size=10_000), "w": rng.uniform(0.5, 2, 10_000)})
+    for _ in range(rows // 5_000):
+        texts = {f"c{k}": all_names.take(pa.array(rng.integers(0, 300, 5_000))) for k, all_names in enumerate(names)}
+        table = pa.table(texts | {"y": rng.normal(size=5_000), "w": rng.uniform(0.5, 2, 5_000)})
         writer = writer or pq.ParquetWriter(path, table.schema)
         writer.write_table(table)
     writer.close()
-    return table.nbytes * (rows // 10_000) / 2**20
+    return table.nbytes * (rows // 5_000) / 2**20
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="peak memory is read from /proc")
@@ -187,11 +187,11 @@ def test_a_file_larger_than_the_memory_it_is_given(tmp_path):
 
     What grows with the rows are their targets and weights. Validation rows and weights are on.
     """
-    write_wide(tmp_path / "small.parquet", 40_000)
-    size = write_wide(tmp_path / "big.parquet", 200_000)
+    write_wide(tmp_path / "small.parquet", 20_000)
+    size = write_wide(tmp_path / "big.parquet", 100_000)
     command = [sys.executable, "-c", BIG, f"{tmp_path / 'small.parquet'}", f"{tmp_path / 'big.parquet'}"]
     growth, rows = map(float, subprocess.run(command, check=True, capture_output=True, text=True).stdout.split())
-    assert rows == 200_000
+    assert rows == 100_000
     assert size > 300
     assert growth < size / 2, f"{growth:.0f} of {size:.0f} MB"
 
