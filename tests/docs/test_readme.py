@@ -22,12 +22,12 @@ from unrolled.text import datasets
 README = Path(__file__).parents[2] / "README.md"
 FULL = os.environ.get("UNROLLED_README") == "full"
 SHORTER = {
-    "demo": ["--minutes", "0.01"],
-    "train": ["--minutes", "0.02", "--hidden", "32"],
+    "demo": ["--minutes", "0.005"],
+    "train": ["--minutes", "0.005", "--hidden", "32"],
     "look memory": ["--places", "100"],
     "look units": ["--characters", "5000"],
     "lab": ["--steps", "3", "--length", "10"],
-    "columns": ["--folds", "2", "--seeds", "1", "--budget", "2"],
+    "columns": ["--folds", "2", "--seeds", "1", "--budget", "0.5"],
     "embed": ["--networks", "1"],
     "compare": ["--folds", "2", "--seeds", "1", "--networks", "1", "--models", "linear", "--models", "network"],
 }
@@ -59,13 +59,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("readme")
     text = datasets.python_docs()
     assert "part of " in text
-    (path / "book.txt").write_text(text if FULL else text[:60_000], encoding="utf-8")
+    (path / "book.txt").write_text(text if FULL else text[:40_000], encoding="utf-8")
     (path / "other.txt").write_text(text[10_000:20_000], encoding="utf-8")
     (path / "notes.txt").write_text(text[20_000:50_000], encoding="utf-8")
     for name, part in (("today.log", text[:5_000]), ("access.log", text[5_000:30_000])):
         (path / name).write_text(part, encoding="utf-8")
     (path / "names.txt").write_text("\n".join(sorted(set(re.findall(r"[a-z]{3,}", text)))[:600]), encoding="utf-8")
-    demo_table(0, 800, 24).frame.to_csv(path / "sales.csv", index=False)
+    demo_table(0, 400, 24).frame.to_csv(path / "sales.csv", index=False)
     return path
 
 
@@ -81,7 +81,7 @@ def test_every_command_runs_in_the_order_in_which_it_stands(
 ) -> None:
     monkeypatch.chdir(folder)
     if not FULL:
-        text = datasets.python_docs()[:60_000]
+        text = datasets.python_docs()[:40_000]
         monkeypatch.setattr(datasets, "python_docs", lambda: text)
         monkeypatch.setattr("unrolled.learn.build.TRIAL_SECONDS", 0.01)  # the trial measures speed
     for words in commands():
@@ -100,7 +100,7 @@ def test_the_python_runs_after_the_commands(folder: Path) -> None:
     blocks = re.findall(r"^```python\n(.*?)^```$", README.read_text("utf-8"), re.MULTILINE | re.DOTALL)
     assert len(blocks) >= 2
     table = "import pandas as pd\nX = pd.read_csv('sales.csv')\ny = X.pop('Sales')\n"
-    code = "\n".join(blocks if FULL else [block.replace("minutes=10", "minutes=0.02, hidden=32") for block in blocks])
+    code = "\n".join(blocks if FULL else [block.replace("minutes=10", "minutes=0.005, hidden=32") for block in blocks])
     done = subprocess.run([sys.executable, "-c", table + code], cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
