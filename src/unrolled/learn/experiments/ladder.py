@@ -36,6 +36,7 @@ STEP = 3.0
 SEEDS = 3
 """Trainings of each rung where `tuned`."""
 HONEST = Recipe(hidden=256, epochs=2, dropout=0.0, evaluations=1, with_="counts")
+PRIMED = "these were given the training part first; PPMd goes on learning from what it compresses."
 OnRecord = Callable[[str, Record], None]
 
 
@@ -171,8 +172,9 @@ def _baselines(text: EncodedText, recipe: Recipe) -> Iterator[Row]:
     counts = CountModel.count(parts.train, len(text.vocabulary))
     bits = float(counts.nats(parts.validation, parts.train).mean()) / math.log(2)
     for entry in reversed(baselines(text, parts.sample(text.ids, "validation"), bits)):
-        setting = "given the training part" if entry.bits is not None else f"order {counts.order}"
-        yield Row(entry.name, setting, entry.primed_bits * math.log(2))
+        primed = entry.bits is not None
+        setting, remark = ("primed", PRIMED) if primed else (f"order {counts.order}", None)
+        yield Row(entry.name, setting, entry.primed_bits * math.log(2), remark=remark)
 
 
 def _lesson(
