@@ -154,6 +154,7 @@ def compare(
     models: Names = (),
     rows: RowFlags = RowOptions(),  # noqa: B008 - frozen
     networks: int | None = None,
+    tune: int = 0,
     max_rows: MaxRows = 10_000,
     seed: Seed = 0,
     json: Json = False,
@@ -178,6 +179,8 @@ def compare(
         Models to use, such as linear or "random forest"; all that are installed unless named.
     networks
         Networks of the encoder to align and average.
+    tune
+        Settings to try for each model beside its fixed ones, on a fifth of the training rows.
     """
     from unrolled.tables.comparison.compare import compare_encodings
     from unrolled.tables.comparison.render import check_ending
@@ -188,8 +191,8 @@ def compare(
         warnings.filterwarnings("ignore", "the comparison was stopped")  # reported below
         comparison = compare_encodings(
             opened, target, progress=progress, metric=metric, seeds=seeds, models=models or None,
-            categories=rows.categories, ignore=rows.ignore, networks=networks, target_type=rows.target_type,
-            max_rows=max_rows, seed=seed, **_splitting(split, folds),
+            categories=rows.categories, ignore=rows.ignore, networks=networks, tune=tune,
+            target_type=rows.target_type, max_rows=max_rows, seed=seed, **_splitting(split, folds),
         )  # fmt: skip
     if comparison.interrupted:
         say(comparison.notes[-1])

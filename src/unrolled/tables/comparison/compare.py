@@ -1,7 +1,7 @@
 """Did entity embeddings help? Every encoding under many models, on the same folds, in one table.
 
 `compare_encodings` checks what is asked, lets `measure` fit and judge, and returns a `Comparison`, which renders
-itself. Left out: tuning, and stacking models.
+itself. Left out: stacking models.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from unrolled.bounds import check_whole
 from unrolled.errors import InputError, import_extra, unknown_name
 from unrolled.html import notebook_frame
 from unrolled.progress import OnProgress
@@ -84,6 +85,7 @@ def compare_encodings(
     models: Sequence[str] | None = None,
     encodings: Sequence[str] | None = None,
     networks: int | None = None,
+    tune: int = 0,
     categories: Sequence[str] = (),
     ignore: Sequence[str] = (),
     target_type: TargetType | None = None,
@@ -115,6 +117,9 @@ def compare_encodings(
         slow models TabM and RealMLP (pytabkit), which run where they are named.
     networks
         Networks of the encoder; None is its own number.
+    tune
+        Settings tried for each model with each encoding beside its fixed ones, drawn from its grid in `models.MODELS`
+        and judged by `metric` on a fifth of the training rows. The encoder and the slow models are not tuned.
     categories, ignore
         Columns of whole numbers that are categories, beside those that the encoder's rule finds, and columns to leave
         out.
@@ -143,6 +148,7 @@ def compare_encodings(
     check_seed(seed)
     if seeds < 1 or max_rows < 1:
         raise InputError("seeds and max_rows must be positive")
+    check_whole("tune", tune, 0)
     pairs = _pairs(models, encodings)
     ordered = read if order is None else read.sorted_by(order)
     used = ordered if isinstance(cv, list | tuple) else _sampled(ordered, max_rows, seed)
@@ -154,11 +160,11 @@ def compare_encodings(
     splits = [(seed + s, split) for s in range(seeds) for split in judging_folds(outcome, cv, members, seed + s)]
     for number, (_, (_, test)) in enumerate(splits):
         check_judged(chosen, outcome.take(test), number % (len(splits) // seeds) + 1)
-    runs = [partial(_run, roles, outcome, log, networks, s, split) for s, split in splits]
+    runs = [partial(_run, roles, outcome, log, networks, tune, s, split) for s, split in splits]
     with import_extra("threadpoolctl").threadpool_limits(THREADS):
         beside = metric_beside(chosen, outcome)
         found = measure(runs, pairs, [chosen, *([beside] if beside else [])], len(splits) // seeds, progress)
-    folds, more, done = len(splits) // seeds, [*found.notes], found.done
+    folds, more, done = len(splits) // seeds, [*found.notes, *_tuned(tune)], found.done
     if found.settled_after:
         more.append(f"the verdict was clear after {found.settled_after} of {seeds} seeds, so the others were not run")
         seeds = found.settled_after
@@ -231,14 +237,30 @@ def _is_constant(values: NDArray[Any], missing: NDArray[np.bool_]) -> bool:
 
 
 def _run(
-    roles: Roles, outcome: TargetColumn, log: bool, networks: int | None, seed: int, split: tuple[Rows, Rows]
+    roles: Roles,
+    outcome: TargetColumn,
+    log: bool,
+    networks: int | None,
+    tune: int,
+    seed: int,
+    split: tuple[Rows, Rows],
 ) -> FoldRun:
     train, test = split
     learned = outcome.take(train)
     if log:
         learned = replace(learned, values=np.log(learned.values))
     fold = Fold(*without_empty(roles.take(train), roles.take(test)), learned, seed, networks)
-    return FoldRun(fold, outcome.take(test), log)
+    return FoldRun(fold, outcome.take(test), log, tune)
+
+
+def _tuned(tries: int) -> list[str]:
+    """What was tuned, in words."""
+    if not tries:
+        return []
+    return [
+        f"each model has the best of its fixed settings and {tries} others on a fifth of the training rows; the "
+        "encoder, TabM and RealMLP have their defaults"
+    ]
 
 
 def _what_is_done(done: int) -> str:

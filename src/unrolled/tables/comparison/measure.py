@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from unrolled.progress import OnProgress
 from unrolled.tables.comparison.encodings import ENCODINGS, WITH_EMBEDDINGS, EncodedFold, Fold
 from unrolled.tables.comparison.models import MODELS, fit_predict
 from unrolled.tables.comparison.result import OWN_NETWORKS, ComparisonCell, is_settled
+from unrolled.tables.comparison.tuning import Tuning
 from unrolled.tables.data.metrics import METRICS
 from unrolled.tables.data.target import TargetColumn
 
@@ -32,6 +34,8 @@ class FoldRun:
     judged: TargetColumn
     log: bool
     """Whether the target of `fold` is the logarithm."""
+    tries: int = 0
+    """Settings that are tried for each model, beside the fixed ones."""
     _encoded: dict[tuple[str, int | None], tuple[EncodedFold | None, float]] = field(default_factory=dict)
 
     def errors(self, model: str, encoding: str, metrics: Sequence[str]) -> tuple[list[float] | None, float]:
@@ -39,19 +43,28 @@ class FoldRun:
 
         A metric that cannot judge these rows gives NaN.
         """
-        predicted, seconds = self._predict(model, encoding)
+        predicted, seconds = self._predict(model, encoding, metrics[0])
         if predicted is None:
             return None, seconds
-        predicted, true = np.exp(predicted) if self.log else predicted, self.judged.values
-        one_class = len(np.unique(true)) < 2
-        found = [np.nan if METRICS[m].ranks and one_class else METRICS[m].error(predicted, true) for m in metrics]
-        return found, seconds
+        return [self._error(metric, predicted, self.judged.values) for metric in metrics], seconds
+
+    def _error(self, metric: str, predicted: NDArray[np.float64], true: NDArray[Any]) -> float:
+        """Of what a model predicts, a logarithm where it learns one, and the target as it is."""
+        if METRICS[metric].ranks and len(np.unique(true)) < 2:
+            return float("nan")
+        return METRICS[metric].error(np.exp(predicted) if self.log else predicted, true)
 
     def clear(self) -> None:
         """Drop what was encoded."""
         self._encoded.clear()
 
-    def _predict(self, model: str, encoding: str) -> tuple[NDArray[np.float64] | None, float]:
+    def _tuning(self, metric: str) -> Tuning | None:
+        """By the error of the comparison, of the target as it is."""
+        if not self.tries:
+            return None
+        return Tuning(self.tries, lambda p, true: self._error(metric, p, np.exp(true) if self.log else true))
+
+    def _predict(self, model: str, encoding: str, metric: str) -> tuple[NDArray[np.float64] | None, float]:
         described = MODELS[model]
         if (model, encoding) == OWN_NETWORKS:
             own, seconds = self._encode(WITH_EMBEDDINGS, None)
@@ -61,7 +74,8 @@ class FoldRun:
             return None, seconds
         started = time.perf_counter()
         target, seed = self.fold.target, self.fold.seed
-        found = fit_predict(described, encoding, encoded.train, encoded.test, target, seed)
+        tuning = self._tuning(metric)
+        found = fit_predict(described, encoding, encoded.train, encoded.test, target, seed, tuning)
         return found, seconds + time.perf_counter() - started
 
     def _encode(self, encoding: str, levels: int | None) -> tuple[EncodedFold | None, float]:

@@ -1,15 +1,15 @@
 """The models of the comparison: one line each in `MODELS`, with what they need of a table.
 
-Settings are fixed and plain, the same for every encoding, and nothing is tuned on the rows that judge. Left out: the
-encodings, and the folds.
+Settings are fixed and plain, the same for every encoding, unless others are tried (`tuning`); nothing is tuned on the
+rows that judge. Left out: the encodings, and the folds.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from unrolled.errors import import_extra
 from unrolled.tables.comparison.encodings import ENCODINGS, Encoding
+from unrolled.tables.comparison.tuning import Settings, Tuning
 from unrolled.tables.data.target import TargetColumn
 
 DENSE_WIDTH = 500  # one-hot tables wider than that are left out for boosted trees, which cannot read sparse ones
@@ -28,15 +29,15 @@ THREADS = 1  # for every model and the encoder: seconds are comparable, and smal
 
 @dataclass(frozen=True)
 class Model:
-    """A model: how it is made for a target and a seed, which encodings it is not given, and what a table needs for it.
+    """A model: how it is made for a target, a seed and settings, which encodings it is not given, what it needs.
 
     `native` models read pandas categoricals, up to so many `levels` of each, and `texts` ones columns of strings beside
     them. `filled`: they read no NaN. A `slow` one runs only where it is named. `scaled`: columns are standardised
     first, but not vectors where `by_distance`: there lengths carry the meaning. `dense` ones read no sparse tables.
-    `library` must be installed.
+    `library` must be installed. `grid`: the values of each setting that tuning tries.
     """
 
-    make: Callable[[TargetColumn, int], Any]
+    make: Callable[..., Any]
     without: tuple[str, ...] = ()
     native: bool = False
     library: str = "sklearn"
@@ -47,6 +48,7 @@ class Model:
     texts: bool = False
     filled: bool = False
     slow: bool = False
+    grid: Mapping[str, Sequence[Any]] = field(default_factory=dict)
 
     @property
     def encodings(self) -> list[str]:
@@ -63,9 +65,12 @@ def available_models() -> list[str]:
 
 
 def fit_predict(
-    model: Model, encoding: str, train: Any, test: Any, target: TargetColumn, seed: int
+    model: Model, encoding: str, train: Any, test: Any, target: TargetColumn, seed: int, tuning: Tuning | None = None
 ) -> NDArray[np.float64] | None:
-    """Predictions for `test`: (row,) numbers or (row, class) probabilities; None where the table does not fit it."""
+    """Predictions for `test`: (row,) numbers or (row, class) probabilities; None where the table does not fit it.
+
+    With `tuning` the settings are chosen on a part of the rows of `train`, and all of them teach then.
+    """
     if model.dense and hasattr(train, "toarray"):
         if train.shape[1] > DENSE_WIDTH:
             return None
@@ -76,15 +81,20 @@ def fit_predict(
             train, test = scaler.fit_transform(train), scaler.transform(test)
     if model.filled and not isinstance(train, np.ndarray):
         train, test = _filled(train, test)
-    fitted = model.make(target, seed)
+
+    def predicted(settings: Settings, table: Any, learned: TargetColumn, asked: Any) -> NDArray[np.float64]:
+        fitted = model.make(learned, seed, **settings)
+        fitted.fit(table, learned.values)
+        found = fitted.predict_proba(asked) if learned.is_classification else fitted.predict(asked)
+        return np.asarray(found, np.float64)
+
     with warnings.catch_warnings():  # a network that has not converged is judged as it is, names of features are ours
         warnings.simplefilter("ignore")
         try:
-            fitted.fit(train, target.values)
+            settings = {} if tuning is None else tuning.best(model.grid, predicted, train, target, seed)
+            return predicted(settings, train, target, test)
         except _NoWordsError:
             return None
-        predicted = fitted.predict_proba(test) if target.is_classification else fitted.predict(test)
-    return np.asarray(predicted, np.float64)
 
 
 def _filled(train: Any, test: Any) -> tuple[Any, Any]:
@@ -99,33 +109,37 @@ def _either(module: str, number: str, classes: str, target: TargetColumn, **sett
     return getattr(import_extra(module), classes if target.is_classification else number)(**settings)
 
 
-def _neighbours(target: TargetColumn, seed: int) -> Any:
+def _neighbours(target: TargetColumn, seed: int, n_neighbors: int = NEIGHBOURS) -> Any:
     names = ("KNeighborsRegressor", "KNeighborsClassifier")
-    count = min(NEIGHBOURS, len(target.values))
+    count = min(n_neighbors, len(target.values))
     return _either("sklearn.neighbors", *names, target, n_neighbors=count, weights="distance")
 
 
-def _forest(target: TargetColumn, seed: int) -> Any:
+def _forest(target: TargetColumn, seed: int, **tuned: Any) -> Any:
     names = ("RandomForestRegressor", "RandomForestClassifier")
-    return _either("sklearn.ensemble", *names, target, n_estimators=60, max_features=0.5, min_samples_leaf=2,
-                   random_state=seed)  # fmt: skip
+    settings = {"n_estimators": 60, "max_features": 0.5, "min_samples_leaf": 2, "random_state": seed} | tuned
+    return _either("sklearn.ensemble", *names, target, **settings)
 
 
-def _hist(target: TargetColumn, seed: int) -> Any:
+def _hist(target: TargetColumn, seed: int, **tuned: Any) -> Any:
     names = ("HistGradientBoostingRegressor", "HistGradientBoostingClassifier")
-    return _either("sklearn.ensemble", *names, target, max_iter=200, early_stopping=False, random_state=seed)
+    settings = {"max_iter": 200, "early_stopping": False, "random_state": seed} | tuned
+    return _either("sklearn.ensemble", *names, target, **settings)
 
 
-def _linear(target: TargetColumn, seed: int) -> Any:
+def _linear(target: TargetColumn, seed: int, strength: float = 1.0) -> Any:
     linear = import_extra("sklearn.linear_model")
-    return linear.LogisticRegression(max_iter=200) if target.is_classification else linear.Ridge()
+    if target.is_classification:
+        return linear.LogisticRegression(max_iter=200, C=1 / strength)
+    return linear.Ridge(alpha=strength)
 
 
-def _network(target: TargetColumn, seed: int) -> Any:
+def _network(target: TargetColumn, seed: int, **tuned: Any) -> Any:
     rarest = np.unique(target.values, return_counts=True)[1].min() if target.is_classification else len(target.values)
     early = len(target.values) >= STOPPED_EARLY and rarest > 1  # a tenth of the rows, of each class, is measured on
-    network = _either("sklearn.neural_network", "MLPRegressor", "MLPClassifier", target, hidden_layer_sizes=(64, 32),
-                      learning_rate_init=3e-3, early_stopping=early, max_iter=60, random_state=seed)  # fmt: skip
+    settings = {"hidden_layer_sizes": (64, 32), "learning_rate_init": 3e-3, "early_stopping": early, "max_iter": 60,
+                "random_state": seed} | tuned  # fmt: skip
+    network = _either("sklearn.neural_network", "MLPRegressor", "MLPClassifier", target, **settings)
     if target.is_classification:
         return network
     # unscaled, a network that starts far from its target never gets there
@@ -133,18 +147,21 @@ def _network(target: TargetColumn, seed: int) -> Any:
     return import_extra("sklearn.compose").TransformedTargetRegressor(network, transformer=scaler)
 
 
-def _lightgbm(target: TargetColumn, seed: int) -> Any:
-    return _either("lightgbm", "LGBMRegressor", "LGBMClassifier", target, n_estimators=300, learning_rate=0.05,
-                   num_leaves=63, random_state=seed, n_jobs=THREADS, verbose=-1)  # fmt: skip
+def _lightgbm(target: TargetColumn, seed: int, **tuned: Any) -> Any:
+    settings = {"n_estimators": 300, "learning_rate": 0.05, "num_leaves": 63, "random_state": seed, "n_jobs": THREADS,
+                "verbose": -1} | tuned  # fmt: skip
+    return _either("lightgbm", "LGBMRegressor", "LGBMClassifier", target, **settings)
 
 
-def _xgboost(target: TargetColumn, seed: int) -> Any:
-    return _either("xgboost", "XGBRegressor", "XGBClassifier", target, n_estimators=300, learning_rate=0.1,
-                   enable_categorical=True, random_state=seed, n_jobs=THREADS, verbosity=0)  # fmt: skip
+def _xgboost(target: TargetColumn, seed: int, **tuned: Any) -> Any:
+    settings = {"n_estimators": 300, "learning_rate": 0.1, "enable_categorical": True, "random_state": seed,
+                "n_jobs": THREADS, "verbosity": 0} | tuned  # fmt: skip
+    return _either("xgboost", "XGBRegressor", "XGBClassifier", target, **settings)
 
 
-def _catboost(target: TargetColumn, seed: int) -> Any:
-    return _either("unrolled.tables.comparison.models", "CatBoostNumbers", "CatBoostClasses", target, seed=seed)
+def _catboost(target: TargetColumn, seed: int, **tuned: Any) -> Any:
+    names = ("CatBoostNumbers", "CatBoostClasses")
+    return _either("unrolled.tables.comparison.models", *names, target, seed=seed, **tuned)
 
 
 class _NoWordsError(Exception):
@@ -156,11 +173,10 @@ class _CatBoost:
 
     kind = ""
 
-    def __init__(self, seed: int) -> None:
-        maker = getattr(import_extra("catboost"), self.kind)
-        self.model = maker(
-            iterations=300, random_seed=seed, thread_count=THREADS, verbose=False, allow_writing_files=False
-        )
+    def __init__(self, seed: int, **tuned: Any) -> None:
+        settings = {"iterations": 300, "random_seed": seed, "thread_count": THREADS, "verbose": False,
+                    "allow_writing_files": False} | tuned  # fmt: skip
+        self.model = getattr(import_extra("catboost"), self.kind)(**settings)
 
     def fit(self, table: Any, target: NDArray[Any]) -> None:
         """Fit on a matrix, or on a frame: pandas categoricals are the categories, t0, t1, ... are texts."""
@@ -215,15 +231,26 @@ def _of_pytabkit(name: str, target: TargetColumn, seed: int) -> Any:
 
 OTHERS = tuple(name for name, encoding in ENCODINGS.items() if not encoding.native)
 BOOSTED = ("codes", "one-hot")  # which boosted trees with native categories have no use for
+RATES = (0.03, 0.05, 0.1, 0.2)
+NEAR = {"n_neighbors": (3, 5, 20, 40)}
+FOREST = {"max_features": (0.2, 0.5, 1.0), "min_samples_leaf": (1, 2, 5, 10)}
+HIST = {"learning_rate": RATES, "max_leaf_nodes": (7, 15, 31, 63), "l2_regularization": (0.0, 1.0, 10.0)}
+LINEAR = {"strength": (0.01, 0.1, 10.0, 100.0, 1000.0)}
+NETWORK = {"hidden_layer_sizes": ((32,), (64, 32), (128, 64)), "learning_rate_init": (1e-3, 3e-3, 1e-2),
+           "alpha": (1e-4, 1e-2, 1.0)}  # fmt: skip
+LIGHTGBM = {"learning_rate": RATES, "num_leaves": (7, 15, 31, 63, 127), "min_child_samples": (5, 20, 60)}
+XGBOOST = {"learning_rate": RATES, "max_depth": (3, 6, 9), "min_child_weight": (1, 5, 20)}
+CATBOOST = {"learning_rate": RATES, "depth": (4, 6, 8), "l2_leaf_reg": (1, 3, 10)}
 MODELS: dict[str, Model] = {
-    "nearest neighbours": Model(_neighbours, scaled=True, by_distance=True),
-    "random forest": Model(_forest),
-    "HistGradientBoosting": Model(_hist, native=True, dense=True, levels=HIST_LEVELS),
-    "linear": Model(_linear, scaled=True),
-    "network": Model(_network, native=True, scaled=True),
-    "LightGBM": Model(_lightgbm, BOOSTED, True, "lightgbm"),
-    "XGBoost": Model(_xgboost, BOOSTED, True, "xgboost"),
-    "CatBoost": Model(_catboost, BOOSTED, True, "catboost", texts=True),
+    "nearest neighbours": Model(_neighbours, scaled=True, by_distance=True, grid=NEAR),
+    "random forest": Model(_forest, grid=FOREST),
+    "HistGradientBoosting": Model(_hist, native=True, dense=True, levels=HIST_LEVELS, grid=HIST),
+    "linear": Model(_linear, scaled=True, grid=LINEAR),
+    "network": Model(_network, native=True, scaled=True, grid=NETWORK),
+    "LightGBM": Model(_lightgbm, BOOSTED, True, "lightgbm", grid=LIGHTGBM),
+    "XGBoost": Model(_xgboost, BOOSTED, True, "xgboost", grid=XGBOOST),
+    "CatBoost": Model(_catboost, BOOSTED, True, "catboost", texts=True, grid=CATBOOST),
+    # whose defaults were tuned by their authors on many tables
     "TabM": Model(_tabm, OTHERS, True, "pytabkit", filled=True, slow=True),
     "RealMLP": Model(_realmlp, OTHERS, True, "pytabkit", filled=True, slow=True),
 }
