@@ -32,7 +32,12 @@ class Block(Recurrence):
 
     def __init__(self, inputs: int, hidden: int, nonlinearity: str | None = None) -> None:
         super().__init__(inputs, hidden, nonlinearity)
-        self.inner = self.kind(inputs, hidden, nonlinearity)
+        self.inner = self.kind(self.inner_inputs, hidden, nonlinearity)
+
+    @property
+    def inner_inputs(self) -> int:
+        """Numbers that the recurrence reads at each time."""
+        return self.inputs
 
     def project(self, x: Tensor) -> Tensor:
         skip = functional.linear(x, self.weight_skip) if self.inputs != self.hidden else x
@@ -62,9 +67,9 @@ class ConvolutionBlock(Block):
 
     taps: Tensor
 
-    def __init__(self, inputs: int, hidden: int, nonlinearity: str | None = None) -> None:
-        super().__init__(inputs, hidden, nonlinearity)
-        self.inner = self.kind(hidden, hidden, nonlinearity)
+    @property
+    def inner_inputs(self) -> int:
+        return self.hidden
 
     def project(self, x: Tensor) -> Tensor:
         return functional.linear(x, self.weight_skip) if self.inputs != self.hidden else x
