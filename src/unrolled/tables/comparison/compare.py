@@ -30,14 +30,14 @@ from unrolled.tables.comparison.encodings import (
     available_encodings,
     without_empty,
 )
-from unrolled.tables.comparison.measure import FoldRun, Pair, measure
+from unrolled.tables.comparison.measure import FoldRun, Measured, Pair, measure
 from unrolled.tables.comparison.models import MODELS, THREADS, Model, available_models
 from unrolled.tables.comparison.render import comparison_html, comparison_markdown, plain_values, save_comparison
 from unrolled.tables.comparison.result import ComparisonResult
 from unrolled.tables.comparison.verdict import verdict
 from unrolled.tables.data.metrics import METRICS, check_judged, choose_metric, metric_beside
 from unrolled.tables.data.splits import Rows, check_seed, judging_folds
-from unrolled.tables.data.table import Table, check_chosen, check_columns
+from unrolled.tables.data.table import Table, read_checked
 from unrolled.tables.data.target import TargetColumn, TargetType, split_target
 
 
@@ -142,59 +142,63 @@ def compare_encodings(
     'one-hot'
     """
     started = time.perf_counter()
-    read = Table.read(table)
-    check_columns(read, [n for n in (target, groups, order) if n is not None])
-    check_chosen(read, target, categories, ignore)
+    read = read_checked(table, target, groups, order, categories, ignore)
     check_seed(seed)
     if seeds < 1 or max_rows < 1:
         raise InputError("seeds and max_rows must be positive")
     check_whole("tune", tune, 0)
     pairs = _pairs(models, encodings)
-    ordered = read if order is None else read.sorted_by(order)
-    used = ordered if isinstance(cv, list | tuple) else _sampled(ordered, max_rows, seed)
+    used = read if isinstance(cv, list | tuple) else _sampled(read, max_rows, seed)
     features, outcome = split_target(used.without(ignore), target, target_type)
     chosen = choose_metric(metric, outcome)
     log = _learns_logarithm(outcome, chosen)
     roles, notes = _roles(features, categories)
     members = None if groups is None else used[groups].values
     splits = [(seed + s, split) for s in range(seeds) for split in judging_folds(outcome, cv, members, seed + s)]
+    folds = len(splits) // seeds
     for number, (_, (_, test)) in enumerate(splits):
-        check_judged(chosen, outcome.take(test), number % (len(splits) // seeds) + 1)
+        check_judged(chosen, outcome.take(test), number % folds + 1)
     runs = [partial(_run, roles, outcome, log, networks, tune, s, split) for s, split in splits]
     with import_extra("threadpoolctl").threadpool_limits(THREADS):
         beside = metric_beside(chosen, outcome)
-        found = measure(runs, pairs, [chosen, *([beside] if beside else [])], len(splits) // seeds, progress)
-    folds, more, done = len(splits) // seeds, [*found.notes, *_tuned(tune)], found.done
-    if found.settled_after:
-        more.append(f"the verdict was clear after {found.settled_after} of {seeds} seeds, so the others were not run")
-        seeds = found.settled_after
-    elif done < len(splits):
-        more.append(f"stopped early, after {done} of {len(splits)} folds: the figures are of {_what_is_done(done)}")
-        warnings.warn(f"the comparison was {more[-1]}", RuntimeWarning, stacklevel=2)
+        found = measure(runs, pairs, [chosen, *([beside] if beside else [])], folds, progress)
+    ending = _ending(found, len(splits), seeds)
+    if found.done < len(splits) and not found.settled_after:
+        warnings.warn(f"the comparison was {ending[0]}", RuntimeWarning, stacklevel=2)
     return Comparison(
         target=target,
         target_type=outcome.kind,
         metric=chosen,
         log_target=log,
         cells=tuple(found.cells),
-        notes=(*notes, *more),
+        notes=(*notes, *found.notes, *_tuned(tune), *ending),
         rows_total=read.rows,
         rows_used=used.rows,
         folds=folds,
-        seeds=seeds,
-        folds_done=done,
+        seeds=found.settled_after or seeds,
+        folds_done=found.done,
         seconds=time.perf_counter() - started,
         beside=beside,
     )
 
 
+def _ending(found: Measured, planned: int, seeds: int) -> list[str]:
+    """Why fewer folds were run than planned, in words."""
+    if found.settled_after:
+        return [f"the verdict was clear after {found.settled_after} of {seeds} seeds, so the others were not run"]
+    if found.done == planned:
+        return []
+    figures = "these" if found.done else "the models that were ready in the first fold"
+    return [f"stopped early, after {found.done} of {planned} folds: the figures are of {figures}"]
+
+
 def _pairs(models: Sequence[str] | None, encodings: Sequence[str] | None) -> list[Pair]:
-    """The models and encodings asked for. Raises InputError for an unknown name or a missing library."""
+    """The requested models and encodings. Raises InputError for an unknown name or a missing library."""
     available, known = available_models(), available_encodings()
-    asked: list[tuple[str, str, Mapping[str, Model | Encoding], list[str]]]
-    asked = [("model", name, MODELS, available) for name in models or ()]
-    asked += [("encoding", name, ENCODINGS, known) for name in encodings or ()]
-    for noun, name, all_, installed in asked:
+    named: list[tuple[str, str, Mapping[str, Model | Encoding], list[str]]]
+    named = [("model", name, MODELS, available) for name in models or ()]
+    named += [("encoding", name, ENCODINGS, known) for name in encodings or ()]
+    for noun, name, all_, installed in named:
         if name not in all_:
             raise unknown_name(noun, name, all_)
         if name not in installed:
@@ -257,11 +261,5 @@ def _tuned(tries: int) -> list[str]:
     """What was tuned, in words."""
     if not tries:
         return []
-    return [
-        f"each model has the best of its fixed settings and {tries} others on a fifth of the training rows; the "
-        "encoder, TabM and RealMLP have their defaults"
-    ]
-
-
-def _what_is_done(done: int) -> str:
-    return "these" if done else "the models that were ready in the first fold"
+    best = f"each model has the best of its fixed settings and {tries} others on a fifth of the training rows"
+    return [f"{best}; the encoder, TabM and RealMLP have their defaults"]

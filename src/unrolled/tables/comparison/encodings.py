@@ -228,7 +228,8 @@ def _native(fold: Fold) -> EncodedFold:
 
 def _native_and_texts(fold: Fold) -> EncodedFold | None:
     """Native categories, and beside them the columns of strings with many values as they are: t0, t1, ..."""
-    named = [name for name in fold.train.categories if _is_text(fold.train.table[name])]
+    columns = [fold.train.table[name] for name in fold.train.categories]
+    named = [c.name for c in columns if c.kind == "string" and len(set(c.values.tolist())) > TEXT_FROM]
     if not named:
         return None
     native = _native(fold)
@@ -236,10 +237,6 @@ def _native_and_texts(fold: Fold) -> EncodedFold | None:
         for i, name in enumerate(named):
             frame[f"t{i}"] = category_texts(roles.table[name])
     return native
-
-
-def _is_text(column: Column) -> bool:
-    return column.kind == "string" and len(set(column.values.tolist())) > TEXT_FROM
 
 
 def _native_column(fold: Fold, name: str) -> list[Any]:

@@ -1,4 +1,4 @@
-"""The models of the comparison: one line each in `MODELS`, with what they need of a table.
+"""The models of the comparison: one entry each in `MODELS`, with what they need of a table.
 
 Settings are fixed and plain, the same for every encoding, unless others are tried (`tuning`); nothing is tuned on the
 rows that judge. Left out: the encodings, and the folds.
@@ -105,26 +105,19 @@ def _filled(train: Any, test: Any) -> tuple[Any, Any]:
     return train.fillna(middle).assign(**marks[0]), test.fillna(middle).assign(**marks[1])
 
 
-def _either(module: str, number: str, classes: str, target: TargetColumn, **settings: Any) -> Any:
-    return getattr(import_extra(module), classes if target.is_classification else number)(**settings)
+def _either(module: str, name: str, target: TargetColumn, **settings: Any) -> Any:
+    kind = "Classifier" if target.is_classification else "Regressor"
+    return getattr(import_extra(module), f"{name}{kind}")(**settings)
+
+
+def _seeded(module: str, name: str, **fixed: Any) -> Callable[..., Any]:
+    """Makes the `name`Regressor or `name`Classifier of `module` for a target, a seed and tuned settings."""
+    return lambda target, seed, **tuned: _either(module, name, target, **fixed | {"random_state": seed} | tuned)
 
 
 def _neighbours(target: TargetColumn, seed: int, n_neighbors: int = NEIGHBOURS) -> Any:
-    names = ("KNeighborsRegressor", "KNeighborsClassifier")
     count = min(n_neighbors, len(target.values))
-    return _either("sklearn.neighbors", *names, target, n_neighbors=count, weights="distance")
-
-
-def _forest(target: TargetColumn, seed: int, **tuned: Any) -> Any:
-    names = ("RandomForestRegressor", "RandomForestClassifier")
-    settings = {"n_estimators": 60, "max_features": 0.5, "min_samples_leaf": 2, "random_state": seed} | tuned
-    return _either("sklearn.ensemble", *names, target, **settings)
-
-
-def _hist(target: TargetColumn, seed: int, **tuned: Any) -> Any:
-    names = ("HistGradientBoostingRegressor", "HistGradientBoostingClassifier")
-    settings = {"max_iter": 200, "early_stopping": False, "random_state": seed} | tuned
-    return _either("sklearn.ensemble", *names, target, **settings)
+    return _either("sklearn.neighbors", "KNeighbors", target, n_neighbors=count, weights="distance")
 
 
 def _linear(target: TargetColumn, seed: int, strength: float = 1.0) -> Any:
@@ -139,29 +132,12 @@ def _network(target: TargetColumn, seed: int, **tuned: Any) -> Any:
     early = len(target.values) >= STOPPED_EARLY and rarest > 1  # a tenth of the rows, of each class, is measured on
     settings = {"hidden_layer_sizes": (64, 32), "learning_rate_init": 3e-3, "early_stopping": early, "max_iter": 60,
                 "random_state": seed} | tuned  # fmt: skip
-    network = _either("sklearn.neural_network", "MLPRegressor", "MLPClassifier", target, **settings)
+    network = _either("sklearn.neural_network", "MLP", target, **settings)
     if target.is_classification:
         return network
     # unscaled, a network that starts far from its target never gets there
     scaler = import_extra("sklearn.preprocessing").StandardScaler()
     return import_extra("sklearn.compose").TransformedTargetRegressor(network, transformer=scaler)
-
-
-def _lightgbm(target: TargetColumn, seed: int, **tuned: Any) -> Any:
-    settings = {"n_estimators": 300, "learning_rate": 0.05, "num_leaves": 63, "random_state": seed, "n_jobs": THREADS,
-                "verbose": -1} | tuned  # fmt: skip
-    return _either("lightgbm", "LGBMRegressor", "LGBMClassifier", target, **settings)
-
-
-def _xgboost(target: TargetColumn, seed: int, **tuned: Any) -> Any:
-    settings = {"n_estimators": 300, "learning_rate": 0.1, "enable_categorical": True, "random_state": seed,
-                "n_jobs": THREADS, "verbosity": 0} | tuned  # fmt: skip
-    return _either("xgboost", "XGBRegressor", "XGBClassifier", target, **settings)
-
-
-def _catboost(target: TargetColumn, seed: int, **tuned: Any) -> Any:
-    names = ("CatBoostNumbers", "CatBoostClasses")
-    return _either("unrolled.tables.comparison.models", *names, target, seed=seed, **tuned)
 
 
 class _NoWordsError(Exception):
@@ -171,12 +147,10 @@ class _NoWordsError(Exception):
 class _CatBoost:
     """CatBoost as a scikit-learn model that is told which columns are categories, and writes no files."""
 
-    kind = ""
-
-    def __init__(self, seed: int, **tuned: Any) -> None:
+    def __init__(self, target: TargetColumn, seed: int, **tuned: Any) -> None:
         settings = {"iterations": 300, "random_seed": seed, "thread_count": THREADS, "verbose": False,
                     "allow_writing_files": False} | tuned  # fmt: skip
-        self.model = getattr(import_extra("catboost"), self.kind)(**settings)
+        self.model = _either("catboost", "CatBoost", target, **settings)
 
     def fit(self, table: Any, target: NDArray[Any]) -> None:
         """Fit on a matrix, or on a frame: pandas categoricals are the categories, t0, t1, ... are texts."""
@@ -204,31 +178,6 @@ class _CatBoost:
         return table.assign(**{name: table[name].astype(object).fillna("(unseen)").astype(str) for name in names})
 
 
-class CatBoostNumbers(_CatBoost):
-    """For a number."""
-
-    kind = "CatBoostRegressor"
-
-
-class CatBoostClasses(_CatBoost):
-    """For classes."""
-
-    kind = "CatBoostClassifier"
-
-
-def _tabm(target: TargetColumn, seed: int) -> Any:
-    return _of_pytabkit("TabM_D", target, seed)
-
-
-def _realmlp(target: TargetColumn, seed: int) -> Any:
-    return _of_pytabkit("RealMLP_TD", target, seed)
-
-
-def _of_pytabkit(name: str, target: TargetColumn, seed: int) -> Any:
-    settings = {"device": "cpu", "n_threads": THREADS, "random_state": seed}
-    return _either("pytabkit", f"{name}_Regressor", f"{name}_Classifier", target, **settings)
-
-
 OTHERS = tuple(name for name, encoding in ENCODINGS.items() if not encoding.native)
 BOOSTED = ("codes", "one-hot")  # which boosted trees with native categories have no use for
 RATES = (0.03, 0.05, 0.1, 0.2)
@@ -241,16 +190,29 @@ NETWORK = {"hidden_layer_sizes": ((32,), (64, 32), (128, 64)), "learning_rate_in
 LIGHTGBM = {"learning_rate": RATES, "num_leaves": (7, 15, 31, 63, 127), "min_child_samples": (5, 20, 60)}
 XGBOOST = {"learning_rate": RATES, "max_depth": (3, 6, 9), "min_child_weight": (1, 5, 20)}
 CATBOOST = {"learning_rate": RATES, "depth": (4, 6, 8), "l2_leaf_reg": (1, 3, 10)}
-MODELS: dict[str, Model] = {
+DEEP: dict[str, Any] = {"without": OTHERS, "native": True, "library": "pytabkit", "filled": True, "slow": True}
+MODELS = {
     "nearest neighbours": Model(_neighbours, scaled=True, by_distance=True, grid=NEAR),
-    "random forest": Model(_forest, grid=FOREST),
-    "HistGradientBoosting": Model(_hist, native=True, dense=True, levels=HIST_LEVELS, grid=HIST),
+    "random forest": Model(
+        _seeded("sklearn.ensemble", "RandomForest", n_estimators=60, max_features=0.5, min_samples_leaf=2), grid=FOREST
+    ),
+    "HistGradientBoosting": Model(
+        _seeded("sklearn.ensemble", "HistGradientBoosting", max_iter=200, early_stopping=False),
+        native=True, dense=True, levels=HIST_LEVELS, grid=HIST,
+    ),
     "linear": Model(_linear, scaled=True, grid=LINEAR),
     "network": Model(_network, native=True, scaled=True, grid=NETWORK),
-    "LightGBM": Model(_lightgbm, BOOSTED, True, "lightgbm", grid=LIGHTGBM),
-    "XGBoost": Model(_xgboost, BOOSTED, True, "xgboost", grid=XGBOOST),
-    "CatBoost": Model(_catboost, BOOSTED, True, "catboost", texts=True, grid=CATBOOST),
+    "LightGBM": Model(
+        _seeded("lightgbm", "LGBM", n_estimators=300, learning_rate=0.05, num_leaves=63, n_jobs=THREADS, verbose=-1),
+        BOOSTED, True, "lightgbm", grid=LIGHTGBM,
+    ),
+    "XGBoost": Model(
+        _seeded("xgboost", "XGB", n_estimators=300, learning_rate=0.1, enable_categorical=True, n_jobs=THREADS,
+                verbosity=0),
+        BOOSTED, True, "xgboost", grid=XGBOOST,
+    ),
+    "CatBoost": Model(_CatBoost, BOOSTED, True, "catboost", texts=True, grid=CATBOOST),
     # whose defaults were tuned by their authors on many tables
-    "TabM": Model(_tabm, OTHERS, True, "pytabkit", filled=True, slow=True),
-    "RealMLP": Model(_realmlp, OTHERS, True, "pytabkit", filled=True, slow=True),
-}
+    "TabM": Model(_seeded("pytabkit", "TabM_D_", device="cpu", n_threads=THREADS), **DEEP),
+    "RealMLP": Model(_seeded("pytabkit", "RealMLP_TD_", device="cpu", n_threads=THREADS), **DEEP),
+}  # fmt: skip

@@ -37,7 +37,7 @@ def save_comparison(result: ComparisonResult, path: Path) -> None:
         ".html": lambda: comparison_html(result).encode(),
         ".md": lambda: comparison_markdown(result).encode(),
         ".json": lambda: to_json(plain_values(result)),
-        ".png": lambda: figure_png(result),
+        ".png": lambda: style.rendered(figure(result), ".png"),
     }
     check_ending(path)
     write_file(path, makers[path.suffix]())
@@ -246,7 +246,8 @@ def figure(result: ComparisonResult) -> Figure:
                       textcoords="offset points", ha="center", fontsize=9, color=WITH_COLOUR)  # fmt: skip
     axes.set_xticks(range(len(pairs)), [_broken(effect.model) for effect, *_ in pairs])
     axes.set_ylabel(f"{METRICS[result.metric].title}\n(lower is better)")
-    handles = [_patch(colour) for colour in (WITHOUT_COLOUR, WITH_COLOUR)]
+    patch = import_extra("matplotlib.patches").Patch
+    handles = [patch(color=colour) for colour in (WITHOUT_COLOUR, WITH_COLOUR)]
     names = ["best without embeddings", "with embeddings"]
     drawn.legend(handles, names, frameon=False, loc="outside upper left", ncols=1 if len(pairs) < 3 else 2)
     return drawn
@@ -258,15 +259,6 @@ def _broken(name: str) -> str:
     return "".join(f"\n{c}" if long and i and c.isupper() else c for i, c in enumerate(name)).replace(" ", "\n")
 
 
-def _patch(colour: str) -> Any:
-    return import_extra("matplotlib.patches").Patch(color=colour)
-
-
 def _bar(axes: Any, place: float, cell: ComparisonCell, colour: str) -> None:
     spread = None if np.isnan(cell.spread) else cell.spread
     axes.bar(place, cell.mean, width=0.38, color=colour, yerr=spread, capsize=3, ecolor="#444")
-
-
-def figure_png(result: ComparisonResult) -> bytes:
-    """The figure as the bytes of a PNG file."""
-    return style.rendered(figure(result), ".png")

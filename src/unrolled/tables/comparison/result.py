@@ -147,11 +147,15 @@ class ComparisonResult:
 
     def effects(self) -> list[Effect]:
         """What embeddings changed, model by model, wherever there is something to compare with."""
-        pairs = [(self.cell(model, WITH_EMBEDDINGS), self._others(model)) for model in self.models]
-        return [_effect(cell, _best(others)) for cell, others in pairs if cell and others]
-
-    def _others(self, model: str) -> list[ComparisonCell]:
-        return [c for c in self.cells if c.model == model and not c.uses_vectors]
+        found = []
+        for model in self.models:
+            cell = self.cell(model, WITH_EMBEDDINGS)
+            others = [c for c in self.cells if c.model == model and not c.uses_vectors]
+            if cell and others:
+                other = _best(others)
+                change, interval = relative_change(cell.mean, other.mean), relative_interval(cell, other)
+                found.append(Effect(model, other.encoding, change, interval, cell.differs_from(other)))
+        return found
 
 
 def best_of_all(cells: Sequence[ComparisonCell], vectors: bool) -> ComparisonCell | None:
@@ -181,8 +185,3 @@ def relative_change(error: float, other: float) -> float | None:
 
 def _best(cells: Sequence[ComparisonCell]) -> ComparisonCell:
     return min(cells, key=lambda c: c.mean)
-
-
-def _effect(cell: ComparisonCell, other: ComparisonCell) -> Effect:
-    change, interval = relative_change(cell.mean, other.mean), relative_interval(cell, other)
-    return Effect(cell.model, other.encoding, change, interval, cell.differs_from(other))

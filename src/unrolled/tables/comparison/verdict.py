@@ -24,11 +24,11 @@ def verdict(result: ComparisonResult) -> str:
     if ours is None or theirs is None:
         return "There is nothing to compare: one of the two sides, with and without embeddings, is missing."
     effects, digits = result.effects(), decimals(result)
-    reached = (
+    best = (
         f"of all models the best with them is {_named(ours)}, {ours.mean:,.{digits}f}, and the best without "
         f"{_named(theirs)}, {theirs.mean:,.{digits}f} ({_difference(ours, theirs)})"
     )
-    return f"{_lead(ours, theirs, effects)}: {reached}. {_each(effects)}"
+    return f"{_lead(ours, theirs, effects)}: {best}. {_each(effects)}"
 
 
 def _lead(ours: ComparisonCell, theirs: ComparisonCell, effects: list[Effect]) -> str:
@@ -81,9 +81,9 @@ def decimals(result: ComparisonResult) -> int:
     return int(np.clip(3 - np.floor(np.log10(least)), 0, 4))
 
 
-def interval_text(interval: tuple[float, float], digits: int = 1) -> str:
+def interval_text(interval: tuple[float, float]) -> str:
     """Both bounds of a change, in per cent."""
-    return " to ".join(change_text(bound, digits) for bound in interval)
+    return " to ".join(change_text(bound, 1) for bound in interval)
 
 
 def change_text(change: float | None, digits: int = 0) -> str:

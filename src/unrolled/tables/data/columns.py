@@ -165,8 +165,7 @@ def _from_series(name: str, series: nw.Series[Any], as_text: bool) -> Column:
 
 
 def _filled(series: nw.Series[Any], value: int) -> NDArray[Any]:
-    filled: NDArray[Any] = np.asarray(series.fill_null(value).to_numpy())
-    return filled
+    return np.asarray(series.fill_null(value).to_numpy())
 
 
 def _whole(

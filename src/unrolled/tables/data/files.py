@@ -165,7 +165,7 @@ def _text_columns(frame: Any) -> list[str]:
 
 
 def _all_match(texts: Any, pattern: str) -> bool:
-    """Whether there are texts, and all of them fit; the first ones are asked first, which nearly always settles it."""
+    """Whether there are texts, and all of them fit; the first hundred nearly always settle it."""
     present = texts.dropna()
     return len(present) > 0 and all(part.str.fullmatch(pattern).all() for part in (present.head(100), present))
 

@@ -34,7 +34,7 @@ class Metric:
 
 
 def choose_metric(name: str | None, target: TargetColumn) -> str:
-    """The metric asked for, or the first that fits the target. Raises InputError where it does not fit the target."""
+    """The requested metric, or the first that fits the target. Raises InputError where it does not fit the target."""
     if name is None:
         return next(n for n, metric in METRICS.items() if target.kind in metric.types)
     if name not in METRICS:

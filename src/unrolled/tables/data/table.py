@@ -6,7 +6,7 @@ for a model.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -88,15 +88,25 @@ def _series(column: Column) -> Any:
     return series.astype("category") if column.declared else series
 
 
-def check_columns(table: Table, names: Iterable[str]) -> None:
-    """Raise InputError unless each of `names` is a column of `table`."""
-    for name in names:
-        table[name]
+def read_checked(
+    table: Any, target: str, groups: str | None, order: str | None, categories: Sequence[str], ignore: Sequence[str]
+) -> Table:
+    """The table to predict its column `target` from, in the order of the column `order` if that is given.
+
+    Raises InputError for what `Table.read` and `check_chosen` refuse, and for a column that is not there.
+    """
+    read = Table.read(table)
+    for name in (target, groups, order):
+        if name is not None:
+            read[name]
+    check_chosen(read, target, categories, ignore)
+    return read if order is None else read.sorted_by(order)
 
 
 def check_chosen(table: Table, target: str, categories: Sequence[str], ignore: Sequence[str]) -> None:
     """Raise InputError unless `categories` and `ignore` name columns of `table`, none in both, none the target."""
-    check_columns(table, (*categories, *ignore))
+    for name in (*categories, *ignore):
+        table[name]
     if target in ignore:
         raise InputError(f"{target!r} is the target and cannot be left out")
     if target in categories:

@@ -86,8 +86,7 @@ class Target:
             positive = 1 / (1 + np.exp(-np.clip(raw, -500, 500)))
             return np.concatenate([1 - positive, positive], axis=-1)
         powers = np.exp(raw - raw.max(axis=-1, keepdims=True))
-        odds: NDArray[np.float64] = powers / powers.sum(axis=-1, keepdims=True)
-        return odds
+        return powers / powers.sum(axis=-1, keepdims=True)
 
     def values(self, y: NDArray[Any]) -> NDArray[Any]:
         """(row,) the target (row, 1) as scikit-learn's models take it: float64 numbers, or int64 class positions."""
@@ -253,13 +252,10 @@ def _plain(array: NDArray[Any]) -> NDArray[Any]:
     if array.dtype != object or any(isinstance(value, str) for value in array.flat):
         return array
     try:
-        return np.array(array.tolist(), dtype=bool if _all_truth(array) else np.float64)
+        is_boolean = all(isinstance(value, bool | np.bool_) for value in array.flat)
+        return np.array(array.tolist(), dtype=bool if is_boolean else np.float64)
     except (TypeError, ValueError):
         return array
-
-
-def _all_truth(array: NDArray[Any]) -> bool:
-    return all(isinstance(value, bool | np.bool_) for value in array.flat)
 
 
 def _refuse_gaps(array: NDArray[Any]) -> None:
@@ -366,8 +362,7 @@ def _logarithms(y: NDArray[np.float64]) -> NDArray[np.float64]:
             f"the logarithm of the target is learned, but the target is {y.min():g} in row {row}: only numbers above 0 "
             "have one"
         )
-    logarithms: NDArray[np.float64] = np.log(y)
-    return logarithms
+    return np.log(y)
 
 
 def log_pays(y: NDArray[np.float64]) -> bool:
@@ -380,5 +375,4 @@ def log_pays(y: NDArray[np.float64]) -> bool:
 def _skew(y: NDArray[np.float64]) -> NDArray[np.float64]:
     values = np.sort(y, axis=0)
     z = (values - values.mean(axis=0)) / np.maximum(values.std(axis=0), np.finfo(float).tiny)
-    skew: NDArray[np.float64] = (z**3).mean(axis=0)
-    return skew
+    return (z**3).mean(axis=0)

@@ -21,7 +21,7 @@ from unrolled.errors import InputError
 from unrolled.html import notebook_frame
 from unrolled.progress import OnProgress
 from unrolled.tables.data.splits import check_seed, judging_folds
-from unrolled.tables.data.table import Table, check_chosen, check_columns
+from unrolled.tables.data.table import read_checked
 from unrolled.tables.data.target import TargetColumn, TargetType, split_target
 from unrolled.tables.report.budget import TRIAL_ROWS, FitCost, timed
 from unrolled.tables.report.evidence import candidates, companions, evidence_of, mean, spread, with_leaks
@@ -117,23 +117,20 @@ def examine_columns(
     check_seed(seed)
     if seeds < 1 or budget <= 0 or max_rows < 1:
         raise InputError("seeds, budget and max_rows must be positive")
-    read = Table.read(table)
-    check_columns(read, [n for n in (target, groups, order) if n is not None])
-    check_chosen(read, target, categories, ignore)
-    read = read if order is None else read.sorted_by(order)
+    read = read_checked(table, target, groups, order, categories, ignore)
     features, outcome = split_target(read.without(ignore), target, target_type)
     columns = read_columns(features, categories)
     varying = [column for column in columns if column.useful]
     predicted = replacements(varying, seed) if varying else np.eye(0)
-    asked = sorted({group for group in companions(varying, predicted).values() if len(group) > 1})
+    grouped = sorted({group for group in companions(varying, predicted).values() if len(group) > 1})
 
-    cost = _fit_cost(columns, outcome, len(asked), seed)
+    cost = _fit_cost(columns, outcome, len(grouped), seed)
     most = min(read.rows, max_rows)
     rows = read.rows if isinstance(cv, list | tuple) else cost.affordable_rows(most, budget)
     members = None if groups is None else read[groups].values
     rounds = _rounds(_Sample.of(columns, outcome, members, rows, seed), cv, seeds, seed)
     work = cost.work(rows, len(rounds), budget)
-    measures = measure(rounds, [c.name for c in varying], asked, work, progress)
+    measures = measure(rounds, [c.name for c in varying], grouped, work, progress)
 
     evidence = evidence_of(columns, predicted, measures, rows, seed)
     evidence = with_leaks(evidence, mean(measures.full), columns, outcome, max_rows, seed)
@@ -193,7 +190,7 @@ def _report(
     columns: Sequence[ColumnData],
     outcome: TargetColumn,
     measures: Measures,
-    asked: int,
+    planned: int,
     seconds: float,
 ) -> ColumnReport:
     found = context.recheck
@@ -215,7 +212,7 @@ def _report(
         rows_total=context.rows_total,
         rows_used=context.rows_used,
         rounds=context.rounds,
-        rounds_asked=asked,
+        rounds_asked=planned,
         seconds=seconds,
         outcome=outcome.indicator_name(),
         interrupted=measures.interrupted,

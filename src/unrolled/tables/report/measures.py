@@ -149,14 +149,13 @@ def copied_columns(names: Sequence[str]) -> list[tuple[str, int]]:
 
 @dataclass(frozen=True)
 class Recheck:
-    """The outcome of dropping columns together: `safe` ones can go for `price`, `untried` ones were not reached.
+    """The outcome of dropping columns together: `safe` ones can go for `price`.
 
     `needed` ones cannot go as well: what dropping each costs once the safe ones before it are gone.
     """
 
     safe: tuple[str, ...] = ()
     price: float = 0.0
-    untried: tuple[str, ...] = ()
     needed: dict[str, float] = field(default_factory=dict)
 
 
@@ -185,14 +184,14 @@ def recheck(
     if together <= high:
         return Recheck(tuple(candidates), together)
     gone, price = _first_gone(candidates, cost, high)
-    rest, needed = candidates[len(gone) :], {}
-    for name in rest[:trials]:
+    needed = {}
+    for name in candidates[len(gone) :][:trials]:
         trial = cost([*gone, name])
         if trial <= high:
             gone, price = [*gone, name], trial
         else:
             needed[name] = trial - price
-    return Recheck(tuple(gone), price, tuple(rest[trials:]), needed)
+    return Recheck(tuple(gone), price, needed)
 
 
 def _first_gone(

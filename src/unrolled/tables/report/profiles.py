@@ -53,12 +53,9 @@ def _bins(column: ColumnData) -> tuple[NDArray[np.intp], list[str]]:
         low, high = present.min(), present.max()
     edges = np.linspace(low, high, BARS + 1)
     bars = np.searchsorted(edges[1:-1], np.where(column.missing, low, values), side="right")
-    shown = [_shown(edge, column.kind == "date") for edge in edges]
+    is_date = column.kind == "date"
+    shown = [str(np.datetime64(int(edge), "D")) if is_date else f"{edge:.4g}" for edge in edges]
     return bars, [f"{a} to {b}" for a, b in itertools.pairwise(shown)]
-
-
-def _shown(edge: float, is_date: bool) -> str:
-    return str(np.datetime64(int(edge), "D")) if is_date else f"{edge:.4g}"
 
 
 def _common(column: ColumnData) -> tuple[NDArray[np.intp], list[str]]:

@@ -49,10 +49,10 @@ def replacements(columns: Sequence[ColumnData], seed: int) -> NDArray[np.float64
     learn, judge = chosen[len(chosen) // 5 :], chosen[: len(chosen) // 5]
     most_bins = int(np.clip(len(learn) // ROWS_PER_BIN, 4, BINS))
     given = [_bins(column, most_bins) for column in columns]
-    asked = [_asked(column) for column in columns]
+    targets = [_target(column) for column in columns]
     predicted = np.eye(len(columns))
     for i, bins in enumerate(given):
-        for j, question in enumerate(asked):
+        for j, question in enumerate(targets):
             if i != j:
                 answer: Callable[..., float] = _exactly if question.dtype == np.int64 else _in_rank
                 predicted[i, j] = max(answer(bins[learn], question[learn], bins[judge], question[judge]), 0.0)
@@ -114,7 +114,7 @@ def _bins(column: ColumnData, most: int) -> NDArray[np.int64]:
     return np.where(missing, most, np.searchsorted(edges, values, side="right")).astype(np.int64)
 
 
-def _asked(column: ColumnData) -> NDArray[np.int64] | NDArray[np.float64]:
+def _target(column: ColumnData) -> NDArray[np.int64] | NDArray[np.float64]:
     """What is to be predicted: category numbers, or ranks in (0, 1] with 0 for missing."""
     if not column.numbers.shape[1] or len(column.levels) <= FEW_LEVELS:
         return np.where(column.missing, len(column.levels), column.codes)
@@ -124,22 +124,22 @@ def _asked(column: ColumnData) -> NDArray[np.int64] | NDArray[np.float64]:
 
 
 def _in_rank(
-    bins: NDArray[np.int64], asked: NDArray[np.float64], others: NDArray[np.int64], judged: NDArray[np.float64]
+    bins: NDArray[np.int64], target: NDArray[np.float64], others: NDArray[np.int64], judged: NDArray[np.float64]
 ) -> float:
     size = int(max(bins.max(), others.max())) + 1
     count = np.bincount(bins, minlength=size)
-    mean = np.divide(np.bincount(bins, asked, size), count, out=np.full(size, asked.mean()), where=count > 0)
-    total = float(((judged - asked.mean()) ** 2).sum())
+    mean = np.divide(np.bincount(bins, target, size), count, out=np.full(size, target.mean()), where=count > 0)
+    total = float(((judged - target.mean()) ** 2).sum())
     return 1 - float(((judged - mean[others]) ** 2).sum()) / total if total else 0.0
 
 
 def _exactly(
-    bins: NDArray[np.int64], asked: NDArray[np.int64], others: NDArray[np.int64], judged: NDArray[np.int64]
+    bins: NDArray[np.int64], target: NDArray[np.int64], others: NDArray[np.int64], judged: NDArray[np.int64]
 ) -> float:
-    width = int(max(asked.max(), judged.max())) + 1
+    width = int(max(target.max(), judged.max())) + 1
     size = int(max(bins.max(), others.max())) + 1
-    pairs, count = np.unique(bins * width + asked, return_counts=True)
-    commonest = int(np.bincount(asked).argmax())
+    pairs, count = np.unique(bins * width + target, return_counts=True)
+    commonest = int(np.bincount(target).argmax())
     answer = np.full(size, commonest)
     order = np.argsort(count, kind="stable")  # the commonest pair of each bin is written last
     answer[pairs[order] // width] = pairs[order] % width

@@ -40,14 +40,15 @@ def save_report(report: ReportResult, path: Path) -> None:
         ".html": lambda: column_html(report).encode(),
         ".md": lambda: column_markdown(report).encode(),
         ".json": lambda: to_json(report.to_dict()),
-        ".csv": lambda: str(report.to_frame().map(_inert).to_csv(index=False)).encode(),
+        ".csv": lambda: _inert_csv(report),
     }
     check_ending(path)
     write_file(path, makers[path.suffix]())
 
 
-def _inert(value: object) -> object:
-    return inert(value) if isinstance(value, str) else value
+def _inert_csv(report: ReportResult) -> bytes:
+    frame = report.to_frame().map(lambda value: inert(value) if isinstance(value, str) else value)
+    return str(frame.to_csv(index=False)).encode()
 
 
 def check_ending(path: Path | None) -> None:
@@ -124,7 +125,8 @@ def _markdown_row(row: ColumnRow) -> list[str]:
 
 def column_html(report: ReportResult) -> str:
     """The report as one self-contained HTML page: the summary, and a table that can be searched and sorted."""
-    reach = max([abs(bound) for bound in report.noise] + [_reach(row) for row in report.rows] + [1e-6])
+    costs = [abs(row.evidence.drop_cost) + row.evidence.drop_cost_spread for row in report.rows]
+    reach = max(*map(abs, report.noise), *costs, 1e-6)
     lead, *paragraphs = summary(report)
     title = f"Columns that predict {report.target}"
     table = html_table(HEAD, [_html_row(row, report, reach) for row in report.rows], numeric=(4,), sortable=True)
@@ -136,10 +138,6 @@ def column_html(report: ReportResult) -> str:
         + _legend(report)
     )
     return html_page(title, body, script=SCRIPT)
-
-
-def _reach(row: ColumnRow) -> float:
-    return abs(row.evidence.drop_cost) + row.evidence.drop_cost_spread
 
 
 def _html_row(row: ColumnRow, report: ReportResult, reach: float) -> str:

@@ -297,6 +297,6 @@ def _band(context: Context) -> str:
     return f"{figure(context.noise[0])} to {figure(context.noise[1])}"
 
 
-def _listed(names: tuple[str, ...], most: int = 3) -> str:
-    shown = [column_title(name) for name in names[:most]] + ([f"{len(names) - most} more"] if len(names) > most else [])
+def _listed(names: tuple[str, ...]) -> str:
+    shown = [column_title(name) for name in names[:3]] + ([f"{len(names) - 3} more"] if len(names) > 3 else [])
     return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
