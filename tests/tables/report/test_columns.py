@@ -197,7 +197,7 @@ def test_names_of_which_each_is_new_are_read_by_their_spelling() -> None:
     assert row.evidence.alone > 0.8
 
 
-def test_the_target_under_another_name_is_too_good_to_be_true() -> None:
+def test_the_target_under_another_name_is_too_good_to_be_true(all_trees: None) -> None:
     table = xor(np.random.default_rng(1)).assign(leak=lambda t: np.where(t["y"] == 1, "sold", "open"))
     row = examined(table)["leak"]
     assert row.too_good
