@@ -101,6 +101,21 @@ def test_missing_numbers_become_zero_with_a_mark():
     scaling = fit_scaling(column_of([1.0, 3.0, None]))
     assert scaling.encode(column_of([None, 3.0])).tolist() == [[0, 1], [1, 0]]
     assert scaling.outputs == ("c", "c_missing")
+    scored = fit_scaling(column_of([1.0, 3.0, 5.0, None]))
+    assert scored.encode(column_of([None]))[0] == pytest.approx([0, 1, 0], abs=0.02)
+    assert scored.at_mean == pytest.approx([0, 0, 0], abs=0.02)
     assert fit_scaling(column_of([5, 5])).encode(column_of([5, 6])).tolist() == [[0], [1]]
     with pytest.raises(InputError, match="'c' was fitted on numbers, but now holds strings, for example 'x'"):
         scaling.encode(column_of(["x"]))
+
+
+def test_normal_scores_follow_the_order_of_the_values_alone():
+    values = np.random.default_rng(0).normal(size=2000)
+    plain, skewed = (fit_scaling(column_of(v.tolist())) for v in (values, np.exp(5 * values)))
+    assert (plain.outputs, plain.width) == (("c",), 2)  # for the networks alone
+    scores = plain.encode(column_of([-9.0, -1.0, 0.0, 1.0, 9.0]))[:, 1]
+    assert scores == pytest.approx([-2.58, -1, 0, 1, 2.58], abs=0.1)
+    of_skewed = skewed.encode(column_of(np.exp(5 * np.array([-9.0, -1.0, 0.0, 1.0, 9.0])).tolist()))[:, 1]
+    assert of_skewed == pytest.approx(scores, abs=0.1)
+    ties = fit_scaling(column_of([0.0] * 80 + list(range(1, 21))))  # 0.4 is the middle rank of the zeros
+    assert ties.encode(column_of([0.0, 20.0]))[:, 1] == pytest.approx([-0.25, 2.58], abs=0.01)

@@ -78,15 +78,16 @@ def test_the_second_format_reads_no_names(folder, tmp_path):
 
 def test_the_third_format_hands_on_whole_vectors_and_numbers_as_they_are(tmp_path):
     X, y = shops(60)
-    plain = EncoderConfig(networks=2, hidden=(8,), min_steps=20, handed_on=1.0)
+    plain = EncoderConfig(networks=2, hidden=(8,), min_steps=20, handed_on=1.0, normal_scores=False)
     encoder = EntityEncoder(recipe=plain, prediction=False, random_state=0).fit(X, y)
     encoder.save_pretrained(tmp_path / "new")
     arrays = (tmp_path / "new" / ARRAYS).read_bytes()
     config = json.loads((tmp_path / "new" / CONFIG).read_text()) | {"format": 3}
     del config["predicts"], config["settings"]["prediction"]
-    del config["settings"]["recipe"]["handed_on"]
+    del config["settings"]["recipe"]["handed_on"], config["settings"]["recipe"]["normal_scores"]
     for field in config["fields"]:
         del field["form"], field["handed_on"]
+        field.pop("knots", None)
     write_folder(tmp_path / "old", {CONFIG: json.dumps(config).encode(), ARRAYS: arrays})
     assert np.array_equal(EntityEncoder.from_pretrained(tmp_path / "old").transform(X), encoder.transform(X))
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtri
 
 from unrolled.errors import InputError
 from unrolled.tables.data.columns import EXACT, NOUNS, Column, ColumnKind, one_form, read_table
@@ -22,6 +23,8 @@ from unrolled.tables.data.columns import EXACT, NOUNS, Column, ColumnKind, one_f
 UNKNOWN, MISSING, RARE = 0, 1, 2
 SPECIAL = ("(unknown)", "(missing)", "(rare)")
 MIN_ROWS_PER_CATEGORY = 100
+KNOTS = 100
+"""Quantiles from which the normal scores of a column of numbers are read."""
 DIGITS, NUMBERED = re.compile(r"\d+"), 0.9
 _NUMERIC = ("integer", "number")
 
@@ -208,21 +211,27 @@ def _numeric(column: Column, kind: ColumnKind) -> NDArray[Any]:
 
 @dataclass(frozen=True)
 class Scaling:
-    """How one column of numbers becomes network input: (x - mean) / deviation, missing as 0 with a mark beside it."""
+    """How one column of numbers becomes network input: (x - mean) / deviation, missing as the mean with a mark.
+
+    Last comes its normal score: the quantile of the normal distribution at the rank of x among the `knots`, which are
+    quantiles of the column. It depends on the order alone, so that one huge income does not press all others together.
+    It serves the networks and is not handed on; without knots (a column of two values) there is none.
+    """
 
     name: str
     mean: float
     deviation: float
     marks_missing: bool
+    knots: tuple[float, ...] = ()
 
     @property
     def width(self) -> int:
-        """Output columns: the number, and where some were missing while fitting a mark for missing."""
-        return 2 if self.marks_missing else 1
+        """Columns of network input."""
+        return len(self.outputs) + bool(self.knots)
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """Names of the output columns."""
+        """Names of the columns handed on: the number, and where some were missing while fitting a mark for missing."""
         return (self.name, f"{self.name}_missing") if self.marks_missing else (self.name,)
 
     def encode(self, column: Column) -> NDArray[np.float32]:
@@ -236,9 +245,23 @@ class Scaling:
                 f"example {_shown(value)}"
             )
         values = np.where(column.missing, self.mean, column.values.astype(np.float64))
-        scaled = np.clip((values - self.mean) / self.deviation, -1e6, 1e6)  # float32 must not overflow
-        parts = [scaled, column.missing] if self.marks_missing else [scaled]
+        parts = [np.clip((values - self.mean) / self.deviation, -1e6, 1e6)]  # float32 must not overflow
+        if self.marks_missing:
+            parts.append(column.missing.astype(np.float64))
+        if self.knots:
+            parts.append(np.interp(values, *self._scores))
         return np.stack(parts, axis=1).astype(np.float32)
+
+    @cached_property
+    def at_mean(self) -> NDArray[np.float32]:
+        """(width,) the input of the mean, nothing missing."""
+        return self.encode(Column(self.name, "number", np.array([self.mean]), np.zeros(1, dtype=bool)))[0]
+
+    @cached_property
+    def _scores(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The distinct knots and the normal score of each: equal ones share their middle rank."""
+        distinct, counts = np.unique(self.knots, return_counts=True)
+        return distinct, ndtri((np.cumsum(counts) - counts / 2) / len(self.knots))
 
 
 def fit_scaling(column: Column) -> Scaling:
@@ -250,4 +273,10 @@ def fit_scaling(column: Column) -> Scaling:
         mean, deviation = float(values.mean()), float(values.std())
     if not np.isfinite([mean, deviation]).all():
         raise InputError(f"column {column.name!r} holds numbers too large to scale, up to {np.abs(values).max():g}")
-    return Scaling(column.name, mean, deviation if deviation > 0 else 1.0, bool(column.missing.any()))
+    return Scaling(column.name, mean, deviation if deviation > 0 else 1.0, bool(column.missing.any()), _knots(values))
+
+
+def _knots(values: NDArray[np.float64]) -> tuple[float, ...]:
+    """`KNOTS` quantiles of sorted `values`, none of two values, which a score would only repeat."""
+    ranks = (np.arange(KNOTS) + 0.5) / KNOTS * len(values)
+    return tuple(values[ranks.astype(int)].tolist()) if len(np.unique(values)) > 2 else ()

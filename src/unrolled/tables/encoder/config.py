@@ -60,6 +60,8 @@ class EncoderConfig:
     """Share of the variance of a column's vectors that their handed on main axes hold; 1 hands on all dimensions."""
     target_means: bool = True
     """Whether the mean target of each category, learned from other rows, is handed on beside its vector."""
+    normal_scores: bool = True
+    """Whether the networks also read numbers as normal scores, which follow their order alone (see `Scaling`)."""
     loss: Literal["absolute", "squared"] | None = None
     """Loss of a regression on its scaled target; None is absolute where its logarithm is learned, squared elsewhere."""
     output: Literal["linear", "sigmoid"] = "linear"
@@ -118,7 +120,7 @@ PRESETS = {
     "guo-berkhahn": EncoderConfig(
         networks=1, hidden=(1000, 500), epochs=10, batch=128, min_steps=1, learning_rate=1e-3, embedding_rate=1.0,
         decay_to_zero=False, beta2=0.999, embedding_std=0.029, unknown_fraction=0.0, masked_fraction=0.0, skip=False,
-        early_stopping=False, shown_masked=0.0, handed_on=1.0, target_means=False,
+        early_stopping=False, shown_masked=0.0, handed_on=1.0, target_means=False, normal_scores=False,
         loss="absolute", output="sigmoid", scale_by_sensitivity=False, smoothing=0.0,
     ),
 }  # fmt: skip

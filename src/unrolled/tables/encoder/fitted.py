@@ -20,7 +20,7 @@ from unrolled.tables.data.columns import Column
 from unrolled.tables.data.files import dates_in
 from unrolled.tables.data.target import Target
 from unrolled.tables.encoder.alignment import DistanceCheck, distance_check, neighbours_kept
-from unrolled.tables.encoder.coding import SPECIAL, UNKNOWN, Coding
+from unrolled.tables.encoder.coding import SPECIAL, UNKNOWN, Coding, Scaling
 from unrolled.tables.encoder.config import EncoderConfig
 from unrolled.tables.encoder.schema import Encoded, Schema, numbered
 from unrolled.tables.encoder.spelling import ROWS_OF_SPELLING, Spelling
@@ -182,7 +182,8 @@ class Fitted:
                 if isinstance(coding, Coding):
                     table.codes[place, self.schema.position(coding.name)] = UNKNOWN
                 else:
-                    table.numbers[place, self.schema.places[coding.name]] = 0.0  # the mean, and nothing missing
+                    hidden = coding.at_mean if isinstance(coding, Scaling) else 0.0
+                    table.numbers[place, self.schema.places[coding.name]] = hidden
         predicted = self.predict(table)
         if self.target.is_classification:
             predicted = predicted[:, predicted[0].argmax()]

@@ -298,7 +298,14 @@ def prepare(columns: Sequence[Column], y: object, weight: object, groups: object
     texts = {c.name: fit_free_text(c, evidence) for c in columns if is_read(c, settings.spelling)}
     codings = {name: coding for name, (coding, _) in texts.items()}
     schema = fit_schema(
-        columns, numeric, settings.categorical_features, settings.min_frequency, settings.dimensions, evidence, codings
+        columns,
+        numeric,
+        settings.categorical_features,
+        settings.min_frequency,
+        settings.dimensions,
+        evidence,
+        codings,
+        settings.config.normal_scores,
     )
     columns_to_read(schema, settings.spelling)
     table = schema.with_texts(schema.encode(columns), {name: numbers for name, (_, numbers) in texts.items()})

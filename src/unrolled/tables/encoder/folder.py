@@ -39,7 +39,7 @@ from unrolled.tables.encoder.vectors import Scales, Vectors
 from unrolled.tables.encoder.weights import NetworkWeights
 from unrolled.typed import check_format
 
-FORMAT = 4
+FORMAT = 5
 """1 had no sensitivity: vectors and numbers were handed on in the scale of the networks. 2 read no names. 3 had neither
 main axes, free text, means of the target nor a prediction."""
 CONFIG, ARRAYS, CARD = "encoder.json", "vectors.safetensors", "README.md"
@@ -127,7 +127,8 @@ def _field(field: Field) -> dict[str, Any]:
     if isinstance(coding, FreeText):
         return common | {"text": True, "separator": coding.ngrams.separator}
     if isinstance(coding, Scaling):
-        return common | {"mean": coding.mean, "deviation": coding.deviation, "marks_missing": coding.marks_missing}
+        return common | {"mean": coding.mean, "deviation": coding.deviation, "marks_missing": coding.marks_missing,
+                         "knots": list(coding.knots)}  # fmt: skip
     return common | {"kind": coding.kind, "known": coding.known.tolist(), "merged": coding.merged.tolist(),
                      "counts": coding.counts.tolist()}  # fmt: skip
 
@@ -140,7 +141,7 @@ def _read_field(entry: StoredNumbers | StoredCategories | StoredText, arrays: Ar
         text = FreeText(entry.name, NGrams(hashes, weights, entry.separator), vectors, mean)
         return Field(entry.source, None, text, entry.reason)
     if isinstance(entry, StoredNumbers):
-        scaling = Scaling(entry.name, entry.mean, entry.deviation, entry.marks_missing)
+        scaling = Scaling(entry.name, entry.mean, entry.deviation, entry.marks_missing, tuple(entry.knots))
         return Field(entry.source, entry.part, scaling, entry.reason, entry.form)
     known, merged = (np.array(values, dtype=DTYPES[entry.kind]) for values in (entry.known, entry.merged))
     coding = Coding(entry.name, entry.kind, known, merged, np.array(entry.counts, dtype=np.int64))

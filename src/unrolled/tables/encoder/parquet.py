@@ -182,9 +182,11 @@ class Moments:
         self.count = total
 
     def scaling(self) -> Scaling:
-        """The scaling of all values counted."""
+        """The scaling of all values counted, and the knots of the first buffer."""
+        assert isinstance(self.first, Scaling)  # no text is read a buffer at a time
         deviation = math.sqrt(self.squares / self.count)
-        return Scaling(self.first.name, self.mean, deviation if deviation > 0 else 1.0, self.missing)
+        return replace(self.first, mean=self.mean, deviation=deviation if deviation > 0 else 1.0,
+                       marks_missing=self.missing)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -283,7 +285,8 @@ def fit_statistics(table: ParquetTable, settings: FitSettings) -> Statistics:
     columns = first_reading(table)
     rows = len(columns[0])
     evidence = target.indicators(values[:rows])
-    first = fit_schema(columns, np.zeros(rows), settings.categorical_features, evidence=evidence)
+    first = fit_schema(columns, np.zeros(rows), settings.categorical_features, evidence=evidence,
+                       scores=settings.config.normal_scores)  # fmt: skip
     counters = count_all(table, first, target)
     least = least_rows(settings.min_frequency, table.rows)
     codings = [c.coding(least) if isinstance(c, CategoryCount) else c.scaling() for c in counters]

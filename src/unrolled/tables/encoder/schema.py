@@ -12,7 +12,7 @@ import dataclasses
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -161,7 +161,7 @@ class Schema:
 
         `vectors` holds (row, dimension) per category field, `numbers` is (row, number column), both by name.
         """
-        blocks = {name: numbers[:, place] for name, place in self.places.items()}
+        blocks = {s.name: numbers[:, self.places[s.name]][:, : len(s.outputs)] for s in self.scalings}
         by_name = dict(zip((coding.name for coding in self.codings), vectors, strict=True))
         own = (field.coding for field in self.fields)
         return np.concatenate([(by_name if isinstance(c, Coding) else blocks)[c.name] for c in own], axis=1)
@@ -217,13 +217,15 @@ def fit_schema(
     dimensions: str | int | Mapping[str, int] = "auto",
     evidence: NDArray[np.float64] | None = None,
     texts: Mapping[str, FreeText] | None = None,
+    scores: bool = True,
 ) -> Schema:
     """Choose and learn the coding of each column.
 
     `rank` (row,) is the target as a number (it orders the rows of embeddings, see `fit_coding`); `categorical` is
     "auto" or names, positions or a mask of the columns of numbers that are categories, judged by `evidence` (row,
     output), the target as numbers, or else by whether values recur in 10 rows; `min_frequency` a number of
-    rows, or a share of them below 1; `dimensions` as in `dimensions_of`.
+    rows, or a share of them below 1; `dimensions` as in `dimensions_of`; `scores` says whether the networks
+    also read normal scores of numbers.
     """
     named = _chosen(columns, categorical)
     least = least_rows(min_frequency, len(rank))
@@ -238,7 +240,11 @@ def fit_schema(
     for name in names:
         if names.count(name) > 1:
             raise InputError(f"column {name!r} has the name that a part of a date column gets: rename it")
-    return schema_of(fields, dimensions)
+    return schema_of(fields if scores else tuple(map(_without_score, fields)), dimensions)
+
+
+def _without_score(field: Field) -> Field:
+    return replace(field, coding=replace(field.coding, knots=())) if isinstance(field.coding, Scaling) else field
 
 
 def schema_of(fields: tuple[Field, ...], dimensions: str | int | Mapping[str, int] = "auto") -> Schema:

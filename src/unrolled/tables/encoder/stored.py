@@ -33,9 +33,13 @@ class StoredNumbers:
     form: str | None = None
     handed_on: bool = True
     """Formats before 4 had neither form nor handed_on."""
+    knots: list[float] = field(default_factory=list)
+    """Formats before 5 had none."""
 
     def __post_init__(self) -> None:
         check_number(f"deviation of {self.name!r}", self.deviation, above=0)
+        if self.knots != sorted(self.knots):
+            raise FolderError(f"the knots of {self.name!r} are not in their order")
 
 
 @dataclass(frozen=True)
