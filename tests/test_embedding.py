@@ -194,27 +194,6 @@ def test_too_many_components_get_a_sentence(components: int) -> None:
         spread(4, 2).pca(components)
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_alignment_undoes_a_rotation_and_a_shift(seed: int) -> None:
-    table = spread(12, 4, seed)
-    moved = EmbeddingTable(table.names, (table.vectors @ rotation(4, seed + 50) - 3).astype(np.float32))
-    np.testing.assert_allclose(moved.aligned(table).vectors, table.vectors, atol=1e-5)
-
-
-def test_alignment_keeps_distances_and_uses_shared_names_alone() -> None:
-    table = spread(12, 4)
-    other = EmbeddingTable(("3", "4", "5", "x"), spread(4, 4, 9).vectors)
-    aligned = table.aligned(other)
-    before, after = (np.linalg.norm(t.vectors[0] - t.vectors, axis=1) for t in (table, aligned))
-    np.testing.assert_allclose(after, before, rtol=1e-5)
-    shared = [3, 4, 5]
-    np.testing.assert_allclose(aligned.vectors[shared].mean(0), other.vectors[:3].mean(0), atol=1e-5)
-    with pytest.raises(InputError, match="at least one shared name"):
-        table.aligned(EmbeddingTable(("x",), np.zeros((1, 4), np.float32)))
-    with pytest.raises(InputError, match="the same dimension"):
-        table.aligned(spread(12, 3))
-
-
 @settings(max_examples=50)
 @given(tables(), st.data())
 def test_neighbours_are_the_nearest(table: EmbeddingTable, data: st.DataObject) -> None:

@@ -156,24 +156,6 @@ class EmbeddingTable:
         explained = sizes[:components] ** 2 / (sizes**2).sum()
         return Projection(self.names, coordinates * np.where(outermost < 0, -1, 1), explained)
 
-    def aligned(self, other: EmbeddingTable) -> EmbeddingTable:
-        """These vectors, rotated and shifted as a whole to be as close as possible to those of the names in `other`.
-
-        Distances between the vectors are preserved. Raises InputError if the dimensions differ or no name is shared.
-        """
-        own, others = ({name: row for row, name in enumerate(table.names)} for table in (self, other))
-        shared = [name for name in self.names if name in others]
-        if self.vectors.shape[1] != other.vectors.shape[1] or not shared:
-            raise InputError(
-                f"{len(self)} vectors of {self.vectors.shape[1]} cannot be aligned to {len(other)} of "
-                f"{other.vectors.shape[1]}: the same dimension and at least one shared name are needed"
-            )
-        here = self.vectors[[own[name] for name in shared]].astype(np.float64)
-        there = other.vectors[[others[name] for name in shared]].astype(np.float64)
-        rotation = rotation_onto(here - here.mean(0), there - there.mean(0))
-        turned = (self.vectors - here.mean(0)) @ rotation + there.mean(0)
-        return EmbeddingTable(self.names, turned.astype(np.float32), self.facts)
-
     def to_csv(self, path: str | Path, *, safe: bool = False) -> None:
         """Write one line per name: the name, its facts and its vector, with enough digits to restore it exactly.
 

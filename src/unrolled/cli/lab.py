@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from statistics import median_low
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-from unrolled.cli.options import Flag, Json, Picture, Seed
+from unrolled.cli.options import Json, Listed, Picture, Seed
 from unrolled.cli.output import messages, print_json
 from unrolled.cli.showing import check_picture, print_table, save_picture
 from unrolled.errors import InputError
@@ -19,16 +19,13 @@ if TYPE_CHECKING:
 def lab(
     task: str,
     *,
-    rung: str = "rnn,irnn,gru,lstm,mingru",
-    length: str = "100",
+    rung: Listed = ("rnn", "irnn", "gru", "lstm", "mingru"),
+    length: Listed = ("100",),
     hidden: int = 64,
     steps: int | None = None,
-    batch: int | None = None,
     learning_rate: float = 3e-3,
-    clip: float = 1.0,
     seed: Seed = 0,
     repeats: int = 1,
-    until_failure: Annotated[bool, Flag] = False,
     out: Picture = None,
     json: Json = False,
 ) -> None:
@@ -48,26 +45,19 @@ def lab(
         Size of the hidden state.
     steps
         Batches at most: 2,000 if not given, 1,000 in a race.
-    batch
-        Sequences in a batch: 64 if not given, 32 in a race.
     learning_rate
         Learning rate of Adam.
-    clip
-        Largest norm of a gradient.
     repeats
         How often each rung is trained at each length, every time from another seed.
-    until_failure
-        Try a rung at no length beyond the first that it fails at.
     """
     from unrolled.learn.experiments.memory_tasks import RACE_BATCH, RACE_STEPS, LabSettings, run_lab, run_race
     from unrolled.look.experiments import draw_lab, draw_race
 
     check_picture(out)
-    lengths = tuple(_whole(number, "--length") for number in length.split(","))
-    most, together = (RACE_STEPS, RACE_BATCH) if task == "race" else (LabSettings.steps, LabSettings.batch)
-    steps, batch = most if steps is None else steps, together if batch is None else batch
-    settings = LabSettings(lengths, hidden, steps, batch, learning_rate, clip, seed, repeats)
-    rungs = [name.strip() for name in rung.split(",")]
+    lengths = tuple(_whole(number, "--length") for number in length)
+    most, batch = (RACE_STEPS, RACE_BATCH) if task == "race" else (LabSettings.steps, LabSettings.batch)
+    steps = most if steps is None else steps
+    settings = LabSettings(lengths, hidden, steps, batch, learning_rate, seed, repeats)
     with messages().status(task) as status:
 
         def on_point(label: str, at: int, step: int, loss: float) -> None:
@@ -76,9 +66,9 @@ def lab(
         results: Sequence[LabResult]
         if task == "race":  # where trainings are shorter than the start of a process, in this one alone
             processes = (os.cpu_count() or 1) if steps >= 100 else 1
-            results = run_race(rungs, settings, on_point, processes=processes)
+            results = run_race(rung, settings, on_point, processes=processes)
         else:
-            results = [run_lab(task, rungs, settings, on_point, until_failure=until_failure)]
+            results = [run_lab(task, rung, settings, on_point)]
     if out:
         save_picture(draw_race(results) if task == "race" else draw_lab(results[0]), out)
     written = [each.to_json() for each in results]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from unrolled.cli.options import Encoding, Flag, Json, Seed, Texts
+from unrolled.cli.options import Encoding, Flag, Json, Listed, Seed, Texts
 from unrolled.cli.output import messages, print_json, results
 from unrolled.cli.showing import check_picture, save_picture
 from unrolled.errors import InputError
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def ladder(
     *texts: Texts,
     protocol: Literal["honest", "lesson"] = "honest",
-    rung: str | None = None,
+    rung: Listed | None = None,
     epochs: Annotated[float, Parameter(validator=Number(gt=0))] | None = None,
     minutes: Annotated[float, Parameter(validator=Number(gt=0))] | None = None,
     hidden: Annotated[int, Parameter(validator=Number(gte=1))] | None = None,
@@ -71,12 +71,11 @@ def ladder(
         )
     budget = epochs if epochs or minutes else HONEST.epochs
     recipe = replace(HONEST, seed=seed, epochs=budget, minutes=minutes, hidden=hidden or HONEST.hidden)
-    rungs = [name.strip() for name in rung.split(",")] if rung else None
     rows: list[Row] = []
     console = messages()
     with console.status("reading the text") as status:
         steps = rows_of(
-            list(texts), protocol, rungs=rungs, recipe=recipe, machine=machine, full=full, tuned=tuned,
+            list(texts), protocol, rungs=rung, recipe=recipe, machine=machine, full=full, tuned=tuned,
             encoding=encoding,
             on_record=lambda name, record: status.update(f"{name}: step {record.step:,}, {record.smoothed:.3f} nats"),
         )  # fmt: skip

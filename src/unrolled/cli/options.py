@@ -84,6 +84,15 @@ class TextOptions:
 TextFlags = Annotated[TextOptions, Parameter(name="*")]
 
 Names = Annotated[tuple[str, ...], Parameter(negative="", consume_multiple=True)]
+Listed = Annotated[
+    tuple[str, ...],
+    Parameter(
+        negative="",
+        converter=lambda kind, tokens: tuple(name.strip() for token in tokens for name in token.value.split(",")),
+        show_default=",".join,
+    ),
+]
+"""Names separated by commas; the option may also be repeated."""
 Table = Annotated[Path, Parameter(help="A CSV or Parquet file.")]
 Target = Annotated[str, Parameter(help="The column to predict.")]
 MaxRows = Annotated[int, Parameter(help="Rows to use at most, drawn at random.")]

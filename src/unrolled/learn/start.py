@@ -12,7 +12,7 @@ from unrolled.errors import InputError
 from unrolled.learn.budget import MEASURING, Budget, Measuring, Timing
 from unrolled.learn.build import Builder, Request, check_processes, dropout_of, read_text, split_text, with_dropout
 from unrolled.learn.checkpoint import TrainingState
-from unrolled.learn.hardware import describe
+from unrolled.learn.hardware import Choice, describe
 from unrolled.learn.loop import Plan
 from unrolled.learn.networks.network import CharNetwork
 from unrolled.learn.recipe import Recipe
@@ -38,28 +38,20 @@ def start(request: Request, run: Run | None) -> Session:
     text = read_text(request, recipe, model.vocabulary if model else None)
     request.on_text(text)
     text, cut = split_text(recipe, text)
-    recipe = _shortened(recipe, cut, request)
-    build = Builder(text, cut, recipe, request.world, request.notify)
+    build = Builder(text, cut, _shortened(recipe, cut, request), request.world, request.notify)
     network = build.network()
     if model is not None:
         _copy_weights(model, network)
     choice, seconds = build.fastest(network, request.machine)
-    if model is None and recipe.epochs is None and (units := _units(recipe, seconds, request)) != recipe.hidden:
-        build = replace(build, recipe=replace(recipe, hidden=units))
-        recipe, network = build.recipe, build.network()
-        seconds = build.seconds(network, choice)
+    if model is None and recipe.epochs is None:
+        build, network, seconds = _suited_to_minutes(build, network, choice, seconds, request)
     task = build.task(network, choice)
-    budget, measuring = None, Measuring()
-    if recipe.epochs is None:
-        timing = build.timing(task, choice, seconds)
-        allowed = 60 * (recipe.minutes or DEFAULT_MINUTES)
-        measuring = Measuring.within(allowed, timing, recipe.evaluations)
-        budget = _budget(recipe, task, measuring, timing, request.started)
+    budget, measuring = _within_minutes(build, task, choice, seconds, request.started)
     task.measured = measuring.while_training
-    plan = _plan(recipe, task, budget)
+    plan = _plan(build.recipe, task, budget)
     if budget is not None and plan.steps < FEW_STEPS:
         request.say(_few_steps(plan.steps, len(text.vocabulary)))
-    recipe = with_dropout(recipe, plan.steps / task.steps_per_epoch)
+    recipe = with_dropout(build.recipe, plan.steps / task.steps_per_epoch)
     network.dropout = dropout_of(recipe)
     optimizer = build.optimizer(task, choice)
     if run is not None and request.world.is_main:
@@ -74,12 +66,18 @@ def start(request: Request, run: Run | None) -> Session:
         test_file=None if request.test_file is None else str(request.test_file), budget=budget, measuring=measuring,
     )  # fmt: skip
     session = Session(text, task, optimizer, state, run)
-    steps = f"{plan.steps:,} step{'s' * (plan.steps > 1)}, {plan.steps / task.steps_per_epoch:.2g} epochs"
-    request.say(
-        f"{recipe.rung} of {recipe.hidden} hidden units, {session.parameters:,} parameters, on {choice}: "
-        f"{steps}, about {_duration(plan.steps * seconds)}"
-    )
+    request.say(_announced(session, seconds))
     return session
+
+
+def _announced(session: Session, seconds: float) -> str:
+    """What is about to be trained, where a step takes so many seconds."""
+    recipe, steps = session.state.recipe, session.state.plan.steps
+    work = f"{steps:,} step{'s' * (steps > 1)}, {steps / session.task.steps_per_epoch:.2g} epochs"
+    return (
+        f"{recipe.rung} of {recipe.hidden} hidden units, {session.parameters:,} parameters, on {session.state.choice}: "
+        f"{work}, about {_duration(steps * seconds)}"
+    )
 
 
 def _few_steps(steps: int, symbols: int) -> str:
@@ -133,6 +131,18 @@ def _units(recipe: Recipe, seconds: float, request: Request) -> int:
     return recipe.hidden
 
 
+def _suited_to_minutes(
+    build: Builder, network: CharNetwork, choice: Choice, seconds: float, request: Request
+) -> tuple[Builder, CharNetwork, float]:
+    """A network of the hidden units that suit the minutes, its builder, and its seconds a step."""
+    units = _units(build.recipe, seconds, request)
+    if units == build.recipe.hidden:
+        return build, network, seconds
+    build = replace(build, recipe=replace(build.recipe, hidden=units))
+    network = build.network()
+    return build, network, build.seconds(network, choice)
+
+
 def _copy_weights(model: ModelParts, network: CharNetwork) -> None:
     """The weights of `model` into `network`; the rows of characters that `model` lacks stay as they are."""
     state = network.state_dict()
@@ -149,6 +159,18 @@ def _plan(recipe: Recipe, task: TextTask, budget: Budget | None) -> Plan:
     steps = max(1, round(recipe.epochs * task.steps_per_epoch))
     every = -(-steps // recipe.evaluations)
     return Plan(steps, warmup=int(recipe.warmup * steps), clip=recipe.clip, evaluate_every=every)
+
+
+def _within_minutes(
+    build: Builder, task: TextTask, choice: Choice, seconds: float, started: float
+) -> tuple[Budget | None, Measuring]:
+    """The budget and what is measured within it; no budget where epochs were given."""
+    recipe = build.recipe
+    if recipe.epochs is not None:
+        return None, Measuring()
+    timing = build.timing(task, choice, seconds)
+    measuring = Measuring.within(60 * (recipe.minutes or DEFAULT_MINUTES), timing, recipe.evaluations)
+    return _budget(recipe, task, measuring, timing, started), measuring
 
 
 def _budget(recipe: Recipe, task: TextTask, measuring: Measuring, timing: Timing, started: float) -> Budget:

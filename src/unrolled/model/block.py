@@ -99,6 +99,7 @@ class ConvolutionBlock(Block):
 def in_block(cell: type[Cell], *, convolution: bool = False) -> type[Block]:
     """The block around `cell`. Its state is that of the cell, and with a convolution what that has to keep."""
     kind = ConvolutionBlock if convolution else Block
-    parts = (*(["past"] if convolution else []), *(f"{INNER}{part}" for part in cell.parts))
-    facts = {"inner": cell, "parts": parts, "nonlinearities": cell.nonlinearities, "__doc__": cell.__doc__}
-    return type(f"{cell.__name__}{kind.__name__}", (kind,), facts)
+    facts = {"inner": cell, "nonlinearities": cell.nonlinearities, "__doc__": cell.__doc__}
+    made: type[Block] = type(f"{cell.__name__}{kind.__name__}", (kind,), facts)
+    made.parts = tuple(made.state_shapes(64))
+    return made

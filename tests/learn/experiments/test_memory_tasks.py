@@ -1,6 +1,7 @@
 """The memory lab: its tasks are what they say, and the identity start wins where plain tanh stands still."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from unrolled.learn.experiments.memory_tasks import (
     Adding,
     Copy,
     LabCurve,
+    LabResult,
     LabSettings,
     Modulo,
     Parity,
@@ -154,7 +156,7 @@ def test_a_training_that_diverges_ends():
         ("adding", ["rnn"], {"lengths": (0,)}, "length 0"),
         ("adding", ["rnn"], {"hidden": 0}, "hidden 0"),
         ("adding", ["rnn"], {"learning_rate": 0.0}, "learning rate 0"),
-        ("adding", ["rnn"], {"clip": float("inf")}, "clip inf"),
+        ("adding", ["rnn"], {"learning_rate": float("inf")}, "learning rate inf"),
     ],
 )
 def test_bad_requests_are_explained(task, rungs, changes, message):
@@ -172,21 +174,19 @@ def test_repeats_differ_by_their_seed():
     assert alone.losses == second.losses
 
 
-def test_a_rung_is_tried_until_it_fails():
-    settings = LabSettings(lengths=(6, 2, 4), hidden=32, steps=600)
-    result = run_lab("adding", ["gru", "rnn"], LabSettings(lengths=(8, 4, 2), hidden=4, steps=1), until_failure=True)
-    assert [curve.length for curve in result.curves] == [2, 2]
-    assert result.fails_at("gru") == 2
-    solved = run_lab("adding", ["gru"], settings, until_failure=True)
-    assert [curve.length for curve in solved.curves][:1] == [2]
-    assert solved.at("gru", 2)[0].solved_at is not None
-    assert solved.to_json()["fails_at"]["gru"] == solved.fails_at("gru")
+def curve(solved_at, length=5):
+    return LabCurve(RungVariant("gru"), length, 0, (50,), (1.0,), solved_at, None, 0.1, 10)
+
+
+def test_a_rung_fails_at_the_smallest_length_it_does_not_solve():
+    curves = (curve(50, 2), curve(None, 4), curve(50, 6), curve(None, 8))
+    result = LabResult("adding", "", 1.0, "", LabSettings(lengths=(8, 6, 4, 2)), curves)
+    assert result.fails_at("gru") == 4
+    assert result.to_json()["fails_at"] == {"gru": 4}
+    assert replace(result, settings=LabSettings(lengths=(2, 6))).fails_at("gru") is None
 
 
 def test_half_of_the_repeats_is_a_failure():
-    def curve(solved_at):
-        return LabCurve(RungVariant("gru"), 5, 0, (50,), (1.0,), solved_at, None, 0.1, 10)
-
     assert failure([curve(None)])
     assert failure([curve(None), curve(50)])
     assert not failure([curve(50), curve(None), curve(50)])

@@ -8,7 +8,7 @@ trains at its own best learning rate, found on the end of the training part, fro
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from statistics import fmean
@@ -71,7 +71,7 @@ def ladder(
     texts: list[str],
     protocol: str,
     *,
-    rungs: list[str] | None = None,
+    rungs: Sequence[str] | None = None,
     recipe: Recipe = HONEST,
     machine: Machine | None = None,
     full: bool = False,
@@ -143,7 +143,7 @@ class _Honest:
         return {name: getattr(self.recipe, name) * factor for name in ("learning_rate", "muon_rate")}
 
 
-def _honest(study: _Honest, rungs: list[str], tuned: bool) -> Iterator[Row]:
+def _honest(study: _Honest, rungs: Sequence[str], tuned: bool) -> Iterator[Row]:
     recipe = study.recipe
     for rung in rungs:
         factor = study.best_rate(rung) if tuned else 1.0
@@ -178,7 +178,7 @@ def _baselines(text: EncodedText, recipe: Recipe) -> Iterator[Row]:
 
 
 def _lesson(
-    texts: list[str], rungs: list[str], full: bool, seed: int, machine: Machine, encoding: str, on_record: OnRecord
+    texts: list[str], rungs: Sequence[str], full: bool, seed: int, machine: Machine, encoding: str, on_record: OnRecord
 ) -> Iterator[Row]:
     if machine.device not in ("auto", "cpu") or machine.precision == "float64":
         raise InputError("the lesson protocol runs on the processor, in float32 or bfloat16: leave the rest out")

@@ -31,6 +31,8 @@ from unrolled.learn.optimizers import AdamW, Optimizers
 TEST_SEQUENCES = 512
 DIVERGED = 1e3
 """Times the baseline, above which a loss ends a training."""
+CLIP = 1.0
+"""Largest norm of a gradient."""
 EVERY = 50
 """Steps between two measurements of the loss."""
 
@@ -211,8 +213,6 @@ class LabSettings:
     """Sequences in a batch."""
     learning_rate: float = 3e-3
     """Of Adam."""
-    clip: float = 1.0
-    """Largest norm of a gradient."""
     seed: int = 0
     """Of the start weights and the sequences."""
     repeats: int = 1
@@ -229,16 +229,15 @@ class LabSettings:
         for name, size in sizes.items():
             if size < 1:
                 raise InputError(f"the lab was given {name} {size}, but a whole number from 1 on was expected")
-        for name, number in {"learning rate": self.learning_rate, "clip": self.clip}.items():
-            if not 0 < number < math.inf:
-                raise InputError(f"the lab was given {name} {number}, but a number above 0 was expected")
+        if not 0 < self.learning_rate < math.inf:
+            raise InputError(f"the lab was given learning rate {self.learning_rate}, but a number above 0 was expected")
         if self.seed < 0:
             raise InputError(f"the lab was given seed {self.seed}, but a whole number from 0 on was expected")
 
     @property
     def plan(self) -> Plan:
         """A constant learning rate, not halved where the loss grows: that a rung diverges is a result here."""
-        return Plan(self.steps, clip=self.clip, evaluate_every=EVERY, shape="constant", guarded=False)
+        return Plan(self.steps, clip=CLIP, evaluate_every=EVERY, shape="constant", guarded=False)
 
     @property
     def seeds(self) -> range:
@@ -299,29 +298,18 @@ OnPoint = Callable[[str, int, int, float], None]
 """Called with the label, the length, the step and the loss of each measurement."""
 
 
-def run_lab(
-    task: str,
-    rungs: Sequence[str],
-    settings: LabSettings,
-    on_point: OnPoint | None = None,
-    *,
-    until_failure: bool = False,
-) -> LabResult:
-    """Train every rung of `rungs` at every length; with `until_failure`, at none beyond the first that it fails at.
-
-    Raises InputError for a task or rung that is not known.
-    """
+def run_lab(task: str, rungs: Sequence[str], settings: LabSettings, on_point: OnPoint | None = None) -> LabResult:
+    """Train every rung of `rungs` at every length. Raises InputError for a task or rung that is not known."""
     if task not in TASKS:
         raise unknown_name("task", task, TASKS)
     kind, variants = TASKS[task](), list(dict.fromkeys(map(RungVariant.of, rungs)))
-    curves: list[LabCurve] = []
-    for length in sorted(settings.lengths):
-        for variant in tuple(variants):
-            found = [train_at(kind, variant, length, seed, settings, on_point) for seed in settings.seeds]
-            curves += found
-            if until_failure and failure(found):
-                variants.remove(variant)
-    return LabResult(task, kind.measure, kind.baseline, kind.baseline_meaning, settings, tuple(curves))
+    curves = tuple(
+        train_at(kind, variant, length, seed, settings, on_point)
+        for length in sorted(settings.lengths)
+        for variant in variants
+        for seed in settings.seeds
+    )
+    return LabResult(task, kind.measure, kind.baseline, kind.baseline_meaning, settings, curves)
 
 
 def run_race(

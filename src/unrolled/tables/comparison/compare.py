@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -154,13 +154,11 @@ def compare_encodings(
     log = _learns_logarithm(outcome, chosen)
     roles, notes = _roles(features, categories)
     members = None if groups is None else used[groups].values
-    splits = [(seed + s, split) for s in range(seeds) for split in judging_folds(outcome, cv, members, seed + s)]
+    splits = _splits(outcome, cv, members, range(seed, seed + seeds), chosen)
     folds = len(splits) // seeds
-    for number, (_, (_, test)) in enumerate(splits):
-        check_judged(chosen, outcome.take(test), number % folds + 1)
     runs = [partial(_run, roles, outcome, log, networks, tune, s, split) for s, split in splits]
+    beside = metric_beside(chosen, outcome)
     with import_extra("threadpoolctl").threadpool_limits(THREADS):
-        beside = metric_beside(chosen, outcome)
         found = measure(runs, pairs, [chosen, *([beside] if beside else [])], folds, progress)
     ending = _ending(found, len(splits), seeds)
     if found.done < len(splits) and not found.settled_after:
@@ -180,6 +178,18 @@ def compare_encodings(
         seconds=time.perf_counter() - started,
         beside=beside,
     )
+
+
+def _splits(
+    outcome: TargetColumn, cv: Any, members: NDArray[Any] | None, seeds: Iterable[int], metric: str
+) -> list[tuple[int, tuple[Rows, Rows]]]:
+    """Every fold of every seed. Raises InputError for one that `metric` cannot judge."""
+    splits = []
+    for seed in seeds:
+        for number, (train, test) in enumerate(judging_folds(outcome, cv, members, seed), 1):
+            check_judged(metric, outcome.take(test), number)
+            splits.append((seed, (train, test)))
+    return splits
 
 
 def _ending(found: Measured, planned: int, seeds: int) -> list[str]:

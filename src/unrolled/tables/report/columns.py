@@ -137,14 +137,25 @@ def examine_columns(
     context = Context(
         mean(measures.full), measures.noise, len(varying), len(measures.full), rows_used=rows, rows_total=read.rows
     )
-    context = replace(context, suspects=tuple(e.name for e in evidence if too_good(e, context)))
-    names = [column.name for column in varying]
-    idle = [] if measures.interrupted else candidates(evidence, context)
-    context = replace(context, recheck=recheck(rounds, names, idle, measures, context.largest_cost, work.trials))
+    context = _rechecked(context, evidence, measures, rounds, [column.name for column in varying], work.trials)
     report = _report(evidence, context, columns, outcome, measures, len(rounds), time.perf_counter() - started)
     if measures.interrupted:
         warnings.warn(f"the report was stopped early, after {report.rounds} folds", RuntimeWarning, stacklevel=2)
     return report
+
+
+def _rechecked(
+    context: Context,
+    evidence: list[Evidence],
+    measures: Measures,
+    rounds: Sequence[Round],
+    names: Sequence[str],
+    trials: int,
+) -> Context:
+    """`context` with what looks too good to be true, and with what dropping the idle columns together costs."""
+    context = replace(context, suspects=tuple(e.name for e in evidence if too_good(e, context)))
+    idle = [] if measures.interrupted else candidates(evidence, context)
+    return replace(context, recheck=recheck(rounds, names, idle, measures, context.largest_cost, trials))
 
 
 @dataclass(frozen=True)

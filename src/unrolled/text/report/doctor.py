@@ -73,7 +73,8 @@ def examine(encoded: EncodedText) -> CorpusReport:
     """Examine a text in one pass, at a few nanoseconds per character and constant memory."""
     first, last, lines = _counts(encoded)
     counts, boundary = first + last, encoded.vocabulary.boundary
-    known = np.delete(counts, UNKNOWN if boundary is None else [UNKNOWN, boundary])
+    marks = [mark for mark in (boundary, encoded.vocabulary.label_end) if mark is not None]
+    known = np.delete(counts, [UNKNOWN, *marks])
     rare = known[(known > 0) & (known < RARE)]
     symbols = int(np.count_nonzero(known))
     drift, noise = drift_bits(first, last)
