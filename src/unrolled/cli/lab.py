@@ -93,13 +93,13 @@ def _print_lab(result: LabResult) -> None:
         (label, *(_outcome(result.at(label, n)) for n in lengths), f"{result.fails_at(label) or 'none of these'}")
         for label in result.labels
     ]
-    print(f"{result.task}: {result.measure}; {result.baseline:.4f} is {result.baseline_meaning}")
+    print(f"{result.task}: {result.measure}; baseline {result.baseline:.4f} ({result.baseline_meaning})")
     print_table(("length", *map(str, lengths), "fails at"), rows)
     after = f"after {result.settings.steps:,} steps"
     if repeats == 1:
         print(f"step at which it was solved, or the last loss {after}")
     else:
-        print(f"how many of {repeats} trainings solved it and the middle one's step, or the middle loss {after}")
+        print(f"how many of {repeats} trainings solved it and the median step, or the median loss {after}")
         print("a rung fails at the first length that at least half of its trainings did not solve")
 
 

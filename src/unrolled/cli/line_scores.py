@@ -88,7 +88,7 @@ def score_lines(runs: Sequence[str], only: str | None, groups: Iterator[list[str
     models = {name: CharModel.from_pretrained(run, warn=fail, only=only) for run, name in run_names(runs).items()}
     for name, model in models.items():
         if "\n" in model.vocabulary.characters and model.vocabulary.boundary is not None:
-            say(f"the records of {name} may have several lines, but here each line is scored as a record of its own")
+            say(f"the records of {name} may have several lines, but here each line is scored as a separate record")
     name, first = next(iter(models.items()))
     if len(models) > 1 and (output.by_label or output.top is not None or output.adapt):
         raise InputError("--top, --adapt and --by-label are about the lines of one run, but several were given")

@@ -214,7 +214,7 @@ def _table_or_demo(table: str, target: str | None, seed: int, rows: RowOptions) 
 
 
 def _opened(table: Path, target: str, rows: RowOptions) -> DataTable:
-    """The table, without its rows that have no target where that is asked for; a doubtful target is reported."""
+    """The table, without rows that lack a target if these are to be dropped; a doubtful target is reported."""
     from unrolled.tables.data.files import open_table
     from unrolled.tables.data.table import Table as DataTable
     from unrolled.tables.data.target import few_whole_numbers

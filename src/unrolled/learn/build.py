@@ -44,7 +44,7 @@ HOPELESS = 4
 TRIAL_CHARACTERS, TRIAL_LOGITS = 8192, 1 << 25
 """Read to find out how long a measurement takes, at most."""
 DROPOUT = ((2.5, 0.0), (5.0, 0.1), (8.0, 0.2), (math.inf, 0.3))
-"""(epochs below, share): a text read twice is not learned by heart, one that is read more often would be. Beyond, wide
+"""(epochs below, share): a text read twice is not memorised, one that is read more often would be. Beyond, wide
 networks drop 0.1 more. Measured in docs/experiments.md."""
 EMBEDDING_DROPOUT = 4
 """How many times less of the embedding is dropped than of a layer's outputs."""
@@ -52,7 +52,7 @@ EMBEDDING_DROPOUT = 4
 
 @dataclass(frozen=True)
 class Request:
-    """What the caller of `prepare` asked for."""
+    """The arguments of `prepare`."""
 
     sources: Sequence[str | Path] = ()
     text: str | None = None

@@ -1,4 +1,4 @@
-"""The block in which a recurrence stands in today's networks: norms, ways around it, and a gated MLP behind it.
+"""The block around a recurrence in today's networks: norms, residual connections, and a gated MLP after it.
 
     x' = skip(x) + recurrence(norm(x));  h = x' + W_down (SiLU(a) ⊙ b), where a and b are the halves of W_up norm(x')
 

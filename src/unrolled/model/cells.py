@@ -250,7 +250,7 @@ CELLS: dict[str, type[Cell]] = {
 """The cell of each rung; `unrolled.learn.networks.RUNGS` has the recurrences under the same names."""
 
 BLOCK, CONVOLUTION = "+block", "+conv"
-"""What is added to the name of a rung that stands in a block, and of one in a block with a short convolution."""
+"""Endings of the names of rungs in a block, and in a block with a short convolution."""
 
 
 def alone(rung: str) -> str:

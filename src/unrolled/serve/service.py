@@ -113,7 +113,7 @@ class Service:
     ) -> Iterator[schemas.Following]:
         """What `generate` writes, in `pieces`, each with the distribution after it; in the end the state.
 
-        While a possible beginning of a stop string is held back, the distribution is that after it.
+        While a possible beginning of a stop string is withheld, the distribution is that after it.
         """
         place = self._read(request.prompt, request)
         return self._following(place, pieces(self._stream(place, request)), request.sampling)

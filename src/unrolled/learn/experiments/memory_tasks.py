@@ -97,7 +97,9 @@ class Copy(MemoryTask):
 
     def batch(self, count: int, length: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         if length < 1:
-            raise InputError(f"the copy task needs a length of at least 1, not {length}: that many blanks are waited")
+            raise InputError(
+                f"the copy task needs a length of at least 1, not {length}: the number of blanks before the answer"
+            )
         symbols = torch.randint(0, self.SYMBOLS, (count, self.ITEMS), generator=generator)
         blank, ask = self.SYMBOLS, self.SYMBOLS + 1
         ids = torch.cat([symbols, torch.full((count, length), blank), torch.full_like(symbols, ask)], dim=1)

@@ -29,7 +29,7 @@ class Gru(Recurrence):
 
     Parameters, shapes, start values and results are those of a one-layer `torch.nn.GRU(batch_first=True)`: rows of
     `weight_ih` (3 hidden, inputs), `weight_hh` (3 hidden, hidden) and of both biases in the gate order r, z, n. The
-    second bias of n is no duplicate: it stands inside the product with r.
+    second bias of n is no duplicate: it is inside the product with r.
     """
 
     cell = cells.Gru

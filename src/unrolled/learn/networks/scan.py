@@ -41,7 +41,7 @@ class _Scan(torch.autograd.Function):
         first_derivative_only()
         keep, hidden, start = ctx.saved_tensors
         to_add = gradient.flip(0)
-        # d_t = gradient_t + keep_{t+1} d_{t+1}; the first factor meets nothing, so which one stands there is no matter
+        # d_t = gradient_t + keep_{t+1} d_{t+1}; the first factor multiplies nothing: its value is arbitrary
         # (conjugates are PyTorch's convention for complex gradients, and nothing to real numbers)
         solve_(keep.roll(-1, 0).flip(0).conj(), to_add)
         to_add = to_add.flip(0)

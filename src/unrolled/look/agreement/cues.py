@@ -1,7 +1,7 @@
 """How much a cue changes the log odds of the word that agrees with it, by the distance between the two.
 
 The lines are written by hand, or taken from a text: wherever a choice follows a cue, the cue is replaced and nothing
-else. NumPy only. Left out: which choice is right; this module only measures what goes with what.
+else. NumPy only. Left out: which choice is right; this module only measures association.
 """
 
 from __future__ import annotations

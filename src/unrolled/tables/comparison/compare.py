@@ -1,6 +1,6 @@
 """Did entity embeddings help? Every encoding under many models, on the same folds, in one table.
 
-`compare_encodings` checks what is asked, lets `measure` fit and judge, and returns a `Comparison`, which renders
+`compare_encodings` checks its arguments, lets `measure` fit and judge, and returns a `Comparison`, which renders
 itself. Left out: stacking models.
 """
 

@@ -287,7 +287,7 @@ def _from_objects(
 
 def is_missing(value: object) -> bool:
     """Whether a cell is empty: None, NaN, or what a library has in its place."""
-    # pandas' NA refuses to be a truth value, so it is known by its type and not by comparing it
+    # pandas' NA has no boolean value, so it is known by its type and not by comparing it
     return (
         value is None
         or type(value).__name__ in ("NAType", "NaTType")

@@ -1,6 +1,6 @@
 """Asking the model of the column report its questions: what a column explains alone, and what its absence costs.
 
-Every question is asked on the same folds and seeds, round by round, as many as the work settled beforehand allows (see
+Everything is measured on the same folds and seeds, round by round, as many as the planned work allows (see
 `budget`). Left out: the words in which the answers are given.
 """
 

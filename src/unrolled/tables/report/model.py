@@ -114,7 +114,7 @@ def _squared(predicted: NDArray[Any], train: NDArray[Any], test: NDArray[Any]) -
 
 
 def _probabilities(model: Any, judged: NDArray[Any], classes: int) -> NDArray[np.float64]:
-    """(row, class), 0 for a class that the model has not met."""
+    """(row, class), 0 for a class that the model was not trained on."""
     probabilities = np.zeros((len(judged), classes))
     probabilities[:, model.classes_] = model.predict_proba(judged)[:, : len(model.classes_)]
     return probabilities
