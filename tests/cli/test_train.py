@@ -19,12 +19,6 @@ ONE_THREAD = ["--threads", "1", "--precision", "float32"]
 SMALL = ["--hidden", "8", "--embedding", "4", "--streams", "2", "--length", "16", *ONE_THREAD]
 
 
-@pytest.fixture(autouse=True)
-def short_trials(monkeypatch):
-    """The trial measures speed, which no test here is about."""
-    monkeypatch.setattr("unrolled.learn.build.TRIAL_SECONDS", 0.01)
-
-
 @pytest.fixture
 def text(tmp_path):
     path = tmp_path / "text.txt"
@@ -124,7 +118,7 @@ def test_an_output_folder_that_cannot_be_made_is_named(text, tmp_path, capsys):
     (tmp_path / "file").write_text("")
     assert run("train", text, "--out", tmp_path / "file") == 1
     assert "is a file" in capsys.readouterr().err
-    assert run("train", text, "--out", tmp_path / "file" / "run") == 1
+    assert run("train", text, "--out", tmp_path / "file" / "run", *SMALL) == 1
     assert "cannot be written" in capsys.readouterr().err
 
 

@@ -83,7 +83,6 @@ def test_every_command_runs_in_the_order_in_which_it_stands(
     if not FULL:
         text = datasets.python_docs()[:40_000]
         monkeypatch.setattr(datasets, "python_docs", lambda: text)
-        monkeypatch.setattr("unrolled.learn.build.TRIAL_SECONDS", 0.01)  # the trial measures speed
     for words in commands():
         if words[0] == "serve":
             with running(Path(words[1]), folder / "said", *words[2:]) as server:

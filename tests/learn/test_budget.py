@@ -23,12 +23,6 @@ SMALL = Recipe(hidden=8, embedding=4, streams=4, length=16, evaluations=4, dropo
 FIXED = Machine(device="cpu", precision="float32", threads=1)
 
 
-@pytest.fixture(autouse=True)
-def short_trials(monkeypatch):
-    """The trial measures speed, which only one test here is about."""
-    monkeypatch.setattr("unrolled.learn.build.TRIAL_SECONDS", 0.01)
-
-
 @pytest.fixture
 def text(tmp_path):
     path = tmp_path / "text.txt"

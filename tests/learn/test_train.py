@@ -27,12 +27,6 @@ SMALL = Recipe(hidden=16, embedding=8, streams=4, length=16, epochs=1.0, evaluat
 FIXED = Machine(device="cpu", precision="float32", threads=1)
 
 
-@pytest.fixture(autouse=True)
-def short_trials(monkeypatch):
-    """The trial measures speed, which no test here is about."""
-    monkeypatch.setattr("unrolled.learn.build.TRIAL_SECONDS", 0.01)
-
-
 @pytest.fixture
 def text(tmp_path):
     path = tmp_path / "text.txt"

@@ -204,13 +204,13 @@ def test_many_clients_at_once_get_what_each_would_get_alone(server: Running) -> 
 
     def one(job: tuple[str, int, float]) -> bool:
         prompt, seed, temperature = job
-        with httpx.Client(base_url=server.address, timeout=120) as own:
-            body = {"prompt": prompt, "length": 300, "seed": seed, "temperature": temperature}
+        with httpx.Client(base_url=server.address, timeout=120, verify=False) as own:  # no certificates to load
+            body = {"prompt": prompt, "length": 150, "seed": seed, "temperature": temperature}
             same = own.post("/api/generate", json=body).text
             scored = ask(own, "score", text=TEXT[: 50 + seed])["nats"]
             owed = ask(own, "exchange", text=TEXT[: 50 + seed], back=10)
         return (
-            same == MODEL.generate(prompt, 300, seed=seed, temperature=temperature)
+            same == MODEL.generate(prompt, 150, seed=seed, temperature=temperature)
             and scored == MODEL.score(TEXT[: 50 + seed]).nats
             and owed == exchange(MODEL, TEXT[: 50 + seed], 10).to_json()
         )

@@ -194,7 +194,7 @@ def test_half_of_the_repeats_is_a_failure():
 
 
 def test_a_picture_of_repeats_has_a_band():
-    result = run_lab("adding", ["rnn", "gru"], LabSettings(lengths=(4,), hidden=4, steps=120, batch=4, repeats=3))
+    result = run_lab("adding", ["rnn", "gru"], LabSettings(lengths=(4,), hidden=4, steps=60, batch=4, repeats=2))
     (axis,) = draw_lab(result).axes
     assert len(axis.collections) == 2
 
