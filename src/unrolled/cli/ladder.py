@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def ladder(
     *texts: Texts,
     protocol: Literal["honest", "lesson"] = "honest",
-    rung: Listed | None = None,
+    rung: Annotated[Listed, Parameter(show_default=False)] = (),
     epochs: Annotated[float, Parameter(validator=Number(gt=0))] | None = None,
     minutes: Annotated[float, Parameter(validator=Number(gt=0))] | None = None,
     hidden: Annotated[int, Parameter(validator=Number(gte=1))] | None = None,

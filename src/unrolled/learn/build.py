@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from unrolled.errors import InputError
 from unrolled.learn import corpora, mixing
@@ -153,10 +152,9 @@ class Builder:
         return network
 
     def task(self, network: CharNetwork, choice: Choice) -> TextTask:
-        """`network` with the text, on the device of `choice`; several processes train it as one."""
+        """`network` with the text, on the device of `choice`; several processes start from the main one's."""
         task = self._task(network, choice)
-        if self.world.size > 1:
-            task.forward = nn.parallel.DistributedDataParallel(task.network)
+        self.world.copy_main_([weights.detach() for weights in task.network.parameters()])
         return task
 
     def optimizer(self, task: TextTask, choice: Choice) -> Optimizers:

@@ -10,7 +10,7 @@ import contextlib
 import os
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -75,6 +75,16 @@ class World:
         """The mean of `value` over the processes."""
         return self.sum(value) / self.size
 
+    def average_(self, tensors: Sequence[torch.Tensor]) -> None:
+        """Replace tensors of one type by their means over the processes, in one message."""
+        if self.size == 1:
+            return
+        flat = torch.cat([tensor.flatten() for tensor in tensors])
+        dist.all_reduce(flat)
+        means = torch.split(flat / self.size, [tensor.numel() for tensor in tensors])
+        for tensor, mean in zip(tensors, means, strict=True):
+            tensor.copy_(mean.view_as(tensor))
+
     def gather(self, tensor: torch.Tensor) -> torch.Tensor:
         """`tensor` (n, ...) of all processes one after the other, in order of rank: (size * n, ...)."""
         if self.size == 1:
@@ -96,6 +106,12 @@ class World:
             content = torch.frombuffer(bytearray(data), dtype=torch.uint8)
         dist.broadcast(content, 0)
         return content.numpy().tobytes()
+
+    def copy_main_(self, tensors: Sequence[torch.Tensor]) -> None:
+        """Replace tensors by those of the main process."""
+        if self.size > 1:
+            for tensor in tensors:
+                dist.broadcast(tensor, 0)
 
     def barrier(self) -> None:
         """Wait until every process is here."""

@@ -14,7 +14,7 @@ from typing import Self
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from unrolled.learn.distributed import World
 from unrolled.learn.evaluate import Loss
@@ -111,7 +111,7 @@ class RecordTask(TextTask):
             self.network.train(was_training)
         return Loss(self.world.sum(total), int(self.records.predictions[records].sum()))
 
-    def gradients(self, step: int, forward: nn.Module) -> tuple[float, State | None]:
+    def gradients(self, step: int) -> tuple[float, State | None]:
         now, rank, size = self._step(step), self.world.rank, self.world.size
         is_idle = rank >= len(now.records)  # it reads a record that is not counted: all must come to the same messages
         first = 0 if is_idle else rank
@@ -124,7 +124,7 @@ class RecordTask(TextTask):
         for rows in divided(len(inputs), min(self.micro_batches, max(1, len(now.records) // size))):
             self.network.reseed(masks, first + size * rows.start, len(now.records), size)
             own = tuple(part[rows] for part in state)
-            nats, end = self.nats(forward, inputs[rows], targets[rows], own, masks)
+            nats, end = self.nats(inputs[rows], targets[rows], own, masks)
             loss = size * nats / count  # of which the processes take the mean
             loss.backward()  # type: ignore[no-untyped-call]
             total += float(loss.detach())

@@ -12,7 +12,6 @@ from typing import Self
 
 import numpy as np
 import torch
-from torch import nn
 
 from unrolled.learn.distributed import World
 from unrolled.learn.evaluate import WARMUP, Loss, evaluate
@@ -62,7 +61,7 @@ class StreamTask(TextTask):
     def loss(self, sample: Sample) -> Loss:
         return evaluate(self.network, self.ids, sample, world=self.world, release=self.release, on_chunk=self.on_chunk)
 
-    def gradients(self, step: int, forward: nn.Module) -> tuple[float, State]:
+    def gradients(self, step: int) -> tuple[float, State]:
         device = self.network.head.weight.device
         offset = step % self.steps_per_epoch * self.length
         read = self.streams[self.own_rows, offset : offset + self.length + 1].astype(np.int64)
@@ -73,7 +72,7 @@ class StreamTask(TextTask):
         for rows in divided(len(inputs), self.micro_batches):
             self.network.reseed(masks, self.own_rows.start + rows.start, len(self.streams))
             own = tuple(tensor[rows] for tensor in state)
-            nats, end = self.nats(forward, inputs[rows], targets[rows], own, masks)
+            nats, end = self.nats(inputs[rows], targets[rows], own, masks)
             loss = nats / targets.numel()
             loss.backward()  # type: ignore[no-untyped-call]
             total += float(loss.detach())

@@ -46,8 +46,6 @@ class TextTask(ABC):
     seed: int
     world: World = field(default_factory=World)
     autocast: Autocast = nullcontext
-    forward: nn.Module | None = None
-    """The network wrapped for several processes; without it, the network itself."""
     micro_batches: int = 1
     """Of a step; grows when memory runs out."""
     carried: State | None = None
@@ -98,19 +96,17 @@ class TextTask(ABC):
         """The loss on a sample of the text, in the precision of the weights."""
 
     @abstractmethod
-    def gradients(self, step: int, forward: nn.Module) -> tuple[float, State | None]:
+    def gradients(self, step: int) -> tuple[float, State | None]:
         """Adds gradients, micro-batch by micro-batch; the mean nats of this process's rows, and their states."""
 
-    def nats(
-        self, forward: nn.Module, inputs: Tensor, targets: Tensor, state: State, seed: int
-    ) -> tuple[Tensor, State]:
+    def nats(self, inputs: Tensor, targets: Tensor, state: State, seed: int) -> tuple[Tensor, State]:
         """The nats of all targets that are counted, in training, and the states after the inputs.
 
         `inputs` and `targets` are (batch, time); `seed` decides what a large vocabulary draws.
         """
         with self.autocast():
             if self.sampled is None:
-                logits, end = forward(inputs, state)
+                logits, end = self.network(inputs, state)
                 return summed(logits, targets), end
             features, end = self.network.features(inputs, state)
             counted = targets != IGNORED
@@ -124,7 +120,8 @@ class TextTask(ABC):
         """
         while True:
             try:
-                loss, self.carried = self.gradients(step, self.forward or self.network)
+                loss, self.carried = self.gradients(step)
+                self.world.average_([each.grad for each in self.network.parameters() if each.grad is not None])
                 return self.world.mean(loss)
             except (RuntimeError, MemoryError) as error:
                 if self.world.size > 1 or not _is_out_of_memory(error):
@@ -161,7 +158,7 @@ class TextTask(ABC):
 
     def _fits(self, step: int) -> bool:
         try:
-            self.gradients(step, self.network)
+            self.gradients(step)
         except (RuntimeError, MemoryError) as error:
             if not _is_out_of_memory(error):
                 raise

@@ -71,7 +71,7 @@ def ladder(
     texts: list[str],
     protocol: str,
     *,
-    rungs: Sequence[str] | None = None,
+    rungs: Sequence[str] = (),
     recipe: Recipe = HONEST,
     machine: Machine | None = None,
     full: bool = False,
@@ -87,7 +87,7 @@ def ladder(
     """
     if protocol not in PROTOCOLS:
         raise unknown_name("protocol", protocol, PROTOCOLS)
-    for name in rungs or ():
+    for name in rungs:
         find_recurrence(name)
     chosen = rungs or list(RUNGS)
     if protocol == "lesson":
