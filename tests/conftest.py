@@ -7,6 +7,7 @@ In CI (the environment variable CI is set) a run of everything fails where a gro
 import os
 import sys
 from collections import Counter
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -29,7 +30,7 @@ passed: Counter[str] = Counter()
 @pytest.fixture(scope="session", autouse=True)
 def short_trials() -> None:
     """The trial before a training measures the speed of the machine, on which no test may depend."""
-    build = sys.modules.get("unrolled.learn.build")  # loaded by the tests that train, while they were collected
+    build: Any = sys.modules.get("unrolled.learn.build")  # loaded by the tests that train, while they were collected
     if build is not None and os.environ.get("UNROLLED_README") != "full":
         build.TRIAL_SECONDS = 0.01
 
