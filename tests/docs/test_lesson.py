@@ -59,8 +59,8 @@ def test_the_notes_run_on_a_part_of_their_windows(tmp_path, monkeypatch):
     monkeypatch.setenv("UNROLLED_CACHE", str(tmp_path))
     monkeypatch.setenv("MPLBACKEND", "Agg")
     cells = cells_of(NOTES)
-    cells[0] = cells[0].replace("every = 1\n", "every = 30\n")
-    assert "every = 30\n" in cells[0]
+    cells[0] = cells[0].replace("every = 1\n", "every = 80\n")
+    assert "every = 80\n" in cells[0]
     shown = run_cells(cells)
     assert len([value for value in shown if isinstance(value, Figure)]) == 2
     assert len([value for value in shown if isinstance(value, Drawing)]) == 1
