@@ -22,7 +22,7 @@ from unrolled.errors import InputError
 from unrolled.look.curves import Curve, curves, heatmap
 from unrolled.look.vectors import plot as plots
 from unrolled.look.vectors.label_placement import place_labels
-from unrolled.look.vectors.plot_data import COLOURS, known_targets, plot_data
+from unrolled.look.vectors.plot_data import COLOURS, plot_data
 from unrolled.text.kinds import KINDS
 
 CHARACTERS = "etaoinshrdlu ETA\n0123.,;!?'\"()$-_äж中\u0301"
@@ -181,17 +181,6 @@ def test_a_page_stands_alone(tmp_path: Path) -> None:
     assert not re.findall(r"<(?:script|link|img|iframe)[^>]*\b(?:src|href)\s*=", page)
     assert "<title>Mine &amp; &lt;yours&gt;</title>" in page
     assert all(text in page for text in ('"vowel"', "of the variance)", "scatter3d", "nearest: "))
-
-
-def test_distance_check_plot_and_its_rows(tmp_path: Path) -> None:
-    known, means = known_targets(shops(9))
-    assert known.tolist() == [False] * 3 + [True] * 9
-    assert np.isfinite(means[known]).all()
-    distance = np.linspace(0, 1, 500)
-    plots.plot_distances(distance, distance**2, 1.0, tmp_path / "d.png")
-    plots.plot_distances(distance[:3], distance[:3], 1.0, tmp_path / "few.png")
-    with pytest.raises(InputError, match="0 of these names have a mean target"):
-        known_targets(characters())
 
 
 @pytest.mark.parametrize("components", [1, 4])

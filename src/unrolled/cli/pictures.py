@@ -29,7 +29,6 @@ def plot(
     out: Path,
     column: str | None = None,
     components: Literal[2, 3] | None = None,
-    distances: Annotated[bool, Flag] = False,
     history: Annotated[bool, Flag] = False,
     title: str | None = None,
     json: Json = False,
@@ -46,8 +45,6 @@ def plot(
         The column whose vectors to draw, if the source was written by embed and has several.
     components
         2 or 3; by default 3 on a page and 2 in an image.
-    distances
-        Draw whether categories with similar targets have similar vectors, instead of the vectors.
     history
         Draw the losses of a run while it trained, instead of the vectors.
     title
@@ -55,16 +52,11 @@ def plot(
     """
     from unrolled.look.vectors.plot import plot_embedding
 
-    if distances and history:
-        raise InputError("--distances and --history are separate pictures: give one of them")
     if history:
         _plot_history(source, out, title, json)
         return
     table, name = _table(source, column)
-    if distances:
-        _plot_distances(table, name, out, title)
-    else:
-        plot_embedding(table, out, components=components, title=title or f"The vectors of {name}")
+    plot_embedding(table, out, components=components, title=title or f"The vectors of {name}")
     _report(table, out, json)
 
 
@@ -146,16 +138,6 @@ def _table_of_column(source: Path, column: str | None) -> tuple[EmbeddingTable, 
         raise InputError(f"{source} has vectors of {len(names)} columns: give --column, one of {', '.join(names)}")
     column = names[0] if column is None else column
     return encoder.table(column), column
-
-
-def _plot_distances(table: EmbeddingTable, name: str, out: Path, title: str | None) -> None:
-    from unrolled.look.vectors.plot import plot_distances
-    from unrolled.look.vectors.plot_data import known_targets
-    from unrolled.tables.encoder.alignment import distance_check
-
-    known, means = known_targets(table)
-    check = distance_check(table.vectors[known], means[known])
-    plot_distances(check.distance, check.difference, check.rank_correlation, out, title=title or name)
 
 
 def _plot_history(run: Path, out: Path, title: str | None, json: bool) -> None:

@@ -21,14 +21,7 @@ from numpy.typing import NDArray
 from unrolled.errors import FolderError, InputError
 from unrolled.files import from_json, read_file, sha256, to_json, write_file
 from unrolled.model.predictor import LanguageModel, Logits, PredictorState
-from unrolled.model.sampling import (
-    RECENT,
-    UNFILTERED,
-    Sampling,
-    SamplingSettings,
-    checked_stops,
-    until_stop,
-)
+from unrolled.model.sampling import RECENT, UNFILTERED, Sampling, SamplingSettings, checked_stops, until_stop
 from unrolled.text.vocabulary import BOUNDARY, OnUnknown
 from unrolled.typed import typed
 

@@ -10,12 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from unrolled.learn.networks.recurrence import (
-    Recurrence,
-    State,
-    under_autocast,
-    uniform_as_linear,
-)
+from unrolled.learn.networks.recurrence import Recurrence, State, under_autocast, uniform_as_linear
 from unrolled.learn.networks.scan import scan
 from unrolled.model import linear_cells
 

@@ -13,12 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from unrolled.learn.networks.activations import activate_, back_through_
-from unrolled.learn.networks.recurrence import (
-    Recurrence,
-    State,
-    first_derivative_only,
-    under_autocast,
-)
+from unrolled.learn.networks.recurrence import Recurrence, State, first_derivative_only, under_autocast
 from unrolled.model import cells
 
 

@@ -92,16 +92,6 @@ def is_of_characters(table: EmbeddingTable) -> bool:
     return not {"target_mean", "special"} & set(table.facts) and all(len(name) == 1 for name in table.names)
 
 
-def known_targets(table: EmbeddingTable) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-    """Which rows are categories with a known mean target, and the means; raises InputError for fewer than three."""
-    means = _means(table)
-    special = np.array([special for _, special in _with_special(table)])
-    known: NDArray[np.bool_] = np.isfinite(means) & ~special
-    if known.sum() < 3:
-        raise InputError(f"{int(known.sum())} of these names have a mean target, but at least 3 are needed")
-    return known, means
-
-
 def _sizes(table: EmbeddingTable) -> NDArray[np.float64]:
     counts = np.asarray(table.facts.get("count", np.ones(len(table))), np.float64)
     return np.sqrt(np.maximum(counts, 0) / max(float(counts.max()), 1.0))

@@ -251,13 +251,7 @@ def _is_constant(values: NDArray[Any], missing: NDArray[np.bool_]) -> bool:
 
 
 def _run(
-    roles: Roles,
-    outcome: TargetColumn,
-    log: bool,
-    networks: int | None,
-    tune: int,
-    seed: int,
-    split: tuple[Rows, Rows],
+    roles: Roles, outcome: TargetColumn, log: bool, networks: int | None, tune: int, seed: int, split: tuple[Rows, Rows]
 ) -> FoldRun:
     train, test = split
     learned = outcome.take(train)
