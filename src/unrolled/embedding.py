@@ -60,6 +60,30 @@ def rotation_onto(rows: NDArray[np.float64], target: NDArray[np.float64]) -> NDA
     return left @ right
 
 
+def centred_rows(rows: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Rows less their mean; zero in a column that is constant, even where its mean is a rounding off."""
+    centred: NDArray[np.float64] = rows.astype(np.float64) - rows.mean(0, dtype=np.float64)
+    centred[:, (rows == rows[0]).all(0)] = 0
+    return centred
+
+
+def principal_components(
+    rows: NDArray[np.floating], components: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The coordinates (row, component) of `rows` on their main components, and the share of variance of each.
+
+    The row farthest from the centre on an axis is on its positive side. Components beyond those that the rows have are
+    zero.
+    """
+    centred = centred_rows(rows)
+    _, sizes, axes = np.linalg.svd(centred, full_matrices=False)
+    found = centred @ axes[:components].T
+    outermost = found[np.abs(found).argmax(axis=0), np.arange(found.shape[1])]
+    missing = components - found.shape[1]
+    explained = sizes[:components] ** 2 / ((sizes**2).sum() or 1.0)
+    return np.pad(found * np.where(outermost < 0, -1, 1), ((0, 0), (0, missing))), np.pad(explained, (0, missing))
+
+
 @dataclass(frozen=True)
 class Projection:
     """Rows of an embedding on its main principal components."""
@@ -146,15 +170,7 @@ class EmbeddingTable:
                 f"components is {components} for {len(self)} vectors of {self.vectors.shape[1]} dimensions: "
                 f"choose 1 to {largest}"
             )
-        vectors = self.vectors.astype(np.float64)
-        if (vectors == vectors[0]).all():  # no variance to divide by
-            return Projection(self.names, np.zeros((len(self), components)), np.zeros(components))
-        centred = vectors - vectors.mean(axis=0)
-        _, sizes, axes = np.linalg.svd(centred, full_matrices=False)
-        coordinates = centred @ axes[:components].T
-        outermost = coordinates[np.abs(coordinates).argmax(axis=0), np.arange(components)]
-        explained = sizes[:components] ** 2 / (sizes**2).sum()
-        return Projection(self.names, coordinates * np.where(outermost < 0, -1, 1), explained)
+        return Projection(self.names, *principal_components(self.vectors, components))
 
     def to_csv(self, path: str | Path, *, safe: bool = False) -> None:
         """Write one line per name: the name, its facts and its vector, with enough digits to restore it exactly.

@@ -10,8 +10,9 @@ from matplotlib.quiver import Quiver
 
 from small import model_of, network_for
 from unrolled import plotting as style
+from unrolled.embedding import principal_components, visible
 from unrolled.errors import InputError
-from unrolled.look.units.states import apart, draw_map, draw_path, main_plane, order_by_similarity, state_path
+from unrolled.look.units.states import apart, draw_map, draw_path, order_by_similarity, state_path
 
 TEXT = "the state after each of these characters, $5 _x^2, \n and a space"
 
@@ -24,7 +25,7 @@ def model():
 def test_the_plane_is_that_of_scikit_learn():
     decomposition = pytest.importorskip("sklearn.decomposition")
     states = np.random.default_rng(0).normal(size=(40, 6)) * [5, 3, 1, 1, 1, 1]
-    path, explained = main_plane(states)
+    path, explained = principal_components(states, 2)
     pca = decomposition.PCA(2, svd_solver="full").fit(states)
     np.testing.assert_allclose(np.abs(path), np.abs(pca.transform(states)), atol=1e-9)
     np.testing.assert_allclose(explained, pca.explained_variance_ratio_, atol=1e-12)
@@ -32,7 +33,7 @@ def test_the_plane_is_that_of_scikit_learn():
 
 @pytest.mark.parametrize("value", [1.0, 0.1])  # a mean of 0.1s is a rounding off
 def test_the_plane_of_states_that_never_change(value):
-    path, explained = main_plane(np.full((6, 3), value))
+    path, explained = principal_components(np.full((6, 3), value), 2)
     assert (path == 0).all()
     assert (explained == 0).all()
 
@@ -74,9 +75,10 @@ def test_letters_do_not_share_a_field(count, seed):
     assert gaps.min() >= 2 or len(fields) == 1
 
 
-def test_the_axis_of_the_map_names_the_units_in_their_order(model):
+def test_the_axes_of_the_map_name_the_characters_and_the_units_in_their_order(model):
     states = state_path(model, TEXT)
     axis = draw_map(states).axes[0]
+    assert [label.get_text() for label in axis.get_xticklabels()] == [visible(character) for character in TEXT]
     for tick, label in zip(axis.get_yticks(), axis.get_yticklabels(), strict=True):
         assert label.get_text() == f"{states.order[int(tick)]}"
 

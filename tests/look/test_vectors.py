@@ -19,7 +19,7 @@ from matplotlib.image import imread
 from unrolled import plotting as style
 from unrolled.embedding import EmbeddingTable
 from unrolled.errors import InputError
-from unrolled.look.curves import Curve, curves, heatmap
+from unrolled.look.curves import Curve, curves
 from unrolled.look.vectors import plot as plots
 from unrolled.look.vectors.label_placement import place_labels
 from unrolled.look.vectors.plot_data import COLOURS, plot_data
@@ -246,20 +246,6 @@ def test_curves_share_axis_colours_and_legend(tmp_path: Path) -> None:
     assert [text.get_text() for text in right.get_legend().get_texts()] == ["a", "b"]
     assert overlaps(figure) == []
     style.save(figure, tmp_path / "c.png")
-
-
-def test_heat_map_ticks_are_the_text() -> None:
-    figure = heatmap(
-        np.eye(3),
-        x_ticks=["a", "$", "␣"],
-        y_ticks=["7", "5", "6"],
-        x_label="text",
-        y_label="unit",
-        value_label="activation",
-    )
-    assert [tick.get_text() for tick in figure.axes[0].get_xticklabels()] == ["a", "$", "␣"]
-    assert [tick.get_text() for tick in figure.axes[0].get_yticklabels()] == ["7", "5", "6"]
-    assert overlaps(figure) == []
 
 
 def test_wrong_places_get_a_sentence(tmp_path: Path) -> None:

@@ -1,11 +1,7 @@
-"""Line charts and heat maps in the common style, from which the pictures of numbers over time or distance are made.
-
-Each function returns a matplotlib figure; `unrolled.plotting.save` writes it.
-"""
+"""Line charts in the common style, as matplotlib figures, of numbers over time or distance."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -82,38 +78,6 @@ def curves(
         axes[-1].legend(handles.values(), handles.keys(), fontsize=9, handlelength=3.2, **style.LEGEND)
     if note:
         picture.supxlabel(note, fontsize=9, color=style.FAINT, parse_math=False)
-    style.add_title(picture, title)
-    return picture
-
-
-def heatmap(
-    values: NDArray[Any],
-    *,
-    x_ticks: Sequence[str],
-    y_ticks: Sequence[str],
-    x_label: str,
-    y_label: str,
-    value_label: str,
-    title: str | None = None,
-    size: tuple[float, float] = (11, 5),
-) -> Figure:
-    """A heat map of `values` (row, column), with the names of columns if all fit, and of as many rows as fit.
-
-    Zero is the middle of the colour scale. `size` is in inches.
-    """
-    picture, (axis,) = style.figure(*size)
-    axis.grid(visible=False)
-    limit = float(np.abs(values).max(initial=0)) or 1.0
-    image = axis.imshow(values, style.SCALE, aspect="auto", interpolation="nearest", vmin=-limit, vmax=limit)
-    shown, note = style.drawable(x_ticks)
-    if len(shown) <= size[0] * 9:  # more would overlap
-        axis.set_xticks(range(len(shown)), shown, fontproperties=style.font(8, text="".join(shown)), parse_math=False)
-        axis.tick_params(axis="x", length=0)
-    rows = range(0, len(y_ticks), math.ceil(len(y_ticks) / (size[1] * 4)))
-    axis.set_yticks(rows, [y_ticks[i] for i in rows], fontsize=8)
-    axis.set_xlabel("\n".join(filter(None, [x_label, note])), color=style.INK)
-    axis.set_ylabel(y_label, color=style.INK)
-    style.add_colour_bar(picture, image, axis, value_label)
     style.add_title(picture, title)
     return picture
 

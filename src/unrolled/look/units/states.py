@@ -5,13 +5,14 @@ Left out: what single units mean (`scan`).
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unrolled.embedding import visible
+from unrolled.embedding import centred_rows, principal_components, visible
 from unrolled.errors import InputError
 from unrolled.look.units.activations import record
 from unrolled.model.char_model import CharModel
@@ -65,23 +66,8 @@ def state_path(model: CharModel, text: str, layer: int | None = None) -> StatePa
     if not 0 <= layer <= last:
         raise InputError(f"there is no layer {layer}: layers are counted from 0 to {last}")
     hidden = activations.hidden[layer]
-    path, explained = main_plane(hidden)
+    path, explained = principal_components(hidden, 2)
     return StatePath(text, layer, hidden, order_by_similarity(hidden), path, explained)
-
-
-def main_plane(states: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """States (time, hidden) in the plane of their two main principal components, and the variance fraction of each.
-
-    Signs are chosen so that the largest loading of each component is positive.
-    """
-    centred = _centred(states)
-    _, sizes, axes = np.linalg.svd(centred, full_matrices=False)
-    axes = np.vstack([axes, np.zeros((2, axes.shape[1]))])[:2]  # a state of one unit has only one component
-    largest = np.abs(axes).argmax(1)
-    signs = np.sign(axes[[0, 1], largest])
-    variance = np.append(sizes**2, [0.0, 0.0])
-    path: NDArray[np.float64] = centred @ (axes * np.where(signs == 0, 1, signs)[:, None]).T
-    return path, variance[:2] / (variance.sum() or 1.0)
 
 
 def order_by_similarity(states: NDArray[np.floating]) -> NDArray[np.int64]:
@@ -90,7 +76,7 @@ def order_by_similarity(states: NDArray[np.floating]) -> NDArray[np.int64]:
     The time series of each unit is centred and scaled to length 1. In the plane of the two main components of these
     series the units lie around a circle; they are ordered by angle, starting after the widest gap.
     """
-    centred = _centred(states)
+    centred = centred_rows(states)
     size = np.linalg.norm(centred, axis=0)
     series = np.divide(centred, size, out=np.zeros_like(centred), where=size > 0).T
     u, s, _ = np.linalg.svd(series, full_matrices=False)
@@ -101,28 +87,28 @@ def order_by_similarity(states: NDArray[np.floating]) -> NDArray[np.int64]:
     return np.roll(order, -int(gaps.argmax()) - 1)
 
 
-def _centred(states: NDArray[np.floating]) -> NDArray[np.float64]:
-    """States less their mean over time; zero for a unit that never changes, even where its mean is a rounding off."""
-    centred: NDArray[np.float64] = states.astype(np.float64) - states.mean(0, dtype=np.float64)
-    centred[:, (states == states[0]).all(0)] = 0
-    return centred
-
-
 def draw_map(states: StatePath, title: str = "") -> Figure:
-    """The heat map: one row per unit, one column per character."""
-    from unrolled.look.curves import heatmap
+    """The heat map: a row per unit and a column per character, named where all fit; zero is the middle of the scale."""
+    from unrolled import plotting as style
 
-    wide = float(np.clip(0.125 * len(states.text) + 1.5, 9, 40))
-    return heatmap(
-        states.hidden[:, states.order].T,
-        x_ticks=[visible(c) for c in states.text],
-        y_ticks=[f"{unit}" for unit in states.order],
-        x_label="the text; each column is the state after a character",
-        y_label="unit, similar ones together",
-        value_label="activation",
-        title=title,
-        size=(wide, 5),
-    )
+    width, height = float(np.clip(0.125 * len(states.text) + 1.5, 9, 40)), 5.0
+    picture, (axis,) = style.figure(width, height)
+    axis.grid(visible=False)
+    limit = float(np.abs(states.hidden).max()) or 1.0
+    ordered = states.hidden[:, states.order].T
+    image = axis.imshow(ordered, style.SCALE, aspect="auto", interpolation="nearest", vmin=-limit, vmax=limit)
+    shown, note = style.drawable([visible(c) for c in states.text])
+    if len(shown) <= width * 9:  # more would overlap
+        axis.set_xticks(range(len(shown)), shown, fontproperties=style.font(8, text="".join(shown)), parse_math=False)
+        axis.tick_params(axis="x", length=0)
+    rows = range(0, len(states.order), math.ceil(len(states.order) / (height * 4)))
+    axis.set_yticks(rows, [f"{states.order[i]}" for i in rows], fontsize=8)
+    text = "the text; each column is the state after a character"
+    axis.set_xlabel("\n".join(filter(None, [text, note])), color=style.INK)
+    axis.set_ylabel("unit, similar ones together", color=style.INK)
+    style.add_colour_bar(picture, image, axis, "activation")
+    style.add_title(picture, title)
+    return picture
 
 
 def draw_path(states: StatePath, title: str = "") -> Figure:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unrolled import plotting as style
-from unrolled.embedding import EmbeddingTable, visible
+from unrolled.embedding import EmbeddingTable, principal_components, visible
 from unrolled.errors import InputError
 from unrolled.text.kinds import kind
 
@@ -69,12 +69,11 @@ def plot_data(table: EmbeddingTable, components: int = 2) -> PlotData:
         raise InputError(f"components is {components}, but a picture has 2 or 3")
     if not len(table):
         raise InputError("this embedding table is empty: there is nothing to draw")
-    projection = table.pca(min(components, *table.vectors.shape))
-    missing = max(0, components - projection.coordinates.shape[1])
+    coordinates, explained = principal_components(table.vectors, components)
     characters = is_of_characters(table)
     return PlotData(
-        np.pad(projection.coordinates, ((0, 0), (0, missing))),
-        np.pad(projection.explained, (0, missing)),
+        coordinates,
+        explained,
         tuple(visible(name) if characters or name != name.strip() else _spaced(name) for name in table.names),
         _sizes(table),
         tuple(
