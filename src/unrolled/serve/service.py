@@ -19,7 +19,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from unrolled.embedding import EmbeddingTable
+from unrolled.embedding import EmbeddingTable, principal_components
 from unrolled.errors import InputError
 from unrolled.model.attribution import exchange
 from unrolled.model.char_model import CharModel
@@ -88,11 +88,9 @@ class Service:
         rows = np.argsort(-whole.facts["count"].astype(np.int64), kind="stable")[:most]
         names = tuple(whole.names[i] for i in rows)
         table = EmbeddingTable(names, whole.vectors[rows], {key: fact[rows] for key, fact in whole.facts.items()})
-        projection = table.pca(min(2, *table.vectors.shape))
-        missing = 2 - projection.coordinates.shape[1]
-        places = np.pad(projection.coordinates, ((0, 0), (0, missing))).tolist()
-        points = [_point(table, i, x, y) for i, (x, y) in enumerate(places)]
-        return {"points": points, "explained": [*projection.explained.tolist(), *[0.0] * missing], "of": len(whole)}
+        places, explained = principal_components(table.vectors, 2)
+        points = [_point(table, i, x, y) for i, (x, y) in enumerate(places.tolist())]
+        return {"points": points, "explained": explained.tolist(), "of": len(whole)}
 
     def next(self, request: NextRequest) -> schemas.Next:
         """Every character with its probability of coming next, the most likely first."""
