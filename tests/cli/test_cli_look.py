@@ -155,7 +155,7 @@ def test_bad_input_is_one_sentence(capsys, run, file, tmp_path, monkeypatch, arg
         (("adding", "--length", "1"), "at least 2"),
         (("adding", "--out", "lab.txt"), "'.txt'"),
         (("adding", "--learning-rate", "-1"), "learning rate -1"),
-        (("adding", "--clip", "nan"), "clip nan"),
+        (("adding", "--learning-rate", "nan"), "learning rate nan"),
         (("adding", "--repeats", "0"), "repeats 0"),
         (("adding", "--seed", "-1"), "seed -1"),
     ],
