@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import Ridge
 
+from unrolled.tables.encoder import spelling as spelling_module
 from unrolled.tables.encoder.ngrams import fit_ngrams, normal_form
-from unrolled.tables.encoder.spelling import blend, fit_spelling
+from unrolled.tables.encoder.spelling import LIKE, Spelling, blend, fit_spelling
 
 RANKS = ("junior", "senior", "chief", "deputy", "acting", "assistant")
 TRADES = ("plumber", "carpenter", "surveyor", "librarian", "gardener", "painter", "welder", "driver", "nurse", "clerk")
@@ -53,6 +54,39 @@ def test_ridge_is_that_of_scikit_learn():
         ridge = Ridge(penalty, fit_intercept=False).fit(features, vectors - mean, sample_weight=importance)
         errors.append(np.abs(ours - mean - ridge.predict(features)).max())
     assert min(errors) < 0.02
+
+
+def test_of_many_names_the_main_axes_are_learned(monkeypatch):
+    noise = 0.2 * np.random.default_rng(1).normal(size=(len(TITLES), 20))
+    vectors, counts = np.concatenate([title_vectors(), noise], axis=1), np.full(len(TITLES), 5)
+    whole = fit_spelling(TITLES, vectors, counts)
+    monkeypatch.setattr(spelling_module, "MANY_NAMES", 200)
+    main = fit_spelling(TITLES, vectors, counts)
+    errors = [np.sqrt(((reading.held_out[:, :5] - vectors[:, :5]) ** 2).mean()) for reading in (whole, main)]
+    assert errors[0] != errors[1] < 1.5 * errors[0]
+    assert abs(whole.explained - main.explained) < 0.1
+    assert main.spelling.vectors.shape == whole.spelling.vectors.shape
+
+
+def test_nearest_names_are_found_by_their_rare_ngrams(monkeypatch):
+    rng = np.random.default_rng(0)
+    words = ["".join(rng.choice(list("bdfgklmnprst"), 4)) for _ in range(150)]
+    names = [" ".join(rng.choice(words, 3)) for _ in range(400)]
+    ngrams = fit_ngrams(names)
+    shape = (len(ngrams.hashes), 3)
+    spelling = Spelling(ngrams, np.zeros(shape, np.float32), np.zeros(3, np.float32), tuple(names),
+                        rng.normal(size=(400, 3)).astype(np.float32))  # fmt: skip
+    new = (" ".join(rng.choice(words, 3)) for _ in range(100))
+    features = ngrams.features([*(name[:5] + name[6:] for name in names), *new, ""])
+    every, position = spelling._nearest(features)
+    monkeypatch.setattr(spelling_module, "FEW_NAMES", 100)
+    some, at = spelling._nearest(features)
+    alike = every >= LIKE
+    assert (some[~alike] < every[~alike]).any()  # not all pairs were looked at
+    assert 300 < alike.sum() < len(every)
+    assert np.allclose(some[alike], every[alike], atol=1e-12)
+    assert np.array_equal(at[alike], position[alike])
+    assert (some[~alike] < LIKE).all()
 
 
 @given(st.lists(st.text(max_size=30), min_size=1, max_size=8))

@@ -131,9 +131,19 @@ def fit_coding(column: Column, rank: NDArray[np.float64], min_frequency: int = 1
         raise InputError(f"column {column.name!r} holds no value at all: leave it out")
     column = one_form(_whole_if_possible(column))
     present = ~column.missing
-    values, inverse, counts = np.unique(column.values[present], return_inverse=True, return_counts=True)
+    values, inverse = distinct(column.values[present])
+    counts = np.bincount(inverse)
     means = _means(inverse, rank[present], counts)
     return coding_of(column.name, column.kind, values, counts, means, int(column.missing.sum()), min_frequency)
+
+
+def distinct(values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """The distinct `values`, rising, and the place of each among them: NumPy sorts all strings, here distinct ones."""
+    if values.dtype != object:
+        return np.unique(values, return_inverse=True)
+    known = np.array(sorted(set(values)), dtype=object)
+    places = {value: place for place, value in enumerate(known)}
+    return known, np.fromiter(map(places.__getitem__, values), dtype=np.int64, count=len(values))
 
 
 def coding_of(name: str, kind: ColumnKind, values: NDArray[Any], counts: NDArray[np.int64], means: NDArray[np.float64],

@@ -28,8 +28,9 @@ class EncoderConfig:
     """Networks trained side by side, their vectors aligned and averaged; None is 10 below 50,000 rows, else 5."""
     hidden: tuple[int, ...] | None = None
     """Widths of the hidden layers; None is 64 and 32 below 50,000 rows, else 256 and 128."""
-    epochs: int = 10
-    """Passes over the rows."""
+    epochs: int | None = None
+    """Passes over the rows; None is 10, and 4 from 50,000 rows on where a column has fewer than 100 rows per category:
+    its vectors know them by heart by then."""
     batch: int = 512
     """Rows per step; fewer where the table is so small that an epoch would have fewer than 16 steps."""
     min_steps: int = 300
@@ -71,10 +72,12 @@ class EncoderConfig:
     smoothing: float = 1.0
     """Rows of shrinkage: a vector with n rows becomes (n v + smoothing u) / (n + smoothing), u the unknown row."""
 
-    def for_rows(self, rows: int) -> EncoderConfig:
-        """The config with the defaults for so many rows filled in."""
+    def for_rows(self, rows: int, scarce: bool) -> EncoderConfig:
+        """The config with the defaults for so many rows filled in, `scarce` where a column has few per category."""
         networks, hidden = (10, (64, 32)) if rows < SMALL_TABLE else (5, (256, 128))
-        return replace(self, networks=self.networks or networks, hidden=self.hidden or hidden)
+        epochs = 4 if scarce and rows >= SMALL_TABLE else 10
+        given = (self.networks or networks, self.hidden or hidden, self.epochs or epochs)
+        return replace(self, networks=given[0], hidden=given[1], epochs=given[2])
 
     def __post_init__(self) -> None:
         for name, (bounds, is_within) in BOUNDS.items():
@@ -176,9 +179,9 @@ class FitSettings:
         assert networks is not None  # `for_rows` comes first
         return networks
 
-    def for_rows(self, rows: int) -> FitSettings:
-        """The settings with the config's defaults for so many rows filled in."""
-        return replace(self, config=self.config.for_rows(rows))
+    def for_rows(self, rows: int, scarce: bool) -> FitSettings:
+        """The settings with the config's defaults for such rows filled in, see `EncoderConfig.for_rows`."""
+        return replace(self, config=self.config.for_rows(rows, scarce))
 
     def for_target(self, log: bool) -> FitSettings:
         """The settings with the loss for a target whose logarithm is learned, or not, filled in."""

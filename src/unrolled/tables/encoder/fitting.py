@@ -290,7 +290,6 @@ def prepare(columns: Sequence[Column], y: object, weight: object, groups: object
     values, single = read_target(y, rows)
     if rows < 2:
         raise InputError("the table has 1 sample, but at least 2 rows are needed to learn anything")
-    settings = settings.for_rows(rows)
     by_maximum = settings.config.output == "sigmoid"
     target = fit_target(values, single, settings.target_type, settings.log_target, by_maximum)
     settings, numeric = settings.for_target(target.log), target.numeric(values)
@@ -308,6 +307,7 @@ def prepare(columns: Sequence[Column], y: object, weight: object, groups: object
         settings.config.normal_scores,
     )
     columns_to_read(schema, settings.spelling)
+    settings = settings.for_rows(rows, schema.is_scarce)
     table = schema.with_texts(schema.encode(columns), {name: numbers for name, (_, numbers) in texts.items()})
     means = means_of(table.codes, schema.codings, numeric)
     statistics = Statistics(schema, target, means, len(columns), feature_names, rows)

@@ -54,8 +54,8 @@ def fit_ngrams(names: Iterable[str], separator: str | None = None) -> NGrams:
     """The n-grams of `names`, or their members between a `separator`."""
     count, owner, hashes = _parts(names, separator)
     known, place = np.unique(hashes, return_inverse=True)
-    names_with = np.unique(place * max(count, 1) + owner) // max(count, 1)
-    documents = np.bincount(names_with, minlength=len(known))
+    stands = sparse.coo_matrix((np.ones(len(place), np.int32), (owner, place)), shape=(count, len(known))).tocsr()
+    documents = np.bincount(stands.indices, minlength=len(known))
     if len(known) > MAX_NGRAMS:
         kept = np.sort(np.argsort(-documents, kind="stable")[:MAX_NGRAMS])
         known, documents = known[kept], documents[kept]

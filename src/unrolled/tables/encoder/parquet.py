@@ -260,9 +260,8 @@ def fit_parquet(table: ParquetTable, settings: FitSettings) -> Fitted:
 
     `settings.cv` does not apply.
     """
-    settings = settings.for_rows(table.rows)
     statistics = fit_statistics(table, settings)
-    settings = settings.for_target(statistics.target.log)
+    settings = settings.for_rows(table.rows, statistics.schema.is_scarce).for_target(statistics.target.log)
     weight = scaled_weights(table.weights(), table.rows)
     trainer = Trainer(statistics, settings)
     held = np.zeros(table.rows, dtype=bool)

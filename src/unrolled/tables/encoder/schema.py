@@ -108,6 +108,11 @@ class Schema:
         """The codings of categories, by name: networks see columns in an order that the table does not decide."""
         return sorted((f.coding for f in self.fields if isinstance(f.coding, Coding)), key=lambda coding: coding.name)
 
+    @property
+    def is_scarce(self) -> bool:
+        """Whether a column has fewer than 100 rows per category on average."""
+        return any(coding.is_scarce for coding in self.codings)
+
     @cached_property
     def scalings(self) -> list[Scaling | FreeText]:
         """The codings of numbers, by name."""
@@ -371,9 +376,10 @@ def _kind_of_strings(column: Column) -> str:
     present = column.values[~column.missing]
     if all(DATE_LIKE.fullmatch(text) for text in present[:LOOKED_AT]):
         return "strings that look like dates of no one form: a column of dates would be split into its parts"
-    if len(present) > 1 and len(np.unique(present)) == len(present):
+    distinct = set(present)
+    if len(present) > 1 and len(distinct) == len(present):
         return "strings, each in one row only: its vectors tell nothing about other rows"
-    return "strings that differ in their digits alone" if are_numbered(np.unique(present)) else "strings"
+    return "strings that differ in their digits alone" if are_numbered(distinct) else "strings"
 
 
 def _date_fields(column: Column, form: str | None, rank: Array, least: int) -> list[Field]:

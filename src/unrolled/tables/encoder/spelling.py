@@ -28,6 +28,10 @@ COMPONENTS, EXPLAINED_FOR_COMPONENTS = 30, 0.15
 MAX_ORIGINALS = 4096
 LIKE = 0.5
 """Cosine of the n-grams of two names from which on one takes on a part of the other's deviation."""
+RARE = 1 / 32
+"""Share of the originals that a rare n-gram is in at most."""
+MANY_NAMES, HELD = 10_000, 0.9
+"""Of more names so many choose the penalty, and only the main axes that hold this share of the variance are learned."""
 MAX_ITERATIONS, TOLERANCE = 200, 1e-2
 ROUNDING = 1e-12
 CACHED_NAMES = 1 << 16
@@ -67,17 +71,49 @@ class Spelling:
     def _read(self, names: Sequence[str]) -> list[Array | None]:
         features = self.ngrams.features(names)
         vectors = (features @ self.vectors + self.mean).astype(np.float32)
-        similarity = (features @ self._originals).toarray()  # the largest of a sparse row takes ten times as long
-        nearest = similarity.argmax(axis=1)
-        likeness = (similarity.max(axis=1, keepdims=True) - LIKE) / (1 - LIKE)
-        vectors[:, : self.deviations.shape[1]] += np.clip(likeness, 0, 1) * self.deviations[nearest]
+        similarity, nearest = self._nearest(features)
+        likeness = np.clip((similarity - LIKE) / (1 - LIKE), 0, 1)[:, None]
+        vectors[:, : self.deviations.shape[1]] += likeness * self.deviations[nearest]
         readable = np.diff(features.indptr) > 0
         return [vector if known else None for vector, known in zip(vectors, readable, strict=True)]
 
+    def _nearest(self, features: Any) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """(name,) the similarity of the nearest original, and its position; without meaning below `LIKE`.
+
+        Two names are at most as similar as their rare n-grams make them, and the lengths of their common ones
+        multiplied: where these are short and originals many, few pairs need a look at all n-grams.
+        """
+        originals, rare, common = self._originals
+        lengths = np.sqrt(features.power(2) @ (np.diff(rare.indptr) == 0))
+        whole = np.flatnonzero((lengths * common.max() >= LIKE) | (len(common) <= FEW_NAMES))
+        best, nearest = np.zeros(len(lengths)), np.zeros(len(lengths), dtype=np.int64)
+        similarity = (features[whole] @ originals.T).toarray()  # the largest of a sparse row takes ten times as long
+        best[whole], nearest[whole] = similarity.max(axis=1), similarity.argmax(axis=1)
+        if len(whole) < len(lengths):
+            row, original, similar = self._alike(features, lengths)
+            best[row], nearest[row] = similar, original  # the largest of a row is written last
+        return best, nearest
+
+    def _alike(self, features: Any, lengths: NDArray[np.float64]) -> tuple[NDArray[Any], ...]:
+        """The pairs of a name and an original that may be as similar as `LIKE`, the least similar first."""
+        originals, rare, common = self._originals
+        shared = (features @ rare).tocoo()
+        near = shared.data + lengths[shared.row] * common[shared.col] >= LIKE - ROUNDING
+        row, original = shared.row[near], shared.col[near]
+        similar = np.asarray(features[row].multiply(originals[original]).sum(axis=1)).ravel()
+        order = np.lexsort((-original, similar))
+        return row[order], original[order], similar[order]
+
     @cached_property
-    def _originals(self) -> Any:
-        """The n-grams of the originals: sparse (n-gram, original)."""
-        return self.ngrams.features(self.originals).T.tocsr()
+    def _originals(self) -> tuple[Any, Any, NDArray[np.float64]]:
+        """The n-grams of the originals, sparse (original, n-gram); the rare ones alone, (n-gram, original), and the
+        length of the others, (original,)."""
+        features = self.ngrams.features(self.originals)
+        stands = np.bincount(features.indices, minlength=features.shape[1])
+        is_rare = stands <= max(RARE * features.shape[0], 1)
+        rare = (features @ sparse.diags(is_rare.astype(float))).T.tocsr()
+        rare.eliminate_zeros()
+        return features, rare, np.sqrt(features.power(2) @ (np.diff(rare.indptr) == 0))
 
 
 @dataclass(frozen=True)
@@ -107,7 +143,8 @@ def fit_spelling(names: Sequence[str], vectors: NDArray[np.floating], counts: ND
     ngrams = fit_ngrams(names)
     features, targets = ngrams.features(names), vectors.astype(np.float64)
     importance = np.maximum(counts / (counts + ROWS_OF_SPELLING), ROUNDING)
-    ridge = cross_fitted_ridge(features, targets, importance)
+    learn = cross_fitted_ridge if len(names) <= MANY_NAMES else _ridge_on_main_axes
+    ridge = learn(features, targets, importance)
     share, mean, weights = ridge.explained, ridge.mean, ridge.weights
     axes = main_axes(features, counts, COMPONENTS if share >= EXPLAINED_FOR_COMPONENTS else 0)
     deviation = np.sqrt(max(share, 0) * targets.var(axis=0).sum() / max((features @ axes).var(axis=0).sum(), ROUNDING))
@@ -135,25 +172,49 @@ class Ridge:
     error: float
 
 
+def _ridge_on_main_axes(features: Any, targets: NDArray[np.float64], importance: NDArray[np.float64]) -> Ridge:
+    """`cross_fitted_ridge` of the main axes of `targets` alone, in the coordinates of `targets`."""
+    mean = np.average(targets, axis=0, weights=importance)
+    centred = targets - mean
+    sizes, axes = np.linalg.eigh(centred.T @ (importance[:, None] * centred))
+    held = np.cumsum(sizes[::-1]) / max(sizes.sum(), ROUNDING)
+    count = int(np.searchsorted(held, HELD)) + 1
+    axes = axes[:, ::-1][:, :count]
+    ridge = cross_fitted_ridge(features, centred @ axes, importance)
+    share = float(held[:count][-1])
+    turned = (mean + ridge.mean @ axes.T, ridge.weights @ axes.T, mean + ridge.held_out @ axes.T)
+    return Ridge(*turned, share * ridge.explained, share * ridge.error)
+
+
 def cross_fitted_ridge(features: Any, targets: NDArray[np.float64], importance: NDArray[np.float64]) -> Ridge:
     """Of `targets` (row, output) weighed by `importance` (row,); folds choose the penalty, one for many rows."""
     features, targets = features.astype(np.float32), targets.astype(np.float32)
-    fold = np.random.default_rng(0).permutation(len(targets)) % FOLDS
-    asked = range(FOLDS) if len(targets) <= FEW_NAMES else range(1)
-    best = -np.inf
-    for trial in PENALTIES:
-        predicted = np.zeros_like(targets)
-        for k in asked:
-            predicted += _held_out(features, targets, importance, fold == k, trial)
-        found = float(np.mean([_explained(targets, predicted, importance, fold == k) for k in asked]))
-        if found <= best:
-            break
-        best, penalty, held_out = found, trial, predicted
-    for k in range(len(asked), FOLDS):
+    order = np.random.default_rng(0).permutation(len(targets))
+    fold, some = order % FOLDS, order < MANY_NAMES
+    asked = FOLDS if len(targets) <= FEW_NAMES else 1
+    penalty, held_out = _best_penalty(features[some], targets[some], importance[some], fold[some], asked)
+    if not some.all():
+        held_out, asked = np.zeros_like(targets), 0
+    for k in range(asked, FOLDS):
         held_out += _held_out(features, targets, importance, fold == k, penalty)
     explained = [_explained(targets, held_out, importance, fold == k) for k in range(FOLDS)]
     mean, weights = _ridge(features, targets, importance, penalty)
     return Ridge(mean, weights, held_out, float(np.mean(explained)), float(np.std(explained) / np.sqrt(FOLDS - 1)))
+
+
+def _best_penalty(features: Any, targets: NDArray[np.float64], importance: NDArray[np.float64],
+                  fold: NDArray[np.int64], asked: int) -> tuple[float, NDArray[np.float64]]:  # fmt: skip
+    """The penalty that explains most of the first `asked` folds, and what it predicts of them."""
+    best = -np.inf
+    for trial in PENALTIES:
+        predicted = np.zeros_like(targets)
+        for k in range(asked):
+            predicted += _held_out(features, targets, importance, fold == k, trial)
+        found = float(np.mean([_explained(targets, predicted, importance, fold == k) for k in range(asked)]))
+        if found <= best:
+            break
+        best, penalty, held_out = found, trial, predicted
+    return penalty, held_out
 
 
 def main_axes(features: Any, counts: NDArray[Any], components: int) -> NDArray[np.float64]:
@@ -190,20 +251,19 @@ def _ridge(features: Any, targets: NDArray[np.float64], importance: NDArray[np.f
     mean = np.average(targets, axis=0, weights=importance)
     root = np.sqrt(importance).astype(features.dtype)
     scaled = sparse.diags(root) @ features
-    transposed = scaled.T.tocsr()
     left = (root[:, None] * (targets - mean)).astype(features.dtype)
     solution, direction = np.zeros_like(left), left.copy()
     size = start = (left**2).sum(axis=0)
     for _ in range(MAX_ITERATIONS):
         if size.sum() <= TOLERANCE**2 * start.sum():
             break
-        product = scaled @ (transposed @ direction) + penalty * direction
+        product = scaled @ (scaled.T @ direction) + penalty * direction
         step = size / np.maximum((direction * product).sum(axis=0), np.finfo(np.float32).tiny)
         solution += step * direction
         left -= step * product
         before, size = size, (left**2).sum(axis=0)
         direction = left + size / np.maximum(before, np.finfo(np.float32).tiny) * direction
-    return mean, transposed @ solution
+    return mean, scaled.T @ solution
 
 
 def blend(own: NDArray[np.float32], spelled: NDArray[np.float32], seen: NDArray[Any]) -> NDArray[np.float32]:

@@ -41,8 +41,7 @@ class Trainer:
     @property
     def cross_fits(self) -> bool:
         """Whether each row is to have networks that were not trained on it."""
-        scarce = any(coding.is_scarce for coding in self.statistics.schema.codings)
-        return self.settings.holds_out and is_auto(self.settings.cv) and scarce
+        return self.settings.holds_out and is_auto(self.settings.cv) and self.statistics.schema.is_scarce
 
     @property
     def predicts(self) -> bool:
