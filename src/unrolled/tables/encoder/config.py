@@ -13,8 +13,8 @@ from typing import Any, Literal
 
 from unrolled.errors import InputError, unknown_name
 
-SMALL_TABLE = 50_000
-"""Rows below which more and smaller networks are as accurate in less time."""
+SMALL_TABLE, LARGE_TABLE = 50_000, 200_000
+"""Rows below which more and smaller networks are as accurate in less time, and from which on fewer passes may do."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class EncoderConfig:
     hidden: tuple[int, ...] | None = None
     """Widths of the hidden layers; None is 64 and 32 below 50,000 rows, else 256 and 128."""
     epochs: int | None = None
-    """Passes over the rows; None is 10, and 4 from 50,000 rows on where a column has fewer than 100 rows per category:
+    """Passes over the rows; None is 10, and 4 from 200,000 rows on where a column has fewer than 100 rows per category:
     its vectors know them by heart by then."""
     batch: int = 512
     """Rows per step; fewer where the table is so small that an epoch would have fewer than 16 steps."""
@@ -75,7 +75,7 @@ class EncoderConfig:
     def for_rows(self, rows: int, scarce: bool) -> EncoderConfig:
         """The config with the defaults for so many rows filled in, `scarce` where a column has few per category."""
         networks, hidden = (10, (64, 32)) if rows < SMALL_TABLE else (5, (256, 128))
-        epochs = 4 if scarce and rows >= SMALL_TABLE else 10
+        epochs = 4 if scarce and rows >= LARGE_TABLE else 10
         given = (self.networks or networks, self.hidden or hidden, self.epochs or epochs)
         return replace(self, networks=given[0], hidden=given[1], epochs=given[2])
 
