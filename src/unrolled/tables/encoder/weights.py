@@ -46,7 +46,7 @@ class NetworkWeights:
         skip = None if self.skip is None else self.skip[networks]
         return replace(self, tables=tables, weights=weights, biases=biases, skip=skip)
 
-    def outputs(self, table: Encoded, chunk: int = 8192, exact: bool = False) -> Floats:
+    def outputs(self, table: Encoded, chunk: int = 1024, exact: bool = False) -> Floats:
         """Raw outputs, (network, row, output), float32, or float64 where `exact`."""
         parts = (table.take(rows) for rows in _chunks(len(table.codes), chunk))
         return np.concatenate([self._outputs(part, exact) for part in parts], axis=1)
