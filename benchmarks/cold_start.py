@@ -44,7 +44,7 @@ def write_model(folder: Path) -> None:
     """A model folder of the default size, with the counts of a text of half a megabyte."""
     text = python_docs()
     vocabulary = Vocabulary.of(text)
-    counts = CountModel.count(vocabulary.encode(text), len(vocabulary))
+    counts = CountModel.count(vocabulary.encode(text), len(vocabulary), letters=vocabulary.letters)
     config = ModelConfig("lstm", len(vocabulary), EMBEDDING, HIDDEN, 1)
     random = np.random.default_rng(0)
     weights = {

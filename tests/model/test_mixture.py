@@ -23,9 +23,10 @@ def networks(count):
 
 VOCABULARY = network_for(TEXT, "lstm", hidden=8)[1]
 IDS = VOCABULARY.encode(TEXT)
-COUNTS = CountModel.count(IDS, SYMBOLS, 4)
+COUNTS = CountModel.count(IDS, SYMBOLS, 4, letters=VOCABULARY.letters)
 PREDICTORS = {
     "counts": CountPredictor(COUNTS),
+    "counts without words": CountPredictor(CountModel.count(IDS, SYMBOLS, 4)),
     "mixture": Mixture(networks(1)[0], COUNTS, GATE),
     "committee": Committee(tuple(networks(3))),
     "committee and counts": Mixture(Committee(tuple(networks(3))), COUNTS, GATE),
@@ -76,12 +77,14 @@ def test_a_committee_is_the_mean_of_its_members():
 
 
 def test_contexts_one_by_one_and_all_together():
-    codes = np.random.default_rng(0).integers(0, SYMBOLS**4, 200).astype(np.uint64)
-    known = CountPredictor(COUNTS).codes(IDS[:, None], (np.zeros((1, 1), np.uint64),)).ravel()
-    for code, distribution, backoff in zip(
-        both := np.concatenate([codes, known]), *COUNTS.after_all(both), strict=True
+    predictor, positions = CountPredictor(COUNTS), np.arange(1, len(IDS) + 1)
+    known = predictor.contexts(IDS[:, None], predictor.initial_state(1))[:, 0]
+    np.testing.assert_array_equal(COUNTS.contexts(IDS, positions), known)
+    unknown = np.random.default_rng(0).integers(0, SYMBOLS**4, known.shape).astype(np.uint64)
+    for context, distribution, backoff in zip(
+        both := np.concatenate([known, unknown]), *COUNTS.after_all(both), strict=True
     ):
-        single = COUNTS.after(int(code))
+        single = COUNTS.after(tuple(context.tolist()))
         np.testing.assert_allclose(single.probabilities, distribution, rtol=1e-12)
         assert single.log_backoff == pytest.approx(backoff, rel=1e-12)
         assert single.log_peak == pytest.approx(math.log(distribution.max()), rel=1e-12)

@@ -53,12 +53,14 @@ def count_text(
     on_text(encoded)
     start = time.perf_counter()
     encoded, cut = split_text(recipe, encoded)
-    ids, boundary = encoded.ids, encoded.vocabulary.boundary
-    counts = CountModel.count(cut.train, len(encoded.vocabulary), boundary=boundary, release=encoded.release)
+    ids, letters, boundary = encoded.ids, encoded.vocabulary.letters, encoded.vocabulary.boundary
+    counts = CountModel.count(
+        cut.train, len(encoded.vocabulary), letters=letters, boundary=boundary, release=encoded.release
+    )
     start_of, end_of = len(cut.train), len(cut.train) + len(cut.validation)
 
     def loss(first: int, end: int) -> dict[str, float]:
-        nats = float(counts.nats(ids[first:end], ids[max(0, first - counts.order) : first], boundary).mean())
+        nats = float(counts.nats(ids[first:end], ids[max(0, first - counts.reach) : first], boundary).mean())
         return {"nats": nats, "bits": nats / math.log(2)}
 
     validation = loss(start_of, end_of)
@@ -71,7 +73,7 @@ def count_text(
         members={COUNTS: validation["nats"]}, seconds=time.perf_counter() - start,
         validation_characters=len(cut.validation), epochs=1.0, best_epoch=1.0, baselines=found,
         verdict=verdict(validation["bits"], found[:-1]),
-        mixing=f"contexts of up to {counts.order} characters, {counts.entries:,} n-grams",
+        mixing=f"contexts of up to {counts.order} characters and two words, {counts.entries:,} n-grams",
     )  # fmt: skip
     model = counts_alone(encoded.vocabulary, counts, _training(encoded, cut, sources, recipe, summary))
     model = calibrated(model, cut.validation)

@@ -123,15 +123,15 @@ def mix(model: ModelParts, ids: Ids, cut: Split, wanted: str, limit: int | None 
     the network, which takes most of the time.
     """
     limit = min(MEASURED, limit or MEASURED)
-    symbols, boundary = len(model.vocabulary), model.vocabulary.boundary
+    symbols, letters, boundary = len(model.vocabulary), model.vocabulary.letters, model.vocabulary.boundary
     train, held_out = cut.bounds("mixing")
     network = CharModel(model).predictor
-    counts = CountModel.count(ids[:held_out], symbols, boundary=boundary)
+    counts = CountModel.count(ids[:held_out], symbols, letters=letters, boundary=boundary)
     seen = observe(network, counts, ids, cut.sample(ids, "validation", limit, boundary), boundary)
     alone = _nats(seen.network), _nats(seen.counts)
     if wanted == "none" or len(cut.mixing) < LEAST:
         return Mixed(model, *alone, mixture=None)
-    before = CountModel.count(ids[:train], symbols, boundary=boundary)
+    before = CountModel.count(ids[:train], symbols, letters=letters, boundary=boundary)
     gate, gain = _fitted(observe(network, before, ids, cut.sample(ids, "mixing", limit, boundary), boundary))
     if wanted == "counts" or gain > GAIN:
         model = replace(model, beside=Members(model.beside.networks, counts, gate))
@@ -141,7 +141,8 @@ def mix(model: ModelParts, ids: Ids, cut: Split, wanted: str, limit: int | None 
 def seconds_per_character(model: ModelParts, ids: Ids) -> float:
     """How long `mix` takes for a character that it reads, from a few of them."""
     symbols = len(model.vocabulary)
-    network, counts = CharModel(model).predictor, CountModel.count(ids[: 8 * TRIAL], symbols)
+    network = CharModel(model).predictor
+    counts = CountModel.count(ids[: 8 * TRIAL], symbols, letters=model.vocabulary.letters)
     end, before = min(len(ids), TRIAL, 64 + LOGITS // symbols), time.perf_counter()
     observe(network, counts, ids, Sample.cut(1, end, min(PIECES, end - 1)), NEVER)  # records need no warming up
     return (time.perf_counter() - before) / (end - 1)

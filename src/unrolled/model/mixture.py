@@ -76,22 +76,20 @@ class Gate:
 
 
 class CountPredictor:
-    """A count model as a `Predictor`. Its state is the code of the last ids, (*batch, 1)."""
+    """A count model as a `Predictor`. Its state is the context that `CountModel.append` carries on."""
 
     def __init__(self, counts: CountModel) -> None:
         self.counts = counts
-        self._codes = counts.symbols**counts.order
 
     def initial_state(self, *batch: int) -> PredictorState:
         """Before the first character: as after unknown ones."""
-        return (np.zeros((*batch, 1), np.uint64),)
+        return (np.broadcast_to(np.array(self.counts.start, np.uint64), (*batch, len(self.counts.start))),)
 
     def advance(self, ids: int | NDArray[np.integer], state: PredictorState) -> PredictorState:
         """The state after one more id of each text."""
         if isinstance(ids, int):  # one text: whole numbers of Python are faster
-            counts, code = self.counts, int(state[0][0])
-            return (np.array([(code * counts.symbols + ids) % self._codes], np.uint64),)
-        return (self.counts.append(state[0], np.asarray(ids)[..., None]),)
+            return (np.array(self.counts.follow(tuple(state[0].tolist()), ids), np.uint64),)
+        return (self.counts.append(state[0], np.asarray(ids)),)
 
     def step(self, ids: int | NDArray[np.integer], state: PredictorState) -> tuple[Logits, PredictorState]:
         """The log-probabilities (*batch, symbols) after one more id of each text, and the state."""
@@ -100,23 +98,23 @@ class CountPredictor:
 
     def read(self, ids: NDArray[np.integer], state: PredictorState) -> tuple[Logits, PredictorState]:
         """`step` for ids (time, *batch): (time, *batch, symbols)."""
-        codes = self.codes(ids, state)
-        return self.log_probabilities(codes), (codes[-1],)
+        contexts = self.contexts(ids, state)
+        return self.log_probabilities(contexts), (contexts[-1],)
 
-    def codes(self, ids: NDArray[np.integer], state: PredictorState) -> Codes:
-        """The state after each of the ids (time, *batch): (time, *batch, 1)."""
+    def contexts(self, ids: NDArray[np.integer], state: PredictorState) -> Codes:
+        """The state after each of the ids (time, *batch): (time, *batch, numbers)."""
         states = []
         for now in ids:
             state = self.advance(now, state)
             states.append(state[0])
         return np.stack(states)
 
-    def log_probabilities(self, codes: Codes) -> Logits:
-        """After contexts (*batch, 1): (*batch, symbols)."""
-        if codes.shape == (1,):
-            return logarithms(self.counts.after(int(codes[0])).probabilities)
-        probabilities, _ = self.counts.after_all(codes.ravel())
-        return logarithms(probabilities).reshape(*codes.shape[:-1], -1)
+    def log_probabilities(self, contexts: Codes) -> Logits:
+        """After contexts (*batch, numbers): (*batch, symbols)."""
+        if contexts.ndim == 1:
+            return logarithms(self.counts.after(tuple(contexts.tolist())).probabilities)
+        probabilities, _ = self.counts.after_all(_rows(contexts))
+        return logarithms(probabilities).reshape(*contexts.shape[:-1], -1)
 
 
 class Mixture:
@@ -136,29 +134,29 @@ class Mixture:
     def step(self, ids: int | NDArray[np.integer], state: PredictorState) -> tuple[Logits, PredictorState]:
         """The log-probabilities (*batch, vocabulary) after one more id of each text, and the state."""
         logits, after = self.network.step(ids, state[1:])
-        codes = self.counts.advance(ids, state[:1])
-        return self.mixed(logits, codes[0]), codes + after
+        context = self.counts.advance(ids, state[:1])
+        return self.mixed(logits, context[0]), context + after
 
     def read(self, ids: NDArray[np.integer], state: PredictorState) -> tuple[Logits, PredictorState]:
         """`step` for ids (time, *batch): (time, *batch, vocabulary)."""
         logits, after = self.network.read(ids, state[1:])
-        codes = self.counts.codes(ids, state[:1])
-        return self.mixed(logits, codes), (codes[-1], *after)
+        contexts = self.counts.contexts(ids, state[:1])
+        return self.mixed(logits, contexts), (contexts[-1], *after)
 
-    def mixed(self, logits: Logits, codes: Codes) -> Logits:
-        """Log-probabilities from the logits (*batch, vocabulary) of the network and contexts (*batch, 1)."""
-        if codes.shape == (1,):
-            return self._mixed_once(logits, int(codes[0]))
-        network = softmax(logits).reshape(codes.size, -1)
-        counts, backoff = self.counts.counts.after_all(codes.ravel())
+    def mixed(self, logits: Logits, contexts: Codes) -> Logits:
+        """Log-probabilities from the logits (*batch, vocabulary) of the network and contexts (*batch, numbers)."""
+        if contexts.ndim == 1:
+            return self._mixed_once(logits, tuple(contexts.tolist()))
+        network = softmax(logits).reshape(-1, logits.shape[-1])
+        counts, backoff = self.counts.counts.after_all(_rows(contexts))
         share = self.gate.shares(features(network, counts, backoff))[:, None]
         return logarithms(share * network + (1 - share) * counts).reshape(logits.shape)
 
-    def _mixed_once(self, logits: Logits, code: int) -> Logits:
+    def _mixed_once(self, logits: Logits, context: tuple[int, ...]) -> Logits:
         """The same for one text, in as few calls of NumPy as will do."""
         powers = np.exp(logits - logits.max())
         total = float(powers.sum())
-        counts = self.counts.counts.after(code)
+        counts = self.counts.counts.after(context)
         share = self.gate.share(-math.log(total), counts.log_peak, counts.log_backoff)
         return logarithms(powers * (share / total) + counts.probabilities * (1 - share))
 
@@ -198,6 +196,11 @@ class Committee:
 def features(network: Probabilities, counts: Probabilities, log_backoff: Probabilities) -> Probabilities:
     """What a gate looks at, (n, 3), from the distributions of both sides, (n, vocabulary)."""
     return np.column_stack([np.log(network.max(axis=1)), np.log(counts.max(axis=1)), log_backoff])
+
+
+def _rows(contexts: Codes) -> Codes:
+    """(*batch, numbers) -> (n, numbers)"""
+    return contexts.reshape(-1, contexts.shape[-1])
 
 
 def logarithms(probabilities: Probabilities) -> NDArray[np.float32]:

@@ -3,15 +3,16 @@
 Modified Kneser-Ney smoothing, interpolated (Chen and Goodman 1999): an n-gram keeps its count less a discount, and the
 share that the discounts free goes to the distribution after the context without its first character, down to equal
 probabilities for all ids. Shorter n-grams are counted by the number of different characters before them. An n-gram is
-one 64-bit number, so that a table is a sorted array and a look-up a binary search. Left out: characters, files, and the
-mixture with a network.
+one 64-bit number, so that a table is a sorted array and a look-up a binary search. Where it is told which ids are
+characters of words, longer contexts that begin with a word are built upon these (`words`), and the prediction is the
+mean of both. Left out: characters, files, and the mixture with a network.
 """
 
 from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
@@ -21,6 +22,8 @@ from numpy.typing import NDArray
 
 from unrolled.errors import FolderError, InputError
 from unrolled.text.vocabulary import Ids
+from unrolled.text.words import DEPTH, REACH, START, WordReader
+from unrolled.text.words import contexts as word_contexts
 
 MAX_ORDER = 8
 """Characters before the predicted one that a context has at most."""
@@ -30,12 +33,21 @@ CHUNK = 1 << 20
 """Characters whose n-grams are sorted or looked up at once."""
 MAX_ENTRIES = 1 << 23
 """N-grams of the longest kind kept while counting; a text with more loses its rarest ones."""
+WORDS_WEIGHT = 0.5
+"""Of what contexts of words predict, in the mean with what contexts of characters do: a text that changes its subject
+would be worse by words alone."""
+WORD_SHARE = 4
+"""How many times fewer are kept of those that begin with a word."""
 CACHED = 1 << 20
 """Probabilities kept for contexts that come again."""
 FALLBACK = (0.0, 0.5, 1.0, 1.5)
 """Discounts where the text is too small to estimate them."""
+LETTERS, WORDS = "letters", "words."
+"""Names of tensors: which ids are characters of words, and the beginning of those of their tables."""
 
 Codes = NDArray[np.uint64]
+Counted = tuple[Codes, NDArray[np.int64]]
+"""Codes of n-grams, ascending, (n,) or in rows (k, n), and how often each occurs, (n,)."""
 Probabilities = NDArray[np.float64]
 
 
@@ -44,11 +56,23 @@ def largest_order(symbols: int) -> int:
     return next(order for order in range(MAX_ORDER, -1, -1) if symbols ** (order + 1) <= 1 << 64)
 
 
-def bytes_needed(characters: int, symbols: int, order: int, most: int = MAX_ENTRIES) -> int:
+def bytes_needed(characters: int, symbols: int, order: int, most: int = MAX_ENTRIES, *, words: bool = False) -> int:
     """Memory that counting takes at most, in bytes; real texts, which repeat themselves, take a third of it."""
     longest = min(characters, most + 2 * CHUNK)
     entries = [min(longest, int(symbols ** (n + 1))) >> (n >= LONG) for n in range(order + 1)]
-    return 64 * longest + 12 * sum(entries)
+    with_words = min(characters, most // WORD_SHARE + 2 * CHUNK) if words else 0
+    return 64 * longest + 12 * sum(entries) + 200 * with_words
+
+
+class Prediction(NamedTuple):
+    """What comes after one context."""
+
+    probabilities: Probabilities
+    """(symbols,), read-only"""
+    log_peak: float
+    """Of the likeliest id, in nats."""
+    log_backoff: float
+    """Of the share that the longest known context leaves to shorter ones: near 0 if it was seen once or twice."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +80,7 @@ class Table:
     """The n-grams of one length and their discounted probabilities.
 
     The code of an n-gram is the number whose digits, to the base `symbols`, are its ids, the earliest first. The code
-    of its context is the same number without the last digit.
+    of its context is the same number without the last digit; of a context of words it is a hash.
     """
 
     symbols: int
@@ -94,20 +118,25 @@ class Table:
         probabilities += np.append(self.weights, np.float32(0))[entry]
         return probabilities
 
-    def place(self, context: int) -> int | None:
-        """Where the context with this code is; None if it was never seen."""
+    def refined(self, context: int, shorter: Prediction) -> Prediction:
+        """The prediction after the context with this code, from that after a shorter one."""
         place = bisect_left(self._contexts_view, context)
-        found = place < len(self._contexts_view) and self._contexts_view[place] == context
-        return place if found else None
+        if place == len(self._contexts_view) or self._contexts_view[place] != context:
+            return shorter
+        entries, left = slice(self.starts[place], self.starts[place + 1]), self.backoff[place]
+        probabilities = shorter.probabilities * left
+        probabilities[self.followers[entries]] += self.weights[entries]
+        probabilities.flags.writeable = False  # it is handed out again
+        return Prediction(probabilities, math.log(probabilities.max()), math.log(left))
 
-    def interpolate_all(self, places: NDArray[np.int64], shorter: Probabilities) -> None:
-        """Turn the distributions (n, symbols) after shorter contexts into those after the contexts at `places` (n,).
-
-        A context that was never seen has place -1; its distribution stays.
-        """
-        shorter *= np.append(self.backoff, 1.0)[places][:, None]
+    def refine(self, contexts: Codes, shorter: Probabilities, backoff: Probabilities) -> None:
+        """`refined` for contexts (n,): turns (n, symbols) and what each leaves to shorter ones, (n,), into theirs."""
+        places = _find(self.contexts, contexts)
         rows = np.flatnonzero(places >= 0)
-        first, sizes = self.starts[places[rows]], np.diff(self.starts)[places[rows]]
+        places = places[rows]
+        backoff[rows] = self.backoff[places]
+        shorter[rows] *= backoff[rows, None]
+        first, sizes = self.starts[places], np.diff(self.starts)[places]
         entries = np.arange(sizes.sum()) + np.repeat(first - sizes.cumsum() + sizes, sizes)
         shorter[np.repeat(rows, sizes), self.followers[entries]] += self.weights[entries]
 
@@ -115,17 +144,6 @@ class Table:
     def _contexts_view(self) -> memoryview:
         """Gives whole numbers of Python, which compare faster than those of NumPy one at a time."""
         return self.contexts.data
-
-
-class Prediction(NamedTuple):
-    """What comes after one context."""
-
-    probabilities: Probabilities
-    """(symbols,), read-only"""
-    log_peak: float
-    """Of the likeliest id, in nats."""
-    log_backoff: float
-    """Of the share that the longest known context leaves to shorter ones: near 0 if it was seen once or twice."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,6 +160,10 @@ class CountModel:
     symbols: int
     tables: tuple[Table, ...] = field(repr=False)
     """Of contexts of 0, 1, ... ids."""
+    words: WordReader | None = field(default=None, repr=False)
+    """What reads the words of contexts; without it, there are none."""
+    word_tables: tuple[Table, ...] = field(default=(), repr=False)
+    """Of contexts that begin with the run of characters at their end, and with one and two words before it."""
 
     @classmethod
     def count(
@@ -150,16 +172,18 @@ class CountModel:
         symbols: int,
         order: int | None = None,
         *,
+        letters: NDArray[np.bool_] | None = None,
         boundary: int | None = None,
         most: int = MAX_ENTRIES,
         release: Callable[[], None] = lambda: None,
     ) -> CountModel:
         """Count `ids`, (character,), which are below `symbols`; about a second a megabyte.
 
-        The order is 8 if not given, less where so many ids do not allow it. No context reaches back beyond the last
-        `boundary`, the id between records. At most `most` of the longest n-grams are
-        kept. `release` is called between chunks, so that ids mapped from a file need not stay in memory. Raises
-        InputError for an order out of bounds, and where there is no id.
+        The order is 8 if not given, less where so many ids do not allow it. Where `letters`, (symbols,), says which
+        ids are characters of words, contexts of words are counted, too. No context reaches back beyond the last
+        `boundary`, the id between records. At most `most` of the longest n-grams are kept. `release` is called between
+        chunks, so that ids mapped from a file need not stay in memory. Raises InputError for an order out of bounds,
+        and where there is no id.
         """
         order = checked_order(order, symbols)
         if not len(ids):
@@ -169,10 +193,12 @@ class CountModel:
         for n in range(order, -1, -1):
             # What follows a boundary stands in the table of its length alone, where nothing differs before it.
             whole = codes >= np.uint64(symbols**n if n and boundary is not None else 0)
-            tables.append(_table(codes[whole], counts[whole], symbols, n))
+            tables.append(_table(codes[whole], counts[whole], symbols, 1 + (n >= LONG)))
             shorter = codes % np.uint64(symbols**n)
             codes, counts = _distinct(shorter) if whole.all() else _summed(shorter, np.where(whole, 1, counts))
-        return cls(symbols, tuple(reversed(tables)))
+        words = None if letters is None else WordReader(letters)
+        found = () if words is None else _word_tables(words, ids, symbols, boundary, most // WORD_SHARE, release)
+        return cls(symbols, tuple(reversed(tables)), words, found)
 
     @property
     def order(self) -> int:
@@ -182,35 +208,68 @@ class CountModel:
     @property
     def entries(self) -> int:
         """N-grams of all lengths."""
-        return sum(len(table.codes) for table in self.tables)
+        return sum(len(table.codes) for table in (*self.tables, *self.word_tables))
+
+    @property
+    def start(self) -> tuple[int, ...]:
+        """The context before the first id of a text: the code of the last ids, and where it is in its words."""
+        return (0,) if self.words is None else (0, *START)
+
+    @property
+    def reach(self) -> int:
+        """Ids before a place that its context is made of, at most."""
+        return self.order if self.words is None else max(self.order, REACH)
 
     def nats(self, ids: Ids, before: Ids | Sequence[int] = (), boundary: int | None = None) -> Probabilities:
         """Nats of each of the `ids`, (character,), where the first follows the ids `before`.
 
         No context reaches back beyond a `boundary`.
         """
-        result = np.empty(len(ids))
+        earlier, result = np.asarray(before[max(0, len(before) - self.reach) :], ids.dtype), np.empty(len(ids))
         for start in range(0, len(ids), CHUNK):
-            codes = _codes(ids, start, start + CHUNK, self.symbols, self.order, boundary, before)
-            result[start : start + CHUNK] = -np.log(self._probabilities(codes))
+            read = np.concatenate([earlier, ids[start : start + CHUNK]])
+            result[start : start + CHUNK] = -np.log(self._probabilities(read, len(earlier), boundary))
+            earlier = read[max(0, len(read) - self.reach) :]
         return result
 
-    def _probabilities(self, codes: Codes) -> Probabilities:
+    def _probabilities(self, ids: Ids, first: int, boundary: int | None) -> Probabilities:
+        """Of each of the ids from `first` on, after those before it."""
+        codes = _codes(ids, first, len(ids), self.symbols, self.order, boundary)
         probabilities = np.full(len(codes), 1 / self.symbols)
-        for n, table in enumerate(self.tables[:-1]):
-            probabilities = table.interpolate(codes % np.uint64(self.symbols ** (n + 1)), probabilities)
-        return self.tables[-1].interpolate(codes, probabilities)
+        for n, table in enumerate(self.tables):
+            probabilities = table.interpolate(codes % _number(self.symbols, n + 1), probabilities)
+        if self.words is not None:
+            places = self.words.before(ids, np.arange(first, len(ids)), boundary)
+            known = np.flatnonzero(places[:, -1])
+            grams = _word_grams(places[known], ids[first:][known], self.symbols)
+            words = probabilities[known]
+            for table, each in zip(self.word_tables, grams, strict=True):
+                words = table.interpolate(each, words)
+            probabilities[known] += WORDS_WEIGHT * (words - probabilities[known])
+        return probabilities
 
     def distribution(self, recent: Sequence[int]) -> Probabilities:
         """The probability of each id after the ids `recent`, of which the last `order` count: (symbols,)."""
-        context = 0
-        for i in recent[max(0, len(recent) - self.order) :]:
-            context = context * self.symbols + int(i)
+        context = self.start
+        for i in recent[max(0, len(recent) - self.reach) :]:
+            context = self.follow(context, int(i))
         return self.after(context).probabilities
 
-    def after(self, context: int) -> Prediction:
-        """The prediction after the context of `order` ids with this code; those of recent calls are remembered."""
-        return self._cached(self.order, context)
+    def follow(self, context: tuple[int, ...], i: int) -> tuple[int, ...]:
+        """The context after one more id."""
+        code = (context[0] * self.symbols + i) % self.symbols**self.order
+        return (code,) if self.words is None else (code, *self.words.follow(context[1:], i))
+
+    def after(self, context: tuple[int, ...]) -> Prediction:
+        """The prediction after a context, `start` or one that `follow` gave."""
+        prediction = self._cached(self.order, context[0])
+        if not context[-1] or self.words is None:
+            return prediction
+        words = prediction
+        for table, code in zip(self.word_tables, word_contexts(context[1:]), strict=True):
+            words = table.refined(code % _hashes(self.symbols), words)
+        mean = WORDS_WEIGHT * words.probabilities + (1 - WORDS_WEIGHT) * prediction.probabilities
+        return Prediction(mean, math.log(mean.max()), words.log_backoff)
 
     @cached_property
     def _cached(self) -> Callable[[int, int], Prediction]:
@@ -218,59 +277,75 @@ class CountModel:
 
     def _after(self, n: int, context: int) -> Prediction:
         if n < 0:
-            probabilities, log_backoff = np.full(self.symbols, 1 / self.symbols), 0.0
-        else:
-            table, shorter = self.tables[n], self._cached(n - 1, context % self.symbols ** max(0, n - 1))
-            place = table.place(context)
-            if place is None:
-                return shorter
-            entries = slice(table.starts[place], table.starts[place + 1])
-            probabilities = shorter.probabilities * table.backoff[place]
-            probabilities[table.followers[entries]] += table.weights[entries]
-            log_backoff = math.log(table.backoff[place])
-        probabilities.flags.writeable = False  # it is handed out again
-        return Prediction(probabilities, math.log(probabilities.max()), log_backoff)
+            return Prediction(np.full(self.symbols, 1 / self.symbols), -math.log(self.symbols), 0.0)
+        return self.tables[n].refined(context, self._cached(n - 1, context % self.symbols ** max(0, n - 1)))
 
     def after_all(self, contexts: Codes) -> tuple[Probabilities, Probabilities]:
-        """The distributions (n, symbols) after contexts (n,) as in `after`, and their `log_backoff` (n,)."""
-        probabilities = np.full((len(contexts), self.symbols), 1 / self.symbols)
-        backoff = np.ones(len(contexts))
+        """The distributions (n, symbols) after contexts (n, numbers) as in `after`, and their `log_backoff` (n,)."""
+        probabilities, backoff = np.full((len(contexts), self.symbols), 1 / self.symbols), np.ones(len(contexts))
         for n, table in enumerate(self.tables):
-            places = _find(table.contexts, contexts % np.uint64(self.symbols**n))
-            table.interpolate_all(places, probabilities)
-            backoff = np.where(places >= 0, np.append(table.backoff, 1.0)[places], backoff)
+            table.refine(contexts[:, 0] % _number(self.symbols, n), probabilities, backoff)
+        if self.words is not None:
+            known = np.flatnonzero(contexts[:, -1])
+            words, left = probabilities[known], backoff[known]
+            for table, codes in zip(self.word_tables, word_contexts(contexts[known, 1:].T), strict=True):
+                table.refine(codes % np.uint64(_hashes(self.symbols)), words, left)
+            probabilities[known] += WORDS_WEIGHT * (words - probabilities[known])
+            backoff[known] = left
         return probabilities, np.log(backoff)
 
     def append(self, contexts: Codes, ids: NDArray[np.integer]) -> Codes:
-        """The codes of contexts, of any shape, one id later."""
-        after: Codes = contexts * np.uint64(self.symbols) + ids.astype(np.uint64)
+        """The contexts (..., numbers) after one more id of each, (...)."""
+        codes = self._append(contexts[..., 0], ids)[..., None]
+        return codes if self.words is None else np.concatenate([codes, self.words.append(contexts[..., 1:], ids)], -1)
+
+    def _append(self, codes: Codes, ids: NDArray[np.integer]) -> Codes:
+        after: Codes = codes * np.uint64(self.symbols) + ids.astype(np.uint64)
         return after % np.uint64(self.symbols**self.order)
 
     def contexts(self, ids: Ids, positions: NDArray[np.integer], boundary: int | None = None) -> Codes:
-        """The codes of the contexts of the characters at `positions` (n,) of a text, each from its last `boundary`."""
+        """The contexts (n, numbers) of the characters at `positions` (n,) of a text, each from its last `boundary`."""
         codes = np.zeros(len(positions), np.uint64)
         for back in range(self.order, 0, -1):
             places = positions - back
             read = np.where(places >= 0, ids[np.maximum(places, 0)], 0)
-            codes = self.append(np.where(read == boundary, np.uint64(0), codes), read)
-        return codes
+            codes = self._append(np.where(read == boundary, np.uint64(0), codes), read)
+        words = [] if self.words is None else [self.words.before(ids, positions, boundary)]
+        return np.column_stack([codes, *words])
 
     def to_tensors(self) -> dict[str, NDArray[Any]]:
         """Arrays by name, for a safetensors file."""
-        named = {f"{n}.codes": table.codes for n, table in enumerate(self.tables)}
-        return named | {f"{n}.weights": table.weights for n, table in enumerate(self.tables)}
+        named = _named(self.tables, "") | _named(self.word_tables, WORDS)
+        return named if self.words is None else named | {LETTERS: self.words.letters.astype(np.uint8)}
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, NDArray[Any]], symbols: int) -> CountModel:
         """The model that `to_tensors` gave; raises FolderError for arrays that are no distributions of so many ids."""
-        lengths = range(len(tensors) // 2)
-        names = {f"{n}.{part}" for n in lengths for part in ("codes", "weights")}
+        depth = DEPTH if LETTERS in tensors else 0
+        lengths = range(len(tensors) // 2 - depth)
+        parts = [*(f"{n}" for n in lengths), *(f"{WORDS}{n}" for n in range(depth))]
+        names = {f"{each}.{part}" for each in parts for part in ("codes", "weights")} | {LETTERS} & tensors.keys()
         if tensors.keys() != names or not 1 <= len(lengths) <= 1 + largest_order(symbols):
             raise FolderError(f"tables of counts have other names or another order: {', '.join(sorted(tensors))}")
-        tables = tuple(Table(symbols, tensors[f"{n}.codes"], tensors[f"{n}.weights"]) for n in lengths)
-        for n, table in enumerate(tables):
-            _check(table, n)
-        return cls(symbols, tables)
+        tables = [Table(symbols, tensors[f"{each}.codes"], tensors[f"{each}.weights"]) for each in parts]
+        for name, table in zip(parts, tables, strict=True):
+            _check(table, name)
+        for n in lengths:
+            _check_codes(tables[n], n)
+        words = _reader(tensors[LETTERS], symbols) if depth else None
+        return cls(symbols, tuple(tables[: len(lengths)]), words, tuple(tables[len(lengths) :]))
+
+
+def _named(tables: Sequence[Table], prefix: str) -> dict[str, NDArray[Any]]:
+    named: dict[str, NDArray[Any]] = {f"{prefix}{n}.codes": table.codes for n, table in enumerate(tables)}
+    return named | {f"{prefix}{n}.weights": table.weights for n, table in enumerate(tables)}
+
+
+def _reader(letters: NDArray[Any], symbols: int) -> WordReader:
+    """Raises FolderError unless it is said of each id whether it belongs to words."""
+    if letters.dtype != np.uint8 or letters.shape != (symbols,) or letters.max(initial=0) > 1:
+        raise FolderError(f"the counts should say by 0 or 1 (uint8) of each of {symbols:,} ids whether words have it")
+    return WordReader(letters.astype(np.bool_))
 
 
 def checked_order(order: int | None, symbols: int) -> int:
@@ -291,56 +366,102 @@ def checked_order(order: int | None, symbols: int) -> int:
 
 def _longest(
     ids: Ids, symbols: int, order: int, boundary: int | None, most: int, release: Callable[[], None]
-) -> tuple[Codes, NDArray[np.int64]]:
+) -> Counted:
     """The n-grams with a context of `order` ids, ascending, and how often each occurs.
 
     Where more than `most` differ, the rarer ones are forgotten until half of that is left, and counting goes on (lossy
     counting, Manku and Motwani 2002).
     """
-    parts: list[tuple[Codes, NDArray[np.int64]]] = []
-    for start in range(0, len(ids), CHUNK):
-        parts.append(_distinct(_codes(ids, start, start + CHUNK, symbols, order, boundary)))
-        if start + CHUNK >= len(ids) or sum(len(codes) for codes, _ in parts[1:]) > len(parts[0][0]):
+
+    def chunks() -> Iterator[Counted]:
+        for start in range(0, len(ids), CHUNK):
+            yield _distinct(_codes(ids, start, start + CHUNK, symbols, order, boundary))
+            release()
+
+    return _counted(chunks(), most)
+
+
+def _word_tables(
+    words: WordReader, ids: Ids, symbols: int, boundary: int | None, most: int, release: Callable[[], None]
+) -> tuple[Table, ...]:
+    """Tables of contexts that begin with words, the shortest first; none is longer than `most` entries."""
+
+    def chunks() -> Iterator[Counted]:
+        for start in range(0, len(ids), CHUNK):
+            places = words.before(ids, np.arange(start, min(start + CHUNK, len(ids))), boundary)
+            known = np.flatnonzero(places[:, -1])
+            grams = np.stack(_word_grams(places[known], ids[start + known], symbols)[::-1])
+            yield _summed(grams, np.ones(len(known), np.int64))
+            release()
+
+    tables, (grams, counts) = [], _counted(chunks(), most)
+    for n in range(DEPTH):
+        tables.append(_table(grams[0], counts, symbols))
+        grams, counts = _summed(grams[1:], np.ones(len(counts), np.int64)) if n < DEPTH - 1 else (grams, counts)
+    return tuple(reversed(tables))
+
+
+def _word_grams(places: Codes, ids: Ids, symbols: int) -> list[Codes]:
+    """The codes (n,) of `ids` (n,) after each of the contexts of `places` (n, 4), the shortest first."""
+    hashes = np.uint64(_hashes(symbols))
+    return [code % hashes * np.uint64(symbols) + ids.astype(np.uint64) for code in word_contexts(places.T)]
+
+
+def _hashes(symbols: int) -> int:
+    """How many contexts of words are told apart, so that one and an id after it are a number of 64 bits."""
+    return (1 << 64) // symbols
+
+
+def _number(symbols: int, length: int) -> np.uint64:
+    return np.uint64(symbols**length)
+
+
+def _counted(chunks: Iterable[Counted], most: int) -> Counted:
+    """The n-grams of all chunks, ascending, and how often each occurs."""
+    parts: list[Counted] = []
+    for chunk in chunks:
+        parts.append(chunk)
+        if sum(len(counts) for _, counts in parts[1:]) > len(parts[0][1]):
             parts = [_without_rarest(*_merged(parts), most)]
-        release()
-    return parts[0]
+    return _without_rarest(*_merged(parts), most)
 
 
-def _without_rarest(codes: Codes, counts: NDArray[np.int64], most: int) -> tuple[Codes, NDArray[np.int64]]:
-    if len(codes) <= most:
+def _without_rarest(codes: Codes, counts: NDArray[np.int64], most: int) -> Counted:
+    if len(counts) <= most:
         return codes, counts
     kept = counts > np.partition(counts, -(most // 2))[-(most // 2)]
-    return codes[kept], counts[kept]
+    return codes[..., kept], counts[kept]
 
 
-def _merged(parts: Sequence[tuple[Codes, NDArray[np.int64]]]) -> tuple[Codes, NDArray[np.int64]]:
+def _merged(parts: Sequence[Counted]) -> Counted:
     if len(parts) == 1:
         return parts[0]
-    codes, counts = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    codes, counts = (np.concatenate(arrays, axis=-1) for arrays in zip(*parts, strict=True))
     return _summed(codes, counts)
 
 
-def _summed(codes: Codes, counts: NDArray[np.int64]) -> tuple[Codes, NDArray[np.int64]]:
-    """Every code once, ascending, with the sum of its counts."""
-    order = np.argsort(codes, kind="stable")
-    codes, counts = codes[order], counts[order]
-    starts = _starts(codes)
-    return codes[starts[:-1]], np.add.reduceat(counts, starts[:-1])
+def _summed(codes: Codes, counts: NDArray[np.int64]) -> Counted:
+    """Every code once, ascending, with the sum of its counts; of rows of codes, every one of the first row."""
+    order = np.argsort(codes if codes.ndim == 1 else codes[0], kind="stable")
+    codes, counts = codes[..., order], counts[order]
+    starts = _starts(codes if codes.ndim == 1 else codes[0])
+    return codes[..., starts[:-1]], _sums(counts, starts)
 
 
-def _distinct(codes: Codes) -> tuple[Codes, NDArray[np.int64]]:
+def _distinct(codes: Codes) -> Counted:
     """Every code once, ascending, and how often it occurs."""
     codes = np.sort(codes)
     starts = _starts(codes)
     return codes[starts[:-1]], np.diff(starts)
 
 
-def _table(codes: Codes, counts: NDArray[np.int64], symbols: int, order: int) -> Table:
+def _table(codes: Codes, counts: NDArray[np.int64], symbols: int, least: int = 1) -> Table:
+    """Of n-grams, ascending, those that occurred `least` times."""
     starts = _starts(codes // np.uint64(symbols))
     totals = np.repeat(_sums(counts, starts), np.diff(starts))
     weights = ((counts - _discounts(counts)[np.minimum(counts, 3)]) / totals).astype(np.float32)
     weights = np.nextafter(weights, np.float32(0))  # rounded down, so that something is left for the shorter context
-    kept = counts > (order >= LONG)
+    kept = counts >= least
     return Table(symbols, codes[kept], weights[kept])
 
 
@@ -397,12 +518,16 @@ def _find(codes: Codes, wanted: Codes) -> NDArray[np.int64]:
     return np.where(codes[place] == wanted, place, -1)
 
 
-def _check(table: Table, order: int) -> None:
+def _check(table: Table, name: str) -> None:
     """Raises FolderError unless every context of the table leaves a proper distribution."""
     codes, weights = table.codes, table.weights
     if codes.dtype != np.uint64 or weights.dtype != np.float32 or codes.ndim != 1 or codes.shape != weights.shape:
-        raise FolderError(f"the counts of order {order} are not codes (uint64) and as many weights (float32)")
-    ascending = bool((codes[1:] > codes[:-1]).all())
-    small = not len(codes) or int(codes[-1]) < table.symbols ** (order + 1)
-    if not (ascending and small and bool((weights >= 0).all()) and bool((table.backoff > 0).all())):
-        raise FolderError(f"the counts of order {order} are damaged: they are no probability distributions")
+        raise FolderError(f"the counts {name} are not codes (uint64) and as many weights (float32)")
+    if not ((codes[1:] > codes[:-1]).all() and (weights >= 0).all() and (table.backoff > 0).all()):
+        raise FolderError(f"the counts {name} are damaged: they are no probability distributions")
+
+
+def _check_codes(table: Table, order: int) -> None:
+    """Raises FolderError for n-grams that are longer than those of the table."""
+    if len(table.codes) and int(table.codes[-1]) >= table.symbols ** (order + 1):
+        raise FolderError(f"the counts {order} are damaged: they are of longer contexts")

@@ -7,6 +7,7 @@ Texts are processed as arrays of code points, at a few milliseconds per megabyte
 from __future__ import annotations
 
 import contextlib
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -145,6 +146,14 @@ class Vocabulary:
         """The id of what stands between a label and its record, or None where records have no labels."""
         return self.characters.index(LABEL_END) + 1 if LABEL_END in self.characters else None
 
+    @cached_property
+    def letters(self) -> NDArray[np.bool_]:
+        """Whether each id is a character of words: a letter, a digit or an apostrophe, (vocabulary,).
+
+        Not those of scripts that are as wide as high, as Chinese: they are hardly ever apart from each other.
+        """
+        return np.array([False, *map(_is_of_words, self.characters)])
+
     @property
     def dtype(self) -> np.dtype[np.unsignedinteger[Any]]:
         """The smallest unsigned type that holds every id."""
@@ -215,6 +224,10 @@ class Vocabulary:
     @cached_property
     def _byte_table(self) -> bytes:
         return self._table.take(np.arange(256), mode="clip").tobytes()
+
+
+def _is_of_words(character: str) -> bool:
+    return (character.isalnum() or character == "'") and unicodedata.east_asian_width(character) not in "WF"
 
 
 def with_label_end(record: str, vocabulary: Vocabulary) -> str:

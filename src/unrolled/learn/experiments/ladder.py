@@ -169,7 +169,7 @@ def _plain(epochs: float) -> float:
 def _baselines(text: EncodedText, recipe: Recipe) -> Iterator[Row]:
     """Counts, and compressors that were given the training part."""
     parts = split(text.ids, recipe.validation, recipe.test)
-    counts = CountModel.count(parts.train, len(text.vocabulary))
+    counts = CountModel.count(parts.train, len(text.vocabulary), letters=text.vocabulary.letters)
     bits = float(counts.nats(parts.validation, parts.train).mean()) / math.log(2)
     for entry in reversed(baselines(text, parts.sample(text.ids, "validation"), bits)):
         primed = entry.bits is not None

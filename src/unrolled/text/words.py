@@ -1,0 +1,123 @@
+"""Words: where a text is in its words, as four numbers that are carried from character to character.
+
+A run is a stretch of characters of words, or of others between them. What is likely next depends on the run so far and
+on the words before it, however long they are: contexts that eight characters do not hold. Runs and words are hashed
+(polynomials modulo 2^64), so that a whole text is read by sums and products of arrays. Left out: what follows
+(`counts`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unrolled.text.vocabulary import Ids
+
+DEPTH = 3
+"""Contexts of a place: its run, the run after one word, and after two."""
+REACH = 256
+"""Characters in which the run and the two words before it are looked for."""
+FACTOR = 0x9E3779B97F4A7C15
+INVERSE = pow(FACTOR, -1, 1 << 64)
+MASK = (1 << 64) - 1
+
+Hashes = NDArray[np.uint64]
+"""Of any shape; those of a place are (..., 4): 1 within a word, else 0; the run; the last word that has ended; the one
+before it. A word that is not there is 0."""
+START = (0, 0, 0, 0)
+
+
+@dataclass(frozen=True, eq=False)
+class WordReader:
+    """Reads ids, some of which belong to words."""
+
+    letters: NDArray[np.bool_]
+    """(symbols,): whether an id is a character of words."""
+
+    @cached_property
+    def values(self) -> Hashes:
+        """A random number for each id, (symbols,), the same on every machine."""
+        return mixed(np.arange(1, len(self.letters) + 1, dtype=np.uint64))
+
+    def follow(self, place: tuple[int, ...], i: int) -> tuple[int, ...]:
+        """The place (4,) after one more id, in whole numbers of Python."""
+        inside, run, last, previous = place
+        is_inside, value = self._plain[i]
+        if inside == is_inside:
+            return inside, (run * FACTOR + value) & MASK, last, previous
+        return (is_inside, value, run, last) if inside else (is_inside, value, last, previous)
+
+    @cached_property
+    def _plain(self) -> list[tuple[int, int]]:
+        return list(zip(map(int, self.letters), self.values.tolist(), strict=True))
+
+    def append(self, places: Hashes, ids: NDArray[np.integer]) -> Hashes:
+        """`follow` for many: places (..., 4) and ids (...) -> (..., 4)."""
+        inside, run, last, previous = np.split(places, len(START), axis=-1)
+        read = np.asarray(ids)[..., None]
+        is_inside = self.letters[read].astype(np.uint64)
+        has_ended = inside > is_inside
+        goes_on = np.where(inside == is_inside, run * np.uint64(FACTOR), np.uint64(0))
+        words = np.where(has_ended, run, last), np.where(has_ended, last, previous)
+        return np.concatenate([is_inside, goes_on + self.values[read], *words], axis=-1)
+
+    def read(self, ids: Ids, begins: NDArray[np.bool_]) -> Hashes:
+        """The place after each id, (character, 4); where `begins`, (character,), nothing stands before the id."""
+        inside, places = self.letters[ids], np.arange(len(ids))
+        changes = begins | (places == 0)
+        changes[1:] |= inside[1:] != inside[:-1]
+        runs = self._runs(ids, np.maximum.accumulate(np.where(changes, places, 0)))
+        has_ended = changes & ~inside & ~begins & (places > 0)
+        has_ended[1:] &= inside[:-1]
+        words = np.concatenate([np.zeros(2, np.uint64), runs[np.flatnonzero(has_ended) - 1]])
+        number = np.cumsum(has_ended)
+        since = number - np.maximum.accumulate(np.where(begins, number, 0))  # the words that ended since it began
+        last = np.where(since > 0, words[number + 1], 0)
+        return np.column_stack([inside, runs, last, np.where(since > 1, words[number], 0)]).astype(np.uint64)
+
+    def before(self, ids: Ids, positions: NDArray[np.integer], boundary: int | None = None) -> Hashes:
+        """The places before the characters at `positions` (n,) of a text, (n, 4), each from its last `boundary`."""
+        ascending, which = np.unique(positions, return_inverse=True)
+        first = np.flatnonzero(np.diff(ascending, prepend=-REACH - 1) > REACH)
+        starts = np.maximum(ascending[first] - REACH, 0)
+        ends = ascending[np.append(first[1:], len(ascending)) - 1]
+        sizes = np.maximum(ends - starts, 0)
+        offsets = np.repeat(starts - sizes.cumsum() + sizes, sizes)
+        window = np.arange(len(offsets)) + offsets
+        begins = np.diff(offsets, prepend=-1) != 0
+        read = ids[window]
+        if boundary is not None:
+            begins |= read == boundary
+        found = np.concatenate([self.read(read, begins), np.zeros((1, len(START)), np.uint64)])
+        group = np.cumsum(np.isin(np.arange(len(ascending)), first)) - 1
+        index = ascending - 1 - starts[group] + (sizes.cumsum() - sizes)[group]
+        places: Hashes = found[np.where(ascending > starts[group], index, -1)][which]
+        return places
+
+    def _runs(self, ids: Ids, starts: NDArray[np.int64]) -> Hashes:
+        """The hash of each stretch of ids from `starts` to its place, (character,)."""
+        up, down = (np.cumprod(np.full(len(ids), np.uint64(factor))) for factor in (FACTOR, INVERSE))
+        sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(self.values[ids] * down)])
+        runs: Hashes = up * (sums[1:] - sums[starts])
+        return runs
+
+
+def contexts(place: Any) -> list[Any]:
+    """The hash of each of the `DEPTH` contexts of a place: numbers of Python, or arrays, for one that is of such.
+
+    There are none where two words have not ended yet: what stands there is better known by its characters.
+    """
+    _, run, last, previous = place
+    one = mixed(run + last * FACTOR & MASK)
+    return [mixed(run), one, mixed(one + previous & MASK)]
+
+
+def mixed(number: Any) -> Any:
+    """A number, or each of an array, with its bits mixed well (the end of SplitMix64, Steele et al. 2014)."""
+    number = (number ^ (number >> 30)) * 0xBF58476D1CE4E5B9 & MASK
+    number = (number ^ (number >> 27)) * 0x94D049BB133111EB & MASK
+    return number ^ (number >> 31)
