@@ -235,7 +235,8 @@ def test_tiny_shakespeare_in_about_a_second():
 @given(ids, ids, letters, st.data())
 def test_words_are_read_one_by_one_and_all_together(text, other, letters, data):
     reader, text = WordReader(letters), array(text)
-    place, places = START, [START]
+    place: tuple[int, ...] = START
+    places = [place]
     for i in text.tolist():
         place = reader.follow(place, i)
         places.append(place)

@@ -33,7 +33,7 @@ CHUNK = 1 << 20
 """Characters whose n-grams are sorted or looked up at once."""
 MAX_ENTRIES = 1 << 23
 """N-grams of the longest kind kept while counting; a text with more loses its rarest ones."""
-WORDS_WEIGHT = 0.5
+WORDS_WEIGHT = 2 / 3
 """Of what contexts of words predict, in the mean with what contexts of characters do: a text that changes its subject
 would be worse by words alone."""
 WORD_SHARE = 4
