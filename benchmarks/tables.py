@@ -40,7 +40,7 @@ from unrolled.tables.encoder.estimator import EntityEncoder
 
 Frame = Any
 TYPOS, MOST_ROWS_PER_NAME, TEXT_FROM = 0.3, 5, 40
-MAIN = "encoder + LightGBM"
+MAIN = "encoder, four averaged"
 LEAKS = {"rownames", "interest_rate", "grade", "sub_grade", "installment", "balance", "loan_status",
          "initial_listing_status", "paid_total", "paid_principal", "paid_interest", "paid_late_fees"}  # fmt: skip
 
