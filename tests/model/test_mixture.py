@@ -1,7 +1,5 @@
 """Mixtures and committees as predictors: distributions, one text against many side by side, and the fit of a gate."""
 
-import math
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -87,7 +85,6 @@ def test_contexts_one_by_one_and_all_together():
         single = COUNTS.after(tuple(context.tolist()))
         np.testing.assert_allclose(single.probabilities, distribution, rtol=1e-12)
         assert single.log_backoff == pytest.approx(backoff, rel=1e-12)
-        assert single.log_peak == pytest.approx(math.log(distribution.max()), rel=1e-12)
 
 
 def test_a_gate_is_found_again():

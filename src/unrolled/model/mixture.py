@@ -157,7 +157,7 @@ class Mixture:
         powers = np.exp(logits - logits.max())
         total = float(powers.sum())
         counts = self.counts.counts.after(context)
-        share = self.gate.share(-math.log(total), counts.log_peak, counts.log_backoff)
+        share = self.gate.share(-math.log(total), math.log(counts.probabilities.max()), counts.log_backoff)
         return logarithms(powers * (share / total) + counts.probabilities * (1 - share))
 
 

@@ -69,8 +69,6 @@ class Prediction(NamedTuple):
 
     probabilities: Probabilities
     """(symbols,), read-only"""
-    log_peak: float
-    """Of the likeliest id, in nats."""
     log_backoff: float
     """Of the share that the longest known context leaves to shorter ones: near 0 if it was seen once or twice."""
 
@@ -120,14 +118,18 @@ class Table:
 
     def refined(self, context: int, shorter: Prediction) -> Prediction:
         """The prediction after the context with this code, from that after a shorter one."""
-        place = bisect_left(self._contexts_view, context)
-        if place == len(self._contexts_view) or self._contexts_view[place] != context:
+        contexts, starts, backoff = self._views
+        place = bisect_left(contexts, context)
+        if place == len(contexts) or contexts[place] != context:
             return shorter
-        entries, left = slice(self.starts[place], self.starts[place + 1]), self.backoff[place]
+        first, end, left = starts[place], starts[place + 1], backoff[place]
         probabilities = shorter.probabilities * left
+        entries = (
+            first if end - first == 1 else slice(first, end)
+        )  # most long contexts have one entry: a number is fast
         probabilities[self.followers[entries]] += self.weights[entries]
         probabilities.flags.writeable = False  # it is handed out again
-        return Prediction(probabilities, math.log(probabilities.max()), math.log(left))
+        return Prediction(probabilities, math.log(left))
 
     def refine(self, contexts: Codes, shorter: Probabilities, backoff: Probabilities) -> None:
         """`refined` for contexts (n,): turns (n, symbols) and what each leaves to shorter ones, (n,), into theirs."""
@@ -141,9 +143,9 @@ class Table:
         shorter[np.repeat(rows, sizes), self.followers[entries]] += self.weights[entries]
 
     @cached_property
-    def _contexts_view(self) -> memoryview:
-        """Gives whole numbers of Python, which compare faster than those of NumPy one at a time."""
-        return self.contexts.data
+    def _views(self) -> tuple[memoryview, memoryview, memoryview]:
+        """`contexts`, `starts` and `backoff` as what gives numbers of Python, which one at a time are faster."""
+        return self.contexts.data, self.starts.data, self.backoff.data
 
 
 @dataclass(frozen=True, eq=False)
@@ -269,7 +271,7 @@ class CountModel:
         for table, code in zip(self.word_tables, word_contexts(context[1:]), strict=True):
             words = table.refined(code % _hashes(self.symbols), words)
         mean = WORDS_WEIGHT * words.probabilities + (1 - WORDS_WEIGHT) * prediction.probabilities
-        return Prediction(mean, math.log(mean.max()), words.log_backoff)
+        return Prediction(mean, words.log_backoff)
 
     @cached_property
     def _cached(self) -> Callable[[int, int], Prediction]:
@@ -277,7 +279,7 @@ class CountModel:
 
     def _after(self, n: int, context: int) -> Prediction:
         if n < 0:
-            return Prediction(np.full(self.symbols, 1 / self.symbols), -math.log(self.symbols), 0.0)
+            return Prediction(np.full(self.symbols, 1 / self.symbols), 0.0)
         return self.tables[n].refined(context, self._cached(n - 1, context % self.symbols ** max(0, n - 1)))
 
     def after_all(self, contexts: Codes) -> tuple[Probabilities, Probabilities]:
