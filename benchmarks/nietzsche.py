@@ -23,8 +23,7 @@ from unrolled.learn.summary import Summary
 PUBLISHED, EPOCHS, SHARE = 1.2524, 80, 0.25
 NETWORKS = 4
 RECIPE: RecipeSettings = {
-    "lower": True, "validation": 0.2, "min_count": 3, "hidden": 320, "epochs": 8, "dropout": 0.3, "weight_decay": 0.05,
-    "evaluations": 8,
+    "lower": True, "validation": 0.2, "min_count": 3, "hidden": 256, "epochs": 6, "dropout": 0.0, "evaluations": 8
 }  # fmt: skip
 
 
