@@ -124,9 +124,7 @@ class Table:
             return shorter
         first, end, left = starts[place], starts[place + 1], backoff[place]
         probabilities = shorter.probabilities * left
-        entries = (
-            first if end - first == 1 else slice(first, end)
-        )  # most long contexts have one entry: a number is fast
+        entries = first if end - first == 1 else slice(first, end)  # most have one, read faster by its number
         probabilities[self.followers[entries]] += self.weights[entries]
         probabilities.flags.writeable = False  # it is handed out again
         return Prediction(probabilities, math.log(left))
@@ -138,7 +136,8 @@ class Table:
         places = places[rows]
         backoff[rows] = self.backoff[places]
         shorter[rows] *= backoff[rows, None]
-        first, sizes = self.starts[places], np.diff(self.starts)[places]
+        first = self.starts[places]
+        sizes = self.starts[places + 1] - first
         entries = np.arange(sizes.sum()) + np.repeat(first - sizes.cumsum() + sizes, sizes)
         shorter[np.repeat(rows, sizes), self.followers[entries]] += self.weights[entries]
 
