@@ -187,6 +187,12 @@ def test_n_grams_that_fit_no_number_are_refused_with_their_size():
         CountModel.count(array([]), SYMBOLS)
 
 
+@given(st.lists(st.integers(0, 1 << 20) | st.integers((1 << 64) - 99, (1 << 64) - 1), min_size=1), st.integers(2, 99))
+def test_codes_whose_first_bits_are_equal_are_put_in_order(codes, symbols):
+    codes = np.array(codes, np.uint64)
+    assert counts._ascending(codes, symbols).tolist() == np.argsort(codes, kind="stable").tolist()
+
+
 def test_memory_is_bounded_by_forgetting_what_is_rare():
     rng = np.random.default_rng(0)
     common = np.tile(array([1, 2, 3, 0, 3, 2]), 300)
@@ -247,4 +253,6 @@ def test_words_are_read_one_by_one_and_all_together(text, other, letters, data):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(words, "REACH", 60)
         assert reader.before(text, positions).tolist() == [list(places[n]) for n in positions]
+        between = reader.between(text, min(positions), len(text) + 1)
+        assert np.column_stack(between).tolist() == [list(place) for place in places[min(positions) :]]
     assert several[0].tolist() == list(places[min(len(text), len(other))])

@@ -46,8 +46,8 @@ LETTERS, WORDS = "letters", "words."
 """Names of tensors: which ids are characters of words, and the beginning of those of their tables."""
 
 Codes = NDArray[np.uint64]
-Counted = tuple[Codes, NDArray[np.int64]]
-"""Codes of n-grams, ascending, (n,) or in rows (k, n), and how often each occurs, (n,)."""
+Counted = tuple[list[Codes], NDArray[np.int64]]
+"""Codes of n-grams (n,), ascending, those of their shorter n-grams (n,), and how often each occurs, (n,)."""
 Probabilities = NDArray[np.float64]
 
 
@@ -189,14 +189,16 @@ class CountModel:
         order = checked_order(order, symbols)
         if not len(ids):
             raise InputError("there is no character to count")
-        codes, counts = _longest(ids, symbols, order, boundary, most, release)
+        (codes,), counts = _longest(ids, symbols, order, boundary, most, release)
         tables = []
         for n in range(order, -1, -1):
             # What follows a boundary stands in the table of its length alone, where nothing differs before it.
             whole = codes >= np.uint64(symbols**n if n and boundary is not None else 0)
             tables.append(_table(codes[whole], counts[whole], symbols, 1 + (n >= LONG)))
             shorter = codes % np.uint64(symbols**n)
-            codes, counts = _distinct(shorter) if whole.all() else _summed(shorter, np.where(whole, 1, counts))
+            (codes,), counts = (
+                _distinct([shorter], symbols) if whole.all() else _summed([shorter], np.where(whole, 1, counts))
+            )
         words = None if letters is None else WordReader(letters)
         found = () if words is None else _word_tables(words, ids, symbols, boundary, most // WORD_SHARE, release)
         return cls(symbols, tuple(reversed(tables)), words, found)
@@ -240,9 +242,7 @@ class CountModel:
         for n, table in enumerate(self.tables):
             probabilities = table.interpolate(codes % _number(self.symbols, n + 1), probabilities)
         if self.words is not None:
-            places = self.words.before(ids, np.arange(first, len(ids)), boundary)
-            known = np.flatnonzero(places[:, -1])
-            grams = _word_grams(places[known], ids[first:][known], self.symbols)
+            known, grams = _known_word_grams(self.words, ids, first, len(ids), self.symbols, boundary)
             words = probabilities[known]
             for table, each in zip(self.word_tables, grams, strict=True):
                 words = table.interpolate(each, words)
@@ -376,7 +376,7 @@ def _longest(
 
     def chunks() -> Iterator[Counted]:
         for start in range(0, len(ids), CHUNK):
-            yield _distinct(_codes(ids, start, start + CHUNK, symbols, order, boundary))
+            yield _distinct([_codes(ids, start, start + CHUNK, symbols, order, boundary)], symbols)
             release()
 
     return _counted(chunks(), most)
@@ -389,23 +389,27 @@ def _word_tables(
 
     def chunks() -> Iterator[Counted]:
         for start in range(0, len(ids), CHUNK):
-            places = words.before(ids, np.arange(start, min(start + CHUNK, len(ids))), boundary)
-            known = np.flatnonzero(places[:, -1])
-            grams = np.stack(_word_grams(places[known], ids[start + known], symbols)[::-1])
-            yield _summed(grams, np.ones(len(known), np.int64))
+            _, grams = _known_word_grams(words, ids, start, min(start + CHUNK, len(ids)), symbols, boundary)
+            yield _distinct(grams[::-1], symbols)
             release()
 
-    tables, (grams, counts) = [], _counted(chunks(), most)
-    for n in range(DEPTH):
+    grams, counts = _counted(chunks(), most)
+    tables = [_table(grams[0], counts, symbols)]
+    while len(grams) > 1:
+        grams, counts = _distinct(grams[1:], symbols)
         tables.append(_table(grams[0], counts, symbols))
-        grams, counts = _summed(grams[1:], np.ones(len(counts), np.int64)) if n < DEPTH - 1 else (grams, counts)
     return tuple(reversed(tables))
 
 
-def _word_grams(places: Codes, ids: Ids, symbols: int) -> list[Codes]:
-    """The codes (n,) of `ids` (n,) after each of the contexts of `places` (n, 4), the shortest first."""
-    hashes = np.uint64(_hashes(symbols))
-    return [code % hashes * np.uint64(symbols) + ids.astype(np.uint64) for code in word_contexts(places.T)]
+def _known_word_grams(
+    words: WordReader, ids: Ids, start: int, end: int, symbols: int, boundary: int | None
+) -> tuple[NDArray[np.int64], list[Codes]]:
+    """Which of the ids from `start` to `end` follow two words, and the codes of these, the shortest contexts first."""
+    places = words.between(ids, start, end, boundary)
+    known = np.flatnonzero(places[-1])
+    hashes, followers = np.uint64(_hashes(symbols)), ids[start + known].astype(np.uint64)
+    contexts = word_contexts([each[known] for each in places])
+    return known, [code % hashes * np.uint64(symbols) + followers for code in contexts]
 
 
 def _hashes(symbols: int) -> int:
@@ -427,33 +431,55 @@ def _counted(chunks: Iterable[Counted], most: int) -> Counted:
     return _without_rarest(*_merged(parts), most)
 
 
-def _without_rarest(codes: Codes, counts: NDArray[np.int64], most: int) -> Counted:
+def _without_rarest(codes: list[Codes], counts: NDArray[np.int64], most: int) -> Counted:
     if len(counts) <= most:
         return codes, counts
     kept = counts > np.partition(counts, -(most // 2))[-(most // 2)]
-    return codes[..., kept], counts[kept]
+    return [each[kept] for each in codes], counts[kept]
 
 
 def _merged(parts: Sequence[Counted]) -> Counted:
     if len(parts) == 1:
         return parts[0]
-    codes, counts = (np.concatenate(arrays, axis=-1) for arrays in zip(*parts, strict=True))
-    return _summed(codes, counts)
+    codes = [np.concatenate(each) for each in zip(*(codes for codes, _ in parts), strict=True)]
+    return _summed(codes, np.concatenate([counts for _, counts in parts]))
 
 
-def _summed(codes: Codes, counts: NDArray[np.int64]) -> Counted:
-    """Every code once, ascending, with the sum of its counts; of rows of codes, every one of the first row."""
-    order = np.argsort(codes if codes.ndim == 1 else codes[0], kind="stable")
-    codes, counts = codes[..., order], counts[order]
-    starts = _starts(codes if codes.ndim == 1 else codes[0])
-    return codes[..., starts[:-1]], _sums(counts, starts)
+def _summed(codes: list[Codes], counts: NDArray[np.int64]) -> Counted:
+    """Every code of the first array once, ascending, with the sum of its counts; quick where they ascend in parts."""
+    order = np.argsort(codes[0], kind="stable")
+    codes, counts = [each[order] for each in codes], counts[order]
+    starts = _starts(codes[0])
+    return [each[starts[:-1]] for each in codes], _sums(counts, starts)
 
 
-def _distinct(codes: Codes) -> Counted:
-    """Every code once, ascending, and how often it occurs."""
-    codes = np.sort(codes)
-    starts = _starts(codes)
-    return codes[starts[:-1]], np.diff(starts)
+def _distinct(codes: list[Codes], symbols: int) -> Counted:
+    """Every code of the first array once, ascending, and how often it occurs."""
+    if len(codes) == 1:
+        codes = [np.sort(codes[0])]
+    else:
+        order = _ascending(codes[0], symbols)
+        codes = [each[order] for each in codes]
+    starts = _starts(codes[0])
+    return [each[starts[:-1]] for each in codes], np.diff(starts)
+
+
+def _ascending(codes: Codes, symbols: int) -> NDArray[np.int64]:
+    """The order in which codes ascend, equal ones as they stand: `argsort` by a sort of numbers, twice as fast.
+
+    A number is the first bits of a context, the id after it, and the place.
+    """
+    place, last = len(codes).bit_length(), (symbols - 1).bit_length()
+    contexts = codes // np.uint64(symbols)
+    ids = codes - contexts * np.uint64(symbols)
+    excess = max(0, _hashes(symbols).bit_length() + last + place - 64)
+    numbers = contexts >> excess << last + place | ids << place | np.arange(len(codes), dtype=np.uint64)
+    numbers.sort()
+    order = (numbers & (1 << place) - 1).view(np.int64)
+    found = codes[order]
+    if (found[1:] < found[:-1]).any():  # contexts that begin with the same bits
+        order = order[np.argsort(found, kind="stable")]
+    return order
 
 
 def _table(codes: Codes, counts: NDArray[np.int64], symbols: int, least: int = 1) -> Table:
@@ -462,7 +488,7 @@ def _table(codes: Codes, counts: NDArray[np.int64], symbols: int, least: int = 1
     totals = np.repeat(_sums(counts, starts), np.diff(starts))
     weights = ((counts - _discounts(counts)[np.minimum(counts, 3)]) / totals).astype(np.float32)
     weights = np.nextafter(weights, np.float32(0))  # rounded down, so that something is left for the shorter context
-    kept = counts >= least
+    kept = counts >= least if least > 1 else slice(None)
     return Table(symbols, codes[kept], weights[kept])
 
 

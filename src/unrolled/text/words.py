@@ -65,8 +65,8 @@ class WordReader:
         words = np.where(has_ended, run, last), np.where(has_ended, last, previous)
         return np.concatenate([is_inside, goes_on + self.values[read], *words], axis=-1)
 
-    def read(self, ids: Ids, begins: NDArray[np.bool_]) -> Hashes:
-        """The place after each id, (character, 4); where `begins`, (character,), nothing stands before the id."""
+    def read(self, ids: Ids, begins: NDArray[np.bool_]) -> list[Hashes]:
+        """The place after each id, as four arrays (character,); where `begins`, nothing stands before the id."""
         inside, places = self.letters[ids], np.arange(len(ids))
         changes = begins | (places == 0)
         changes[1:] |= inside[1:] != inside[:-1]
@@ -76,8 +76,16 @@ class WordReader:
         words = np.concatenate([np.zeros(2, np.uint64), runs[np.flatnonzero(has_ended) - 1]])
         number = np.cumsum(has_ended)
         since = number - np.maximum.accumulate(np.where(begins, number, 0))  # the words that ended since it began
-        last = np.where(since > 0, words[number + 1], 0)
-        return np.column_stack([inside, runs, last, np.where(since > 1, words[number], 0)]).astype(np.uint64)
+        last, previous = words[1:][number], words[number]
+        last[since < 1] = 0
+        previous[since < 2] = 0
+        return [inside.astype(np.uint64), runs, last, previous]
+
+    def between(self, ids: Ids, start: int, end: int, boundary: int | None = None) -> list[Hashes]:
+        """`before` all characters from `start` to `end`, as four arrays (character,)."""
+        read = ids[max(start - REACH, 0) : max(end - 1, 0)]
+        places = self.read(read, np.zeros(len(read), np.bool_) if boundary is None else read == boundary)
+        return [np.concatenate([np.zeros(1, np.uint64), each])[start - end :] for each in places]
 
     def before(self, ids: Ids, positions: NDArray[np.integer], boundary: int | None = None) -> Hashes:
         """The places before the characters at `positions` (n,) of a text, (n, 4), each from its last `boundary`."""
@@ -92,11 +100,9 @@ class WordReader:
         read = ids[window]
         if boundary is not None:
             begins |= read == boundary
-        found = np.concatenate([self.read(read, begins), np.zeros((1, len(START)), np.uint64)])
         group = np.cumsum(np.isin(np.arange(len(ascending)), first)) - 1
-        index = ascending - 1 - starts[group] + (sizes.cumsum() - sizes)[group]
-        places: Hashes = found[np.where(ascending > starts[group], index, -1)][which]
-        return places
+        index = np.where(ascending > starts[group], ascending - 1 - starts[group] + (sizes.cumsum() - sizes)[group], -1)
+        return np.column_stack([np.append(each, np.uint64(0))[index[which]] for each in self.read(read, begins)])
 
     def _runs(self, ids: Ids, starts: NDArray[np.int64]) -> Hashes:
         """The hash of each stretch of ids from `starts` to its place, (character,)."""
