@@ -38,8 +38,10 @@ WORDS_WEIGHT = 2 / 3
 would be worse by words alone."""
 WORD_SHARE = 4
 """How many times fewer are kept of those that begin with a word."""
-CACHED = 1 << 20
-"""Probabilities kept for contexts that come again."""
+CACHED, CACHED_ORDER = 1 << 20, 4
+"""Probabilities kept for contexts that come again, and how many ids these have at most."""
+FEW = 32
+"""With fewer followers, the weights of a context are added one by one, which is faster than by arrays."""
 FALLBACK = (0.0, 0.5, 1.0, 1.5)
 """Discounts where the text is too small to estimate them."""
 LETTERS, WORDS = "letters", "words."
@@ -111,40 +113,89 @@ class Table:
 
     def interpolate(self, codes: Codes, shorter: Probabilities) -> Probabilities:
         """Probabilities (n,) of n-grams by their codes (n,), from those that the shorter contexts give, (n,)."""
-        context, entry = _find(self.contexts, codes // np.uint64(self.symbols)), _find(self.codes, codes)
-        probabilities: Probabilities = shorter * np.append(self.backoff, 1.0)[context]
-        probabilities += np.append(self.weights, np.float32(0))[entry]
+        order = np.argsort(codes)
+        ascending = codes[order]
+        known, places = _find(self.contexts, ascending // np.uint64(self.symbols))
+        probabilities = shorter.copy()
+        probabilities[order[known]] *= self.backoff[places]
+        known, places = _find(self.codes, ascending)
+        probabilities[order[known]] += self.weights[places]
         return probabilities
 
-    def refined(self, context: int, shorter: Prediction) -> Prediction:
-        """The prediction after the context with this code, from that after a shorter one."""
-        contexts, starts, backoff = self._views
-        place = bisect_left(contexts, context)
-        if place == len(contexts) or contexts[place] != context:
-            return shorter
-        first, end, left = starts[place], starts[place + 1], backoff[place]
-        probabilities = shorter.probabilities * left
-        entries = first if end - first == 1 else slice(first, end)  # most have one, read faster by its number
-        probabilities[self.followers[entries]] += self.weights[entries]
-        probabilities.flags.writeable = False  # it is handed out again
-        return Prediction(probabilities, math.log(left))
-
-    def refine(self, contexts: Codes, shorter: Probabilities, backoff: Probabilities) -> None:
-        """`refined` for contexts (n,): turns (n, symbols) and what each leaves to shorter ones, (n,), into theirs."""
-        places = _find(self.contexts, contexts)
-        rows = np.flatnonzero(places >= 0)
-        places = places[rows]
-        backoff[rows] = self.backoff[places]
-        shorter[rows] *= backoff[rows, None]
-        first = self.starts[places]
-        sizes = self.starts[places + 1] - first
-        entries = np.arange(sizes.sum()) + np.repeat(first - sizes.cumsum() + sizes, sizes)
-        shorter[np.repeat(rows, sizes), self.followers[entries]] += self.weights[entries]
+    def places(self, contexts: Codes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Which of the contexts (n,) are known, and their places."""
+        order = np.argsort(contexts)
+        known, places = _find(self.contexts, contexts[order])
+        return order[known], places
 
     @cached_property
-    def _views(self) -> tuple[memoryview, memoryview, memoryview]:
-        """`contexts`, `starts` and `backoff` as what gives numbers of Python, which one at a time are faster."""
-        return self.contexts.data, self.starts.data, self.backoff.data
+    def views(self) -> tuple[Any, ...]:
+        """Contexts, starts, back-off, followers and weights as what gives numbers of Python, faster one at a time."""
+        return self.contexts.data, self.starts.data, self.backoff.data, self.followers.data, self.weights.data
+
+
+Known = tuple[Table, int, int, float, float]
+"""A context that a table knows: its first entry and the end of its entries, the share of the prediction that their
+weights are a part of, and the part of it that is left to shorter contexts."""
+
+
+def known(tables: Sequence[Table], contexts: Sequence[int], share: float) -> tuple[list[Known], float]:
+    """Those of the contexts, one of each table, that are known, longest first, and what they leave of a share."""
+    found = []
+    for table, context in zip(reversed(tables), reversed(contexts), strict=True):
+        all_contexts, starts, backoff, _, _ = table.views
+        place = bisect_left(all_contexts, context)
+        if place < len(all_contexts) and all_contexts[place] == context:
+            left = backoff[place]
+            found.append((table, starts[place], starts[place + 1], share, left))
+            share *= left
+    return found, share
+
+
+def refined(shorter: Prediction, found: Sequence[Known], left: float) -> Prediction:
+    """The prediction by known contexts, which leave this share to that by a shorter one."""
+    if not found:
+        return shorter
+    probabilities = shorter.probabilities * left
+    numbers: Any = probabilities.data
+    for table, first, end, share, _ in found:
+        if end - first < FEW:
+            _, _, _, followers, weights = table.views
+            for follower, weight in zip(followers[first:end].tolist(), weights[first:end].tolist(), strict=True):
+                numbers[follower] += weight * share
+        else:
+            places = table.followers[first:end].astype(np.intp)  # smaller numbers are slower as indices
+            probabilities[places] += np.multiply(table.weights[first:end], share, dtype=np.float64)
+    return Prediction(probabilities, math.log(found[0][-1]))
+
+
+def refine(
+    tables: Sequence[Table],
+    contexts: Sequence[Codes],
+    shorter: Probabilities,
+    backoff: Probabilities,
+    which: NDArray[np.int64],
+    share: float = 1.0,
+) -> None:
+    """`refined` for many: turns the rows `which`, (m,), of distributions (n, symbols) and back-offs (n,) into theirs.
+
+    The contexts are (m,) for each table; what they say is mixed with the shorter ones, of which it gets a share.
+    """
+    left, found = np.full(len(which), share), []
+    for table, codes in reversed(list(zip(tables, contexts, strict=True))):
+        rows, places = table.places(codes)
+        found.append((table, rows, places, left[rows]))
+        left[rows] *= table.backoff[places]
+    kept = np.ones(len(shorter))
+    kept[which] = left + (1 - share)
+    shorter *= kept[:, None]
+    for table, rows, places, left in reversed(found):
+        backoff[which[rows]] = table.backoff[places]
+        first = table.starts[places]
+        sizes = table.starts[places + 1] - first
+        entries = np.arange(sizes.sum()) + np.repeat(first - sizes.cumsum() + sizes, sizes)
+        added = table.weights[entries] * np.repeat(left, sizes)
+        shorter[np.repeat(which[rows], sizes), table.followers[entries]] += added
 
 
 @dataclass(frozen=True, eq=False)
@@ -258,19 +309,25 @@ class CountModel:
 
     def follow(self, context: tuple[int, ...], i: int) -> tuple[int, ...]:
         """The context after one more id."""
-        code = (context[0] * self.symbols + i) % self.symbols**self.order
+        code = (context[0] * self.symbols + i) % self._powers[-1]
         return (code,) if self.words is None else (code, *self.words.follow(context[1:], i))
 
     def after(self, context: tuple[int, ...]) -> Prediction:
         """The prediction after a context, `start` or one that `follow` gave."""
-        prediction = self._cached(self.order, context[0])
-        if not context[-1] or self.words is None:
-            return prediction
-        words = prediction
-        for table, code in zip(self.word_tables, word_contexts(context[1:]), strict=True):
-            words = table.refined(code % _hashes(self.symbols), words)
-        mean = WORDS_WEIGHT * words.probabilities + (1 - WORDS_WEIGHT) * prediction.probabilities
-        return Prediction(mean, words.log_backoff)
+        words: list[Known] = []
+        left, code, short = 1.0, context[0], min(CACHED_ORDER, self.order)
+        if context[-1] and self.words is not None:
+            hashes = _hashes(self.symbols)
+            contexts = [each % hashes for each in word_contexts(context[1:])]
+            words, left = known(self.word_tables, contexts, WORDS_WEIGHT)
+            left += 1 - WORDS_WEIGHT
+        longer = [code % power for power in self._powers[short + 1 :]]
+        characters, left = known(self.tables[short + 1 :], longer, left)
+        return refined(self._cached(short, code % self._powers[short]), words + characters, left)
+
+    @cached_property
+    def _powers(self) -> list[int]:
+        return [self.symbols**n for n in range(self.order + 1)]
 
     @cached_property
     def _cached(self) -> Callable[[int, int], Prediction]:
@@ -279,20 +336,22 @@ class CountModel:
     def _after(self, n: int, context: int) -> Prediction:
         if n < 0:
             return Prediction(np.full(self.symbols, 1 / self.symbols), 0.0)
-        return self.tables[n].refined(context, self._cached(n - 1, context % self.symbols ** max(0, n - 1)))
+        shorter = self._cached(n - 1, context % self.symbols ** max(0, n - 1))
+        prediction = refined(shorter, *known(self.tables[n : n + 1], [context], 1.0))
+        prediction.probabilities.flags.writeable = False  # it is handed out again
+        return prediction
 
     def after_all(self, contexts: Codes) -> tuple[Probabilities, Probabilities]:
         """The distributions (n, symbols) after contexts (n, numbers) as in `after`, and their `log_backoff` (n,)."""
-        probabilities, backoff = np.full((len(contexts), self.symbols), 1 / self.symbols), np.ones(len(contexts))
-        for n, table in enumerate(self.tables):
-            table.refine(contexts[:, 0] % _number(self.symbols, n), probabilities, backoff)
+        shortest = self._cached(0, 0)
+        probabilities = np.tile(shortest.probabilities, (len(contexts), 1))
+        backoff = np.full(len(contexts), math.exp(shortest.log_backoff))
+        codes = [contexts[:, 0] % np.uint64(power) for power in self._powers[1:]]
+        refine(self.tables[1:], codes, probabilities, backoff, np.arange(len(contexts)))
         if self.words is not None:
-            known = np.flatnonzero(contexts[:, -1])
-            words, left = probabilities[known], backoff[known]
-            for table, codes in zip(self.word_tables, word_contexts(contexts[known, 1:].T), strict=True):
-                table.refine(codes % np.uint64(_hashes(self.symbols)), words, left)
-            probabilities[known] += WORDS_WEIGHT * (words - probabilities[known])
-            backoff[known] = left
+            known, hashes = np.flatnonzero(contexts[:, -1]), np.uint64(_hashes(self.symbols))
+            codes = [each % hashes for each in word_contexts(contexts[known, 1:].T)]
+            refine(self.word_tables, codes, probabilities, backoff, known, WORDS_WEIGHT)
         return probabilities, np.log(backoff)
 
     def append(self, contexts: Codes, ids: NDArray[np.integer]) -> Codes:
@@ -537,12 +596,13 @@ def _sums(values: NDArray[Any], starts: NDArray[np.int64]) -> NDArray[Any]:
     return np.add.reduceat(values, starts[:-1]) if len(values) else values
 
 
-def _find(codes: Codes, wanted: Codes) -> NDArray[np.int64]:
-    """The place of each wanted code among ascending codes, -1 for one that is not there."""
+def _find(codes: Codes, wanted: Codes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Which of the wanted codes are among `codes`, and where; both ascend, so that memory is read in order."""
     if not len(codes):
-        return np.full(len(wanted), -1)
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
     place = np.minimum(np.searchsorted(codes, wanted), len(codes) - 1)
-    return np.where(codes[place] == wanted, place, -1)
+    known = np.flatnonzero(codes[place] == wanted)
+    return known, place[known]
 
 
 def _check(table: Table, name: str) -> None:
