@@ -45,6 +45,13 @@ def test_permissions_follow_the_umask(tmp_path):
     assert stat.S_IMODE((tmp_path / "new" / "a.bin").stat().st_mode) == 0o640
 
 
+def test_an_error_names_the_file_that_was_asked_for(tmp_path):
+    path = tmp_path / "missing" / "picture.png"
+    with pytest.raises(FileNotFoundError) as raised:
+        write_file(path, b"")
+    assert raised.value.filename == str(path)
+
+
 def test_an_existing_folder_is_refused(tmp_path):
     write_folder(tmp_path / "new", FILES)
     with pytest.raises(FolderError, match="exists already"):

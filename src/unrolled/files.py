@@ -129,7 +129,8 @@ def write_file(path: Path, data: bytes) -> None:
 
     OSError is raised to the caller.
     """
-    descriptor, name = tempfile.mkstemp(prefix=TEMPORARY, dir=path.parent)
+    with _naming(path):
+        descriptor, name = tempfile.mkstemp(prefix=TEMPORARY, dir=path.parent)
     temporary = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as stream:
@@ -153,7 +154,8 @@ def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise FolderError(f"{path} exists already: choose another folder, or remove it")
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=TEMPORARY, dir=path.parent))
+    with _naming(path):
+        temporary = Path(tempfile.mkdtemp(prefix=TEMPORARY, dir=path.parent))
     try:
         temporary.chmod(0o777 & ~_umask())
         write_into(temporary, files)
@@ -276,6 +278,15 @@ def _replace(source: Path, target: Path) -> None:
         except PermissionError:
             time.sleep(seconds)
     os.replace(source, target)
+
+
+@contextlib.contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """An OSError names `path`, which the user knows, and not a temporary file beside it."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, f"{path}") from None
 
 
 def _umask() -> int:

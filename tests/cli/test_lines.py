@@ -90,7 +90,7 @@ def test_unknown_characters_are_no_error_and_reported(
     rows = [json.loads(row) for row in captured.out.splitlines()]
     assert [(row["line"], row["unknown"]) for row in rows] == [("the Ж cat", 1), ("", 0), ("the cat", 0)]
     assert rows[1]["bits"] == 0
-    assert "1 characters are unknown to first; each costs" in captured.err
+    assert "1 character is unknown to first, at" in captured.err
 
 
 @pytest.mark.parametrize(

@@ -237,11 +237,17 @@ def test_training_ends_when_patience_does(tmp_path):
 def test_a_flat_curve_is_remarked_on(text):
     said = []
     session = prepare([text], None, replace(SMALL, epochs=1.0), FIXED, notify=said.append)
-    for losses, is_flat in (([3.0, 2.5, 2.2, 2.1], False), ([3.0, 2.0, 1.995, 1.996], True), ([3.0, 2.0], False)):
+    session.state.progress.step = 100
+    for steps, losses, is_flat in (
+        ([25, 50, 75, 100], [3.0, 2.5, 2.2, 2.1], False),
+        ([25, 50, 75, 100], [3.0, 2.0, 1.995, 1.996], True),
+        ([85, 94, 98, 100], [3.0, 2.0, 1.995, 1.996], False),  # nothing was measured in the first half
+        ([50, 100], [3.0, 2.0], False),
+    ):
         said.clear()
-        session.state.history = [{"validation": loss} for loss in losses]
+        session.state.history = [{"step": step, "validation": loss} for step, loss in zip(steps, losses, strict=True)]
         session._remark_on_curve()
-        assert any("little more is to be learned" in sentence for sentence in said) == is_flat
+        assert any("training longer will hardly help" in sentence for sentence in said) == is_flat
 
 
 def test_the_hidden_units_suit_the_minutes_unless_they_are_given(text, monkeypatch):

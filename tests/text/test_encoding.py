@@ -56,7 +56,9 @@ def test_the_offset_and_the_line_of_a_wrong_byte(text: str, cuts: list[int]) -> 
 
 
 def test_a_character_cut_off_at_the_end_is_named_where_it_begins() -> None:
-    assert "byte 0xe4 at offset 3, on line 2" in refusal("a\nb中".encode()[:-1], [4])
+    message = refusal("a\nb中".encode()[:-1], [4])
+    assert "byte 0xe4 at offset 3, on line 2" in message
+    assert "The file ends in the middle of a character" in message
 
 
 @pytest.mark.parametrize(

@@ -167,4 +167,4 @@ def _say_unknown(name: str, model: CharModel, times: int) -> None:
         return
     first, which = escape_nats(model.vocabulary)
     cost = f"{'more than ' * (first is None)}{((first or 0) + which) / math.log(2):.0f} bits"
-    say(f"{times:,} characters are unknown to {name}; each costs {cost}")
+    say(f"{times:,} character{'s are' if times > 1 else ' is'} unknown to {name}, at {cost} each")

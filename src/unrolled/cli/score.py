@@ -145,7 +145,8 @@ def _print_score(measured: Score) -> None:
     for name, bits in rows:
         print(f"  {name:<{width}}{bits:.3f}")
     if measured.unknown:
-        print(f"{measured.unknown:,} characters are unknown to the model, so its figure is too low")
+        which = "character is" if measured.unknown == 1 else "characters are"
+        print(f"{measured.unknown:,} {which} unknown to the model, so its figure is too low")
     print(measured.rule)
 
 

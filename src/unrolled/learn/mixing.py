@@ -108,7 +108,7 @@ class Mixed:
             return "the network predicts alone, without counts"
         better = f"{abs(self.gain):.3f} nats {'better' if self.gain > 0 else 'worse'}"
         used = "the model mixes both" if self.model.beside.counts is not None else "the network predicts alone"
-        return f"with counts it is {better} on training text that neither had read: {used}"
+        return f"with counts it is {better} on a held-out part of the training text: {used}"
 
     def to_json(self) -> dict[str, Any]:
         """Nats per character on the validation part, by member; `together` where a gate was fitted."""

@@ -231,10 +231,12 @@ class Session:
         return summary, model
 
     def _remark_on_curve(self) -> None:
-        """Say so where the second half of the training has gained next to nothing."""
-        measured = [entry["validation"] for entry in self.state.history if "validation" in entry]
-        if len(measured) >= 4 and min(measured) > (1 - FLAT) * min(measured[: len(measured) // 2]):
-            sentence = f"the second half of the training gained less than {FLAT:.1%}: little more is to be learned here"
+        """Report where the second half of the steps has improved the validation loss by next to nothing."""
+        measured = [(entry["step"], entry["validation"]) for entry in self.state.history if "validation" in entry]
+        half = self.state.progress.step / 2
+        first = [loss for step, loss in measured if step <= half]
+        if len(measured) >= 4 and first and min(loss for _, loss in measured) > (1 - FLAT) * min(first):
+            sentence = f"the second half of the training gained less than {FLAT:.1%}: training longer will hardly help"
             self.task.notify(Notice(sentence))
 
     def _announce_measurement(self) -> None:
@@ -242,8 +244,8 @@ class Session:
         size, judged = len(cut.validation), len(self._judged("validation"))
         if judged < size:
             sentence = (
-                f"the time allows to measure {judged:,} of {size:,} characters at the end: pieces from all over the "
-                "part, so the figures are approximate"
+                f"there is time to measure {judged:,} of the {size:,} validation characters: pieces from all over "
+                "that part, so the figures are approximate"
             )
             self.task.notify(Notice(sentence))
         elif size + len(cut.test) > LONG_MEASUREMENT:

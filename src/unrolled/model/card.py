@@ -60,7 +60,7 @@ _MEASURED = """
 |---|---|---|
 {rows}
 
-Lower is better. Training stopped reading before the validation text, which chose the weights kept.
+Lower is better. The network was not trained on the validation text, which only served to choose the best weights.
 """
 
 

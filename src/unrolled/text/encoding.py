@@ -166,6 +166,8 @@ def _no_mark(encoding: str, name: str) -> InputError:
 
 
 def _advice(error: UnicodeDecodeError) -> str:
+    if error.reason == "unexpected end of data" and error.encoding == "utf-8":
+        return "The file ends in the middle of a character: complete it, or train with --errors skip"
     first = error.object.rfind(b"\n", 0, max(error.start - 4096, 0)) + 1
     sample = error.object[first : first + SAMPLE_BYTES]
     guess = likely_encoding(sample)
