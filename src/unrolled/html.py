@@ -173,7 +173,7 @@ def search_box(count: int, noun: str, head: Sequence[str]) -> str:
     return (
         f'<div class="tools"><input type="search" placeholder="Search {noun}" aria-label="Search {noun}">'
         f'<span class="soft count">{count} of {count}</span>'
-        f'<label class="order">Sort by <select><option hidden></option>{options}</select></label></div>'
+        f'<label class="order">Sort by <select><option hidden>as listed</option>{options}</select></label></div>'
     )
 
 

@@ -100,7 +100,7 @@ def test_score_of_unknown_characters(run: Path, tmp_path: Path, capsys: pytest.C
     assert main(["score", str(run), str(tmp_path / "text.txt")]) == 1
     assert "'Ж' (U+0416) at position 12, line 2, is not in the vocabulary" in capsys.readouterr().err
     assert main(["score", str(run), str(tmp_path / "text.txt"), "--unknown", "replace"]) == 0
-    assert "1 characters are unknown" in capsys.readouterr().out
+    assert "1 character is unknown" in capsys.readouterr().out
 
 
 def test_score_reads_lower_case_where_the_model_was_trained_so(

@@ -55,6 +55,11 @@ def wait_for_bars(page: Page, text: str) -> None:
     page.wait_for(f"JSON.stringify({BARS}) === {json.dumps(expected)}")
 
 
+def test_signs_are_those_of_the_command_line(page: Page) -> None:
+    special = " \n\t\r\0\ufdd0\ufdd1"
+    assert page.run(f"[...{json.dumps(special)}].map(visible)") == [visible(character) for character in special]
+
+
 def typed(page: Page, text: str) -> None:
     page.run(f"document.getElementById('text').value = {json.dumps(text)}")
     page.run("document.getElementById('text').dispatchEvent(new Event('input'))")

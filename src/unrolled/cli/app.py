@@ -27,42 +27,60 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
-    "demo": Command("train:demo", "Train on built-in text for a minute and write, offline.", "demo"),
+    "demo": Command("train:demo", "Train on a built-in text for a minute, offline, and show what was learned.", "demo"),
     "train": Command("train:train", "Train a network on texts.", "train book.txt --out run --minutes 10"),
     "make-base": Command(
-        "train:make_base", "Train a network for short texts to start from.", "make-base novels/ --minutes 30"
+        "train:make_base", "Train a base network for short texts to start from.", "make-base novels/ --minutes 30"
     ),
     "ladder": Command(
-        "ladder:ladder", "Train every rung on one text, in one table.", "ladder book.txt --protocol honest"
+        "ladder:ladder",
+        "Train every rung on one text and compare them in a table.",
+        "ladder book.txt --protocol honest",
     ),
     "next": Command("use:next_character", "Show the distribution of the next character.", 'next run "part of "'),
-    "generate": Command(
-        "use:generate", "Let a network write.", 'generate run --prompt "This is " --length 400 --seed 1'
-    ),
+    "generate": Command("use:generate", "Generate text.", 'generate run --prompt "This is " --length 400 --seed 1'),
     "complete": Command("use:complete", "Show the likeliest ways to finish a word or a line.", 'complete run "The ki"'),
-    "score": Command("score:score", "Bits per character of a text or of each line.", "score run other.txt --color"),
-    "columns": Command(
-        "tables:columns", "Look at every column before you drop one.", "columns sales.csv --target Sales"
+    "score": Command(
+        "score:score", "Measure the bits per character of a text or of each line.", "score run other.txt --color"
     ),
-    "embed": Command("tables:embed", "Learn a vector per category.", "embed sales.csv --target Sales --out vectors"),
-    "compare": Command("tables:compare", "Did embeddings help? Every encoding, many models.", "compare demo"),
+    "columns": Command(
+        "tables:columns",
+        "Report what each column contributes, before you drop one.",
+        "columns sales.csv --target Sales",
+    ),
+    "embed": Command(
+        "tables:embed", "Learn a vector for each category.", "embed sales.csv --target Sales --out vectors"
+    ),
+    "compare": Command(
+        "tables:compare", "Compare encodings, embeddings among them, under many models.", "compare demo"
+    ),
     "plot": Command(
         "pictures:plot", "Draw the vectors of a run or of a table's columns.", "plot run --out vectors.html"
     ),
-    "serve": Command("serve:serve", "Open a network on a page in the browser.", "serve run --port 8000"),
-    "cache": Command("cache:cache", "Show or delete what is kept of long and downloaded texts.", "cache --clear"),
-    "lab": Command("lab:lab", "Tasks that cannot be solved without memory.", "lab adding --rung rnn,irnn --length 100"),
+    "serve": Command("serve:serve", "Serve a network as a web page and an HTTP API.", "serve run --port 8000"),
+    "cache": Command("cache:cache", "List or delete cached texts.", "cache --clear"),
+    "lab": Command(
+        "lab:lab",
+        "Train rungs on tasks that cannot be solved without memory.",
+        "lab adding --rung rnn,irnn --length 100",
+    ),
 }
 LOOK_COMMANDS = {
-    "diagram": Command("pictures:diagram", "The network, unrolled over a text.", "look diagram lstm --out lstm.svg"),
-    "memory": Command("look:memory", "How far back predictions still depend on the text.", "look memory run book.txt"),
+    "diagram": Command(
+        "pictures:diagram", "Draw the network unrolled over a text.", "look diagram lstm --out lstm.svg"
+    ),
+    "memory": Command(
+        "look:memory", "Measure how far back predictions depend on the text.", "look memory run book.txt"
+    ),
     "agree": Command(
         "agree:agree",
-        "Which of several continuations a network expects.",
+        "Test which of several continuations a network expects.",
         'look agree run "The man said that [he|she|it]"',
     ),
-    "units": Command("look:units", "What single hidden units respond to.", "look units run book.txt"),
-    "state": Command("look:state", "The hidden state over time.", 'look state run "a line of text" --out state.png'),
+    "units": Command("look:units", "Find out what single hidden units respond to.", "look units run book.txt"),
+    "state": Command(
+        "look:state", "Show the hidden state over time.", 'look state run "a line of text" --out state.png'
+    ),
 }
 
 app = App(
@@ -73,7 +91,7 @@ app = App(
     help_format="plaintext",  # the writer of Markdown takes longer to load than all the rest
     suppress_keyboard_interrupt=False,  # `main` says that it stopped
 )
-look = App(name="look", help="See inside: diagram, memory, agreement, units, state.")
+look = App(name="look", help="Look inside a network: diagram, memory, agreement, units, state.")
 
 
 def _register(parent: App, commands: dict[str, Command]) -> None:
@@ -86,7 +104,7 @@ def _register(parent: App, commands: dict[str, Command]) -> None:
 _register(app, COMMANDS)
 _register(look, LOOK_COMMANDS)
 app.command(look)
-app.register_install_completion_command(help="Install the completion of commands and options for your shell.")
+app.register_install_completion_command(help="Install completion of commands and options in your shell.")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -29,7 +29,7 @@ def lab(
     out: Picture = None,
     json: Json = False,
 ) -> None:
-    """Tasks that cannot be solved without memory.
+    """Train rungs on tasks that cannot be solved without memory.
 
     Parameters
     ----------
@@ -44,11 +44,11 @@ def lab(
     hidden
         Size of the hidden state.
     steps
-        Batches at most: 2,000 if not given, 1,000 in a race.
+        Maximum number of batches; by default 2,000, and 1,000 in a race.
     learning_rate
         Learning rate of Adam.
     repeats
-        How often each rung is trained at each length, every time from another seed.
+        Trainings of each rung at each length, each with another seed.
     """
     from unrolled.learn.experiments.memory_tasks import RACE_BATCH, RACE_STEPS, LabSettings, run_lab, run_race
     from unrolled.look.experiments import draw_lab, draw_race

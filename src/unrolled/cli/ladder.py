@@ -44,17 +44,17 @@ def ladder(
         honest: the same contiguous split, recipe and characters seen for all. lesson: the published experiments at
         their own settings, with what their splits do to the figures.
     rung
-        Some rungs only, separated by commas.
+        Train only these rungs, separated by commas.
     epochs
-        How often each rung reads the text (honest protocol): 2 times if neither this nor --minutes is given.
+        Epochs for each rung (honest protocol); 2 if neither this nor --minutes is given.
     minutes
-        What each rung is given instead, so that those compare that need equally long (honest protocol).
+        Minutes for each rung instead, which compares rungs at equal time (honest protocol).
     hidden
         Hidden units (honest protocol).
     full
-        Also the lesson's longest experiment, of an hour or two.
+        Also run the lesson's longest experiment, which takes an hour or two.
     tuned
-        Each rung at its own best learning rate, from three seeds: some six trainings instead of one.
+        Each rung at its own best learning rate, with three seeds: about six trainings instead of one.
     out
         Write a picture of the table, .png or .svg.
     """

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
 
 from unrolled.bounds import check_name
 from unrolled.cli.options import Characters, Json, Picture, Run, Seed, Source, TextFlags, TextOptions, Words
@@ -140,7 +142,7 @@ def state(
     *,
     layer: int | None = None,
     out: Picture = None,
-    path: Picture = None,
+    path: Annotated[Path | None, Parameter(help="Where to write the path of the state, .png or .svg.")] = None,
     json: Json = False,
 ) -> None:
     """The hidden state over time: a heat map, and its path in the plane of two principal components.

@@ -55,7 +55,7 @@ Only = Annotated[
 ]
 Json = Annotated[bool, Parameter(negative="", help="Print one JSON object.")]
 Raw = Annotated[
-    bool, Parameter(negative="", help="Let control characters reach the terminal, which are shown as codes otherwise.")
+    bool, Parameter(negative="", help="Pass control characters on to the terminal, instead of showing them as codes.")
 ]
 Seed = Annotated[int, Parameter(help="Random seed.")]
 Encoding = Annotated[str, Parameter(help="Encoding of the text files.")]
@@ -107,7 +107,7 @@ class RowOptions:
     ignore: Names = ()
     """Columns to leave out."""
     target_type: Literal["continuous", "binary", "multiclass"] | None = None
-    """Type of the target. By default numbers are continuous unless they have just two values, all else is classes."""
+    """Type of the target. By default numbers are continuous unless they have just two values; all else is classes."""
     missing_target: Literal["error", "drop"] = "error"
     """Rows without a target: error refuses the table, drop leaves them out and reports how many."""
 

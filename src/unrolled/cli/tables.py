@@ -48,14 +48,14 @@ def columns(
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
-    """Look at every column before you drop one: what each is worth, what it costs to drop it, and a verdict.
+    """Report on every column: what it tells alone, what it costs to drop it, and a verdict.
 
     Parameters
     ----------
     out
         Where to write the report: a file ending in .html, .md, .json or .csv.
     budget
-        Seconds, kept by using fewer rows and fewer folds.
+        Time budget in seconds, kept by using fewer rows and fewer folds.
     folds
         Folds of the rows; each is held out once.
     seeds
@@ -101,7 +101,7 @@ def embed(
         The folder to write; it must not exist yet. It holds the encoder, ready for EntityEncoder.from_pretrained and
         for the command plot, and in its folder vectors one file per column.
     networks
-        Networks to align and average.
+        Networks to train, align and average; at least 5 are trained if a column has fewer than 100 rows per category.
     min_frequency
         Categories with fewer rows share one vector.
     parquet

@@ -38,9 +38,9 @@ TEXT, NETWORK, TRAINING = Group("Text", sort_key=2), Group("Network", sort_key=3
 MACHINE, RUN = Group("Machine", sort_key=5), Group("Run", sort_key=6)
 SHORT = 100_000
 SHORT_TEXT = (
-    "So short a text is learned better from a network that has read others like it (English prose of 60 KB by 0.6 bits "
-    "per character, of 6 KB by 0.8): train on a longer one and start --from it, or make a base once with unrolled "
-    "make-base TEXT... and start --from base."
+    "A text this short is learned better by a network that was first trained on similar ones (60 KB of English prose "
+    "by 0.6 bits per character, 6 KB by 0.8): train on a longer text and start --from that run, or make a base once "
+    "with unrolled make-base TEXT... and start --from base."
 )
 GROUPS = {
     MAIN: ("minutes", "records"),
@@ -72,20 +72,20 @@ def train(
     Parameters
     ----------
     out
-        The run folder to make.
+        The run folder to create.
     resume
         Continue the unfinished run in --out, or start it if there is none.
     start_from
-        Start from the weights of this run; its vocabulary is extended by new characters. base: the one that unrolled
-        make-base has trained.
+        Start from the weights of this run; its vocabulary is extended by new characters. base: the network trained by
+        unrolled make-base.
     valid
-        A text to measure on, instead of the end of the text.
+        A text to validate on, instead of the end of the text.
     test_file
-        A text to measure on once, at the very end.
+        A text to measure once, after training.
     encoding
-        Of the text files; UTF-8 if not given.
+        Encoding of the text files; UTF-8 if not given.
     save_seconds
-        Seconds between checkpoints, beside those at every measurement.
+        Seconds between checkpoints, in addition to those at every measurement.
     """
     started = time.perf_counter()  # before PyTorch is loaded, which counts too
     given: dict[str, Any] = dict(settings or {})

@@ -73,21 +73,21 @@ def generate(
     raw: Raw = False,
     json: Json = False,
 ) -> None:
-    """Let a network write, character by character, after the prompt.
+    """Generate text, character by character, after the prompt.
 
     Parameters
     ----------
     prompt
         The text to continue; \\n and \\t stand for a newline and a tab. By default a new line begins.
     length
-        Characters to write at most.
+        Maximum number of characters to generate.
     count
-        Write so many records instead, each from --prompt to its end, one a line, or with an empty line after those of
-        several lines; for models trained with --records.
+        Generate this many records instead, each from --prompt to its end, one per line, or with an empty line after
+        those of several lines; for models trained with --records.
     new
-        Leave out records of the training text, and those already written.
+        Leave out records of the training text and repetitions.
     label
-        Write records with this label, for models trained with --label-column.
+        Generate records with this label, for models trained with --label-column.
     best
         Of the --count records (100 if not given) print this many: those with the fewest bits per character.
     stop

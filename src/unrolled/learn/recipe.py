@@ -33,71 +33,71 @@ class Recipe:
     rung: str = "lstm"
     """The recurrence: three-char, loop, concat, rnn, irnn, gru, lstm, mingru, minlstm, lru, rg-lru, mamba,
     linear-attention, deltanet, gated-deltanet, slstm, mlstm or hgrn2; each also in a block (mingru+block), or in one
-    with a short convolution (mingru+conv); or counts, which is no network."""
+    with a short convolution (mingru+conv); or counts: a table of counts and no network."""
     embedding: int = 64
-    """Numbers in the vector of a character."""
+    """Size of a character's vector."""
     hidden: int = 320
-    """Hidden units of a layer; if not given, --minutes decide: as many as suit the time and the machine."""
+    """Hidden units per layer; if not given, as many as suit --minutes and the machine."""
     layers: int = 1
-    """Recurrent layers, one upon the other."""
+    """Number of stacked recurrent layers."""
     nonlinearity: str | None = None
     """For irnn: tanh (the default) or relu."""
     dropout: float | None = None
-    """Share of a layer's outputs set to zero while training, and a quarter of it of the embedding; if not given, by how
-    often the text is read."""
+    """Fraction of a layer's outputs set to zero while training, and a quarter of that for the embedding; if not given,
+    chosen by the number of epochs."""
     streams: int = 16
-    """Places of the text that are read side by side, each with a state that is carried on."""
+    """Batch size: places of the text that are read in parallel, each with a carried state."""
     length: int = 64
     """BPTT length: characters through which gradients flow back."""
     epochs: float | None = None
-    """How often the training text is read. Without it and --minutes, the budget is 3 minutes."""
+    """Passes over the training text. With neither this nor --minutes, the budget is 3 minutes."""
     minutes: float | None = None
     """Minutes for everything: reading, training, and every measurement."""
     optimizer: str = "muon"
     """muon (for the recurrent matrices, with adamw for the rest) or adamw."""
     learning_rate: float = 2e-2
-    """The largest step of adamw."""
+    """Peak learning rate of adamw."""
     muon_rate: float = 2e-2
-    """The largest step of muon."""
+    """Peak learning rate of muon."""
     weight_decay: float = 0.03
-    """Decoupled weight decay, a share of the step size."""
+    """Decoupled weight decay, relative to the learning rate."""
     clip: float | None = 1.0
     """The norm to which gradients are clipped."""
     warmup: float = 0.02
-    """Share of the steps over which the learning rate rises."""
+    """Fraction of the steps over which the learning rate rises."""
     evaluations: int = 10
-    """How often the validation part is measured, evenly over the run; less often where --minutes leave no time."""
+    """Measurements of the validation part, evenly spaced over the run; fewer where --minutes leaves no time."""
     patience: int | None = None
-    """Training ends after so many measurements without a better one."""
+    """Stop after this many measurements without improvement."""
     validation: float = 0.1
-    """Share of the text, at its end, that is never trained on and chooses the best weights."""
+    """Fraction of the text, at its end, that is held out to choose the best weights."""
     test: float = 0.0
-    """Share of the text, after the validation part, that is measured once at the very end."""
+    """Fraction of the text, after the validation part, that is held out and measured once, after training."""
     hold_out: str = "end"
-    """Where these two shares are taken from: end (of the text; records are always drawn by their hashes), or files:
+    """Where these two parts are taken from: end (of the text; records are always drawn by their hashes), or files:
     whole files, drawn by the hash of their content."""
     min_count: int = 1
     """Characters seen fewer times become the unknown character."""
     lower: bool = False
     """Read the text in lower case."""
     errors: OnDamage = "error"
-    """Bytes that are not of the encoding: error stops, replace makes them U+FFFD, skip leaves them out."""
+    """Bytes that are invalid in the encoding: error stops, replace turns them into U+FFFD, skip leaves them out."""
     normalize: Literal["NFC"] | None = None
-    """NFC: compose letters and accents that are two characters."""
+    """NFC: compose a letter and a separate accent into one character."""
     mask: bool = False
     """Read each number, date, address and hexadecimal id of a log as one #, when training and whenever it is used."""
     networks: int = 1
-    """Networks of this recipe and other seeds, whose probabilities are averaged; they share the minutes."""
+    """Number of networks, each with another seed, whose probabilities are averaged; they share the minutes."""
     with_: str = "auto"
-    """counts: mix the network with counts of what followed the last characters; none: do not; auto: where that is
-    better on a 1/32 of the training text, from all over it, that neither has read."""
+    """counts: mix the network with counts of what followed the last characters; none: do not; auto: if that is
+    better on a held-out 1/32 of the training text, taken from all over it."""
     records: str | None = None
-    """Read the text as records whose order means nothing: lines, files (each is one), or the text between two. In .csv,
-    .tsv, .jsonl and .parquet files, the column that holds them."""
+    """Read the text as records, whose order means nothing: lines, files (each is one), or the separator between them.
+    For .csv, .tsv, .jsonl and .parquet files, the column that holds them."""
     label_column: str | None = None
     """Records have labels: tab, if each begins with its label and a tab, or the column of a table that holds them."""
     seed: int = 0
-    """Decides the first weights and the dropout masks."""
+    """Random seed of the initial weights and the dropout masks."""
 
     def __post_init__(self) -> None:
         check_name("rung", alone(self.rung), (*CELLS, COUNTS))

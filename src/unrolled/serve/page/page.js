@@ -4,7 +4,7 @@
 
 const $ = (id) => document.getElementById(id);
 const SHOWN = 12; // bars
-const SIGNS = { " ": "␣", "\n": "⏎", "\t": "⇥", "\r": "␍" };
+const SIGNS = { " ": "␣", "\n": "⏎", "\t": "⇥", "\r": "␍", "\0": "␀", "\ufdd0": "␃", "\ufdd1": "␟" }; // as on the command line
 const SVG = "http://www.w3.org/2000/svg";
 const visible = (c) => SIGNS[c] ?? (/\p{C}|\p{Z}/u.test(c) ? "\\u" + c.codePointAt(0).toString(16).padStart(4, "0") : c);
 const percent = (p) => (p >= 0.0995 ? (100 * p).toFixed(0) : p >= 0.0005 ? (100 * p).toFixed(1) : p > 0 ? "<0.1" : "0") + " %";

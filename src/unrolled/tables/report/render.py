@@ -83,7 +83,7 @@ def summary(report: ReportResult) -> list[str]:
 
 
 def _together(report: ReportResult) -> str:
-    share = f"share of its {LOSS_NAMES[report.target_type]}, judged on rows held out"
+    share = f"share of its {LOSS_NAMES[report.target_type]}, measured on held-out rows"
     full = figure(report.full, 3) + (f" ± {report.full_spread:.3f}" if report.rounds > 1 else "")
     if report.full > 0:
         return f"All columns together explain {full} of {report.target} (1 is everything; {share})."
@@ -280,11 +280,11 @@ def _legend(report: ReportResult) -> str:
         "Drop cost": "the share of the target that is no longer explained without the column, with its standard "
         "deviation over folds and seeds (line); the shaded band is noise, measured with shuffled copies of columns.",
         "Distribution and target": f"bars are shares of the rows, dots the {report.outcome}, scaled at the right.",
-        "Alone": "what the column explains by itself, missing values kept as information; beside others: the drop cost "
-        "less that.",
-        "Other columns": "how well one other column predicts this one, and this one another.",
-        "Last tenth": "the values among the last tenth of the rows that were not there before, and the distance of "
-        "the two distributions, 0 being the same and 1 disjoint.",
+        "Alone": "what the column explains by itself, missing values counting as information; beside others: the drop "
+        "cost minus that.",
+        "Other columns": "how well single other columns predict this one, and this one them.",
+        "Last tenth": "the share of the last tenth of the rows whose values do not occur before, and the distance "
+        "between the two distributions: 0 if they are equal, 1 if they are disjoint.",
     }
     lines = "".join(f"<p><b>{name}</b>: {escape(text)}</p>" for name, text in terms.items())
     return f'<div class="soft">{lines}</div>'
