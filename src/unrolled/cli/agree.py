@@ -53,7 +53,7 @@ def agree(
         Write a picture of the probabilities, or for many lines of the effects by distance, .png or .svg.
     """
     from unrolled.look.agreement.cues import by_distance, cue_effects, pairs_from_text
-    from unrolled.look.agreement.pairs import agreement, read_pairs
+    from unrolled.look.agreement.pairs import agreement, alternatives, read_pairs
     from unrolled.look.agreement.picture import draw_agreement
     from unrolled.text.corpus import open_corpus
 
@@ -64,9 +64,8 @@ def agree(
     elif lines or file or not cue:
         raise InputError('--text takes lines from a text: give it with --cue "man|woman", and without lines or --file')
     else:
-        words = [_words(group, "--cue") for group in cue]
-        read = text_for(model, text, characters, reading)
-        pairs = pairs_from_text(read, words, _words(choice, "--choice"), places, seed)
+        cues, choices = [alternatives(group, "--cue") for group in cue], alternatives(choice, "--choice")
+        pairs = pairs_from_text(text_for(model, text, characters, reading), cues, choices, places, seed)
     for pair in pairs:
         check_known(model, "".join([pair.context, *pair.choices, pair.rest]))
     found = [agreement(model, pair) for pair in pairs]
@@ -75,26 +74,11 @@ def agree(
     if out:
         save_picture(draw_agreement(found, effects, bands, f"what {run.name} expects"), out)
     if json:
-        facts = {
-            "run": f"{run}",
-            "agreements": [one.to_json() for one in found],
-            "shifts": [asdict(one) for one in effects],
-            "by_distance": [asdict(one) for one in bands],
-        }
-        print_json(facts)
-        return
+        shown = {"shifts": [asdict(one) for one in effects], "by_distance": [asdict(one) for one in bands]}
+        return print_json({"run": f"{run}", "agreements": [one.to_json() for one in found], **shown})
     if text is None:
         _print_agreements(found, effects)
-    _print_bands(len(effects), bands)
-
-
-def _words(group: str, option: str) -> tuple[str, ...]:
-    words = tuple(group.split("|"))
-    if len(words) < 2 or not all(words) or len(set(words)) < len(words):
-        raise InputError(
-            f'{option} is {group!r}, but two or more different words separated by | were expected: "man|woman"'
-        )
-    return words
+    return _print_bands(len(effects), bands)
 
 
 def _print_agreements(found: Sequence[Agreement], effects: Sequence[CueEffect]) -> None:

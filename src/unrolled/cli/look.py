@@ -68,21 +68,19 @@ def memory(
         text = text_for(model, source, characters, reading)
         ids = model.vocabulary.encode(text)
         with messages().status(f"measuring {run}"):
-            network = network_of(model.parts)
-            found.append(
-                measure_memory(network, ids, text, name=names[run], distance=distance, places=places, seed=seed)
-            )
+            network, name = network_of(model.parts), names[run]
+            one = measure_memory(network, ids, text, name=name, distance=distance, places=places, seed=seed)
+        found.append(one)
     if out:
         save_picture(draw_memories(found, measure), out)
     if json:
-        print_json({"text": source, "memories": [one.to_json() for one in found]})
-        return
+        return print_json({"text": source, "memories": [one.to_json() for one in found]})
     for one in found:
         _print_memory(one)
     for one in found:
         print(f"\n{one.name}: {MEASURES[measure]}, by characters back")
         _print_curve(one.curves[measure])
-    print(f"\nmemory is {MEANING}.")
+    return print(f"\nmemory is {MEANING}.")
 
 
 def units(

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from unrolled.cli.options import Flag, Json, Picture, Words
-from unrolled.cli.output import fail, print_json, say
-from unrolled.cli.showing import check_known
+from unrolled.cli.output import print_json, say
+from unrolled.cli.showing import check_known, model_in, save_picture
 from unrolled.errors import FolderError, InputError, unknown_name
 
 if TYPE_CHECKING:
@@ -53,11 +53,14 @@ def plot(
     from unrolled.look.vectors.plot import plot_embedding
 
     if history:
-        _plot_history(source, out, title, json)
-        return
+        return _plot_history(source, out, title, json)
     table, name = _table(source, column)
     plot_embedding(table, out, components=components, title=title or f"The vectors of {name}")
-    _report(table, out, json)
+    if not json:
+        return say(f"written: {out}")
+    explained = table.pca(min(3, *table.vectors.shape)).explained.tolist()
+    found = {"out": str(out), "names": len(table), "dimension": table.vectors.shape[1], "explained": explained}
+    return print_json(found)
 
 
 def diagram(
@@ -98,7 +101,7 @@ def diagram(
     from unrolled.look.diagram.network import steps
     from unrolled.model.folder import ModelConfig
 
-    model = _model(source)
+    model = model_in(source) if Path(source).exists() else None
     config = model.config if model else ModelConfig(_rung(source), vocabulary, embedding, hidden, layers)
     text = _text(model) if text is None else text
     steps(config, text)  # an early check that the text fits
@@ -124,9 +127,7 @@ def _table(source: Path, column: str | None) -> tuple[EmbeddingTable, str]:
         raise InputError(f"--column {column} was given, but {source} is not a folder written by the command embed")
     if source.suffix == ".csv":
         return EmbeddingTable.from_csv(source), source.stem
-    from unrolled.model.char_model import CharModel
-
-    return CharModel.from_pretrained(source, warn=fail).embedding, source.resolve().name
+    return model_in(source).embedding, source.resolve().name
 
 
 def _table_of_column(source: Path, column: str | None) -> tuple[EmbeddingTable, str]:
@@ -142,28 +143,11 @@ def _table_of_column(source: Path, column: str | None) -> tuple[EmbeddingTable, 
 
 def _plot_history(run: Path, out: Path, title: str | None, json: bool) -> None:
     from unrolled.learn.history import loss_curve, read_history
-    from unrolled.plotting import save
 
     history = read_history(run)
-    save(loss_curve(history, title or f"The losses of {run.name}"), out)
-    print_json({"out": str(out), "history": history}) if json else say(f"written: {out}")
-
-
-def _report(table: EmbeddingTable, out: Path, json: bool) -> None:
+    save_picture(loss_curve(history, title or f"The losses of {run.name}"), out)
     if json:
-        explained = table.pca(min(3, *table.vectors.shape)).explained.tolist()
-        print_json({"out": str(out), "names": len(table), "dimension": table.vectors.shape[1], "explained": explained})
-    else:
-        say(f"written: {out}")
-
-
-def _model(source: str) -> CharModel | None:
-    """The model in the folder `source`; None where there is no such folder."""
-    if not Path(source).exists():
-        return None
-    from unrolled.model.char_model import CharModel
-
-    return CharModel.from_pretrained(source, warn=fail)
+        print_json({"out": str(out), "history": history})
 
 
 def _rung(source: str) -> str:
@@ -204,10 +188,8 @@ def _drawn(view: View, config: ModelConfig, text: str, expected: Predictions | N
 def _print_diagram(config: ModelConfig, text: str, expected: Predictions | None) -> None:
     from unrolled.look.diagram.anatomy import anatomy
 
-    matrices = [
-        {"symbol": matrix.symbol, "name": matrix.name, "rows": matrix.rows, "columns": matrix.columns}
-        for matrix in anatomy(config).matrices
-    ]
+    names = ("symbol", "name", "rows", "columns")
+    matrices = [{name: getattr(matrix, name) for name in names} for matrix in anatomy(config).matrices]
     found = [
         {"after": text[: i + 1], "next": [{"character": c, "probability": p} for c, p in row]}
         for i, row in enumerate(expected or ())

@@ -62,11 +62,11 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
-def model_in(run: str | Path) -> CharModel:
-    """The model in a folder, with its warnings on stderr."""
+def model_in(run: str | Path, only: str | None = None) -> CharModel:
+    """The model in a folder, or `only` one member of it, with its warnings on stderr."""
     from unrolled.model.char_model import CharModel
 
-    return CharModel.from_pretrained(run, warn=fail)
+    return CharModel.from_pretrained(run, warn=fail, only=only)
 
 
 def run_names(runs: Sequence[str]) -> dict[str, str]:

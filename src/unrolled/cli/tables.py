@@ -28,7 +28,9 @@ from unrolled.progress import progress_bar
 
 if TYPE_CHECKING:
     from unrolled.embedding import EmbeddingTable
+    from unrolled.tables.data.columns import Column
     from unrolled.tables.data.table import Table as DataTable
+    from unrolled.tables.data.target import TargetType
     from unrolled.tables.report.columns import ColumnReport
 
 DEMO = "demo"
@@ -110,36 +112,41 @@ def embed(
         Put an apostrophe before names that a spreadsheet would run as formulas, such as =cmd.
     """
     from unrolled.tables.data.splits import check_seed
-    from unrolled.tables.data.table import check_chosen
-    from unrolled.tables.data.target import split_target
     from unrolled.tables.encoder.estimator import EntityEncoder
 
     check_seed(seed)
     if out.exists():
         raise InputError(f"{out} exists already: choose another --out, or remove it")
-    opened = _opened(table, target, rows)
-    check_chosen(opened, target, rows.categories, rows.ignore)
-    features, outcome = split_target(opened.without(rows.ignore), target, rows.target_type)
-    empty = [column.name for column in features.columns if column.missing.all()]
-    for name in empty:
-        say(f"{name!r} holds no value at all and is left out")
-    features = features.without(empty).declaring(rows.categories)
+    features, outcome, kind = _learnable(table, target, rows)
     encoder = EntityEncoder(
-        n_networks=networks, min_frequency=min_frequency, target_type=outcome.kind, random_state=seed, verbose=1
+        n_networks=networks, min_frequency=min_frequency, target_type=kind, random_state=seed, verbose=1
     )
     with warnings.catch_warnings():  # reported below, without the line of code that a warning brings along
         warnings.filterwarnings("ignore", "training was interrupted")
-        encoder.fit(features.to_frame(), opened[target].values)
+        encoder.fit(features.to_frame(), outcome.values)
     if encoder.interrupted_:
         say("stopped early: the best so far is kept")
     encoder.save_pretrained(out)
     tables = {coding.name: encoder.table(coding.name) for coding in encoder.schema_.codings}
     written = _write_vectors(tables, out / "vectors", parquet, safe_csv)
     if json:
-        print_json({"encoder": str(out), "vectors": written, "columns": encoder.describe()})
-        return
+        return print_json({"encoder": str(out), "vectors": written, "columns": encoder.describe()})
     _print_vectors(tables, written)
-    say(f"written: {out}")
+    return say(f"written: {out}")
+
+
+def _learnable(path: Path, target: str, rows: RowOptions) -> tuple[DataTable, Column, TargetType]:
+    """The columns to learn from, without empty ones, which are reported; the target, and its type."""
+    from unrolled.tables.data.table import check_chosen
+    from unrolled.tables.data.target import split_target
+
+    opened = _opened(path, target, rows)
+    check_chosen(opened, target, rows.categories, rows.ignore)
+    features, outcome = split_target(opened.without(rows.ignore), target, rows.target_type)
+    empty = [column.name for column in features.columns if column.missing.all()]
+    for name in empty:
+        say(f"{name!r} holds no value at all and is left out")
+    return features.without(empty).declaring(rows.categories), opened[target], outcome.kind
 
 
 def compare(

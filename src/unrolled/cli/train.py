@@ -7,6 +7,8 @@ import math
 import shlex
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from unrolled.learn.signals import Interrupt
     from unrolled.learn.summary import Summary
     from unrolled.model.char_model import CharModel
+    from unrolled.model.folder import ModelParts
     from unrolled.notices import Notify
     from unrolled.text.encoded import EncodedText
 
@@ -54,6 +57,18 @@ else:
     Settings = settings_type(Recipe, GROUPS, rest=TRAINING)
 
 
+@dataclass(frozen=True)
+class ReadingOptions:
+    """Which texts are held out, and how all are read."""
+
+    valid: Words | None = None
+    """A text to validate on, instead of the end of the text."""
+    test_file: Words | None = None
+    """A text to measure once, after training."""
+    encoding: str | None = None
+    """Encoding of the text files; UTF-8 if not given."""
+
+
 def train(
     *texts: Texts,
     out: Annotated[Path, Parameter(group=MAIN)],
@@ -61,9 +76,7 @@ def train(
     machine: Annotated[Machine, Parameter(name="*", group=MACHINE)] = Machine(),  # noqa: B008 - frozen
     resume: Annotated[bool, Flag, Parameter(group=RUN)] = False,
     start_from: Annotated[Path | None, Parameter(name="--from", group=RUN)] = None,
-    valid: Annotated[Words | None, Parameter(group=TEXT)] = None,
-    test_file: Annotated[Words | None, Parameter(group=TEXT)] = None,
-    encoding: Annotated[str | None, Parameter(group=TEXT)] = None,
+    reading: Annotated[ReadingOptions, Parameter(name="*", group=TEXT)] = ReadingOptions(),
     save_seconds: Annotated[float, Parameter(group=RUN)] = 300.0,
     json: Annotated[Json, Parameter(group=RUN)] = False,
 ) -> int:
@@ -78,12 +91,6 @@ def train(
     start_from
         Start from the weights of this run; its vocabulary is extended by new characters. base: the network trained by
         unrolled make-base.
-    valid
-        A text to validate on, instead of the end of the text.
-    test_file
-        A text to measure once, after training.
-    encoding
-        Encoding of the text files; UTF-8 if not given.
     save_seconds
         Seconds between checkpoints, in addition to those at every measurement.
     """
@@ -91,42 +98,34 @@ def train(
     given: dict[str, Any] = dict(settings or {})
     if "records" in given:
         given["records"] = unescaped(given["records"])  # a separator such as '\\n\\n'
-    if given.get("rung") == COUNTS:
-        return _count(texts, out, given, valid, test_file, encoding, json)
+    recipe, read = Recipe(**given), vars(reading)
+    if recipe.rung == COUNTS:
+        from unrolled.learn.count_text import count_text
+
+        return _report(
+            count_text(list(texts), out, recipe, given=given, on_text=_describe(messages()), **read)[0], json
+        )
     with messages().status("loading PyTorch"):
         from unrolled.learn.build import Request
         from unrolled.learn.committee import CommitteeRun
         from unrolled.learn.distributed import join_world
         from unrolled.learn.train import prepare
 
-    if given.get("networks", 1) > 1:
-        request = Request(
-            list(texts), None, Recipe(**given), machine, frozenset(given), start_from, valid, test_file, encoding,
-            notify=_notify(messages()), on_text=_describe(messages()), started=started,
-        )  # fmt: skip
+    common: dict[str, Any] = {"start_from": start_from, "started": started, **read}
+    if recipe.networks > 1:
+        common |= {"notify": _notify(messages()), "on_text": _describe(messages())}
+        request = Request(list(texts), None, recipe, machine, frozenset(given), **common)
         return _train_committee(CommitteeRun(request, out, resume, save_seconds), json)
     with join_world() as world:
         console = messages() if world.is_main else None
         with _waiting(console, has_start=start_from is not None) as on_text:
             session = prepare(
-                list(texts), out, Recipe(**given), machine, given=given, world=world, resume=resume,
-                start_from=start_from, valid=valid, test_file=test_file, encoding=encoding, save_seconds=save_seconds,
-                notify=_notify(console), on_text=on_text, started=started,
+                list(texts), out, recipe, machine, given=given, world=world, resume=resume, save_seconds=save_seconds,
+                notify=_notify(console), on_text=on_text, **common,
             )  # fmt: skip
-        how = f"continue with: {_command(texts, out)}"
-        if world.size > 1:
-            how = "continue with the same command of torchrun and --resume"
-        if code := _watch(session, console):
-            _say(console, f"stopped after step {session.state.progress.step:,}; {how}")
-            return code
-        try:
-            summary, _ = session.finish()
-        except KeyboardInterrupt:
-            _say(console, f"stopped during the last measurement; {how}")
-            return 130
-    if world.is_main:
-        print_json(summary.to_json()) if json else _print_summary(summary)
-    return 0
+        how = _how_to_resume(texts, out) if world.size == 1 else "with the same command of torchrun and --resume"
+        code, finished = _trained(session, console, how)
+    return _report(finished[0], json) if finished and world.is_main else code
 
 
 def make_base(*texts: Texts, minutes: float = 30.0, resume: Annotated[bool, Flag] = False, json: Json = False) -> int:
@@ -152,11 +151,9 @@ def _train_committee(run: CommitteeRun, json: bool) -> int:
     for group in run.groups():
         names = [f"network {len(run.models) + 1 + i} of {count}" for i in range(len(group.sessions))]
         if code := _watch_group(group, names, console):
-            _say(console, f"stopped in {' and '.join(names)}; continue with the same command and --resume")
+            say(f"stopped in {' and '.join(names)}; continue with the same command and --resume", console)
             return code
-    summary, _ = run.finish()
-    print_json(summary.to_json()) if json else _print_summary(summary)
-    return 0
+    return _report(run.finish()[0], json)
 
 
 def _watch_group(group: SessionGroup, names: list[str], console: Console) -> int:
@@ -167,22 +164,6 @@ def _watch_group(group: SessionGroup, names: list[str], console: Console) -> int
         for session, record in steps:
             shown[id(session)].show(record)
     return _exit_code(group.interrupt)
-
-
-def _count(
-    texts: tuple[str, ...], out: Path, given: dict[str, Any], valid: str | None, test_file: str | None,
-    encoding: str | None, json: bool,
-) -> int:  # fmt: skip
-    """The rung counts, without PyTorch."""
-    from unrolled.learn.count_text import count_text
-
-    console = messages()
-    summary, _ = count_text(
-        list(texts), out, Recipe(**given), given=given, valid=valid, test_file=test_file, encoding=encoding,
-        on_text=_describe(console),
-    )  # fmt: skip
-    print_json(summary.to_json()) if json else _print_summary(summary)
-    return 0
 
 
 def demo(*, out: Path | None = None, minutes: float = 1.0, seed: int = 0, json: Json = False) -> int:
@@ -202,16 +183,16 @@ def demo(*, out: Path | None = None, minutes: float = 1.0, seed: int = 0, json: 
     from unrolled.model.char_model import CharModel
 
     console = messages()
-    out = out or _free_folder("unrolled-demo")
+    out = out or next(path for i in count(1) if not (path := Path(f"unrolled-demo-{i}".removesuffix("-1"))).exists())
     recipe = Recipe(minutes=minutes, seed=seed)
     with _waiting(console) as on_text:
         session = prepare(
             ["python-docs"], out, recipe, Machine(), notify=_notify(console), on_text=on_text, started=started
         )
-    if code := _watch(session, console):
-        _say(console, f"stopped; continue with: {_command(('python-docs',), out)}")
+    code, finished = _trained(session, console, _how_to_resume(("python-docs",), out))
+    if finished is None:
         return code
-    summary, model = session.finish()
+    summary, model = finished
     found = _shown(session, summary, CharModel(model), out / "embedding.png", seed)
     print_json(found) if json else _print_demo(summary, found)
     return 0
@@ -247,6 +228,18 @@ def _print_demo(summary: Summary, found: dict[str, Any]) -> None:
     console.print(found["text"], markup=False)
     console.print(f"\nIts characters as vectors: {found['picture']}", markup=False)
     console.print(f"Use it: unrolled next {shlex.quote(found['run'])} 'for i in '", markup=False)
+
+
+def _trained(session: Session, console: Console | None, how: str) -> tuple[int, tuple[Summary, ModelParts] | None]:
+    """Train to the end and measure: exit code 0 and what came of it; or the code of the signal that stopped it."""
+    if code := _watch(session, console):
+        _say(console, f"stopped after step {session.state.progress.step:,}; continue {how}")
+        return code, None
+    try:
+        return 0, session.finish()
+    except KeyboardInterrupt:
+        _say(console, f"stopped during the last measurement; continue {how}")
+        return 130, None
 
 
 def _watch(session: Session, console: Console | None) -> int:
@@ -372,13 +365,13 @@ def _waiting(console: Console | None, *, has_start: bool = True) -> Iterator[Cal
         raise SystemExit(130) from None
 
 
-def _command(texts: tuple[str, ...], out: Path) -> str:
-    return shlex.join(["unrolled", "train", *texts, "--out", str(out), "--resume"])
+def _how_to_resume(texts: tuple[str, ...], out: Path) -> str:
+    return f"with: {shlex.join(['unrolled', 'train', *texts, '--out', str(out), '--resume'])}"
 
 
-def _free_folder(name: str) -> Path:
-    names: Iterator[Path] = (Path(name if i == 1 else f"{name}-{i}") for i in range(1, 10_000))
-    return next(path for path in names if not path.exists())
+def _report(summary: Summary, json: bool) -> int:
+    print_json(summary.to_json()) if json else _print_summary(summary)
+    return 0
 
 
 def _print_summary(summary: Summary) -> None:

@@ -71,6 +71,14 @@ def read_pairs(lines: Iterable[str]) -> list[Pair]:
     return pairs
 
 
+def alternatives(words: str, name: str) -> tuple[str, ...]:
+    """The words that | separates. Raises InputError, calling them `name`, unless they are two or more and differ."""
+    found = tuple(words.split("|"))
+    if len(found) < 2 or not all(found) or len(set(found)) < len(found):
+        raise InputError(f'{name} is {words!r}, but two or more different words were expected, as in "man|woman"')
+    return found
+
+
 def agreement(model: CharModel, pair: Pair) -> Agreement:
     """The probability of each choice after the context. Raises InputError for characters the model does not know."""
     state = model.read(pair.context)
@@ -85,9 +93,7 @@ def _pairs_of(line: str, number: int) -> list[Pair]:
     if len(choices) != 1 or len(cues) > 1:
         raise InputError(f'line {number} needs one choice in brackets and at most one cue in braces, like "{FORM}"')
     choice = choices[0]
-    options = tuple(choice.group(1).split("|"))
-    if len(options) < 2 or not all(options) or len(set(options)) < len(options):
-        raise InputError(f"the choice {choice.group()} of line {number} needs two or more different words")
+    options = alternatives(choice.group(1), f"the choice of line {number}")
     before, rest = line[: choice.start()], line[choice.end() :]
     if not cues:
         return [Pair(before, options, rest, None, len(before), number)]
