@@ -24,7 +24,7 @@ myst_heading_anchors = 2  # the index of questions links to sections
 
 nb_execution_mode = "force"  # always: a change of the library changes what a page shows
 nb_execution_in_temp = True  # what a page writes does not land in docs/
-nb_execution_timeout = 300
+nb_execution_timeout = 3600  # seconds a cell, to end hangs: the notes train for minutes, and longer on a busy machine
 nb_execution_raise_on_error = True
 nb_merge_streams = True
 
