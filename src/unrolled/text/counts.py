@@ -103,8 +103,8 @@ class Table:
     @cached_property
     def followers(self) -> Ids:
         """The last id of each entry, (entry,)."""
-        ids: Ids = (self.codes % np.uint64(self.symbols)).astype(np.min_scalar_type(self.symbols - 1))
-        return ids
+        contexts = self.codes // np.uint64(self.symbols)
+        return _last(self.codes, contexts, self.symbols).astype(np.min_scalar_type(self.symbols - 1))
 
     @cached_property
     def backoff(self) -> Probabilities:
@@ -530,7 +530,7 @@ def _ascending(codes: Codes, symbols: int) -> NDArray[np.int64]:
     """
     place, last = len(codes).bit_length(), (symbols - 1).bit_length()
     contexts = codes // np.uint64(symbols)
-    ids = codes - contexts * np.uint64(symbols)
+    ids = _last(codes, contexts, symbols)
     excess = max(0, _hashes(symbols).bit_length() + last + place - 64)
     numbers = contexts >> excess << last + place | ids << place | np.arange(len(codes), dtype=np.uint64)
     numbers.sort()
@@ -585,10 +585,16 @@ def _codes(
     return codes
 
 
+def _last(codes: Codes, contexts: Codes, symbols: int) -> Codes:
+    """The last ids of codes whose contexts are known: their remainders, which NumPy finds more slowly."""
+    return codes - contexts * np.uint64(symbols)
+
+
 def _starts(codes: Codes) -> NDArray[np.int64]:
     """Where a run of equal codes begins, and at the end their number: (run + 1,)."""
-    changes = np.flatnonzero(codes[1:] != codes[:-1]) + 1
-    return np.concatenate([[0], changes, [len(codes)]]) if len(codes) else np.zeros(1, np.int64)
+    begins = np.ones(len(codes) + 1, np.bool_)
+    np.not_equal(codes[1:], codes[:-1], out=begins[1:-1])
+    return np.flatnonzero(begins)
 
 
 def _sums(values: NDArray[Any], starts: NDArray[np.int64]) -> NDArray[Any]:
