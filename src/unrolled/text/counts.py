@@ -40,6 +40,8 @@ WORD_SHARE = 4
 """How many times fewer are kept of those that begin with a word."""
 CACHED, CACHED_ORDER = 1 << 20, 4
 """Probabilities kept for contexts that come again, and how many ids these have at most."""
+FEW_ORDER = 2
+"""Of many contexts so many ids at the end are few different ones, whose predictions are made once."""
 FEW = 32
 """With fewer followers, the weights of a context are added one by one, which is faster than by arrays."""
 FALLBACK = (0.0, 0.5, 1.0, 1.5)
@@ -194,8 +196,8 @@ def refine(
         first = table.starts[places]
         sizes = table.starts[places + 1] - first
         entries = np.arange(sizes.sum()) + np.repeat(first - sizes.cumsum() + sizes, sizes)
-        added = table.weights[entries] * np.repeat(left, sizes)
-        shorter[np.repeat(which[rows], sizes), table.followers[entries]] += added
+        cells = np.repeat(which[rows] * table.symbols, sizes) + table.followers[entries]
+        shorter.reshape(-1)[cells] += table.weights[entries] * np.repeat(left, sizes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -343,16 +345,23 @@ class CountModel:
 
     def after_all(self, contexts: Codes) -> tuple[Probabilities, Probabilities]:
         """The distributions (n, symbols) after contexts (n, numbers) as in `after`, and their `log_backoff` (n,)."""
-        shortest = self._cached(0, 0)
-        probabilities = np.tile(shortest.probabilities, (len(contexts), 1))
-        backoff = np.full(len(contexts), math.exp(shortest.log_backoff))
-        codes = [contexts[:, 0] % np.uint64(power) for power in self._powers[1:]]
-        refine(self.tables[1:], codes, probabilities, backoff, np.arange(len(contexts)))
+        shortest, short = self._cached(0, 0), min(FEW_ORDER, self.order)
+        codes, which = np.unique(contexts[:, 0] % np.uint64(self._powers[short]), return_inverse=True)
+        probabilities = np.tile(shortest.probabilities, (len(codes), 1))
+        backoff = np.full(len(codes), math.exp(shortest.log_backoff))
+        self._refine(range(1, short + 1), codes, probabilities, backoff)
+        probabilities, backoff = probabilities[which], backoff[which]
+        self._refine(range(short + 1, self.order + 1), contexts[:, 0], probabilities, backoff)
         if self.words is not None:
             known, hashes = np.flatnonzero(contexts[:, -1]), np.uint64(_hashes(self.symbols))
             codes = [each % hashes for each in word_contexts(contexts[known, 1:].T)]
             refine(self.word_tables, codes, probabilities, backoff, known, WORDS_WEIGHT)
         return probabilities, np.log(backoff)
+
+    def _refine(self, orders: range, codes: Codes, probabilities: Probabilities, backoff: Probabilities) -> None:
+        """`refine` by the tables of these orders."""
+        shorter = [codes % np.uint64(self._powers[n]) for n in orders]
+        refine(self.tables[orders.start : orders.stop], shorter, probabilities, backoff, np.arange(len(codes)))
 
     def append(self, contexts: Codes, ids: NDArray[np.integer]) -> Codes:
         """The contexts (..., numbers) after one more id of each, (...)."""
