@@ -193,6 +193,13 @@ def test_codes_whose_first_bits_are_equal_are_put_in_order(codes, symbols):
     assert counts._ascending(codes, symbols).tolist() == np.argsort(codes, kind="stable").tolist()
 
 
+def test_n_grams_may_fill_64_bits():
+    text = np.random.default_rng(0).integers(0, 256, 300).astype(np.uint8)
+    model = CountModel.count(text, 256)
+    assert model.order == 7
+    assert model.nats(text, text[-7:])[-1] == pytest.approx(-math.log(model.distribution(text[-8:-1])[text[-1]]))
+
+
 def test_memory_is_bounded_by_forgetting_what_is_rare():
     rng = np.random.default_rng(0)
     common = np.tile(array([1, 2, 3, 0, 3, 2]), 300)

@@ -293,7 +293,9 @@ class CountModel:
         codes = _codes(ids, first, len(ids), self.symbols, self.order, boundary)
         probabilities = np.full(len(codes), 1 / self.symbols)
         for n, table in enumerate(self.tables):
-            probabilities = table.interpolate(codes % _number(self.symbols, n + 1), probabilities)
+            # The longest codes may fill 64 bits, and their number does not.
+            shorter = codes if n == self.order else codes % np.uint64(self._powers[n + 1])
+            probabilities = table.interpolate(shorter, probabilities)
         if self.words is not None:
             known, grams = _known_word_grams(self.words, ids, first, len(ids), self.symbols, boundary)
             words = probabilities[known]
@@ -483,10 +485,6 @@ def _known_word_grams(
 def _hashes(symbols: int) -> int:
     """How many contexts of words are told apart, so that one and an id after it are a number of 64 bits."""
     return (1 << 64) // symbols
-
-
-def _number(symbols: int, length: int) -> np.uint64:
-    return np.uint64(symbols**length)
 
 
 def _counted(chunks: Iterable[Counted], most: int) -> Counted:
