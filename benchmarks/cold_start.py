@@ -29,7 +29,7 @@ from unrolled.model.char_model import CharModel
 from unrolled.model.folder import ModelConfig, ModelParts
 from unrolled.model.members import Members
 from unrolled.model.mixture import Gate
-from unrolled.text.counts import CountModel
+from unrolled.text.counts.model import CountModel
 from unrolled.text.datasets import python_docs
 from unrolled.text.vocabulary import Vocabulary
 

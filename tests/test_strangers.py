@@ -34,7 +34,7 @@ from unrolled.plotting import rendered
 from unrolled.tables.encoder import folder as encoder_folder
 from unrolled.tables.encoder.config import EncoderConfig
 from unrolled.tables.encoder.estimator import EntityEncoder
-from unrolled.text.counts import CountModel
+from unrolled.text.counts.model import CountModel
 
 POSIX = pytest.mark.skipif(os.name == "nt", reason="links and pipes of POSIX")
 ALL = pytest.param(None, marks=pytest.mark.soak, id="all")

@@ -28,7 +28,7 @@ from unrolled.look.diagram import cell as inside
 from unrolled.look.diagram import network as whole
 from unrolled.model.folder import ModelConfig
 from unrolled.text.corpus import open_corpus
-from unrolled.text.counts import CountModel
+from unrolled.text.counts.model import CountModel
 from unrolled.text.datasets import python_docs
 from unrolled.text.vocabulary import Ids, Vocabulary
 from unrolled.text.windows import split, streams, windows

@@ -15,7 +15,7 @@ from unrolled.model.char_model import CharModel
 from unrolled.model.folder import counts_alone
 from unrolled.model.members import Members
 from unrolled.model.mixture import Gate
-from unrolled.text.counts import CountModel
+from unrolled.text.counts.model import CountModel
 from unrolled.text.vocabulary import Vocabulary
 
 LEARNED = "the cat sat on the mat, and the dog sat on the cat. " * 6

@@ -18,7 +18,7 @@ from unrolled.learn.recipe import Machine, Recipe
 from unrolled.model.char_model import CharModel
 from unrolled.model.folder import ModelParts, counts_alone
 from unrolled.text.corpus import text_corpus
-from unrolled.text.counts import CountModel
+from unrolled.text.counts.model import CountModel
 from unrolled.text.records import cut_text, record_corpus
 from unrolled.text.sample import Sample
 from unrolled.text.vocabulary import BOUNDARY

@@ -15,7 +15,7 @@ from unrolled.model.folder import ModelParts, counts_alone
 from unrolled.model.members import MIXTURE, Members
 from unrolled.model.mixture import Gate
 from unrolled.model.state import State
-from unrolled.text.counts import CountModel
+from unrolled.text.counts.model import CountModel
 
 TEXT = "the quick brown fox jumps over the lazy dog. the cat sat on the mat, and the dog sat on the cat.\n" * 5
 NETWORKS = [model_of(*network_for(TEXT, "gru", hidden=8, seed=seed)).parts for seed in range(3)]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from small import model_of, network_for
 from unrolled.model.mixture import Committee, CountPredictor, Gate, Mixture
 from unrolled.model.probabilities import log_softmax
-from unrolled.text.counts import CountModel
+from unrolled.text.counts.model import CountModel
 
 TEXT = "the quick brown fox jumps over the lazy dog and the cat sat on the mat. " * 4
 SYMBOLS = len(set(TEXT)) + 1

@@ -24,7 +24,7 @@ from unrolled.model.probabilities import log_softmax
 from unrolled.serve.completions import Completions
 from unrolled.serve.schemas import CompletionRequest
 from unrolled.serve.service import Service
-from unrolled.text.counts import CountModel
+from unrolled.text.counts.model import CountModel
 from unrolled.text.vocabulary import BOUNDARY
 
 LM_EVAL = Path(__file__).parents[2] / ".venv-lm-eval" / "bin" / "lm_eval"

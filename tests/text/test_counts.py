@@ -12,8 +12,12 @@ from hypothesis import strategies as st
 
 from data import shared_data
 from unrolled.errors import FolderError, InputError
-from unrolled.text import counts, words
-from unrolled.text.counts import CountModel, bytes_needed, checked_order, largest_order
+from unrolled.text import words
+from unrolled.text.counts import counting
+from unrolled.text.counts import model as count_model
+from unrolled.text.counts.counting import bytes_needed
+from unrolled.text.counts.model import CountModel
+from unrolled.text.counts.ngrams import checked_order, largest_order
 from unrolled.text.vocabulary import Vocabulary
 from unrolled.text.words import START, WordReader
 
@@ -38,7 +42,7 @@ def by_hand(train, context, order):
     distribution = [1 / SYMBOLS] * SYMBOLS
     for n, level in enumerate(reversed(levels)):
         last = tuple(([0] * order + context)[order + len(context) - n :])
-        distribution = interpolated(level, last, distribution, 1 + (n >= counts.LONG))
+        distribution = interpolated(level, last, distribution, 1 + (n >= counting.LONG))
     return distribution
 
 
@@ -75,7 +79,7 @@ def by_hand_with_words(train, context, order, letters):
     place = place_by_hand(context, letters)
     for n, level in enumerate(reversed(levels), start=1):
         distribution = interpolated(level, place[:n], distribution) if place else distribution
-    weight = counts.WORDS_WEIGHT
+    weight = count_model.WORDS_WEIGHT
     return [weight * one + (1 - weight) * other for one, other in zip(distribution, characters, strict=True)]
 
 
@@ -137,7 +141,8 @@ def test_records_are_counted_each_from_its_start(records, order, letters, random
 def test_chunks_change_nothing(train, text, order, letters):
     whole = CountModel.count(array(train), SYMBOLS, order, letters=letters)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(counts, "CHUNK", 7)
+        patch.setattr(counting, "CHUNK", 7)
+        patch.setattr(count_model, "CHUNK", 7)
         pieces = CountModel.count(array(train), SYMBOLS, order, letters=letters)
         assert (pieces.nats(array(text)) == whole.nats(array(text))).all()
     assert all((pieces.to_tensors()[name] == tensor).all() for name, tensor in whole.to_tensors().items())
@@ -190,7 +195,7 @@ def test_n_grams_that_fit_no_number_are_refused_with_their_size():
 @given(st.lists(st.integers(0, 1 << 20) | st.integers((1 << 64) - 99, (1 << 64) - 1), min_size=1), st.integers(2, 99))
 def test_codes_whose_first_bits_are_equal_are_put_in_order(codes, symbols):
     codes = np.array(codes, np.uint64)
-    assert counts._ascending(codes, symbols).tolist() == np.argsort(codes, kind="stable").tolist()
+    assert counting._ascending(codes, symbols).tolist() == np.argsort(codes, kind="stable").tolist()
 
 
 def test_n_grams_may_fill_64_bits():
@@ -205,7 +210,7 @@ def test_memory_is_bounded_by_forgetting_what_is_rare():
     common = np.tile(array([1, 2, 3, 0, 3, 2]), 300)
     text = np.concatenate([rng.integers(0, SYMBOLS, 3000).astype(np.uint8), common])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(counts, "CHUNK", 500)
+        patch.setattr(counting, "CHUNK", 500)
         model = CountModel.count(text, SYMBOLS, 6, most=200)
         words = CountModel.count(text, SYMBOLS, 6, letters=np.arange(SYMBOLS) > 0, most=200).word_tables
     assert len(model.tables[-1].codes) <= 200
@@ -218,7 +223,7 @@ def test_memory_is_bounded_by_forgetting_what_is_rare():
 def test_the_memory_is_known_before(symbols, most):
     text = np.random.default_rng(0).integers(0, symbols, 200_000).astype(np.uint16)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(counts, "CHUNK", 1 << 15)
+        patch.setattr(counting, "CHUNK", 1 << 15)
         needed = bytes_needed(len(text), symbols, largest_order(symbols), most, words=True)
         tracemalloc.start()
         CountModel.count(text, symbols, letters=np.arange(symbols) % 4 > 0, most=most)

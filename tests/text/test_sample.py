@@ -9,7 +9,7 @@ from small import model_of, network_for
 from unrolled.learn.evaluate import evaluate
 from unrolled.learn.mixing import observe
 from unrolled.text.corpus import text_corpus
-from unrolled.text.counts import CountModel
+from unrolled.text.counts.model import CountModel
 from unrolled.text.records import cut_text, record_corpus
 from unrolled.text.sample import PIECES, SHORTEST, Sample
 from unrolled.text.vocabulary import Vocabulary

@@ -17,7 +17,7 @@ from unrolled.learn.summary import Summary
 from unrolled.model.folder import ModelParts, counts_alone
 from unrolled.model.members import COUNTS
 from unrolled.model.novelty import novelty_files
-from unrolled.text.counts import CountModel
+from unrolled.text.counts.model import CountModel
 from unrolled.text.encoded import EncodedText, encode_corpus
 from unrolled.text.records import label_counts
 from unrolled.text.report.baselines import baselines, verdict

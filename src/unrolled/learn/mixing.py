@@ -21,7 +21,7 @@ from unrolled.model.mixture import Gate, features
 from unrolled.model.predictor import Predictor
 from unrolled.model.probabilities import softmax
 from unrolled.model.scoring import LOGITS, readings, record_readings
-from unrolled.text.counts import CountModel
+from unrolled.text.counts.model import CountModel
 from unrolled.text.sample import PIECES, Sample
 from unrolled.text.vocabulary import Ids
 from unrolled.text.windows import Split

@@ -24,7 +24,7 @@ from unrolled.model.card import model_card, validation_nats
 from unrolled.model.cells import find_cell
 from unrolled.model.members import COUNTS, Members
 from unrolled.model.tensors import Weights, check_weights, read_tensors, write_tensors
-from unrolled.text.counts import CountModel
+from unrolled.text.counts.model import CountModel
 from unrolled.text.vocabulary import Vocabulary
 from unrolled.typed import check_format, typed
 

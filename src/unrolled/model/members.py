@@ -16,7 +16,7 @@ from unrolled.errors import FolderError
 from unrolled.files import from_json, to_json
 from unrolled.model.mixture import Gate
 from unrolled.model.tensors import Weights, check_weights, read_tensors, write_tensors
-from unrolled.text.counts import CountModel
+from unrolled.text.counts.model import CountModel
 from unrolled.typed import check_format, typed
 
 FORMAT = 1

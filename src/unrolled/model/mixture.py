@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from unrolled.bounds import check_number
 from unrolled.model.predictor import Logits, Predictor, PredictorState
 from unrolled.model.probabilities import softmax
-from unrolled.text.counts import Codes, CountModel
+from unrolled.text.counts.model import CountModel
+from unrolled.text.counts.ngrams import Codes
 
 Probabilities = NDArray[np.float64]
 LARGEST_WEIGHT = 1_000_000

@@ -25,7 +25,7 @@ from unrolled.learn.recipe import Machine, Recipe
 from unrolled.learn.summary import Summary
 from unrolled.learn.train import prepare
 from unrolled.text.corpus import open_corpus
-from unrolled.text.counts import CountModel
+from unrolled.text.counts.model import CountModel
 from unrolled.text.encoded import EncodedText, encode_corpus
 from unrolled.text.report.baselines import baselines
 from unrolled.text.windows import split

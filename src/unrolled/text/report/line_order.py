@@ -17,7 +17,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from unrolled.text.counts import MAX_ORDER, CountModel
+from unrolled.text.counts.model import CountModel
+from unrolled.text.counts.ngrams import MAX_ORDER
 from unrolled.text.encoded import EncodedText
 
 BLOCKS, BLOCK_CHARACTERS, BLOCK_LINES = 8, 1 << 16, 500

@@ -1,0 +1,1 @@
+"""Counts: what followed which contexts of a text, and how often."""
