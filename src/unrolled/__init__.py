@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from unrolled.model.state import State
     from unrolled.progress import progress_bar
     from unrolled.tables.comparison.compare import compare_encodings
+    from unrolled.tables.comparison.mean_of_models import mean_of_models
     from unrolled.tables.encoder.estimator import EntityEncoder
     from unrolled.tables.report.columns import examine_columns
 
@@ -36,6 +37,7 @@ _HOMES = {
     "UnrolledError": "unrolled.errors",
     "compare_encodings": "unrolled.tables.comparison.compare",
     "examine_columns": "unrolled.tables.report.columns",
+    "mean_of_models": "unrolled.tables.comparison.mean_of_models",
     "progress_bar": "unrolled.progress",
     "train": "unrolled.learn.train",
 }
@@ -45,6 +47,7 @@ _NEEDS = {
     "Trained": "torch",
     "compare_encodings": "sklearn",
     "examine_columns": "sklearn",
+    "mean_of_models": "sklearn",
     "train": "torch",
 }
 """Optional libraries. An encoder needs PyTorch only while it is fitted, and says so then."""
@@ -62,6 +65,7 @@ __all__ = [
     "__version__",
     "compare_encodings",
     "examine_columns",
+    "mean_of_models",
     "progress_bar",
     "train",
 ]

@@ -74,12 +74,14 @@ class Fold:
 class EncodedFold:
     """One encoding of one fold: matrices (or frames) to learn from and to be judged on.
 
-    `predicted` holds what the encoder's own networks predict for the rows to be judged, where there are any.
+    `predicted` holds what the encoder's own networks predict for the rows to be judged, where there are any, and so
+    many of the last columns are their `predictions` too.
     """
 
     train: Any
     test: Any
     predicted: NDArray[np.float64] | None = None
+    predictions: int = 0
 
 
 @dataclass(frozen=True)
@@ -210,7 +212,8 @@ def _embeddings(fold: Fold) -> EncodedFold:
         learned = encoder.fit_transform(train, fold.target.values)
     if encoder.interrupted_:
         raise KeyboardInterrupt
-    return EncodedFold(learned, encoder.transform(test), encoder.network_prediction(test))
+    predictions = encoder.target_.outputs if encoder.fitted_.predicts else 0
+    return EncodedFold(learned, encoder.transform(test), encoder.network_prediction(test), predictions)
 
 
 def _native(fold: Fold) -> EncodedFold:

@@ -74,7 +74,7 @@ class FoldRun:
             return None, seconds
         started = time.perf_counter()
         target, seed = self.fold.target, self.fold.seed
-        tuning = self._tuning(metric)
+        tuning, described = self._tuning(metric), described.told(encoded.predictions)
         found = fit_predict(described, encoding, encoded.train, encoded.test, target, seed, tuning)
         return found, seconds + time.perf_counter() - started
 

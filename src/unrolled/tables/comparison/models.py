@@ -9,7 +9,8 @@ from __future__ import annotations
 import importlib.util
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from unrolled.errors import import_extra
 from unrolled.tables.comparison.encodings import ENCODINGS, Encoding
+from unrolled.tables.comparison.mean_of_models import mean_of_models
 from unrolled.tables.comparison.tuning import Settings, Tuning
 from unrolled.tables.data.target import TargetColumn
 
@@ -34,7 +36,8 @@ class Model:
     `native` models read pandas categoricals, up to so many `levels` of each, and `texts` ones columns of strings beside
     them. `filled`: they read no NaN. A `slow` one runs only where it is named. `scaled`: columns are standardised
     first, but not vectors where `by_distance`: there lengths carry the meaning. `dense` ones read no sparse tables.
-    `library` must be installed. `grid`: the values of each setting that tuning tries.
+    `library` must be installed. `grid`: the values of each setting that tuning tries. `averaged`: it is told how many
+    of the last columns are a prediction.
     """
 
     make: Callable[..., Any]
@@ -48,12 +51,17 @@ class Model:
     texts: bool = False
     filled: bool = False
     slow: bool = False
+    averaged: bool = False
     grid: Mapping[str, Sequence[Any]] = field(default_factory=dict)
 
     @property
     def encodings(self) -> list[str]:
         """The encodings that the model is given."""
         return [name for name, encoding in ENCODINGS.items() if name not in self.without and self._reads(encoding)]
+
+    def told(self, predictions: int) -> Model:
+        """This model for a table whose last columns are so many predictions."""
+        return replace(self, make=partial(self.make, predictions=predictions)) if self.averaged else self
 
     def _reads(self, encoding: Encoding) -> bool:
         return (self.native or not encoding.native) and (self.texts or not encoding.texts)
@@ -140,6 +148,10 @@ def _network(target: TargetColumn, seed: int, **tuned: Any) -> Any:
     return import_extra("sklearn.compose").TransformedTargetRegressor(network, transformer=scaler)
 
 
+def _mean(target: TargetColumn, seed: int, predictions: int) -> Any:
+    return mean_of_models(len(target.labels) if target.is_classification else 0, predictions, seed)
+
+
 class _NoWordsError(Exception):
     """No words of the texts recur, so that CatBoost has nothing to read."""
 
@@ -212,6 +224,7 @@ MODELS = {
         BOOSTED, True, "xgboost", grid=XGBOOST,
     ),
     "CatBoost": Model(_CatBoost, BOOSTED, True, "catboost", texts=True, grid=CATBOOST),
+    "mean of models": Model(_mean, BOOSTED, library="lightgbm", dense=True, averaged=True),
     # whose defaults were tuned by their authors on many tables
     "TabM": Model(_seeded("pytabkit", "TabM_D_", device="cpu", n_threads=THREADS), **DEEP),
     "RealMLP": Model(_seeded("pytabkit", "RealMLP_TD_", device="cpu", n_threads=THREADS), **DEEP),

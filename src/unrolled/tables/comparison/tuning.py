@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unrolled.errors import import_extra
+from unrolled.tables.data.splits import Rows, folds
 from unrolled.tables.data.target import TargetColumn
 
-HELD_OUT = 0.2
-"""Share of the training rows that judge settings; of each class the same."""
+PARTS = 5
+"""One of so many parts of the training rows judges settings; it has the same share of each class."""
 Settings = Mapping[str, Any]
 FitPredict = Callable[[Settings, Any, TargetColumn, Any], NDArray[np.float64]]
 """Settings, a table and its target to learn from, and a table to predict."""
@@ -55,16 +55,13 @@ class Tuning:
         return [every[i] for i in order] if grid else []
 
 
-def _parts(target: TargetColumn, seed: int) -> tuple[NDArray[np.intp], NDArray[np.intp]] | None:
-    """Rows to learn from and rows to judge; None where they are too few."""
-    rows, classes = np.arange(len(target.values)), target.values if target.is_classification else None
-    times = np.unique(classes, return_counts=True)[1] if classes is not None else np.array([len(rows)])
-    if times.min() < 2 or int(HELD_OUT * len(rows)) < len(times):
+def _parts(target: TargetColumn, seed: int) -> tuple[Rows, Rows] | None:
+    """Rows to learn from and rows to judge; None where the table, or a class, has too few."""
+    counts = np.bincount(target.values) if target.is_classification else np.array([len(target.values)])
+    if counts.min() < PARTS:
         return None
-    split = import_extra("sklearn.model_selection").train_test_split
-    first, rest = split(rows, test_size=HELD_OUT, random_state=seed, stratify=classes)
-    return np.sort(first), np.sort(rest)
+    return folds(PARTS, target.values, None, target.is_classification, seed)[0]
 
 
-def _rows(table: Any, rows: NDArray[np.intp]) -> Any:
+def _rows(table: Any, rows: Rows) -> Any:
     return table.iloc[rows] if hasattr(table, "iloc") else table[rows]
