@@ -62,38 +62,11 @@ _HOMES = {
 """Names whose modules load PyTorch or a library for tables: they are imported when they are used."""
 
 __all__ = [
-    "Adding",
-    "CountModel",
-    "Curve",
-    "Epoch",
-    "LabSettings",
-    "ModelConfig",
-    "Vocabulary",
-    "agreement",
-    "cell",
-    "curves",
-    "demo_table",
-    "diagram",
-    "draw_lab",
-    "draw_losses",
-    "draw_memories",
-    "draw_vectors",
-    "fit",
-    "letters",
-    "map_found",
-    "memory",
-    "network",
-    "next_character",
-    "read",
-    "read_pairs",
-    "recurrence",
-    "rolled",
-    "run_lab",
-    "split",
-    "streams",
-    "vectors",
-    "windows",
-]
+    "Adding", "CountModel", "Curve", "Epoch", "LabSettings", "ModelConfig", "Vocabulary", "agreement", "cell",
+    "curves", "demo_table", "diagram", "draw_lab", "draw_losses", "draw_memories", "draw_vectors", "fit", "letters",
+    "map_found", "memory", "network", "next_character", "read", "read_pairs", "recurrence", "rolled", "run_lab",
+    "split", "streams", "vectors", "windows",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import time
 from collections.abc import Mapping, Sequence
@@ -109,16 +110,12 @@ def train(
             start_from=start_from, valid=valid, test_file=test_file, encoding=encoding, save_seconds=save_seconds,
             notify=notify, started=started,
         )  # fmt: skip
-        _run(session, progress)
+        for record in session.run():
+            _tell(progress, session, record)
+        if session.interrupt is not None:
+            raise KeyboardInterrupt
         summary, model = session.finish()
     return Trained(CharModel(model), summary, tuple(session.state.history))
-
-
-def _run(session: Session, progress: OnProgress | None) -> None:
-    for record in session.run():
-        _tell(progress, session, record)
-    if session.interrupt is not None:
-        raise KeyboardInterrupt
 
 
 def _tell(progress: OnProgress | None, session: Session, record: Record) -> None:
@@ -130,17 +127,7 @@ def _tell(progress: OnProgress | None, session: Session, record: Record) -> None
 def _check_names(settings: Mapping[str, Any]) -> None:
     known = {entry.name for kind in (Recipe, Machine) for entry in fields(kind)}
     for name in set(settings) - known:
-        others = {
-            "text",
-            "resume",
-            "start_from",
-            "valid",
-            "test_file",
-            "encoding",
-            "save_seconds",
-            "notify",
-            "progress",
-        }
+        others = set(inspect.signature(train).parameters) - {"texts", "out", "settings"}
         raise unknown_name("setting", name, known | others)
 
 

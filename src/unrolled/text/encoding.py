@@ -12,7 +12,6 @@ import encodings.aliases
 import io
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import Literal
 
 from unrolled.errors import InputError
@@ -26,14 +25,6 @@ _BOMS = {codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32", codecs.BO
 _CONTROL = re.compile("[\x01-\x07\x0e-\x19\x1c-\x1f\x7f]")  # without blanks, backspace, escape and the DOS end mark
 
 
-@dataclass(frozen=True)
-class _Candidate:
-    """An encoding, and the non-ASCII characters that are common in texts stored in it."""
-
-    name: str
-    ordinary: re.Pattern[str]
-
-
 # Accented Latin letters occur alone or in pairs; letters of other scripts occur in runs, without plain letters next to
 # them. Capitals are rarer than lower case, which separates cp1251 from koi8_r. Kana separate Japanese from Chinese. The
 # order decides ties.
@@ -42,19 +33,11 @@ _CYRILLIC = re.compile(r"(?<![A-Za-z])(?:[а-яё]|(?<![А-Яа-яё])[А-ЯЁ])
 _KANA = re.compile(r"[\u3001\u3002\u3040-\u30ff\uff01-\uff5e]|(?<=[\u3040-\u30ff])[\u4e00-\u9fff]|[\u4e00-\u9fff](?=[\u3040-\u30ff])")  # fmt: skip # noqa: E501
 _HANGUL = re.compile(r"[가-힣]")
 _HAN = re.compile(r"[\u4e00-\u9fff\u3000-\u3020\uff01-\uff5e“”‘’—…]")
-_CANDIDATES = (
-    _Candidate("shift_jis", _KANA),
-    _Candidate("euc_jp", _KANA),
-    _Candidate("euc_kr", _HANGUL),
-    _Candidate("gb18030", _HAN),
-    _Candidate("big5", _HAN),
-    _Candidate("cp1251", _CYRILLIC),
-    _Candidate("koi8_r", _CYRILLIC),
-    _Candidate("cp1252", _LATIN),
-    _Candidate("iso8859_2", _LATIN),
-    _Candidate("mac_roman", _LATIN),
-    _Candidate("cp437", _LATIN),
-)
+_CANDIDATES = {
+    "shift_jis": _KANA, "euc_jp": _KANA, "euc_kr": _HANGUL, "gb18030": _HAN, "big5": _HAN, "cp1251": _CYRILLIC,
+    "koi8_r": _CYRILLIC, "cp1252": _LATIN, "iso8859_2": _LATIN, "mac_roman": _LATIN, "cp437": _LATIN,
+}  # fmt: skip
+"""Encodings, and the non-ASCII characters that are common in texts stored in each."""
 # The frequent characters of Chinese lie first in both tables: GB 2312 from 0xB0 to 0xD7, Big5 from 0xA4 to 0xC6.
 _FREQUENT_LEADS = {"gb18030": range(0xB0, 0xD8), "big5": range(0xA4, 0xC7)}
 
@@ -129,8 +112,8 @@ def likely_encoding(sample: bytes) -> str | None:
     wide = _wide_encoding(sample)
     if wide is not None:
         return wide
-    scores = {candidate.name: _score(sample, candidate) for candidate in _CANDIDATES}
-    best = max(scores, key=lambda name: scores[name])
+    scores = {name: _score(sample, name, ordinary) for name, ordinary in _CANDIDATES.items()}
+    best = max(scores, key=scores.__getitem__)
     return best if scores[best] > 0.5 else None
 
 
@@ -196,15 +179,15 @@ def _wide_encoding(sample: bytes) -> str | None:
     return "utf-16-le" if odd > even else "utf-16-be"
 
 
-def _score(sample: bytes, candidate: _Candidate) -> float:
+def _score(sample: bytes, name: str, common: re.Pattern[str]) -> float:
     """The fraction of non-ASCII characters that are common ones; 0 if a byte cannot be decoded."""
     try:
-        text = codecs.getincrementaldecoder(candidate.name)().decode(sample)
+        text = codecs.getincrementaldecoder(name)().decode(sample)
     except UnicodeDecodeError:
         return 0.0
     foreign = sum(not character.isascii() for character in text)
-    ordinary = sum(not character.isascii() for character in "".join(candidate.ordinary.findall(text)))
-    return ordinary / max(foreign, 1) * _frequent_share(text, candidate.name)
+    ordinary = sum(not character.isascii() for character in "".join(common.findall(text)))
+    return ordinary / max(foreign, 1) * _frequent_share(text, name)
 
 
 def _frequent_share(text: str, name: str) -> float:

@@ -76,7 +76,7 @@ def test_recall_asks_for_the_value_of_one_of_the_keys():
     assert all(len(set(row.tolist())) == 6 for row in keys)
     asked = x[:, 6, :64].argmax(1)
     assert not x[:, 6, 64:].any()
-    assert target.tolist() == [int(values[i][keys[i] == asked[i]]) for i in range(50)]
+    assert target[:, 0].tolist() == [int(values[i][keys[i] == asked[i]]) for i in range(50)]
 
 
 def test_the_race_has_every_task_and_a_picture_and_is_the_same_in_two_processes():
@@ -153,10 +153,10 @@ def test_a_training_that_diverges_ends():
         ("adding", ["three-char"], {}, "no memory to test"),
         ("adding", ["irnn:sigmoid"], {}, "nonlinearity"),
         ("adding", ["rnn"], {"lengths": (1,)}, "length of at least 2"),
-        ("adding", ["rnn"], {"lengths": (0,)}, "length 0"),
-        ("adding", ["rnn"], {"hidden": 0}, "hidden 0"),
-        ("adding", ["rnn"], {"learning_rate": 0.0}, "learning rate 0"),
-        ("adding", ["rnn"], {"learning_rate": float("inf")}, "learning rate inf"),
+        ("adding", ["rnn"], {"lengths": (0,)}, "length is 0"),
+        ("adding", ["rnn"], {"hidden": 0}, "hidden is 0"),
+        ("adding", ["rnn"], {"learning_rate": 0.0}, "learning rate is 0"),
+        ("adding", ["rnn"], {"learning_rate": float("inf")}, "learning rate is inf"),
     ],
 )
 def test_bad_requests_are_explained(task, rungs, changes, message):

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from unrolled.bounds import check_number, check_whole
 from unrolled.errors import InputError, TrainingError, unknown_name
 from unrolled.learn.loop import FitState, Plan, fit
 from unrolled.learn.networks import find_recurrence
@@ -55,9 +56,9 @@ class MemoryTask(ABC):
     def batch(self, count: int, length: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """`count` sequences and their targets."""
 
-    @abstractmethod
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """The mean loss of outputs (batch, time, outputs)."""
+        """The mean loss of outputs (batch, time, outputs), of which the last are for `targets`, (batch, answers)."""
+        return functional.cross_entropy(outputs[:, -targets.shape[1] :].flatten(0, 1), targets.flatten())
 
 
 class Adding(MemoryTask):
@@ -105,9 +106,6 @@ class Copy(MemoryTask):
         ids = torch.cat([symbols, torch.full((count, length), blank), torch.full_like(symbols, ask)], dim=1)
         return functional.one_hot(ids, self.inputs).float(), symbols
 
-    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        return functional.cross_entropy(outputs[:, -self.ITEMS :].flatten(0, 1), targets.flatten())
-
 
 class Modulo(MemoryTask):
     """The sum of all digits so far, modulo 3, asked at every position of a row of random digits 0, 1 and 2.
@@ -128,9 +126,6 @@ class Modulo(MemoryTask):
             raise InputError(f"the {self.name} task needs a length of at least 1, not {length}: that many digits")
         digits = torch.randint(0, self.BASE, (count, length), generator=generator)
         return functional.one_hot(digits, self.BASE).float(), digits.cumsum(1) % self.BASE
-
-    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        return functional.cross_entropy(outputs.flatten(0, 1), targets.flatten())
 
 
 class Parity(Modulo):
@@ -160,10 +155,7 @@ class Recall(MemoryTask):
         wanted = torch.randint(0, length, (count, 1), generator=generator)
         pairs = functional.one_hot(keys, self.inputs) + functional.one_hot(self.KEYS + values, self.inputs)
         query = functional.one_hot(keys.gather(1, wanted), self.inputs)
-        return torch.cat([pairs, query], dim=1).float(), values.gather(1, wanted)[:, 0]
-
-    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        return functional.cross_entropy(outputs[:, -1], targets)
+        return torch.cat([pairs, query], dim=1).float(), values.gather(1, wanted)
 
 
 TASKS: dict[str, type[MemoryTask]] = {task.name: task for task in (Adding, Copy, Parity, Modulo, Recall)}
@@ -221,20 +213,11 @@ class LabSettings:
     """How often each is trained, from the seeds `seed`, `seed + 1` and so on."""
 
     def __post_init__(self) -> None:
-        sizes = {
-            "length": min(self.lengths, default=0),
-            "hidden": self.hidden,
-            "steps": self.steps,
-            "batch": self.batch,
-            "repeats": self.repeats,
-        }
-        for name, size in sizes.items():
-            if size < 1:
-                raise InputError(f"the lab was given {name} {size}, but a whole number from 1 on was expected")
-        if not 0 < self.learning_rate < math.inf:
-            raise InputError(f"the lab was given learning rate {self.learning_rate}, but a number above 0 was expected")
-        if self.seed < 0:
-            raise InputError(f"the lab was given seed {self.seed}, but a whole number from 0 on was expected")
+        check_whole("length", min(self.lengths, default=0), 1)
+        for name in ("hidden", "steps", "batch", "repeats"):
+            check_whole(name, getattr(self, name), 1)
+        check_number("learning rate", self.learning_rate, above=0)
+        check_whole("seed", self.seed, 0)
 
     @property
     def plan(self) -> Plan:
@@ -325,7 +308,8 @@ def run_race(
     variants = list(dict.fromkeys(map(RungVariant.of, rungs)))
     jobs = [(task, variant, RACE[task], seed, settings) for task in RACE for variant in variants
             for seed in settings.seeds]  # fmt: skip
-    curves = _one_by_one(jobs, on_point) if processes == 1 else _in_processes(jobs, on_point, processes)
+    one_by_one = (_trained(job, on_point) for job in jobs)
+    curves = one_by_one if processes == 1 else _in_processes(jobs, on_point, processes)
     found = dict(zip(jobs, curves, strict=True))
     return tuple(
         LabResult(
@@ -337,11 +321,6 @@ def run_race(
 
 
 _Job = tuple[str, RungVariant, int, int, LabSettings]
-
-
-def _one_by_one(jobs: Sequence[_Job], on_point: OnPoint | None) -> Iterator[LabCurve]:
-    for job in jobs:
-        yield _trained(job, on_point)
 
 
 def _in_processes(jobs: Sequence[_Job], on_point: OnPoint | None, processes: int) -> Iterator[LabCurve]:
@@ -385,12 +364,14 @@ def train_at(
     on_point: OnPoint | None = None,
 ) -> LabCurve:
     """One rung at one length: its curve, which ends where the task is solved."""
-    trial = LabTrial.of(task, variant, length, seed, settings)
+    trial = LabTrial(task, variant, length, seed, settings)
+    parameters = list(trial.network.parameters())
+    adam = AdamW(parameters, settings.learning_rate, betas=(0.9, 0.999), decoupled=False)
     points: list[tuple[int, float]] = []
     diverged = None
     state = FitState()
     try:
-        for record in fit(trial, trial.optimizer(settings), settings.plan, state):
+        for record in fit(trial, Optimizers(trial.network, {"adam": adam}), settings.plan, state):
             loss = record.validation
             if loss is None:
                 continue
@@ -406,35 +387,21 @@ def train_at(
         diverged = state.step
     steps, losses = zip(*points, strict=True) if points else ((), ())
     solved = steps[-1] if losses and losses[-1] < task.solved else None
-    parameters = sum(parameter.numel() for parameter in trial.network.parameters())
-    return LabCurve(variant, length, seed, steps, losses, solved, diverged, state.seconds, parameters)
+    size = sum(parameter.numel() for parameter in parameters)
+    return LabCurve(variant, length, seed, steps, losses, solved, diverged, state.seconds, size)
 
 
-@dataclass
 class LabTrial:
-    """One network at one task, as `fit` wants it; every step draws new sequences."""
+    """A new network at one task, as `fit` wants it; every step draws new sequences.
 
-    network: LabNetwork
-    task: MemoryTask
-    length: int
-    batch: int
-    generator: torch.Generator
-    test: tuple[Tensor, Tensor]
-    """Sequences that are never trained on, and their targets."""
+    `seed` decides its start weights and the sequences, of which `test` are never trained on.
+    """
 
-    @classmethod
-    def of(cls, task: MemoryTask, variant: RungVariant, length: int, seed: int, settings: LabSettings) -> LabTrial:
-        """A new network; `seed` decides its start weights and the sequences."""
-        generator = torch.Generator().manual_seed(seed)
-        network = LabNetwork(task, variant, settings.hidden, generator)
-        test = task.batch(TEST_SEQUENCES, length, torch.Generator().manual_seed(seed + 1))
-        return cls(network, task, length, settings.batch, generator, test)
-
-    def optimizer(self, settings: LabSettings) -> Optimizers:
-        """Adam over all parameters."""
-        parameters = list(self.network.parameters())
-        adam = AdamW(parameters, settings.learning_rate, betas=(0.9, 0.999), decoupled=False)
-        return Optimizers(self.network, {"adam": adam})
+    def __init__(self, task: MemoryTask, variant: RungVariant, length: int, seed: int, settings: LabSettings) -> None:
+        self.task, self.length, self.batch = task, length, settings.batch
+        self.generator = torch.Generator().manual_seed(seed)
+        self.network = LabNetwork(task, variant, settings.hidden, self.generator)
+        self.test = task.batch(TEST_SEQUENCES, length, torch.Generator().manual_seed(seed + 1))
 
     def backward(self, step: int) -> float:
         """Gradients of the next batch; its mean loss."""

@@ -9,29 +9,20 @@ from torch import Tensor
 from torch.nn import functional
 
 from unrolled.learn.networks.activations import back_through_, tanh_
-from unrolled.learn.networks.recurrence import (
-    Recurrence,
-    State,
-    first_derivative_only,
-    under_autocast,
-    uniform_as_linear,
-)
+from unrolled.learn.networks.loop import Loop
+from unrolled.learn.networks.recurrence import State, first_derivative_only, under_autocast
 from unrolled.learn.networks.rnn import weight_gradient
 from unrolled.model import cells
 
 
-class Concat(Recurrence):
+class Concat(Loop):
     """r_t = relu(W_in [h_{t-1}; x_t] + b_in);  h_t = tanh(W_h r_t + b_h).
 
     fast.ai's lesson on recurrent networks (2018). `weight_in` is (hidden, hidden + inputs), its first columns for the
-    hidden state. `torch.nn` has no such layer; both weights and biases start as those of `torch.nn.Linear`.
+    hidden state. The other parameters, and the start of all, are those of `loop`.
     """
 
     cell = cells.Concat
-    weight_in: Tensor
-    bias_in: Tensor
-    weight_h: Tensor
-    bias_h: Tensor
 
     def project(self, x: Tensor) -> Tensor:
         return functional.linear(x, self.weight_in[:, self.hidden :], self.bias_in)
@@ -41,11 +32,6 @@ class Concat(Recurrence):
         tensors = under_autocast(projected, state[0], of_hidden, self.weight_h, self.bias_h)
         hidden: Tensor = _Concat.apply(*tensors)  # type: ignore[no-untyped-call]
         return hidden, (hidden[-1],)
-
-    def initialise(self, generator: torch.Generator) -> None:
-        """Both layers as `torch.nn.Linear`."""
-        uniform_as_linear(self.weight_in, self.bias_in, generator)
-        uniform_as_linear(self.weight_h, self.bias_h, generator)
 
 
 class _Concat(torch.autograd.Function):

@@ -9,24 +9,21 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from unrolled.learn.networks.recurrence import Recurrence, State, uniform_as_linear
+from unrolled.learn.networks.loop import Loop
+from unrolled.learn.networks.recurrence import State
 from unrolled.model import cells
 
 
-class ThreeChar(Recurrence):
+class ThreeChar(Loop):
     """u_t = relu(W_in x_t + b_in);  h_t = s(s(s(0, u_{t-2}), u_{t-1}), u_t)  with  s(h, u) = tanh(W_h (h + u) + b_h).
 
     fast.ai's lesson on recurrent networks (2018). Every position sees its own character and the two before it, no
     more. The state is the two previous inputs u as they enter the sum; before the start of a text they are zero
-    vectors: nothing is added. On a window of three the last position equals the third step of `loop` with the same
-    weights.
+    vectors: nothing is added. Parameters and start are those of `loop`; on a window of three the last position equals
+    its third step.
     """
 
     cell = cells.ThreeChar
-    weight_in: Tensor
-    bias_in: Tensor
-    weight_h: Tensor
-    bias_h: Tensor
 
     def project(self, x: Tensor) -> Tensor:
         return functional.linear(x, self.weight_in, self.bias_in).relu()
@@ -38,8 +35,3 @@ class ThreeChar(Recurrence):
         h = torch.tanh(functional.linear(h + u2, self.weight_h, self.bias_h))
         h = torch.tanh(functional.linear(h + u3, self.weight_h, self.bias_h))
         return h, (u[-2], u[-1])
-
-    def initialise(self, generator: torch.Generator) -> None:
-        """Both layers as `torch.nn.Linear`."""
-        uniform_as_linear(self.weight_in, self.bias_in, generator)
-        uniform_as_linear(self.weight_h, self.bias_h, generator)

@@ -115,19 +115,13 @@ def _order(data: PlotData) -> list[int]:
 
 def _look(data: PlotData, i: int, text: str) -> dict[str, Any]:
     """The style of a label: size of a character by frequency, vowels in bold so that they show in grey too."""
-    if not data.are_characters:
-        special = data.groups[i] != "category"
-        plain = style.font(8, bold=special, text=text)
-        return {"fontproperties": plain, "color": style.INK, "ha": "center", "va": "center", "parse_math": False}
-    bold = data.groups[i] == "vowel"
-    own = style.font(8.5 + 15 * float(data.sizes[i]), bold=bold, text=text)
-    return {
-        "fontproperties": own,
-        "color": COLOURS[data.groups[i]],
-        "ha": "center",
-        "va": "center",
-        "parse_math": False,
-    }
+    group = data.groups[i]
+    if data.are_characters:
+        size, bold, shade = 8.5 + 15 * float(data.sizes[i]), group == "vowel", COLOURS[group]
+    else:
+        size, bold, shade = 8.0, group != "category", style.INK
+    font = style.font(size, bold=bold, text=text)
+    return {"fontproperties": font, "color": shade, "ha": "center", "va": "center", "parse_math": False}
 
 
 def _extent(axis: Axes, text: str, look: dict[str, Any], renderer: Any) -> tuple[float, float]:
