@@ -28,8 +28,8 @@ def progress_bar() -> Iterator[OnProgress]:
     >>> with progress_bar() as progress:
     ...     progress("half of it", 0.5)
     """
-    if notebook := _notebook():
-        with notebook as bar:
+    if _is_notebook():
+        with _element(import_module("IPython.display")) as bar:
             yield bar
     elif sys.stderr.isatty():
         from rich.markup import escape as unmarked
@@ -56,29 +56,19 @@ class _Lines:
             self.next = math.floor(share * 10 + 1) / 10
 
 
-class _Notebook:
-    """The HTML element for progress in the output of a cell, which needs no widgets."""
-
-    def __init__(self, display: Any) -> None:
-        self.display = display
-        self.handle: Any = None
-
-    def __enter__(self) -> _Notebook:
-        self.handle = self.display.display(self.display.HTML(""), display_id=True)
-        return self
-
-    def __exit__(self, *details: object) -> None:
-        self.handle.update(self.display.HTML(""))
-
-    def __call__(self, text: str, share: float) -> None:
-        """Redraw it."""
-        self.handle.update(self.display.HTML(f'<progress value="{share:.3f}"></progress> {share:.0%} {escape(text)}'))
+@contextmanager
+def _element(display: Any) -> Iterator[OnProgress]:
+    """An HTML element in the output of a notebook's cell, which needs no widgets."""
+    handle = display.display(display.HTML(""), display_id=True)
+    try:
+        yield lambda text, share: handle.update(
+            display.HTML(f'<progress value="{share:.3f}"></progress> {share:.0%} {escape(text)}')
+        )
+    finally:
+        handle.update(display.HTML(""))
 
 
-def _notebook() -> _Notebook | None:
-    """Something to draw on, where this runs in a notebook: IPython is then loaded, and its shell has a kernel."""
+def _is_notebook() -> bool:
+    """Whether this runs in a notebook: IPython is then loaded, and its shell has a kernel."""
     ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython is not None else None
-    if getattr(shell, "kernel", None) is None:
-        return None
-    return _Notebook(import_module("IPython.display"))
+    return ipython is not None and getattr(ipython.get_ipython(), "kernel", None) is not None

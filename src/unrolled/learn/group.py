@@ -36,7 +36,7 @@ class SessionGroup:
             steps = {i: session.run() for i, session in enumerate(self.sessions)}
             for session, thread in zip(self.sessions, threads, strict=True):
                 session.interruptions = lambda: nullcontext(interrupt)
-                stack.callback(_close, session, thread)
+                stack.callback(lambda session, thread: thread.submit(session.close).result(), session, thread)
             while steps:
                 asked = {i: threads[i].submit(next, own, None) for i, own in steps.items()}
                 for i, step in _results(asked):
@@ -58,10 +58,6 @@ class SessionGroup:
     def _threads(self, stack: ExitStack) -> list[ThreadPoolExecutor]:
         """One of each session: how PyTorch is set up belongs to a thread."""
         return [stack.enter_context(ThreadPoolExecutor(1)) for _ in self.sessions]
-
-
-def _close(session: Session, thread: ThreadPoolExecutor) -> None:
-    thread.submit(session.close).result()
 
 
 def _results(asked: dict[int, Future[Record | None]]) -> list[tuple[int, Record | None]]:

@@ -104,10 +104,6 @@ def _linear(plan: Plan, step: int) -> float:
     return plan.height * (plan.steps - step) / max(1, plan.steps - max(plan.warmup, plan.replanned_at))
 
 
-def _constant(plan: Plan, step: int) -> float:
-    return 1.0
-
-
 def _restarts(plan: Plan, step: int) -> float:
     length = plan.cycle or plan.steps
     step -= plan.warmup
@@ -116,7 +112,9 @@ def _restarts(plan: Plan, step: int) -> float:
     return (1 + math.cos(math.pi * step / length)) / 2
 
 
-SHAPES: dict[str, Callable[[Plan, int], float]] = {"linear": _linear, "constant": _constant, "restarts": _restarts}
+SHAPES: dict[str, Callable[[Plan, int], float]] = {
+    "linear": _linear, "constant": lambda plan, step: 1.0, "restarts": _restarts,
+}  # fmt: skip
 
 
 @dataclass

@@ -33,7 +33,7 @@ def draw_memories(memories: Sequence[Memory], measure: str = "cost") -> Figure:
     check_name("measure", measure, MEASURES)
     note = "vertical line: memory" + "; dotted: the cost that is beyond chance" * (measure == "cost")
     return curves(
-        {_label(memory): _curve(memory, measure) for memory in memories},
+        {f"{each.name} (memory {each.characters or 'none found'})": _curve(each, measure) for each in memories},
         x_label="characters back",
         y_label=Y_LABELS[measure],
         title="how far back predictions depend on the text",
@@ -41,11 +41,6 @@ def draw_memories(memories: Sequence[Memory], measure: str = "cost") -> Figure:
         x_scale="log",
         y_scale="log",
     )
-
-
-def _label(memory: Memory) -> str:
-    found = "none found" if memory.characters is None else f"{memory.characters}"
-    return f"{memory.name} (memory {found})"
 
 
 def _curve(memory: Memory, measure: str) -> Curve:

@@ -39,7 +39,8 @@ def place_labels(
             break
         tried = points[i] + _offsets(sizes[i], None if radii is None else float(radii[i]), reach)
         boxes = np.concatenate([tried - sizes[i] / 2, tried + sizes[i] / 2], axis=1)
-        free = _inside(boxes, bounds) & ~_overlaps(boxes, taken)
+        inside = np.all(boxes[:, :2] >= bounds[:2], axis=1) & np.all(boxes[:, 2:] <= bounds[2:], axis=1)
+        free = inside & ~_overlaps(boxes, taken)
         if free.any():
             first = int(free.argmax())
             placed[i] = (float(tried[first, 0]), float(tried[first, 1]))
@@ -59,10 +60,6 @@ def _offsets(size: NDArray[np.float64], radius: float | None, reach: float) -> N
     beside, above = width / 2 + radius + 1, height / 2 + radius + 1
     near = np.array([(1, 0), (-1, 0), (0, 1), (0, -1), (0.9, 0.75), (-0.9, 0.75), (0.9, -0.75), (-0.9, -0.75)])
     return np.concatenate([near * (beside + k * height, above + k * height) for k in np.arange(0, reach + 0.01, 0.5)])
-
-
-def _inside(boxes: NDArray[np.float64], bounds: Box) -> NDArray[np.bool_]:
-    return np.all(boxes[:, :2] >= bounds[:2], axis=1) & np.all(boxes[:, 2:] <= bounds[2:], axis=1)
 
 
 def _overlaps(boxes: NDArray[np.float64], taken: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -71,14 +71,15 @@ def plot_data(table: EmbeddingTable, components: int = 2) -> PlotData:
         raise InputError("this embedding table is empty: there is nothing to draw")
     coordinates, explained = principal_components(table.vectors, components)
     characters = is_of_characters(table)
+    special = np.asarray(table.facts.get("special", [name in MARKS for name in table.names]), bool)
     return PlotData(
         coordinates,
         explained,
         tuple(visible(name) if characters or name != name.strip() else _spaced(name) for name in table.names),
         _sizes(table),
         tuple(
-            kind(name) if characters else name if special and name in MARKS else "category"
-            for name, special in _with_special(table)
+            kind(name) if characters else name if reserved and name in MARKS else "category"
+            for name, reserved in zip(table.names, special.tolist(), strict=True)
         ),
         None if characters else _means(table),
         None if characters else _rings(table),
@@ -94,11 +95,6 @@ def is_of_characters(table: EmbeddingTable) -> bool:
 def _sizes(table: EmbeddingTable) -> NDArray[np.float64]:
     counts = np.asarray(table.facts.get("count", np.ones(len(table))), np.float64)
     return np.sqrt(np.maximum(counts, 0) / max(float(counts.max()), 1.0))
-
-
-def _with_special(table: EmbeddingTable) -> list[tuple[str, bool]]:
-    special = table.facts.get("special", np.array([name in MARKS for name in table.names]))
-    return list(zip(table.names, np.asarray(special, bool).tolist(), strict=True))
 
 
 def _means(table: EmbeddingTable) -> NDArray[np.float64]:
