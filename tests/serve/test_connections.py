@@ -90,7 +90,8 @@ def test_more_than_the_line_holds_are_told_when_to_come_back(monkeypatch: pytest
 @contextlib.contextmanager
 def hasty() -> Iterator[uvicorn.Server]:
     """A server in this process, in which the constants of `connections` can be set."""
-    config = uvicorn.Config(app_for(Service(MODEL, "hasty")), log_level="critical", http=connections.TimedConnection)
+    app, http = app_for(Service(MODEL, "hasty")), connections.TimedConnection
+    config = uvicorn.Config(app, log_level="critical", http=http, timeout_keep_alive=1)
     server = uvicorn.Server(config)
     with serving.listen("127.0.0.1", 0) as listening:
         thread = threading.Thread(target=server.run, args=([listening],))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -9,6 +11,7 @@ from torch.nn import functional
 from unrolled.learn.networks.recurrence import Recurrence, State, uniform_as_linear
 from unrolled.learn.networks.rnn import elman
 from unrolled.model import cells
+from unrolled.model.cell import Cell
 
 
 class Loop(Recurrence):
@@ -19,7 +22,7 @@ class Loop(Recurrence):
     such layer; the two weights and biases start as those of `torch.nn.Linear`.
     """
 
-    cell = cells.Loop
+    cell: ClassVar[type[Cell]] = cells.Loop
     weight_in: Tensor
     bias_in: Tensor
     weight_h: Tensor
