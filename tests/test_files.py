@@ -161,7 +161,7 @@ def test_every_truncation_and_every_flipped_bit_is_named(tmp_path):
 
 
 def _overwrite(path, data):
-    """In place: some file systems wait for the disk when a file that was emptied first is closed, a hundred times as long."""
+    """In place: where a file is emptied first, some file systems wait for the disk when it is closed."""
     with open(path, "r+b") as file:
         file.write(data)
         file.truncate()
