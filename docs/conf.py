@@ -18,7 +18,7 @@ author = "the authors of unrolled"
 release = version = __version__
 
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "cyclopts.ext.sphinx"]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "jupyter_execute"]  # the second is where a build leaves the notebooks it has run
 
 myst_heading_anchors = 2  # the index of questions links to sections
 

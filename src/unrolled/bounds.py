@@ -16,8 +16,8 @@ def check_name(kind: str, given: str, known: Iterable[str]) -> None:
 def check_whole(name: str, value: object, at_least: int, at_most: int = 2**53) -> None:
     """Raises InputError for what is no whole number within its bounds."""
     if type(value) is not int or not at_least <= value <= at_most:
-        most = f" to {at_most:,}" if at_most < 2**53 else ""
-        raise InputError(f"{name} is {value!r}, but must be a whole number from {at_least}{most}{' on' * (not most)}")
+        bounds = f"from {at_least} to {at_most:,}" if at_most < 2**53 else f"of at least {at_least}"
+        raise InputError(f"{name} is {value!r}, but must be a whole number {bounds}")
 
 
 def check_number(

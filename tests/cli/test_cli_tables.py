@@ -93,7 +93,7 @@ def test_embed_takes_an_odd_table(tmp_path: Path, capsys: pytest.CaptureFixture[
     command = ["embed", str(tmp_path / "odd.csv"), "--target", "wait", "--out", str(out), "--networks", "2"]
     assert main([*command, "--categories", "empty", " Ward / floor"]) == 0
     told = capsys.readouterr()
-    assert "'empty' holds no value at all and is left out" in told.err
+    assert "'empty' has no values and is left out" in told.err
     assert "each in one row only" in told.err
     assert "US date_month" in told.err
     assert "note" in told.out

@@ -128,11 +128,11 @@ def test_what_is_no_table_is_explained(tmp_path):
     table, text = tmp_path / "a.jsonl", tmp_path / "b.txt"
     table.write_text('{"a": 1}\n[1]\n')
     text.write_text("x")
-    with pytest.raises(InputError, match=r"line 2, is no JSON object"):
+    with pytest.raises(InputError, match=r"line 2, is not a JSON object"):
         record_corpus(open_corpus([table]), "a").read()
     with pytest.raises(InputError, match="files of one kind"):
         record_corpus(open_corpus([table, text]), "a")
-    with pytest.raises(InputError, match="is no table"):
+    with pytest.raises(InputError, match="is not a table"):
         record_corpus(open_corpus([text]), "lines", "Kind")
 
 

@@ -145,7 +145,7 @@ def _learnable(path: Path, target: str, rows: RowOptions) -> tuple[DataTable, Co
     features, outcome = split_target(opened.without(rows.ignore), target, rows.target_type)
     empty = [column.name for column in features.columns if column.missing.all()]
     for name in empty:
-        say(f"{name!r} holds no value at all and is left out")
+        say(f"{name!r} has no values and is left out")
     return features.without(empty).declaring(rows.categories), opened[target], outcome.kind
 
 
@@ -252,7 +252,7 @@ def _with_target(table: DataTable, target: str, missing: str) -> DataTable:
 
 def _splitting(split: SplitOptions, folds: int) -> dict[str, Any]:
     if folds < 2:
-        raise InputError(f"--folds is {folds}, but at least 2 are needed: one to learn from, one to judge by")
+        raise InputError(f"--folds is {folds}, but at least 2 are needed: one to train on, one to test on")
     if split.split == "random":
         return {"cv": folds, "order": split.by}
     if split.by is None:

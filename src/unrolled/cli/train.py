@@ -172,11 +172,11 @@ def demo(*, out: Path | None = None, minutes: float = 1.0, seed: int = 0, json: 
     Parameters
     ----------
     out
-        The run folder to make; unrolled-demo, or that name with a number, if not given.
+        The run folder to create; unrolled-demo, or that name with a number, if not given.
     minutes
         Time to train.
     seed
-        Decides the first weights and what is written.
+        Random seed of the initial weights and of the generated text.
     """
     started = time.perf_counter()
     from unrolled.learn.train import prepare

@@ -147,7 +147,7 @@ def complete(
 
 def _known_label(model: CharModel, label: str) -> str:
     if not model.labels:
-        raise InputError("this model knows no labels: train it with --records and --label-column")
+        raise InputError("this model has no labels: train it with --records and --label-column")
     if label not in model.labels:
         raise unknown_name("label", label, model.labels)
     return label

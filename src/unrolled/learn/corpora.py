@@ -33,11 +33,9 @@ def corpus_of(
     corpus = _opened(recipe, sources, text, encoding)
     by_file = recipe.hold_out == FILES
     if valid is not None and (recipe.test or by_file or "validation" in recipe.changes()):
-        raise InputError(
-            "a file to validate on takes the place of --validation and --test, and of --hold-out: leave them out"
-        )
+        raise InputError("a file to validate on replaces --validation, --test and --hold-out: leave them out")
     if test_file is not None and (recipe.test or by_file):
-        raise InputError("a file to test on takes the place of --test and --hold-out: leave them out")
+        raise InputError("a file to test on replaces --test and --hold-out: leave them out")
     if by_file:
         corpus = _with_files_held_out(corpus, recipe.validation, recipe.test)
     elif valid is not None or test_file is not None:

@@ -57,7 +57,7 @@ def loss_curve(history: Sequence[Entry], title: str | None = None) -> Figure:
     """
     measured = [entry for entry in history if "validation" in entry]
     if not measured:
-        raise InputError("there is no history to draw: no measurement was made while it trained")
+        raise InputError("there is no history to draw: nothing was measured during training")
     picture, (axis,) = style.figure(7.5, 4.5)
     best = min(measured, key=lambda entry: entry["validation"])
     axis.plot(

@@ -82,5 +82,5 @@ def _taken(value: dict[str, Any], tensors: dict[str, Tensor]) -> Tensor:
 
 def _number(value: dict[str, Any]) -> float:
     if len(value) > 1 or value[_FLOAT] not in _ODD_NUMBERS:
-        raise FolderError(f"the checkpoint is damaged: {STATE} holds {value!r}, which is no number")
+        raise FolderError(f"the checkpoint is damaged: {STATE} holds {value!r}, which is not a number")
     return float(value[_FLOAT])

@@ -120,7 +120,7 @@ class Recipe:
         if self.epochs is not None and self.minutes is not None:
             raise InputError("both epochs and minutes were given: choose one budget")
         if self.label_column is not None and self.records is None:
-            raise InputError("labels stand at the head of records: say with --records what a record is")
+            raise InputError("labels belong to records: add --records, which says what a record is")
         if self.validation == 0:
             raise InputError("validation is 0, but a part of the text must be held out to tell how good the network is")
         if self.validation + self.test >= 1:

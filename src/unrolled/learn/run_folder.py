@@ -99,7 +99,7 @@ class Run:
         except OSError as error:
             if error.errno in (errno.EACCES, errno.EAGAIN):
                 raise FolderError(
-                    f"another process is training in {self.path}: wait for its end, or stop it "
+                    f"another process is training in {self.path}: wait until it ends, or stop it "
                     "and continue with --resume"
                 ) from None
 

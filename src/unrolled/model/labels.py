@@ -48,7 +48,7 @@ def score_by_label(
     for a model whose records have no labels.
     """
     if model.vocabulary.label_end is None or not counts:
-        raise InputError("this model knows no labels: train it with --records and --label-column")
+        raise InputError("this model has no labels: train it with --records and --label-column")
     iterator = iter(lines)
     while some := list(islice(iterator, BATCH_LINES)):
         posterior = softmax(_prior(counts) - _nats(model, counts, some) / temperature)

@@ -70,9 +70,9 @@ def _json_lines(name: str, lines: Iterator[str], columns: Sequence[str]) -> Iter
         try:
             row = json.loads(line)
         except ValueError as error:
-            raise InputError(f"{name}, line {number:,}, is no JSON: {error}") from None
+            raise InputError(f"{name}, line {number:,}, is not valid JSON: {error}") from None
         if not isinstance(row, dict):
-            raise InputError(f"{name}, line {number:,}, is no JSON object: {line.strip()[:40]}")
+            raise InputError(f"{name}, line {number:,}, is not a JSON object: {line.strip()[:40]}")
         if number == 1:
             all(_is_there(column, list(row), name) for column in columns)
         yield ["" if (value := row.get(column)) is None else f"{value}" for column in columns]

@@ -138,7 +138,7 @@ def _line(blocks: Iterable[bytes], encoding: str, offset: int) -> int:
 def _not_decodable(error: UnicodeDecodeError, offset: int, line: int, name: str) -> InputError:
     where = f"byte 0x{error.object[error.start]:02x} at offset {offset:,}, on line {line:,}"
     encoding = codecs.lookup(error.encoding).name.upper()
-    return InputError(f"{name} is not {encoding}: {where}, is none of its characters. {_advice(error)}")
+    return InputError(f"{name} is not {encoding}: {where}, is invalid. {_advice(error)}")
 
 
 def _no_mark(encoding: str, name: str) -> InputError:

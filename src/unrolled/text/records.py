@@ -151,8 +151,8 @@ def record_corpus(corpus: Corpus, records: str, label: str | None = None) -> Rec
         raise InputError("some of the files are tables and others are not: give files of one kind")
     if label not in (None, TAB) and not read.reads_column:
         raise InputError(
-            f"the label column is {label!r}, but the text is no table whose column --records names: for records that "
-            f"begin with a label and a tab it is {TAB!r}"
+            f"the label column is {label!r}, but the text is not a table with the column of --records: for records "
+            f"that begin with a label and a tab it is {TAB!r}"
         )
     return read
 

@@ -381,7 +381,7 @@ def test_renderings_mark_the_best_and_are_self_contained(demo: Comparison, tmp_p
             {"metric": "1-auc", "cv": TimeSeriesSplit(4)},
             "'1-auc' needs both classes of 'y', but fold 4 holds out rows of one only",
         ),
-        ({}, {"cv": TimeSeriesSplit(39)}, "fold 1 of the splitter has 1 rows to learn from and 1 to judge by"),
+        ({}, {"cv": TimeSeriesSplit(39)}, "fold 1 of the splitter has 1 training rows and 1 test rows"),
     ],
 )
 def test_what_cannot_be_compared_is_said(columns: dict[str, object], settings: dict[str, object], message: str) -> None:

@@ -42,7 +42,9 @@ def validation_rows(validation: Any, y: Any, groups: Any, seed: int) -> Rows | N
     else:
         chosen = _explicit(validation, rows)
     if not 0 < len(chosen) < rows:
-        raise InputError(f"validation keeps {len(chosen)} of {rows} rows out of training: keep some, and not all")
+        raise InputError(
+            f"validation keeps {len(chosen)} of {rows} rows out of training: it must keep some, but not all"
+        )
     return np.sort(np.asarray(chosen, dtype=np.int64))
 
 
@@ -96,7 +98,7 @@ def judging_folds(target: TargetColumn, cv: Any, groups: Any, seed: int) -> list
     for number, (train, test) in enumerate(found, 1):
         if len(train) < 2 or not len(test):
             raise InputError(
-                f"fold {number} of the splitter has {len(train)} rows to learn from and {len(test)} to judge by: ask "
+                f"fold {number} of the splitter has {len(train)} training rows and {len(test)} test rows: ask "
                 "for fewer folds"
             )
         absent = np.setdiff1d(np.arange(len(target.labels)), target.values[train])

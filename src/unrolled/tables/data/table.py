@@ -110,7 +110,7 @@ def check_chosen(table: Table, target: str, categories: Sequence[str], ignore: S
     if target in ignore:
         raise InputError(f"{target!r} is the target and cannot be left out")
     if target in categories:
-        raise InputError(f"{target!r} is the target and no column to learn from: name other columns as categories")
+        raise InputError(f"{target!r} is the target and not a feature: name other columns as categories")
     for name in categories:
         if name in ignore:
             raise InputError(f"column {name!r} is named as a category and as one to leave out: choose one of the two")

@@ -87,12 +87,12 @@ class EncoderConfig:
 
 Rule = tuple[str, Callable[[Any], bool]]
 
-COUNT: Rule = ("a whole number from 1 on", lambda value: _is_whole(value) and value >= 1)
+COUNT: Rule = ("a whole number of at least 1", lambda value: _is_whole(value) and value >= 1)
 POSITIVE: Rule = ("a number above 0", lambda value: _is_number(value) and value > 0)
 NOT_NEGATIVE: Rule = ("a number from 0 on", lambda value: _is_number(value) and value >= 0)
 FRACTION: Rule = ("a number from 0 to 1", lambda value: _is_number(value) and 0 <= value <= 1)
 BELOW_ONE: Rule = ("a number from 0 up to below 1", lambda value: _is_number(value) and 0 <= value < 1)
-WIDTHS: Rule = ("whole numbers from 1 on", lambda value: all(COUNT[1](width) for width in value))
+WIDTHS: Rule = ("whole numbers of at least 1", lambda value: all(COUNT[1](width) for width in value))
 BOUNDS = {
     "networks": COUNT, "hidden": WIDTHS, "epochs": COUNT, "batch": COUNT, "min_steps": COUNT, "learning_rate": POSITIVE,
     "embedding_rate": POSITIVE, "beta2": BELOW_ONE, "embedding_std": NOT_NEGATIVE,

@@ -59,7 +59,7 @@ class ParquetTable:
         except (OSError, ValueError) as error:
             raise InputError(f"{path} cannot be read as Parquet: {error}") from None
         if buffer < 1:
-            raise InputError(f"buffer is {buffer}, but must be a number of rows from 1 on")
+            raise InputError(f"buffer is {buffer}, but must be at least 1 row")
         if weight == target:
             raise InputError(f"sample_weight names {weight!r}, which is the target: name a column of weights")
         self._aside = [target] if weight is None else [target, weight]

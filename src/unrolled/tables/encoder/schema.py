@@ -286,7 +286,9 @@ def _dimension(coding: Coding, wanted: int | None) -> int:
     if wanted is None:
         return auto_dimension(coding.rows - len(SPECIAL))
     if isinstance(wanted, bool) or not isinstance(wanted, int | np.integer) or wanted < 1:
-        raise InputError(f"the dimension of column {coding.name!r} is {wanted!r}, but must be a whole number from 1 on")
+        raise InputError(
+            f"the dimension of column {coding.name!r} is {wanted!r}, but must be a whole number of at least 1"
+        )
     return int(wanted)
 
 

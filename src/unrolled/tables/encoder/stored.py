@@ -171,9 +171,9 @@ class Stored:
             raise FolderError("two fields of one kind have one name")
         categories = [one.name for one in self.fields if isinstance(one, StoredCategories)]
         if len(categories) != len(self.dimensions) or min(self.dimensions, default=1) < 1:
-            raise FolderError(f"{len(categories)} columns of categories need as many dimensions from 1 on")
+            raise FolderError(f"{len(categories)} columns of categories need as many dimensions of at least 1")
         if not self.explained.keys() <= {*categories}:
-            raise FolderError("explained names what is no column of categories")
+            raise FolderError("explained names something that is not a column of categories")
         if self.sigmoid and self.target.kind != "continuous":
             raise FolderError("only a continuous target passes through a sigmoid")
 

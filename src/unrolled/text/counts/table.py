@@ -170,7 +170,7 @@ def check(table: Table, name: str) -> None:
     if codes.dtype != np.uint64 or weights.dtype != np.float32 or codes.ndim != 1 or codes.shape != weights.shape:
         raise FolderError(f"the counts {name} are not codes (uint64) and as many weights (float32)")
     if not ((codes[1:] > codes[:-1]).all() and (weights >= 0).all() and (table.backoff > 0).all()):
-        raise FolderError(f"the counts {name} are damaged: they are no probability distributions")
+        raise FolderError(f"the counts {name} are damaged: they are not probability distributions")
 
 
 def check_length(table: Table, order: int) -> None:
