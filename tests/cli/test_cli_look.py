@@ -154,10 +154,10 @@ def test_bad_input_is_one_sentence(capsys, run, file, tmp_path, monkeypatch, arg
         (("adding", "--length", "ten"), "'ten'"),
         (("adding", "--length", "1"), "at least 2"),
         (("adding", "--out", "lab.txt"), "'.txt'"),
-        (("adding", "--learning-rate", "-1"), "learning rate -1"),
-        (("adding", "--learning-rate", "nan"), "learning rate nan"),
-        (("adding", "--repeats", "0"), "repeats 0"),
-        (("adding", "--seed", "-1"), "seed -1"),
+        (("adding", "--learning-rate", "-1"), "learning rate is -1"),
+        (("adding", "--learning-rate", "nan"), "learning rate is nan"),
+        (("adding", "--repeats", "0"), "repeats is 0"),
+        (("adding", "--seed", "-1"), "seed is -1"),
     ],
 )
 def test_bad_requests_to_the_lab_are_one_sentence(capsys, arguments, message):

@@ -284,5 +284,5 @@ def test_a_file_to_validate_on_takes_the_place_of_the_end(text, tmp_path):
     assert summary.validation_characters == characters + 1
     assert summary.test is not None
     for change in ({"test": 0.1}, {"validation": 0.2}):
-        with pytest.raises(InputError, match="takes the place of --validation and --test"):
+        with pytest.raises(InputError, match="replaces --validation, --test"):
             prepare([text], None, replace(recipe, **change), FIXED, valid=other)

@@ -59,9 +59,9 @@ def test_whole_files_are_held_out_and_copies_stand_on_one_side(files: list[Path]
 def test_what_contradicts_is_refused(files: list[Path]) -> None:
     with pytest.raises(InputError, match="too few different files"):
         corpus_of(Recipe(hold_out="files"), files[:1], None, None)
-    with pytest.raises(InputError, match="takes the place of --test"):
+    with pytest.raises(InputError, match="replaces --test"):
         corpus_of(Recipe(test=0.1), files[:1], None, None, test_file=files[1])
-    with pytest.raises(InputError, match="of --hold-out"):
+    with pytest.raises(InputError, match="and --hold-out"):
         corpus_of(Recipe(hold_out="files"), files[:3], None, None, valid=files[4])
     with pytest.raises(InputError, match="does not exist"):
         corpus_of(Recipe(), files[:1], None, None, test_file=files[0].parent / "none.txt")

@@ -54,7 +54,7 @@ def test_records_of_a_label_are_written_with_a_tab():
 
 
 def test_a_model_without_labels_says_so():
-    with pytest.raises(InputError, match="knows no labels"):
+    with pytest.raises(InputError, match="has no labels"):
         list(tiny_model().score_by_label(["a"]))
 
 
