@@ -27,8 +27,8 @@ import numpy as np
 
 from unrolled.model.char_model import CharModel
 from unrolled.model.folder import ModelConfig, ModelParts
+from unrolled.model.gate import Gate
 from unrolled.model.members import Members
-from unrolled.model.mixture import Gate
 from unrolled.text.counts.model import CountModel
 from unrolled.text.datasets import python_docs
 from unrolled.text.vocabulary import Vocabulary
@@ -50,7 +50,8 @@ def write_model(folder: Path) -> None:
     weights = {
         name: random.normal(size=shape, scale=0.05).astype(np.float32) for name, shape in config.shapes().items()
     }
-    CharModel(ModelParts(config, vocabulary, weights, {}, Members(counts=counts, gate=Gate()))).save_pretrained(folder)
+    beside = Members(counts=counts, gate=Gate.between(counts.depth))
+    CharModel(ModelParts(config, vocabulary, weights, {}, beside)).save_pretrained(folder)
 
 
 def commands(folder: Path) -> dict[str, list[str]]:

@@ -25,8 +25,8 @@ from unrolled.learn.run_folder import Run
 from unrolled.learn.train import prepare
 from unrolled.model.char_model import CharModel
 from unrolled.model.folder import CONFIG, TRAINING, VOCABULARY, WEIGHTS, ModelParts, read_model
+from unrolled.model.gate import Gate
 from unrolled.model.members import MIXTURE, Members
-from unrolled.model.mixture import Gate
 from unrolled.model.state import State
 from unrolled.model.state import _pack as pack_state
 from unrolled.model.tensors import read_tensors, write_tensors
@@ -57,7 +57,7 @@ def model_files():
         "seconds": 2.0, "characters_seen": 22, "epochs": 1.0,
         "best_epoch": 1.0,
     }  # fmt: skip
-    beside = Members((), counts, Gate(0.1, 0.2, 0.3, 0.4))
+    beside = Members((), counts, Gate.between(counts.depth, 0.1, 0.2, 0.3, 0.4))
     return dataclasses.replace(parts, training=training, beside=beside).to_files()
 
 

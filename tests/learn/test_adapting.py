@@ -13,8 +13,8 @@ from unrolled.learn import adapting
 from unrolled.learn.adapting import adapted_nats
 from unrolled.model.char_model import CharModel
 from unrolled.model.folder import counts_alone
+from unrolled.model.gate import Gate
 from unrolled.model.members import Members
-from unrolled.model.mixture import Gate
 from unrolled.text.counts.model import CountModel
 from unrolled.text.vocabulary import Vocabulary
 
@@ -29,7 +29,7 @@ IDS = VOCABULARY.encode(OTHER)
 def kinds():
     network, vocabulary = trained_on(LEARNED + OTHER[:60], "gru", steps=60)
     alone = model_of(network, vocabulary).parts
-    counts = Members((), COUNTS, Gate(0.2, 0.5, -0.5, 0.1))
+    counts = Members((), COUNTS, Gate.between(COUNTS.depth, 0.2, 0.5, -0.5, 0.1))
     return {
         "network": alone,
         "mixture": replace(alone, beside=counts),

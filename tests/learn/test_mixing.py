@@ -33,7 +33,7 @@ def test_observed_is_what_each_side_says_alone():
     seen = observe(CharModel(NETWORK).predictor, counts, IDS, Sample.of(5000, 5300))
     assert -np.log(seen.counts) == pytest.approx(counts.nats(IDS[5000:5300], IDS[:5000]))
     each = CharModel(NETWORK).score(TEXT[5000 - 600 : 5300], stretches=1).each[-300:]
-    assert -np.log(seen.network) == pytest.approx(each, abs=1e-3)
+    assert -np.log(seen.probabilities[:, 0]) == pytest.approx(each, abs=1e-3)
 
 
 def test_the_gate_and_the_choice_never_see_the_validation_part():
@@ -101,7 +101,7 @@ def test_records_are_mixed_each_from_its_start():
     seen = observe(model.predictor, counts, ids, sample, vocabulary.boundary)
     lines = vocabulary.decode(cut.mixing).strip(BOUNDARY).split(BOUNDARY)
     beside = CharModel(counts_alone(vocabulary, counts, {}))
-    for side, probabilities in ((model, seen.network), (beside, seen.counts)):
+    for side, probabilities in ((model, seen.probabilities[:, 0]), (beside, seen.counts)):
         each = np.concatenate([line.nats for line in side.score_lines(lines)])
         assert -np.log(probabilities) == pytest.approx(each, abs=1e-4)
     mixed = mix(model.parts, ids, cut, "auto")

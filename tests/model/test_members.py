@@ -12,8 +12,8 @@ from unrolled.errors import FolderError, InputError
 from unrolled.files import write_folder
 from unrolled.model.char_model import CharModel
 from unrolled.model.folder import ModelParts, counts_alone
+from unrolled.model.gate import Gate
 from unrolled.model.members import MIXTURE, Members
-from unrolled.model.mixture import Gate
 from unrolled.model.state import State
 from unrolled.text.counts.model import CountModel
 
@@ -21,7 +21,7 @@ TEXT = "the quick brown fox jumps over the lazy dog. the cat sat on the mat, and
 NETWORKS = [model_of(*network_for(TEXT, "gru", hidden=8, seed=seed)).parts for seed in range(3)]
 VOCABULARY = NETWORKS[0].vocabulary
 COUNTS = CountModel.count(VOCABULARY.encode(TEXT), len(VOCABULARY), 5)
-GATE = Gate(-0.5, 0.3, -0.4, 0.2)
+GATE = Gate.between(COUNTS.depth, -0.5, 0.3, -0.4, 0.2)
 
 
 def parts(networks=1, counts=True):
@@ -97,9 +97,12 @@ def test_counts_have_no_network_to_look_into():
 
 
 def test_a_fingerprint_covers_every_member():
-    changed = parts().to_files() | {MIXTURE: parts().to_files()[MIXTURE].replace(b"0.3", b"0.4")}
+    changed = parts().to_files() | {MIXTURE: parts().to_files()[MIXTURE].replace(b"-0.4", b"-0.5")}
     models = [*KINDS.values(), NETWORKS[0], parts(2), ModelParts.from_files(changed)]
     assert len({model.fingerprint for model in models}) == len(models)
+
+
+OLD_GATE = {"bias": -0.5, "network_peak": 0.3, "counts_peak": -0.4, "counts_backoff": 0.2}
 
 
 def mixture_json(**changes):
@@ -115,21 +118,29 @@ def mixture_json(**changes):
         ({"network-2.safetensors": b"1"}, "network-2.safetensors is not a safetensors file"),
         ({"counts.safetensors": KINDS["both"].to_files()["network-2.safetensors"]}, "counts.safetensors: tables of"),
         ({"network-2.safetensors": KINDS["both"].to_files()["counts.safetensors"]}, "does not fit config.json"),
-        (mixture_json(format=2), "mixture.json has format 2, newer"),
+        (mixture_json(format=3), "mixture.json has format 3, newer"),
         (mixture_json(members=["network", "counts", "network-2"]), "in their order"),
         (mixture_json(members=[]), "in their order"),
         (mixture_json(members="network"), "members should be a list"),
         (mixture_json(members=["network", "network-2"]), "a gate needs counts"),
         (mixture_json(gate=None), "need a gate"),
-        (mixture_json(gate={"bias": 1}), "gate.counts_backoff is missing"),
-        (mixture_json(gate=vars(GATE) | {"bias": float("nan")}), "mixture.json"),
-        (mixture_json(gate=vars(GATE) | {"bias": "0"}), "gate.bias should be a finite number"),
+        (mixture_json(gate=OLD_GATE | {"bias": "0"}), "gate.bias should be a finite number"),
+        (mixture_json(gate={"weights": [[1.0, 2.0]] * 12}), "three weights for each of more than 5 features"),
+        (mixture_json(gate={"weights": [[1.0, 2.0, 1e7]] * 11}), "must be at most 1000000"),
+        (mixture_json(gate={"weights": [[1.0, 2.0, "3"]] * 11}), "should be a finite number"),
+        (mixture_json(gate={"weights": [[1.0, 2.0, 3.0]] * 12}), "for 7 tables, not 6"),
     ],
 )
 def test_what_does_not_fit_is_refused(changes, sentence):
     files = {name: data for name, data in (KINDS["both"].to_files() | changes).items() if data is not None}
     with pytest.raises(FolderError, match=sentence):
         ModelParts.from_files(files)
+
+
+def test_a_gate_of_format_1_is_read_as_what_it_was():
+    content = {"format": 1, "members": KINDS["both"].members, "gate": OLD_GATE}
+    files = KINDS["both"].to_files() | {MIXTURE: json.dumps(content).encode()}
+    assert ModelParts.from_files(files).beside.gate == GATE
 
 
 def test_an_altered_member_is_found_by_the_manifest(tmp_path):

@@ -6,13 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from small import model_of, network_for
-from unrolled.model.mixture import Committee, CountPredictor, Gate, Mixture
-from unrolled.model.probabilities import log_softmax
+from unrolled.model.gate import Experts, Gate
+from unrolled.model.mixture import Committee, CountPredictor, Mixture
+from unrolled.model.probabilities import log_softmax, softmax
 from unrolled.text.counts.model import CountModel
 
 TEXT = "the quick brown fox jumps over the lazy dog and the cat sat on the mat. " * 4
 SYMBOLS = len(set(TEXT)) + 1
-GATE = Gate(-0.3, 0.5, -0.8, 0.4)
 
 
 def networks(count):
@@ -22,10 +22,21 @@ def networks(count):
 VOCABULARY = network_for(TEXT, "lstm", hidden=8)[1]
 IDS = VOCABULARY.encode(TEXT)
 COUNTS = CountModel.count(IDS, SYMBOLS, 4, letters=VOCABULARY.letters)
+WITHOUT = CountModel.count(IDS, SYMBOLS, 4)
+
+
+def a_gate(tables, seed=0):
+    weights = np.random.default_rng(seed).normal(size=(5 + tables, 3)) * 0.3
+    return Gate(tuple(map(tuple, weights.tolist())))
+
+
+GATE = a_gate(COUNTS.depth)
 PREDICTORS = {
     "counts": CountPredictor(COUNTS),
-    "counts without words": CountPredictor(CountModel.count(IDS, SYMBOLS, 4)),
+    "counts without words": CountPredictor(WITHOUT),
     "mixture": Mixture(networks(1)[0], COUNTS, GATE),
+    "mixture without words": Mixture(networks(1)[0], WITHOUT, a_gate(WITHOUT.depth)),
+    "mixture of format 1": Mixture(networks(1)[0], COUNTS, Gate.between(COUNTS.depth, -0.3, 0.5, -0.8, 0.4)),
     "committee": Committee(tuple(networks(3))),
     "committee and counts": Mixture(Committee(tuple(networks(3))), COUNTS, GATE),
 }
@@ -62,7 +73,8 @@ def test_logits_are_log_probabilities(predictor):
 def test_a_closed_gate_leaves_one_side():
     network = networks(1)[0]
     for bias, wanted in ((50, network), (-50, CountPredictor(COUNTS))):
-        found, _ = Mixture(network, COUNTS, Gate(bias)).read(IDS[:30], Mixture(network, COUNTS, GATE).initial_state())
+        mixture = Mixture(network, COUNTS, Gate.between(COUNTS.depth, bias))
+        found, _ = mixture.read(IDS[:30], mixture.initial_state())
         expected, _ = wanted.read(IDS[:30], wanted.initial_state())
         np.testing.assert_allclose(found, log_softmax(expected), atol=1e-5)
 
@@ -79,28 +91,49 @@ def test_contexts_one_by_one_and_all_together():
     known = predictor.contexts(IDS[:, None], predictor.initial_state(1))[:, 0]
     np.testing.assert_array_equal(COUNTS.contexts(IDS, positions), known)
     unknown = np.random.default_rng(0).integers(0, SYMBOLS**4, known.shape).astype(np.uint64)
-    for context, distribution, backoff in zip(
-        both := np.concatenate([known, unknown]), *COUNTS.after_all(both), strict=True
-    ):
+    both = np.concatenate([known, unknown])
+    for context, characters, words, logs in zip(both, *COUNTS.after_all(both), strict=True):
         single = COUNTS.after(tuple(context.tolist()))
-        np.testing.assert_allclose(single.probabilities, distribution, rtol=1e-12)
-        assert single.log_backoff == pytest.approx(backoff, rel=1e-12)
+        np.testing.assert_allclose(single.characters, characters, rtol=1e-12)
+        np.testing.assert_allclose(single.words, words, rtol=1e-12)
+        np.testing.assert_allclose(single.log_backoffs, logs, rtol=1e-9)
+
+
+def the_experts(ids):
+    logits, _ = networks(1)[0].read(ids[:-1], networks(1)[0].initial_state())
+    contexts = CountPredictor(COUNTS).contexts(ids[:-1], CountPredictor(COUNTS).initial_state())
+    return Experts.of(softmax(logits), COUNTS.after_all(contexts))
+
+
+def test_a_gate_of_format_1_is_a_logistic_function_of_the_mean_of_counts():
+    experts = the_experts(IDS[:60])
+    network, characters, product, words = experts.each
+    z = -0.3 + experts.features[:, 1:4] @ [0.5, -0.8, 0.4]
+    share = 1 / (1 + np.exp(-z))[:, None]
+    found = experts.mixed(Gate.between(COUNTS.depth, -0.3, 0.5, -0.8, 0.4))
+    np.testing.assert_allclose(found, share * network + (1 - share) * (characters / 3 + words * 2 / 3), rtol=1e-12)
+    np.testing.assert_allclose(product, np.sqrt(network * (characters / 3 + words * 2 / 3)) / np.sqrt(
+        network * (characters / 3 + words * 2 / 3)).sum(axis=1, keepdims=True), rtol=1e-12)  # fmt: skip
+    with np.errstate(divide="ignore"):
+        assert experts.features[:, 3] == pytest.approx([row[row < 0][-1] for row in experts.features[:, 5:]])
 
 
 def test_a_gate_is_found_again():
     rng = np.random.default_rng(0)
-    features = -rng.exponential(1.0, (40_000, 3))
-    one, other = rng.uniform(0.01, 1, (2, 40_000))
-    share = GATE.shares(features)
-    # rejection sampling: what is kept was drawn by the mixture
-    kept = rng.random(40_000) < share * one + (1 - share) * other
-    found = Gate.fit(one[kept], other[kept], features[kept])
-    mixed = [np.log(g.shares(features[kept]) * one[kept] + (1 - g.shares(features[kept])) * other[kept]).mean()
-             for g in (found, GATE, Gate())]  # fmt: skip
-    assert mixed[0] >= mixed[1] - 1e-4 > mixed[2]
+    experts = the_experts(np.tile(IDS, 20))
+    true = Gate.between(COUNTS.depth, 1.0, 0.5, -2.0, 1.0)
+    mixed = experts.mixed(true)
+    drawn = (mixed.cumsum(axis=1) < rng.random((len(mixed), 1))).sum(axis=1).clip(max=SYMBOLS - 1)
+    given = experts.of_targets(drawn)
+    found = Gate.fit(given, experts.features)
+    even = Gate(((0.0, 0.0, 0.0),) * (5 + COUNTS.depth))
+    nats = [-np.log((gate.shares(experts.features) * given).sum(axis=1)).mean() for gate in (found, true, even)]
+    assert nats[0] <= nats[1] < nats[2] - 0.01  # the fitted gate suits the sample at least as well as the true one
 
 
-def test_shares_agree():
-    features = np.array([[-0.1, -2.0, -0.3], [-1.0, -1.0, 0.0], [-800.0, -800.0, -9.0]])
-    assert GATE.shares(features) == pytest.approx([GATE.share(*row) for row in features.tolist()])
-    assert Gate(0, 1e3, 0, 0).share(-800.0, 0, 0) == 0
+def test_shares_agree_and_extreme_weights_stay_finite():
+    features = the_experts(IDS[:60]).features
+    assert GATE.shares(features) == pytest.approx(np.array([GATE.share(row) for row in features.tolist()]))
+    extreme = Gate(((1e6, -1e6, 1e6),) * (5 + COUNTS.depth))
+    assert np.isfinite(extreme.shares(features)).all()
+    assert GATE.shares(features).sum(axis=1) == pytest.approx(1)

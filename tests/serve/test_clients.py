@@ -18,8 +18,8 @@ from serve.running import Running
 from tiny import TEXT, tiny_parts
 from unrolled.model.char_model import CharModel
 from unrolled.model.folder import counts_alone
+from unrolled.model.gate import Gate
 from unrolled.model.members import Members
-from unrolled.model.mixture import Gate
 from unrolled.model.probabilities import log_softmax
 from unrolled.serve.completions import Completions
 from unrolled.serve.schemas import CompletionRequest
@@ -165,7 +165,7 @@ OTHERS = tuple(tiny_parts(seed=seed).weights for seed in (1, 2))
 KINDS = {
     "network": PARTS,
     "counts": counts_alone(PARTS.vocabulary, COUNTS, {}),
-    "mixture": replace(PARTS, beside=Members((), COUNTS, Gate(-0.3, 0.5, -0.8, 0.4))),
+    "mixture": replace(PARTS, beside=Members((), COUNTS, Gate.between(COUNTS.depth, -0.3, 0.5, -0.8, 0.4))),
     "committee": replace(PARTS, beside=Members(OTHERS)),
     "records": tiny_parts("gru", text=BOUNDARY.join(["", "anna", "hannah", "nan", ""])),
 }

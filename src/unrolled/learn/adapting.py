@@ -18,8 +18,8 @@ from unrolled.learn.loading import network_of
 from unrolled.learn.networks.network import CharNetwork
 from unrolled.model.char_model import CharModel
 from unrolled.model.folder import ModelParts
+from unrolled.model.gate import Experts
 from unrolled.model.members import COUNTS, Members
-from unrolled.model.mixture import features
 from unrolled.model.probabilities import log_softmax
 from unrolled.text.vocabulary import Ids
 
@@ -94,6 +94,4 @@ def _with_counts(beside: Members, network: NDArray[np.float64], ids: Ids, start:
     if beside.counts is None or beside.gate is None:
         return network
     contexts = beside.counts.contexts(ids, np.arange(start, start + len(network)))
-    counts, backoff = beside.counts.after_all(contexts)
-    share = beside.gate.shares(features(network, counts, backoff))[:, None]
-    return share * network + (1 - share) * counts
+    return Experts.of(network, beside.counts.after_all(contexts)).mixed(beside.gate)

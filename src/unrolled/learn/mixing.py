@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from unrolled.model.char_model import CharModel
 from unrolled.model.folder import ModelParts
+from unrolled.model.gate import PLAIN, Experts, Gate
 from unrolled.model.members import Members
-from unrolled.model.mixture import Gate, features
 from unrolled.model.predictor import Predictor
 from unrolled.model.probabilities import softmax
 from unrolled.model.scoring import LOGITS, readings, record_readings
@@ -45,24 +45,28 @@ Probabilities = NDArray[np.float64]
 class Observed:
     """What a network and counts gave to each character of a sample, in the order of the text."""
 
-    network: Probabilities
-    """(character,)"""
+    probabilities: Probabilities
+    """(character, 4), those of `Experts`"""
     counts: Probabilities
-    """(character,)"""
+    """(character,), of counts alone"""
     features: Probabilities
-    """(character, 3), those of `Gate`"""
+    """(character, feature), those of `Gate`"""
 
     def __getitem__(self, places: slice) -> Observed:
-        return Observed(self.network[places], self.counts[places], self.features[places])
+        return Observed(self.probabilities[places], self.counts[places], self.features[places])
+
+    @property
+    def network(self) -> float:
+        """Nats per character of the network alone."""
+        return _nats(self.probabilities[:, 0])
 
     def gate(self) -> Gate:
         """The gate that suits these characters best."""
-        return Gate.fit(self.network, self.counts, self.features)
+        return Gate.fit(self.probabilities, self.features)
 
     def nats(self, gate: Gate) -> float:
         """Nats per character of the mixture."""
-        share = gate.shares(self.features)
-        return _nats(share * self.network + (1 - share) * self.counts)
+        return _nats((gate.shares(self.features) * self.probabilities).sum(axis=1))
 
 
 def observe(network: Predictor, counts: CountModel, ids: Ids, sample: Sample, boundary: int | None = None) -> Observed:
@@ -75,13 +79,15 @@ def observe(network: Predictor, counts: CountModel, ids: Ids, sample: Sample, bo
         if boundary is None
         else record_readings(network, ids, sample, boundary, counts.symbols)
     )
-    network_p, counts_p, seen = np.empty(len(sample)), np.empty(len(sample)), np.empty((len(sample), 3))
+    n = len(sample)
+    seen = Observed(np.empty((n, 4)), np.empty(n), np.empty((n, PLAIN + counts.depth)))
     for positions, logits in read:
-        one, (other, backoff) = softmax(logits), counts.after_all(counts.contexts(ids, positions, boundary))
-        rows, targets, places = np.arange(len(positions)), ids[positions], sample.places(positions)
-        network_p[places], counts_p[places] = one[rows, targets], other[rows, targets]
-        seen[places] = features(one, other, backoff)
-    return Observed(network_p, counts_p, seen)
+        after = counts.after_all(counts.contexts(ids, positions, boundary))
+        experts, targets, places = Experts.of(softmax(logits), after), ids[positions], sample.places(positions)
+        seen.probabilities[places] = experts.of_targets(targets)
+        seen.counts[places] = after.mean[np.arange(len(targets)), targets]
+        seen.features[places] = experts.features
+    return seen
 
 
 @dataclass(frozen=True)
@@ -128,7 +134,7 @@ def mix(model: ModelParts, ids: Ids, cut: Split, wanted: str, limit: int | None 
     network = CharModel(model).predictor
     counts = CountModel.count(ids[:held_out], symbols, letters=letters, boundary=boundary)
     seen = observe(network, counts, ids, cut.sample(ids, "validation", limit, boundary), boundary)
-    alone = _nats(seen.network), _nats(seen.counts)
+    alone = seen.network, _nats(seen.counts)
     if wanted == "none" or len(cut.mixing) < LEAST:
         return Mixed(model, *alone, mixture=None)
     before = CountModel.count(ids[:train], symbols, letters=letters, boundary=boundary)
@@ -150,10 +156,10 @@ def seconds_per_character(model: ModelParts, ids: Ids) -> float:
 
 def _fitted(seen: Observed) -> tuple[Gate, float]:
     """The gate of all that was seen, and what the gates of each half gain on the other half."""
-    half = len(seen.network) // 2
+    half = len(seen.counts) // 2
     halves = (seen[:half], seen[half:])
     crossed = (halves[1].nats(halves[0].gate()) + halves[0].nats(halves[1].gate())) / 2
-    return seen.gate(), _nats(seen.network) - crossed
+    return seen.gate(), seen.network - crossed
 
 
 def _nats(probabilities: Probabilities) -> float:

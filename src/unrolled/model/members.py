@@ -14,12 +14,13 @@ from dataclasses import asdict, dataclass, field
 
 from unrolled.errors import FolderError
 from unrolled.files import from_json, to_json
-from unrolled.model.mixture import Gate
+from unrolled.model.gate import Gate
 from unrolled.model.tensors import Weights, check_weights, read_tensors, write_tensors
 from unrolled.text.counts.model import CountModel
 from unrolled.typed import check_format, typed
 
-FORMAT = 1
+FORMAT = 2
+"""In format 1, a gate chose between the network and the mean of the counts."""
 MIXTURE, COUNTS = "mixture.json", "counts"
 MAX_NETWORKS = 64
 
@@ -32,7 +33,7 @@ class Members:
     """Of further networks."""
     counts: CountModel | None = None
     gate: Gate | None = None
-    """Between the networks and the counts."""
+    """Of the networks and the counts."""
 
     def names(self, has_network: bool) -> list[str]:
         """The name of each member, the first network's at the head if there is one."""
@@ -49,6 +50,8 @@ class Members:
             raise FolderError(f"a model of the rung counts holds {_file(COUNTS)} and no network")
         if shapes and (self.counts is None) != (self.gate is None):
             raise FolderError(f"counts beside a network need a gate in {MIXTURE}, and a gate needs counts")
+        if self.counts is not None and self.gate is not None and self.gate.tables != self.counts.depth:
+            raise FolderError(f"the gate in {MIXTURE} is for {self.gate.tables} tables, not {self.counts.depth}")
 
     def to_files(self, has_network: bool) -> dict[str, bytes]:
         """The files of all but the first network."""
@@ -64,21 +67,19 @@ class Members:
     @classmethod
     def from_files(cls, files: Mapping[str, bytes], vocabulary: int, has_network: bool) -> Members:
         """The members in the files of a folder. Raises FolderError naming a file that is missing or damaged."""
-        names, gate = ["network" if has_network else COUNTS], None
+        names, mixture = ["network" if has_network else COUNTS], None
         if MIXTURE in files:
             content = from_json(files[MIXTURE], MIXTURE)
             check_format(content.get("format"), FORMAT, MIXTURE)
             mixture = typed(_Mixture, content, MIXTURE, whole=True)
-            names, gate = mixture.checked_members(has_network), mixture.gate
+            names = mixture.checked_members(has_network)
         for name in names[has_network:]:
             if _file(name) not in files:
                 raise FolderError(f"{_file(name)} is missing, but the model has the members {', '.join(names)}")
         networks = [name for name in names[has_network:] if name != COUNTS]
-        return cls(
-            tuple(read_tensors(files[_file(name)], _file(name)) for name in networks),
-            _counts(files[_file(COUNTS)], vocabulary) if COUNTS in names else None,
-            gate,
-        )
+        counts = _counts(files[_file(COUNTS)], vocabulary) if COUNTS in names else None
+        gate = None if mixture is None else mixture.gate_for(counts)
+        return cls(tuple(read_tensors(files[_file(name)], _file(name)) for name in networks), counts, gate)
 
 
 def network_name(i: int) -> str:
@@ -99,12 +100,28 @@ def _counts(data: bytes, vocabulary: int) -> CountModel:
 
 
 @dataclass(frozen=True)
+class _OldGate:
+    """That of format 1."""
+
+    bias: float
+    network_peak: float
+    counts_peak: float
+    counts_backoff: float
+
+
+@dataclass(frozen=True)
 class _Mixture:
     """The content of `mixture.json`."""
 
     format: int
     members: list[str]
-    gate: Gate | None
+    gate: Gate | _OldGate | None
+
+    def gate_for(self, counts: CountModel | None) -> Gate | None:
+        """The gate beside these counts."""
+        if not isinstance(self.gate, _OldGate):
+            return self.gate
+        return Gate.between(1 if counts is None else counts.depth, **asdict(self.gate))
 
     def checked_members(self, has_network: bool) -> list[str]:
         """Raises FolderError for another order or another name."""

@@ -1,79 +1,21 @@
 """Several models that predict one character together: counts beside networks, and the mean of networks.
 
-All mixing is of probabilities. How much of a prediction is the network's depends on how sure each side is (`Gate`).
+All mixing is of probabilities. How much of a prediction is the network's depends on how sure each side is (`gate`).
 Left out: counting (`text.counts`), files (`folder`).
 """
 
 from __future__ import annotations
 
-import math
-from dataclasses import asdict, dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
-from unrolled.bounds import check_number
+from unrolled.model.gate import Experts, Gate, mixed_once
 from unrolled.model.predictor import Logits, Predictor, PredictorState
 from unrolled.model.probabilities import softmax
 from unrolled.text.counts.model import CountModel
 from unrolled.text.counts.ngrams import Codes
 
 Probabilities = NDArray[np.float64]
-LARGEST_WEIGHT = 1_000_000
-"""Of a gate; products with logarithms of probabilities are then finite."""
-ROUNDS, PULL = 50, 1e-3
-"""Of the fit of a gate, and its pull of the weights to zero."""
-
-
-@dataclass(frozen=True)
-class Gate:
-    """The network's share of a prediction: the logistic function of a weighted sum of three logarithms, plus a bias."""
-
-    bias: float = 0.0
-    network_peak: float = 0.0
-    """times the log-probability of the likeliest character of the network"""
-    counts_peak: float = 0.0
-    """times the same of the counts"""
-    counts_backoff: float = 0.0
-    """times `Prediction.log_backoff` of the counts"""
-
-    def __post_init__(self) -> None:
-        for name, weight in asdict(self).items():
-            check_number(f"{name} of the gate", weight, at_least=-LARGEST_WEIGHT, at_most=LARGEST_WEIGHT)
-
-    def share(self, network_peak: float, counts_peak: float, counts_backoff: float) -> float:
-        """For one prediction."""
-        z = (
-            self.bias + self.network_peak * network_peak
-            + self.counts_peak * counts_peak + self.counts_backoff * counts_backoff
-        )  # fmt: skip
-        return 1 / (1 + math.exp(-z)) if z > -700 else 0.0
-
-    def shares(self, features: Probabilities) -> Probabilities:
-        """For many: the three logarithms (n, 3) -> (n,)."""
-        weights = np.array([self.network_peak, self.counts_peak, self.counts_backoff])
-        return _logistic(self.bias + features @ weights)
-
-    @classmethod
-    def fit(cls, network: Probabilities, counts: Probabilities, features: Probabilities) -> Gate:
-        """The gate under which a text is likeliest, from what each side gave to its characters, (n,), and (n, 3).
-
-        Expectation maximisation: the share of each character that the network explains, then a Newton step of the
-        logistic regression to these shares, with a slight pull to zero.
-        """
-        inputs = np.column_stack([np.ones(len(features)), features])
-        weights, best, best_loss = np.zeros(4), np.zeros(4), math.inf
-        for _ in range(ROUNDS):
-            share = _logistic(inputs @ weights)
-            mixed = share * network + (1 - share) * counts
-            loss = -float(np.log(mixed).mean()) + PULL * float(weights @ weights)
-            if loss < best_loss:
-                best, best_loss = weights, loss
-            explained = share * network / mixed
-            gradient = inputs.T @ (explained - share) / len(inputs) - 2 * PULL * weights
-            curvature = (inputs.T * (share * (1 - share))) @ inputs / len(inputs) + 2 * PULL * np.eye(4)
-            weights = weights + np.linalg.solve(curvature, gradient)
-        return cls(*map(float, best))
 
 
 class CountPredictor:
@@ -113,9 +55,8 @@ class CountPredictor:
     def log_probabilities(self, contexts: Codes) -> Logits:
         """After contexts (*batch, numbers): (*batch, symbols)."""
         if contexts.ndim == 1:
-            return logarithms(self.counts.after(tuple(contexts.tolist())).probabilities)
-        probabilities, _ = self.counts.after_all(_rows(contexts))
-        return logarithms(probabilities).reshape(*contexts.shape[:-1], -1)
+            return logarithms(self.counts.after(tuple(contexts.tolist())).mean)
+        return logarithms(self.counts.after_all(_rows(contexts)).mean).reshape(*contexts.shape[:-1], -1)
 
 
 class Mixture:
@@ -147,19 +88,11 @@ class Mixture:
     def mixed(self, logits: Logits, contexts: Codes) -> Logits:
         """Log-probabilities from the logits (*batch, vocabulary) of the network and contexts (*batch, numbers)."""
         if contexts.ndim == 1:
-            return self._mixed_once(logits, tuple(contexts.tolist()))
+            powers, counts = np.exp(logits - logits.max()), self.counts.counts.after(tuple(contexts.tolist()))
+            return logarithms(mixed_once(self.gate, powers, counts))
         network = softmax(logits).reshape(-1, logits.shape[-1])
-        counts, backoff = self.counts.counts.after_all(_rows(contexts))
-        share = self.gate.shares(features(network, counts, backoff))[:, None]
-        return logarithms(share * network + (1 - share) * counts).reshape(logits.shape)
-
-    def _mixed_once(self, logits: Logits, context: tuple[int, ...]) -> Logits:
-        """The same for one text, in as few calls of NumPy as will do."""
-        powers = np.exp(logits - logits.max())
-        total = float(powers.sum())
-        counts = self.counts.counts.after(context)
-        share = self.gate.share(-math.log(total), math.log(counts.probabilities.max()), counts.log_backoff)
-        return logarithms(powers * (share / total) + counts.probabilities * (1 - share))
+        experts = Experts.of(network, self.counts.counts.after_all(_rows(contexts)))
+        return logarithms(experts.mixed(self.gate)).reshape(logits.shape)
 
 
 class Committee:
@@ -194,11 +127,6 @@ class Committee:
         return logarithms(mean), tuple(array for _, state in steps for array in state)
 
 
-def features(network: Probabilities, counts: Probabilities, log_backoff: Probabilities) -> Probabilities:
-    """What a gate looks at, (n, 3), from the distributions of both sides, (n, vocabulary)."""
-    return np.column_stack([np.log(network.max(axis=1)), np.log(counts.max(axis=1)), log_backoff])
-
-
 def _rows(contexts: Codes) -> Codes:
     """(*batch, numbers) -> (n, numbers)"""
     return contexts.reshape(-1, contexts.shape[-1])
@@ -207,7 +135,3 @@ def _rows(contexts: Codes) -> Codes:
 def logarithms(probabilities: Probabilities) -> NDArray[np.float32]:
     """Logits like those of a network, which are float32."""
     return np.log(probabilities, dtype=np.float32)
-
-
-def _logistic(z: Probabilities) -> Probabilities:
-    return 0.5 + 0.5 * np.tanh(0.5 * z)

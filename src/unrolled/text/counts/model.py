@@ -10,7 +10,6 @@ mean of both. Left out: characters, files, and the mixture with a network.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -22,14 +21,11 @@ from numpy.typing import NDArray
 from unrolled.errors import FolderError, InputError
 from unrolled.text.counts.counting import CHUNK, MAX_ENTRIES, WORD_SHARE, character_tables, word_ngrams, word_tables
 from unrolled.text.counts.ngrams import Codes, Probabilities, checked_order, hash_bound, largest_order, ngrams
-from unrolled.text.counts.table import Known, Prediction, Table, check, check_length, known, refine, refined
+from unrolled.text.counts.table import WORDS_WEIGHT, Prediction, Table, check, check_length, known, refine, refined
 from unrolled.text.vocabulary import Ids
 from unrolled.text.words import DEPTH, REACH, START, WordReader
 from unrolled.text.words import contexts as word_contexts
 
-WORDS_WEIGHT = 2 / 3
-"""Of what contexts of words predict, in the mean with what contexts of characters do: a text that changes its subject
-would be worse by words alone."""
 CACHED, CACHED_ORDER = 1 << 20, 4
 """Probabilities kept for contexts that come again, and how many ids these have at most."""
 FEW_ORDER = 2
@@ -91,6 +87,11 @@ class CountModel:
         return len(self.tables) - 1
 
     @property
+    def depth(self) -> int:
+        """Tables, of contexts of characters and of words."""
+        return len(self.tables) + len(self.word_tables)
+
+    @property
     def entries(self) -> int:
         """N-grams of all lengths."""
         return sum(len(table.codes) for table in (*self.tables, *self.word_tables))
@@ -138,7 +139,7 @@ class CountModel:
         context = self.start
         for i in recent[max(0, len(recent) - self.reach) :]:
             context = self.follow(context, int(i))
-        return self.after(context).probabilities
+        return self.after(context).mean
 
     def follow(self, context: tuple[int, ...], i: int) -> tuple[int, ...]:
         """The context after one more id."""
@@ -147,16 +148,17 @@ class CountModel:
 
     def after(self, context: tuple[int, ...]) -> Prediction:
         """The prediction after a context, `start` or one that `follow` gave."""
-        words: list[Known] = []
-        left, code, short = 1.0, context[0], min(CACHED_ORDER, self.order)
-        if context[-1] and self.words is not None:
-            hashes = hash_bound(self.symbols)
-            contexts = [each % hashes for each in word_contexts(context[1:])]
-            words, left = known(self.word_tables, contexts, WORDS_WEIGHT)
-            left += 1 - WORDS_WEIGHT
-        longer = [code % power for power in self._powers[short + 1 :]]
-        characters, left = known(self.tables[short + 1 :], longer, left)
-        return refined(self._cached(short, code % self._powers[short]), words + characters, left)
+        code, short = context[0], min(CACHED_ORDER, self.order)
+        shorter = self._cached(short, code % self._powers[short])
+        found, left, logs = known(self.tables[short + 1 :], [code % power for power in self._powers[short + 1 :]])
+        characters, logs = refined(shorter.characters, found, left), shorter.log_backoffs + logs
+        if self.words is None:
+            return Prediction(characters, characters, logs)
+        if not context[-1]:
+            return Prediction(characters, characters, logs + [0.0] * len(self.word_tables))
+        hashes = hash_bound(self.symbols)
+        found, left, more = known(self.word_tables, [each % hashes for each in word_contexts(context[1:])])
+        return Prediction(characters, refined(characters, found, left), logs + more)
 
     @cached_property
     def _powers(self) -> list[int]:
@@ -168,31 +170,36 @@ class CountModel:
 
     def _after(self, n: int, context: int) -> Prediction:
         if n < 0:
-            return Prediction(np.full(self.symbols, 1 / self.symbols), 0.0)
+            even = np.full(self.symbols, 1 / self.symbols)
+            return Prediction(even, even, [])
         shorter = self._cached(n - 1, context % self.symbols ** max(0, n - 1))
-        prediction = refined(shorter, *known(self.tables[n : n + 1], [context], 1.0))
-        prediction.probabilities.flags.writeable = False  # it is handed out again
-        return prediction
+        found, left, logs = known(self.tables[n : n + 1], [context])
+        probabilities = refined(shorter.characters, found, left)
+        probabilities.flags.writeable = False  # it is handed out again
+        return Prediction(probabilities, probabilities, shorter.log_backoffs + logs)
 
-    def after_all(self, contexts: Codes) -> tuple[Probabilities, Probabilities]:
-        """The distributions (n, symbols) after contexts (n, numbers) as in `after`, and their `log_backoff` (n,)."""
+    def after_all(self, contexts: Codes) -> Prediction:
+        """The prediction after each of the contexts (n, numbers)."""
         shortest, short = self._cached(0, 0), min(FEW_ORDER, self.order)
         codes, which = np.unique(contexts[:, 0] % np.uint64(self._powers[short]), return_inverse=True)
-        probabilities = np.tile(shortest.probabilities, (len(codes), 1))
-        backoff = np.full(len(codes), math.exp(shortest.log_backoff))
-        self._refine(range(1, short + 1), codes, probabilities, backoff)
-        probabilities, backoff = probabilities[which], backoff[which]
-        self._refine(range(short + 1, self.order + 1), contexts[:, 0], probabilities, backoff)
-        if self.words is not None:
-            known, hashes = np.flatnonzero(contexts[:, -1]), np.uint64(hash_bound(self.symbols))
-            codes = [each % hashes for each in word_contexts(contexts[known, 1:].T)]
-            refine(self.word_tables, codes, probabilities, backoff, known, WORDS_WEIGHT)
-        return probabilities, np.log(backoff)
+        characters = np.tile(shortest.characters, (len(codes), 1))
+        logs = np.zeros((len(codes), self.depth))
+        logs[:, 0] = shortest.log_backoffs
+        self._refine(range(1, short + 1), codes, characters, logs)
+        characters, logs = characters[which], logs[which]
+        self._refine(range(short + 1, self.order + 1), contexts[:, 0], characters, logs)
+        if self.words is None:
+            return Prediction(characters, characters, logs)
+        words, rows, hashes = characters.copy(), np.flatnonzero(contexts[:, -1]), np.uint64(hash_bound(self.symbols))
+        codes = [each % hashes for each in word_contexts(contexts[rows, 1:].T)]
+        refine(self.word_tables, codes, words, logs[:, len(self.tables) :], rows)
+        return Prediction(characters, words, logs)
 
-    def _refine(self, orders: range, codes: Codes, probabilities: Probabilities, backoff: Probabilities) -> None:
+    def _refine(self, orders: range, codes: Codes, characters: Probabilities, log_backoffs: Probabilities) -> None:
         """`refine` by the tables of these orders."""
         shorter = [codes % np.uint64(self._powers[n]) for n in orders]
-        refine(self.tables[orders.start : orders.stop], shorter, probabilities, backoff, np.arange(len(codes)))
+        columns = log_backoffs[:, orders.start : orders.stop]
+        refine(self.tables[orders.start : orders.stop], shorter, characters, columns, np.arange(len(codes)))
 
     def append(self, contexts: Codes, ids: NDArray[np.integer]) -> Codes:
         """The contexts (..., numbers) after one more id of each, (...)."""

@@ -19,17 +19,31 @@ from unrolled.errors import FolderError
 from unrolled.text.counts.ngrams import Codes, Probabilities, last_ids, starts_of, sums_of
 from unrolled.text.vocabulary import Ids
 
+WORDS_WEIGHT = 2 / 3
+"""Of what contexts of words predict, in the mean with what contexts of characters do: a text that changes its subject
+would be worse by words alone."""
 FEW = 32
 """With fewer followers, the weights of a context are added one by one, which is faster than by arrays."""
 
 
 class Prediction(NamedTuple):
-    """What comes after one context."""
+    """What comes after one context, or after n of them."""
 
-    probabilities: Probabilities
-    """(symbols,), read-only"""
-    log_backoff: float
-    """Of the share that the longest known context leaves to shorter ones: near 0 if it was seen once or twice."""
+    characters: Probabilities
+    """By contexts of characters, (symbols,), or (n, symbols); read-only."""
+    words: Probabilities
+    """By contexts of words, too; the same object where there are none."""
+    log_backoffs: Any
+    """Of the share that the context of each table leaves to shorter ones: 0 where it is unknown, near 0 where it was
+    seen once or twice. The shortest first, those of words last: (table,) numbers of Python, or (n, table)."""
+
+    @property
+    def mean(self) -> Probabilities:
+        """What counts predict when they are alone."""
+        if self.words is self.characters:
+            return self.characters
+        mean: Probabilities = self.characters + WORDS_WEIGHT * (self.words - self.characters)
+        return mean
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,31 +105,37 @@ class Table:
         return self.contexts.data, self.starts.data, self.backoff.data, self.followers.data, self.weights.data
 
 
-Known = tuple[Table, int, int, float, float]
-"""A context that a table knows: its first entry and the end of its entries, the share of the prediction that their
-weights are a part of, and the part of it that is left to shorter contexts."""
+Known = tuple[Table, int, int, float]
+"""A context that a table knows: its first entry and the end of its entries, and the share of the prediction that their
+weights are a part of."""
 
 
-def known(tables: Sequence[Table], contexts: Sequence[int], share: float) -> tuple[list[Known], float]:
-    """Those of the contexts, one of each table, that are known, longest first, and what they leave of a share."""
-    found = []
+def known(tables: Sequence[Table], contexts: Sequence[int]) -> tuple[list[Known], float, list[float]]:
+    """Those of the contexts, one of each table, that are known, the longest first.
+
+    Also what they leave to a shorter one, and the logarithm of what each of them leaves, the shortest first.
+    """
+    found, share, logs = [], 1.0, []
     for table, context in zip(reversed(tables), reversed(contexts), strict=True):
         all_contexts, starts, backoff, _, _ = table.views
         place = bisect_left(all_contexts, context)
         if place < len(all_contexts) and all_contexts[place] == context:
             left = backoff[place]
-            found.append((table, starts[place], starts[place + 1], share, left))
+            found.append((table, starts[place], starts[place + 1], share))
             share *= left
-    return found, share
+            logs.append(math.log(left))
+        else:
+            logs.append(0.0)
+    return found, share, logs[::-1]
 
 
-def refined(shorter: Prediction, found: Sequence[Known], left: float) -> Prediction:
+def refined(shorter: Probabilities, found: Sequence[Known], left: float) -> Probabilities:
     """The prediction by known contexts, which leave this share to that by a shorter one."""
     if not found:
         return shorter
-    probabilities = shorter.probabilities * left
+    probabilities = shorter * left
     numbers: Any = probabilities.data
-    for table, first, end, share, _ in found:
+    for table, first, end, share in found:
         if end - first < FEW:
             _, _, _, followers, weights = table.views
             for follower, weight in zip(followers[first:end].tolist(), weights[first:end].tolist(), strict=True):
@@ -123,31 +143,30 @@ def refined(shorter: Prediction, found: Sequence[Known], left: float) -> Predict
         else:
             places = table.followers[first:end].astype(np.intp)  # smaller numbers are slower as indices
             probabilities[places] += np.multiply(table.weights[first:end], share, dtype=np.float64)
-    return Prediction(probabilities, math.log(found[0][-1]))
+    return probabilities
 
 
 def refine(
     tables: Sequence[Table],
     contexts: Sequence[Codes],
     shorter: Probabilities,
-    backoff: Probabilities,
+    log_backoffs: Probabilities,
     which: NDArray[np.int64],
-    share: float = 1.0,
 ) -> None:
-    """`refined` for many: turns the rows `which`, (m,), of distributions (n, symbols) and back-offs (n,) into theirs.
+    """`refined` for many: turns the rows `which`, (m,), of distributions (n, symbols) into those of longer contexts.
 
-    The contexts are (m,) for each table; what they say is mixed with the shorter ones, of which it gets a share.
+    The contexts are (m,) for each table, and each fills its column of `log_backoffs`, (n, table).
     """
-    left, found = np.full(len(which), share), []
-    for table, codes in reversed(list(zip(tables, contexts, strict=True))):
+    left, found = np.ones(len(which)), []
+    for n, (table, codes) in reversed(list(enumerate(zip(tables, contexts, strict=True)))):
         rows, places = table.places(codes)
         found.append((table, rows, places, left[rows]))
         left[rows] *= table.backoff[places]
+        log_backoffs[which[rows], n] = np.log(table.backoff[places])
     kept = np.ones(len(shorter))
-    kept[which] = left + (1 - share)
+    kept[which] = left
     shorter *= kept[:, None]
     for table, rows, places, left in reversed(found):
-        backoff[which[rows]] = table.backoff[places]
         first = table.starts[places]
         sizes = table.starts[places + 1] - first
         entries = np.arange(sizes.sum()) + np.repeat(first - sizes.cumsum() + sizes, sizes)
