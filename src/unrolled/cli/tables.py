@@ -323,3 +323,4 @@ def _print_vectors(tables: dict[str, EmbeddingTable], written: dict[str, str]) -
         shown = f"{math.fsum(kept) / len(kept):.0%}" if kept else ""  # a single network has none to be compared with
         rows.append([column_title(name), f"{known.sum():,}", str(vectors.vectors.shape[1]), shown, written[name]])
     print_table(["column", "categories", "dimensions", "neighbours kept", "file"], rows)
+    say("neighbours kept: the share of nearest neighbours that single networks agree on; if low, positions are chance")
