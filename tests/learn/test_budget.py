@@ -256,6 +256,7 @@ def test_the_hidden_units_suit_the_minutes_unless_they_are_given(text, monkeypat
     session = prepare([text], None, Recipe(minutes=1.0, rung="gru"), FIXED, notify=said.append)
     assert session.task.network.config.hidden == session.state.recipe.hidden == 96
     assert "gru of 96 hidden units" in said[-1]
+    assert "the rest of the minutes is for reading and measuring" in said[-1]
     session = prepare([text], None, Recipe(minutes=1.0, rung="gru", hidden=256), FIXED, notify=said.append)
     assert session.state.recipe.hidden == 256
     assert any("--hidden 96" in sentence for sentence in said)
