@@ -128,7 +128,7 @@ def test_a_gate_is_found_again():
     found = Gate.fit(given, experts.features)
     even = Gate(((0.0, 0.0, 0.0),) * (5 + COUNTS.depth))
     nats = [-np.log((gate.shares(experts.features) * given).sum(axis=1)).mean() for gate in (found, true, even)]
-    assert nats[0] <= nats[1] < nats[2] - 0.01  # the fitted gate suits the sample at least as well as the true one
+    assert nats[0] - 1e-3 < nats[1] < nats[2] - 0.01  # its weights are pulled to zero a little
 
 
 def test_shares_agree_and_extreme_weights_stay_finite():
