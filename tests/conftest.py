@@ -5,14 +5,20 @@ In CI (the environment variable CI is set) a run of everything fails where a gro
 """
 
 import os
+import shutil
 import sys
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # small networks only wait for each other's threads
+MEMORY = Path("/dev/shm")
+if MEMORY.is_dir() and not os.statvfs(MEMORY).f_flag & os.ST_NOEXEC and shutil.disk_usage(MEMORY).free > 8 << 30:
+    # Files are synced when written, and a disk is waited for each time: half of the time of some tests.
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", f"{MEMORY}")
 settings.register_profile("unrolled", max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unrolled")
 
