@@ -18,6 +18,7 @@ from unrolled.text.counts import model as count_model
 from unrolled.text.counts.counting import bytes_needed
 from unrolled.text.counts.model import CountModel
 from unrolled.text.counts.ngrams import checked_order, largest_order
+from unrolled.text.counts.table import WORDS_WEIGHT
 from unrolled.text.vocabulary import Vocabulary
 from unrolled.text.words import START, WordReader
 
@@ -79,7 +80,7 @@ def by_hand_with_words(train, context, order, letters):
     place = place_by_hand(context, letters)
     for n, level in enumerate(reversed(levels), start=1):
         distribution = interpolated(level, place[:n], distribution) if place else distribution
-    weight = count_model.WORDS_WEIGHT
+    weight = WORDS_WEIGHT
     return [weight * one + (1 - weight) * other for one, other in zip(distribution, characters, strict=True)]
 
 
