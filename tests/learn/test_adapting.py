@@ -44,6 +44,7 @@ def model(request, kinds):
 
 def test_without_a_rate_it_is_the_score(model, monkeypatch):
     monkeypatch.setattr(adapting, "RATE", 0.0)
+    monkeypatch.setattr(adapting, "GATE_RATE", 0.0)
     assert adapted_nats(model, IDS) == pytest.approx(CharModel(model).score(OTHER).each, abs=1e-4)
 
 
@@ -56,6 +57,11 @@ def test_what_comes_later_changes_nothing_before(model):
 
 def test_a_text_that_repeats_itself_is_learned(model):
     assert adapted_nats(model, IDS).mean() < CharModel(model).score(OTHER).nats - 0.05
+
+
+def test_a_gate_learns_whom_to_trust(kinds, monkeypatch):
+    monkeypatch.setattr(adapting, "RATE", 0.0)
+    assert adapted_nats(kinds["mixture"], IDS).mean() < CharModel(kinds["mixture"]).score(OTHER).nats - 0.05
 
 
 def test_counts_alone_have_nothing_that_learns():

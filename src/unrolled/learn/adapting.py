@@ -1,7 +1,8 @@
 """Dynamic evaluation: networks that go on learning from a text, each piece after it was predicted.
 
-Krause et al. 2018, with RMSprop and a pull back to the trained weights. Counts stay frozen. A loss so measured belongs
-in a column of its own: the model that ends the text is not the one that began it.
+Krause et al. 2018, with RMSprop and a pull back to the trained weights. Counts stay frozen; how much of each prediction
+is theirs is learned, too. A loss so measured belongs in a column of its own: the model that ends the text is not the
+one that began it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from unrolled.learn.networks.network import CharNetwork
 from unrolled.model.char_model import CharModel
 from unrolled.model.folder import ModelParts
 from unrolled.model.gate import Experts
-from unrolled.model.members import COUNTS, Members
+from unrolled.model.members import COUNTS
 from unrolled.model.probabilities import log_softmax
 from unrolled.text.vocabulary import Ids
 
@@ -27,6 +28,8 @@ SEGMENT = 32
 """Characters that are predicted between two steps."""
 RATE, SMOOTHING, PULL = 1e-3, 0.99, 1e-3
 """Of RMSprop, of its second moment, and the share by which weights return to the trained ones at each step."""
+GATE_RATE = 0.005
+"""Of the gradient ascent of the gate."""
 
 
 @dataclass
@@ -77,21 +80,20 @@ def adapted_nats(model: ModelParts, ids: Ids) -> NDArray[np.float64]:
 
 def _later(model: ModelParts, ids: Ids) -> Iterator[NDArray[np.float64]]:
     learners = [_Learner(network_of(model.only(name))) for name in _networks(model)]
+    counts, gate = model.beside.counts, model.beside.gate
     for start in range(1, len(ids), SEGMENT):
         piece = torch.from_numpy(ids[start - 1 : start + SEGMENT].astype(np.int64))
         read = [learner.read(piece[:-1], piece[1:]).numpy() for learner in learners]
-        mixed = _with_counts(model.beside, np.mean(read, axis=0, dtype=np.float64), ids, start)
-        yield -np.log(mixed[np.arange(len(mixed)), ids[start : start + SEGMENT]])
+        mixed: NDArray[np.float64] = np.mean(read, axis=0, dtype=np.float64)
+        targets = ids[start : start + SEGMENT]
+        if counts is not None and gate is not None:
+            contexts = counts.contexts(ids, np.arange(start, start + len(targets)))
+            experts = Experts.of(mixed, counts.after_all(contexts))
+            mixed = experts.mixed(gate)
+            gate = gate.adapted(experts.of_targets(targets), experts.features, GATE_RATE)
+        yield -np.log(mixed[np.arange(len(mixed)), targets])
 
 
 def _networks(model: ModelParts) -> list[str]:
     CharModel(model).check_network()
     return [name for name in model.members if name != COUNTS]
-
-
-def _with_counts(beside: Members, network: NDArray[np.float64], ids: Ids, start: int) -> NDArray[np.float64]:
-    """The mixture (time, vocabulary) for the characters from `start` on."""
-    if beside.counts is None or beside.gate is None:
-        return network
-    contexts = beside.counts.contexts(ids, np.arange(start, start + len(network)))
-    return Experts.of(network, beside.counts.after_all(contexts)).mixed(beside.gate)

@@ -85,6 +85,15 @@ class Gate:
         """For many: (n, feature) -> (n, 4)."""
         return softmax(features @ self._array)
 
+    def adapted(self, given: Probabilities, features: Probabilities, rate: float) -> Gate:
+        """The gate after one step of gradient ascent to what came: what each of the four gave to it, (n, 4)."""
+        shares = self.shares(features)
+        explained = shares * given
+        explained /= explained.sum(axis=1, keepdims=True)
+        step = rate * features.T @ (explained - shares)
+        changed = (self._array + step - step[:, 3:])[:, :3].clip(-LARGEST_WEIGHT, LARGEST_WEIGHT)
+        return Gate(tuple(map(tuple, changed.tolist())))
+
     @classmethod
     def fit(cls, probabilities: Probabilities, features: Probabilities) -> Gate:
         """The gate under which a text is likeliest, from what each of the four gave to its characters, (n, 4).
@@ -107,7 +116,7 @@ class Experts:
     each: tuple[Probabilities, ...]
     features: Probabilities
     """(n, feature): 1; logarithms of the largest probability of the network, of that of the counts, and of what the
-    longest known context leaves to shorter ones; how many contexts are known; `Prediction.log_backoffs`."""
+    longest known context leaves to shorter ones; the share of contexts that are known; `Prediction.log_backoffs`."""
 
     @classmethod
     def of(cls, network: Probabilities, counts: Prediction) -> Experts:
@@ -118,7 +127,7 @@ class Experts:
         known = logs < 0
         longest = np.take_along_axis(logs, logs.shape[1] - 1 - known[:, ::-1].argmax(axis=1)[:, None], axis=1)
         peaks = [np.ones(len(mean)), np.log(network.max(axis=1)), np.log(mean.max(axis=1))]
-        features = np.column_stack([*peaks, longest, known.sum(axis=1), logs])
+        features = np.column_stack([*peaks, longest, known.mean(axis=1), logs])
         return cls((network, counts.characters, product, counts.words), features)
 
     def mixed(self, gate: Gate) -> Probabilities:
@@ -141,7 +150,7 @@ def mixed_once(gate: Gate, powers: NDArray[np.floating], counts: Prediction) -> 
     product = np.sqrt(powers * mean)
     known = [number for number in logs if number < 0]
     peak = mean.item(mean.argmax())  # a quarter of the time of `max`
-    features = [1.0, -math.log(total), math.log(peak), known[-1] if known else 0.0, len(known), *logs]
+    features = [1.0, -math.log(total), math.log(peak), known[-1] if known else 0.0, len(known) / len(logs), *logs]
     one, characters, both, words = gate.share(features)
     mixed: Probabilities = powers * (one / total) + product * (both / float(product.sum()))
     return mixed + counts.characters * characters + counts.words * words
