@@ -34,8 +34,8 @@ these probabilities it can write, and measure how surprising a text is.
 ## How to use it
 
 ```sh
-unrolled next FOLDER "part of "
-unrolled generate FOLDER --prompt "This is " --length 400 --seed 1
+unrolled next FOLDER "YOUR TEXT"
+unrolled generate FOLDER --length 400 --seed 1
 unrolled score FOLDER some.txt
 ```
 
@@ -43,7 +43,7 @@ unrolled score FOLDER some.txt
 from unrolled import CharModel
 
 model = CharModel.from_pretrained("FOLDER")
-model.next("part of ")
+model.next("YOUR TEXT")
 ```
 
 NumPy is enough; no file of this folder can run code.
