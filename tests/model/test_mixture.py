@@ -131,6 +131,12 @@ def test_a_gate_is_found_again():
     assert nats[0] - 1e-3 < nats[1] < nats[2] - 0.01  # its weights are pulled to zero a little
 
 
+def test_what_hardly_varies_gets_no_large_weight():
+    given, features = np.full((200, 4), 0.1), np.zeros((200, 5 + COUNTS.depth))
+    features[:, 0], features[7, -1], given[7] = 1, -1e-7, [0.9, 0.001, 0.001, 0.001]
+    assert np.abs(Gate.fit(given, features).weights).max() < 10
+
+
 def test_shares_agree_and_extreme_weights_stay_finite():
     features = the_experts(IDS[:60]).features
     assert GATE.shares(features) == pytest.approx(np.array([GATE.share(row) for row in features.tolist()]))

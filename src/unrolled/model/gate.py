@@ -26,8 +26,8 @@ LARGEST_WEIGHT = 1_000_000
 ROUNDS, ENOUGH, PULL = 15, 0.5, 3.0
 """Of the fit: its steps, at most; the gain below which it ends; and what a weight of 1 costs, which pulls weights to
 zero. The last two are nats of the whole text."""
-SMALLEST_SCALE = 1e-6
-"""Of a feature; one that varies less is constant."""
+SMALLEST_SCALE = 0.1
+"""Of a feature: one that hardly varies where the gate is fitted may do so elsewhere, and gets no large weight."""
 PLAIN = 5
 """Features before the logarithms of what each table leaves (`Experts`)."""
 
@@ -101,8 +101,8 @@ class Gate:
         Expectation maximisation: how much of each character each of the four explains, then a step of the logistic
         regression to these shares. The features, (n, feature), are brought to one scale before.
         """
-        mean, scale = features.mean(axis=0), features.std(axis=0)
-        mean[0], scale = 0, np.where(scale < SMALLEST_SCALE, 1, scale)
+        mean, scale = features.mean(axis=0), np.maximum(features.std(axis=0), SMALLEST_SCALE)
+        mean[0], scale[0] = 0, 1
         inputs = (features - mean) / scale
         weights = _fitted(probabilities, inputs) / scale[:, None]
         weights[0] -= mean @ weights
