@@ -46,6 +46,11 @@ class Gate:
             for weight in row:
                 check_number("a weight of the gate", weight, at_least=-LARGEST_WEIGHT, at_most=LARGEST_WEIGHT)
 
+    @classmethod
+    def of(cls, weights: Probabilities) -> Gate:
+        """With the weights (feature, 3) of an array."""
+        return cls(tuple(map(tuple, weights.tolist())))
+
     @property
     def tables(self) -> int:
         """How many tables the counts must have."""
@@ -67,7 +72,7 @@ class Gate:
         weights = np.zeros((PLAIN + tables, 3))
         weights[:4, 0] = bias + math.log(1 / WORDS_WEIGHT), network_peak, counts_peak, counts_backoff
         weights[0, 1:] = math.log(1 / WORDS_WEIGHT - 1), -LARGEST_WEIGHT
-        return cls(tuple(map(tuple, weights.tolist())))
+        return cls.of(weights)
 
     @cached_property
     def _array(self) -> Probabilities:
@@ -87,12 +92,9 @@ class Gate:
 
     def adapted(self, given: Probabilities, features: Probabilities, rate: float) -> Gate:
         """The gate after one step of gradient ascent to what came: what each of the four gave to it, (n, 4)."""
-        shares = self.shares(features)
-        explained = shares * given
-        explained /= explained.sum(axis=1, keepdims=True)
-        step = rate * features.T @ (explained - shares)
+        step = rate * features.T @ _surprise(self.shares(features), given)
         changed = (self._array + step - step[:, 3:])[:, :3].clip(-LARGEST_WEIGHT, LARGEST_WEIGHT)
-        return Gate(tuple(map(tuple, changed.tolist())))
+        return Gate.of(changed)
 
     @classmethod
     def fit(cls, probabilities: Probabilities, features: Probabilities) -> Gate:
@@ -106,7 +108,7 @@ class Gate:
         inputs = (features - mean) / scale
         weights = _fitted(probabilities, inputs) / scale[:, None]
         weights[0] -= mean @ weights
-        return cls(tuple(map(tuple, weights.tolist())))
+        return cls.of(weights)
 
 
 @dataclass(frozen=True)
@@ -156,6 +158,13 @@ def mixed_once(gate: Gate, powers: NDArray[np.floating], counts: Prediction) -> 
     return mixed + counts.characters * characters + counts.words * words
 
 
+def _surprise(shares: Probabilities, given: Probabilities) -> Probabilities:
+    """By how much what each of the four explains of the characters that came exceeds its share, (n, 4)."""
+    explained = shares * given
+    explained /= explained.sum(axis=1, keepdims=True)
+    return explained - shares
+
+
 def _fitted(probabilities: Probabilities, inputs: Probabilities) -> Probabilities:
     """The weights of inputs of one scale, (feature, 3).
 
@@ -175,9 +184,7 @@ def _fitted(probabilities: Probabilities, inputs: Probabilities) -> Probabilitie
     reached = gain(weights)
     for _ in range(ROUNDS):
         now = shares(weights)
-        explained = now * probabilities
-        explained /= explained.sum(axis=1, keepdims=True)
-        gradient = inputs.T @ (explained - now)[:, :3] - 2 * pull * weights
+        gradient = inputs.T @ _surprise(now, probabilities)[:, :3] - 2 * pull * weights
         curvature = _curvature(inputs, now[:, :3]) + 2 * np.diag(pull.ravel())
         step = np.linalg.solve(curvature, gradient.ravel()).reshape(weights.shape)
         best = gain(weights + step)

@@ -1,7 +1,7 @@
 """The mean of several models on one table of numbers, as a scikit-learn model.
 
-Made for the output of `EntityEncoder`, where it predicts best of all that was measured (docs/tables.md). Left out:
-choosing members or weights.
+Made for the output of `EntityEncoder`, where it predicts better than the single models that were measured; over means
+of others no lead is clear (docs/tables.md). Left out: choosing members or weights.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import numpy as np
 
 from unrolled.errors import import_extra
 
-Members = list[tuple[str, Any]]
 FOREST = {"n_estimators": 300, "learning_rate": 0.05, "num_leaves": 31, "n_jobs": 1, "verbose": -1}
 
 
