@@ -25,7 +25,8 @@ from benchmarks.texts import text
 from unrolled.learn.evaluate import evaluate
 from unrolled.learn.networks.network import CharNetwork
 from unrolled.learn.recipe import Machine, Recipe
-from unrolled.learn.train import prepare
+from unrolled.learn.request import Request
+from unrolled.learn.start import prepare
 from unrolled.model.folder import ModelConfig
 from unrolled.text.corpus import open_corpus
 from unrolled.text.encoded import encode_corpus
@@ -41,7 +42,7 @@ ENOUGH = 5.0
 
 def ours(recipe: Recipe) -> Iterator[tuple[float, float]]:
     """(seconds of training so far, validation nats) at each measurement."""
-    session = prepare([text("tinyshakespeare")], None, recipe, Machine(device="cpu"), notify=print)
+    session = prepare(Request([text("tinyshakespeare")], None, recipe, Machine(device="cpu"), notify=print))
     measuring, mark = 0.0, time.perf_counter()
     for record in session.run():
         if record.validation is not None:
@@ -114,7 +115,7 @@ def best(minutes: float = 10.0) -> dict[str, Any]:
     """The best validation loss within ten minutes, everything counted from the start of the process's work."""
     start = time.perf_counter()
     recipe = Recipe(minutes=minutes * 0.93, **TEN_MINUTES)
-    session = prepare([text("tinyshakespeare")], None, recipe, Machine(device="cpu"), notify=print)
+    session = prepare(Request([text("tinyshakespeare")], None, recipe, Machine(device="cpu"), notify=print))
     for record in session.run():
         if record.validation is not None:
             print(f"{record.seconds:6.1f} s  {record.validation:.4f} nats", flush=True)

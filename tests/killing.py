@@ -15,8 +15,9 @@ from pathlib import Path
 from unrolled.errors import FolderError
 from unrolled.files import is_complete, read_folder
 from unrolled.learn import build
-from unrolled.learn import train as training
+from unrolled.learn import start as training
 from unrolled.learn.recipe import Machine, Recipe
+from unrolled.learn.request import Request
 from unrolled.model.char_model import CharModel
 
 RECIPE = Recipe(hidden=8, embedding=4, streams=4, length=16, epochs=1.0, evaluations=4, dropout=0.2)
@@ -25,7 +26,7 @@ MACHINE = Machine(device="cpu", precision="float32", threads=1)
 
 def train(text: str, run: Path) -> None:
     """A whole life of a training process, or the rest of one."""
-    session = training.prepare([text], run, RECIPE, MACHINE, resume=True, save_seconds=0.0)
+    session = training.prepare(Request([text], run, RECIPE, MACHINE, resume=True, save_seconds=0.0))
     for _ in session.run():
         pass
     session.finish()

@@ -21,8 +21,9 @@ from unrolled.learn.checkpoint import Checkpoints
 from unrolled.learn.history import HISTORY, loss_curve, read_history
 from unrolled.learn.packing import STATE
 from unrolled.learn.recipe import Machine, Recipe
+from unrolled.learn.request import Request
 from unrolled.learn.run_folder import Run
-from unrolled.learn.train import prepare
+from unrolled.learn.start import prepare
 from unrolled.model.char_model import CharModel
 from unrolled.model.folder import CONFIG, TRAINING, VOCABULARY, WEIGHTS, ModelParts, read_model
 from unrolled.model.gate import Gate
@@ -149,7 +150,7 @@ def checkpoint(tmp_path_factory):
     (folder / "text").write_text("a man said that he would read the notes again, and then he wrote them. " * 20)
     recipe = Recipe(hidden=4, embedding=3, streams=2, length=16, epochs=1.0, evaluations=4)
     machine = Machine(device="cpu", precision="float32", threads=1)
-    session = prepare([folder / "text"], folder / "run", recipe, machine, save_seconds=0.0)
+    session = prepare(Request([folder / "text"], folder / "run", recipe, machine, save_seconds=0.0))
     for record in session.run():
         if record.step == 4:
             break
@@ -169,7 +170,9 @@ def test_every_field_of_a_checkpoint(checkpoint, chosen, tmp_path):
         for name, data in (altered | {MANIFEST: to_json(manifest(altered))}).items():
             (tmp_path / "run" / "checkpoints" / step / name).write_bytes(data)
         session = prepare(
-            [folder / "text"], tmp_path / "run", Recipe(), Machine(), resume=True, given=(), notify=lambda _: None
+            Request(
+                [folder / "text"], tmp_path / "run", Recipe(), Machine(), resume=True, given=(), notify=lambda _: None
+            )
         )
         record = next(iter(session.run()))
         session.close()

@@ -21,11 +21,12 @@ from unrolled.errors import UnrolledError
 from unrolled.files import read_folder, sha256
 from unrolled.learn import build
 from unrolled.learn import optimizers as optim
-from unrolled.learn import train as training
+from unrolled.learn import start as training
 from unrolled.learn.distributed import World, join_world
 from unrolled.learn.networks import RUNGS
 from unrolled.learn.networks.network import CharNetwork
 from unrolled.learn.recipe import Machine, Recipe
+from unrolled.learn.request import Request
 from unrolled.model.folder import ModelConfig
 
 RECIPE = Recipe(
@@ -81,9 +82,8 @@ def _result(child, read):
 def train(processes, text, out, recipe, machine, at=None, do=None, before=None):
     """What came of a training; `do(processes)` is called after step `at`, `before(processes, session)` at the start."""
     said = []
-    session = training.prepare(
-        [] if text is None else [text], out, recipe, machine, world=processes, resume=True, notify=said.append,
-    )  # fmt: skip
+    request = Request([] if text is None else [text], out, recipe, machine, resume=True, notify=said.append)
+    session = training.prepare(request, processes)
     if before is not None:
         before(processes, session)
     losses, validations = [], []
@@ -162,7 +162,7 @@ def precision_of(processes, text, refusing):
         return {"float32": (1.0, 4.0), "bfloat16": (2.0, 1.0)}[choice.precision][processes.rank]
 
     build.Builder.trial = trial
-    session = training.prepare([text], None, RECIPE, Machine("cpu", threads=1), world=processes)
+    session = training.prepare(Request([text], None, RECIPE, Machine("cpu", threads=1)), processes)
     return session.state.choice.precision
 
 

@@ -16,7 +16,9 @@ from unrolled.learn.budget import Budget, Measuring, Timing
 from unrolled.learn.build import Builder
 from unrolled.learn.loop import Plan
 from unrolled.learn.recipe import Machine, Recipe
-from unrolled.learn.train import prepare, train
+from unrolled.learn.request import Request
+from unrolled.learn.start import prepare
+from unrolled.learn.train import train
 
 TEXT = "a man said that he would read the notes again, and then he wrote them. " * 120
 SMALL = Recipe(hidden=8, embedding=4, streams=4, length=16, evaluations=4, dropout=0.2)
@@ -120,7 +122,7 @@ def budgeted(session):
 
 
 def started(text, out):
-    session = budgeted(prepare([text], out, replace(SMALL, minutes=0.1), FIXED, save_seconds=math.inf))
+    session = budgeted(prepare(Request([text], out, replace(SMALL, minutes=0.1), FIXED, save_seconds=math.inf)))
     session.state.budget = Budget(10.0, 0.0, 0.05, 0.05, 0.5, 0.05)
     session.state.plan = session.state.budget.plan(4, 0.02, 1.0)
     session.state.recipe = replace(session.state.recipe, dropout=0.2)
@@ -150,7 +152,7 @@ def test_a_resumed_run_repeats_what_the_clock_decided(text, tmp_path, decided, s
             session.save_seconds = 0.0
         if record.step == stop:
             break
-    resumed = budgeted(prepare([], tmp_path / "run", Recipe(), Machine(), resume=True))
+    resumed = budgeted(prepare(Request([], tmp_path / "run", Recipe(), Machine(), resume=True)))
     assert resumed.state.plan == plans[stop]
     assert {record.step: resumed.state.plan for record in resumed.run()} == {
         step: plan for step, plan in plans.items() if step > stop
@@ -191,9 +193,9 @@ def test_the_minutes_of_the_clock_are_kept_beside_busy_processes(busy):
 
 def test_a_signal_during_a_measurement_ends_it_and_the_measurement_is_repeated(text, tmp_path):
     recipe = replace(SMALL, epochs=0.5)
-    whole = prepare([text], tmp_path / "whole", recipe, FIXED)
+    whole = prepare(Request([text], tmp_path / "whole", recipe, FIXED))
     wanted = [record.validation for record in whole.run()]
-    session, shares = prepare([text], tmp_path / "run", recipe, FIXED), []
+    session, shares = prepare(Request([text], tmp_path / "run", recipe, FIXED)), []
 
     def stop(share):
         shares.append(share)
@@ -205,7 +207,7 @@ def test_a_signal_during_a_measurement_ends_it_and_the_measurement_is_repeated(t
     assert len(shares) == 1
     assert shares[0] < 1, "the measurement should not have been over"
     assert session.state.progress.is_due
-    resumed = prepare([], tmp_path / "run", Recipe(), Machine(), resume=True)
+    resumed = prepare(Request([], tmp_path / "run", Recipe(), Machine(), resume=True))
     assert before + [record.validation for record in resumed.run()] == wanted
     whole.finish()
     resumed.finish()
@@ -220,14 +222,14 @@ LEARNED_BY_HEART = Recipe(
 
 def test_training_ends_when_patience_does(tmp_path):
     said = []
-    session = prepare([], tmp_path / "run", LEARNED_BY_HEART, FIXED, text=NOISE, notify=said.append)
+    session = prepare(Request([], tmp_path / "run", LEARNED_BY_HEART, FIXED, text=NOISE, notify=said.append))
     planned = session.state.plan.steps
     measured = [record.step for record in session.run() if record.validation is not None]
     best = session.state.progress.best_step
     assert session.state.progress.step == session.state.plan.steps < planned
     assert sum(step > best for step in measured) == 3
     assert any("no better figure in 3 measurements" in sentence for sentence in said)
-    resumed = prepare([], tmp_path / "run", Recipe(), Machine(), text=NOISE, resume=True)
+    resumed = prepare(Request([], tmp_path / "run", Recipe(), Machine(), text=NOISE, resume=True))
     assert list(resumed.run()) == []
     summary, _ = resumed.finish()
     assert summary.best_epoch == pytest.approx(best / session.task.steps_per_epoch)
@@ -236,7 +238,7 @@ def test_training_ends_when_patience_does(tmp_path):
 
 def test_a_flat_curve_is_remarked_on(text):
     said = []
-    session = prepare([text], None, replace(SMALL, epochs=1.0), FIXED, notify=said.append)
+    session = prepare(Request([text], None, replace(SMALL, epochs=1.0), FIXED, notify=said.append))
     session.state.progress.step = 100
     for steps, losses, is_flat in (
         ([25, 50, 75, 100], [3.0, 2.5, 2.2, 2.1], False),
@@ -253,14 +255,14 @@ def test_a_flat_curve_is_remarked_on(text):
 def test_the_hidden_units_suit_the_minutes_unless_they_are_given(text, monkeypatch):
     monkeypatch.setattr(Builder, "trial", lambda build, network, choice, give_up=0.0: 0.5)  # seconds a step
     said = []
-    session = prepare([text], None, Recipe(minutes=1.0, rung="gru"), FIXED, notify=said.append)
+    session = prepare(Request([text], None, Recipe(minutes=1.0, rung="gru"), FIXED, notify=said.append))
     assert session.task.network.config.hidden == session.state.recipe.hidden == 96
     assert "gru of 96 hidden units" in said[-1]
     assert "the rest of the minutes is for reading and measuring" in said[-1]
-    session = prepare([text], None, Recipe(minutes=1.0, rung="gru", hidden=256), FIXED, notify=said.append)
+    session = prepare(Request([text], None, Recipe(minutes=1.0, rung="gru", hidden=256), FIXED, notify=said.append))
     assert session.state.recipe.hidden == 256
     assert any("--hidden 96" in sentence for sentence in said)
-    assert prepare([text], None, Recipe(epochs=1.0, rung="gru"), FIXED).state.recipe.hidden == Recipe.hidden
+    assert prepare(Request([text], None, Recipe(epochs=1.0, rung="gru"), FIXED)).state.recipe.hidden == Recipe.hidden
 
 
 def test_a_file_to_validate_on_takes_the_place_of_the_end(text, tmp_path):
@@ -269,7 +271,7 @@ def test_a_file_to_validate_on_takes_the_place_of_the_end(text, tmp_path):
     recipe = replace(SMALL, epochs=1.0)
     third = tmp_path / "third.txt"
     third.write_text("and again, then he read. " * 20)
-    session = prepare([text], tmp_path / "run", recipe, FIXED, valid=other, test_file=third, save_seconds=0.0)
+    session = prepare(Request([text], tmp_path / "run", recipe, FIXED, valid=other, test_file=third, save_seconds=0.0))
     characters = len(other.read_text())
     assert session.text.vocabulary.decode(session.task.split.validation) == other.read_text() + "\n"
     assert session.text.vocabulary.decode(session.task.split.test) == third.read_text()
@@ -278,7 +280,7 @@ def test_a_file_to_validate_on_takes_the_place_of_the_end(text, tmp_path):
     for record in session.run():
         if record.step == 5:
             break
-    resumed = prepare([], tmp_path / "run", Recipe(), Machine(), resume=True)
+    resumed = prepare(Request([], tmp_path / "run", Recipe(), Machine(), resume=True))
     for _ in resumed.run():
         pass
     summary, _ = resumed.finish()
@@ -286,4 +288,4 @@ def test_a_file_to_validate_on_takes_the_place_of_the_end(text, tmp_path):
     assert summary.test is not None
     for change in ({"test": 0.1}, {"validation": 0.2}):
         with pytest.raises(InputError, match="replaces --validation, --test"):
-            prepare([text], None, replace(recipe, **change), FIXED, valid=other)
+            prepare(Request([text], None, replace(recipe, **change), FIXED, valid=other))

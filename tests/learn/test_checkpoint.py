@@ -18,7 +18,8 @@ from unrolled.files import read_folder
 from unrolled.learn.checkpoint import Checkpoints
 from unrolled.learn.packing import STATE, TENSORS, pack, unpack
 from unrolled.learn.recipe import Machine, Recipe
-from unrolled.learn.train import prepare
+from unrolled.learn.request import Request
+from unrolled.learn.start import prepare
 from unrolled.model.char_model import CharModel
 
 TEXT = "a man said that he would read the notes again, and then he wrote them. " * 20
@@ -231,7 +232,7 @@ def test_training_on_a_failing_disk_goes_on_says_so_and_ends_the_same(text, tmp_
     """Every second call fails from the third step to the eighth; the end has the same bits as on a good disk."""
     for name in ("good", "write", "fsync", "replace"):
         said = []
-        session = prepare([text], tmp_path / name, SMALL, FIXED, notify=said.append, save_seconds=0.0)
+        session = prepare(Request([text], tmp_path / name, SMALL, FIXED, notify=said.append, save_seconds=0.0))
         with monkeypatch.context() as patch:
             for record in session.run():
                 if record.step == 3 and name != "good":
@@ -259,11 +260,11 @@ def fail_often(patch, name):
 
 
 def test_a_disk_that_is_full_at_the_very_end_costs_nothing(text, tmp_path, monkeypatch):
-    session = prepare([text], tmp_path / "whole", SMALL, FIXED)
+    session = prepare(Request([text], tmp_path / "whole", SMALL, FIXED))
     for _ in session.run():
         pass
     session.finish()
-    session = prepare([text], tmp_path / "run", SMALL, FIXED)
+    session = prepare(Request([text], tmp_path / "run", SMALL, FIXED))
     for _ in session.run():
         pass
     with monkeypatch.context() as patch:
@@ -271,7 +272,7 @@ def test_a_disk_that_is_full_at_the_very_end_costs_nothing(text, tmp_path, monke
         with pytest.raises(FolderError, match=r"No space left.*--resume"):
             session.finish()
     assert CharModel.from_pretrained(tmp_path / "run").next("a")
-    session = prepare([], tmp_path / "run", Recipe(), Machine(), resume=True)
+    session = prepare(Request([], tmp_path / "run", Recipe(), Machine(), resume=True))
     assert list(session.run()) == []
     session.finish()
     assert weights(tmp_path / "run") == weights(tmp_path / "whole")
@@ -279,7 +280,7 @@ def test_a_disk_that_is_full_at_the_very_end_costs_nothing(text, tmp_path, monke
 
 def test_the_best_weights_survive_a_disk_that_refused_their_checkpoint(text, tmp_path, monkeypatch):
     """The best step's own checkpoint fails, so that the next one carries its weights."""
-    session = prepare([text], tmp_path / "run", SMALL, FIXED, save_seconds=0.0)
+    session = prepare(Request([text], tmp_path / "run", SMALL, FIXED, save_seconds=0.0))
     for record in session.run():
         with monkeypatch.context() as patch:
             if record.step + 1 == session.state.plan.evaluate_every:
@@ -288,7 +289,7 @@ def test_the_best_weights_survive_a_disk_that_refused_their_checkpoint(text, tmp
                 break
     best = {name: value.clone() for name, value in session.state.best.items()}
     said = []
-    again = prepare([text], tmp_path / "run", SMALL, FIXED, resume=True, notify=said.append)
+    again = prepare(Request([text], tmp_path / "run", SMALL, FIXED, resume=True, notify=said.append))
     assert again.state.progress.best_step == session.state.plan.evaluate_every
     assert all(torch.equal(best[name], again.state.best[name]) for name in best)
     assert not any("lost" in sentence for sentence in said)
@@ -299,25 +300,25 @@ def refuse(descriptor):
 
 
 def test_best_weights_that_are_lost_are_missed_aloud(text, tmp_path):
-    session = prepare([text], tmp_path / "run", SMALL, FIXED, save_seconds=0.0)
+    session = prepare(Request([text], tmp_path / "run", SMALL, FIXED, save_seconds=0.0))
     for record in session.run():
         if record.step == session.state.plan.evaluate_every + 3:
             break
     path = tmp_path / "run" / "checkpoints" / f"step-{session.state.progress.best_step:08d}" / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-1])
     said = []
-    again = prepare([text], tmp_path / "run", SMALL, FIXED, resume=True, notify=said.append)
+    again = prepare(Request([text], tmp_path / "run", SMALL, FIXED, resume=True, notify=said.append))
     assert any("model.safetensors" in sentence and "lost" in sentence for sentence in said)
     assert (again.state.best, again.state.progress.best, again.state.progress.best_step) == (None, math.inf, 0)
 
 
 def test_a_checkpoint_of_a_newer_version_is_refused_by_number(text, tmp_path, monkeypatch):
     monkeypatch.setattr("unrolled.learn.checkpoint.STATE_FORMAT", 2)
-    for _ in prepare([text], tmp_path / "run", SMALL, FIXED).run():
+    for _ in prepare(Request([text], tmp_path / "run", SMALL, FIXED)).run():
         break
     monkeypatch.undo()
     with pytest.raises(FolderError, match="format 2, newer than the 1"):
-        prepare([text], tmp_path / "run", SMALL, FIXED, resume=True)
+        prepare(Request([text], tmp_path / "run", SMALL, FIXED, resume=True))
 
 
 def test_damage_to_any_file_of_the_newest_checkpoint_leaves_the_one_before(text, tmp_path):
@@ -325,7 +326,7 @@ def test_damage_to_any_file_of_the_newest_checkpoint_leaves_the_one_before(text,
 
     Every single bit and length, of a folder small enough for it: tests/test_files.py and tests/model/test_folder.py.
     """
-    session = prepare([text], tmp_path / "run", SMALL, FIXED, save_seconds=0.0)
+    session = prepare(Request([text], tmp_path / "run", SMALL, FIXED, save_seconds=0.0))
     for record in session.run():
         if record.step == 2:
             break
@@ -358,7 +359,7 @@ def test_files_that_the_system_itself_cuts_short_cost_nothing(text, tmp_path, fi
     import resource
 
     said, limit = [], resource.getrlimit(resource.RLIMIT_FSIZE)
-    session = prepare([text], tmp_path / "run", SMALL, FIXED, notify=said.append, save_seconds=0.0)
+    session = prepare(Request([text], tmp_path / "run", SMALL, FIXED, notify=said.append, save_seconds=0.0))
     steps = session.run()
     assert [next(steps).step for _ in range(3)] == [1, 2, 3]
     largest = max(path.stat().st_size for path in (tmp_path / "run").glob("checkpoints/*/*"))
@@ -372,5 +373,5 @@ def test_files_that_the_system_itself_cuts_short_cost_nothing(text, tmp_path, fi
     assert sum("training goes on" in sentence for sentence in said) >= 2
     left = [path.name for path in (tmp_path / "run").rglob("*") if path.name.startswith(".unrolled")]
     assert left == [], "what was written of it is in the way"
-    again = prepare([], tmp_path / "run", Recipe(), Machine(), resume=True, save_seconds=0.0)
+    again = prepare(Request([], tmp_path / "run", Recipe(), Machine(), resume=True, save_seconds=0.0))
     assert [next(again.run()).step, again.run_folder.checkpoints.newest()[0]] == [4, 4]

@@ -11,11 +11,11 @@ import pytest
 from unrolled import train
 from unrolled.cli import main
 from unrolled.errors import FolderError, InputError
-from unrolled.learn.build import Request
 from unrolled.learn.committee import NETWORKS, CommitteeRun, recipes
 from unrolled.learn.distributed import World
 from unrolled.learn.hardware import cores
 from unrolled.learn.recipe import Machine, Recipe
+from unrolled.learn.request import Request
 from unrolled.model.char_model import CharModel
 
 TEXT = "".join(f"{i} bottles of ink, {i * i} drops; the {'odd' if i % 2 else 'even'} one writes.\n" for i in range(300))
@@ -64,8 +64,8 @@ def test_a_signal_stops_those_that_are_trained_at_once_and_saves_them(whole, tmp
     recipe = Recipe(networks=2, **{name: SMALL[name] for name in ("hidden", "epochs", "streams")})
     machine, told = Machine("cpu", "float32", 1), []
     for resume in (False, True):
-        request = Request((), TEXT, recipe, machine, notify=told.append)
-        run = CommitteeRun(request, tmp_path / "run", resume)
+        request = Request((), tmp_path / "run", recipe, machine, text=TEXT, resume=resume, notify=told.append)
+        run = CommitteeRun(request)
         for group in run.groups():
             for _, record in group.run():
                 if not resume and record.step == 5:
@@ -80,21 +80,21 @@ def test_a_signal_stops_those_that_are_trained_at_once_and_saves_them(whole, tmp
 
 def test_minutes_are_shared_and_epochs_are_not():
     a_minute_ago = time.perf_counter() - 60  # and some seconds, on a slow machine
-    run = CommitteeRun(Request(recipe=Recipe(minutes=4, networks=4), started=a_minute_ago), None)
+    run = CommitteeRun(Request(recipe=Recipe(minutes=4, networks=4), started=a_minute_ago))
     assert run.minutes_each(2) == pytest.approx((4 - 1) / 2, abs=0.15)
-    assert 0 < CommitteeRun(Request(recipe=Recipe(minutes=0.5), started=a_minute_ago), None).minutes_each(1) < 0.1
-    assert CommitteeRun(Request(recipe=Recipe(epochs=2)), None).minutes_each(2) is None
+    assert 0 < CommitteeRun(Request(recipe=Recipe(minutes=0.5), started=a_minute_ago)).minutes_each(1) < 0.1
+    assert CommitteeRun(Request(recipe=Recipe(epochs=2))).minutes_each(2) is None
     both = recipes(Recipe(epochs=2, networks=2, seed=5))
     assert [(r.epochs, r.minutes, r.seed, r.networks) for r in both] == [(2, None, 5, 2), (2, None, 6, 2)]
 
 
 def test_folders_and_processes_that_are_refused(whole, tmp_path):
     with pytest.raises(FolderError, match="holds a finished run"):
-        CommitteeRun(Request(), whole.summary.run)
+        CommitteeRun(Request(out=whole.summary.run))
     (tmp_path / "file").touch()
     with pytest.raises(FolderError, match="is a file"):
-        CommitteeRun(Request(), tmp_path / "file")
+        CommitteeRun(Request(out=tmp_path / "file"))
     with pytest.raises(FolderError, match="other files"):
-        CommitteeRun(Request(), tmp_path)
+        CommitteeRun(Request(out=tmp_path))
     with pytest.raises(InputError, match="one process"):
-        CommitteeRun(Request(world=World(0, 2, 2)), None)
+        CommitteeRun(Request(), World(0, 2, 2))

@@ -8,13 +8,14 @@ from unrolled import train
 from unrolled.errors import InputError
 from unrolled.learn.corpora import corpus_of, split_text
 from unrolled.learn.recipe import Recipe
+from unrolled.learn.request import Request
 from unrolled.text.encoded import encode_corpus
 
 WORDS = ("ink", "pen", "paper", "line", "letter", "word")
 
 
 def parts_of(recipe: Recipe, *sources: Path, mixing: float = 0.0, **held_out: Path) -> dict[str, str]:
-    text, cut = split_text(recipe, encode_corpus(corpus_of(recipe, sources, None, None, **held_out)), mixing)
+    text, cut = split_text(recipe, encode_corpus(corpus_of(Request(sources, recipe=recipe, **held_out))), mixing)
     names = ("train", "mixing", "validation", "test")
     for name in names:
         start, end = cut.bounds(name)
@@ -58,13 +59,13 @@ def test_whole_files_are_held_out_and_copies_stand_on_one_side(files: list[Path]
 
 def test_what_contradicts_is_refused(files: list[Path]) -> None:
     with pytest.raises(InputError, match="too few different files"):
-        corpus_of(Recipe(hold_out="files"), files[:1], None, None)
+        corpus_of(Request(files[:1], recipe=Recipe(hold_out="files")))
     with pytest.raises(InputError, match="replaces --test"):
-        corpus_of(Recipe(test=0.1), files[:1], None, None, test_file=files[1])
+        corpus_of(Request(files[:1], recipe=Recipe(test=0.1), test_file=files[1]))
     with pytest.raises(InputError, match="and --hold-out"):
-        corpus_of(Recipe(hold_out="files"), files[:3], None, None, valid=files[4])
+        corpus_of(Request(files[:3], recipe=Recipe(hold_out="files"), valid=files[4]))
     with pytest.raises(InputError, match="does not exist"):
-        corpus_of(Recipe(), files[:1], None, None, test_file=files[0].parent / "none.txt")
+        corpus_of(Request(files[:1], recipe=Recipe(), test_file=files[0].parent / "none.txt"))
 
 
 def test_counts_are_tested_on_a_file(files: list[Path]) -> None:

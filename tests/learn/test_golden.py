@@ -22,7 +22,8 @@ import torch
 
 from unrolled.files import read_folder
 from unrolled.learn.recipe import Machine, Recipe
-from unrolled.learn.train import prepare
+from unrolled.learn.request import Request
+from unrolled.learn.start import prepare
 
 GOLDEN = Path(__file__).parents[1] / "data_golden"
 TAKEN_AT = 50
@@ -57,7 +58,7 @@ def written(folder):
 
 def session_of(text, recipe, machine=FLOAT64, out=None, start=None):
     """A run of exactly `STEPS` steps, from the golden start weights of the name `start`."""
-    session = prepare([text], out, Recipe.from_json(recipe), machine, save_seconds=0.0)
+    session = prepare(Request([text], out, Recipe.from_json(recipe), machine, save_seconds=0.0))
     if start is not None:
         weights = safetensors.torch.load_file(GOLDEN / f"start_{start}.safetensors")
         session.task.network.load_state_dict(weights)
@@ -124,7 +125,7 @@ def test_the_curve_shows_another_precision(text):
 def test_a_checkpoint_of_every_format_goes_on(text, tmp_path, name, version):
     run, said = tmp_path / "run", []
     shutil.copytree(GOLDEN / f"checkpoint_format_{version}" / name, run)
-    session = prepare([text], run, Recipe(), Machine(), resume=True, notify=said.append)
+    session = prepare(Request([text], run, Recipe(), Machine(), resume=True, notify=said.append))
     assert session.state.progress.step == TAKEN_AT
     assert said[-1] == f"resuming at step {TAKEN_AT} of {STEPS} on cpu, float64, 1 thread"
     found = curve(session)
@@ -137,7 +138,9 @@ def test_a_checkpoint_of_every_format_goes_on(text, tmp_path, name, version):
 def _recipe(name, text):
     """The whole recipe of a curve: epochs are set so that there are `STEPS` steps."""
     recipe = COMMON | RECIPES[name]
-    steps_per_epoch = prepare([text], None, Recipe.from_json(recipe | {"epochs": 1.0}), FLOAT64).task.steps_per_epoch
+    steps_per_epoch = prepare(
+        Request([text], None, Recipe.from_json(recipe | {"epochs": 1.0}), FLOAT64)
+    ).task.steps_per_epoch
     recipe["epochs"] = STEPS / steps_per_epoch
     assert math.isclose(round(recipe["epochs"] * steps_per_epoch), STEPS)
     return recipe

@@ -11,7 +11,8 @@ import pytest
 
 import killing
 from unrolled.learn import build
-from unrolled.learn.prepare import prepare
+from unrolled.learn.request import Request
+from unrolled.learn.start import prepare
 
 TEXT = "a man said that he would read the notes again, and then he wrote them. " * 30
 KILLING = Path(killing.__file__)
@@ -37,7 +38,7 @@ def test_the_check_for_bad_folders_can_fail(tmp_path, monkeypatch):
     """The program of the test above finds a damaged checkpoint."""
     monkeypatch.setattr(build, "TRIAL_SECONDS", 0.0)
     run = tmp_path / "run"
-    session = prepare([], run, killing.RECIPE, killing.MACHINE, text=TEXT, save_seconds=0.0)
+    session = prepare(Request([], run, killing.RECIPE, killing.MACHINE, text=TEXT, save_seconds=0.0))
     for record in session.run():
         if record.step == 3:
             break

@@ -13,8 +13,9 @@ from unrolled import train
 from unrolled.cli.app import main
 from unrolled.errors import InputError
 from unrolled.learn.mixing import mix, observe
-from unrolled.learn.prepare import prepare
 from unrolled.learn.recipe import Machine, Recipe
+from unrolled.learn.request import Request
+from unrolled.learn.start import prepare
 from unrolled.model.char_model import CharModel
 from unrolled.model.folder import ModelParts, counts_alone
 from unrolled.text.corpus import text_corpus
@@ -84,7 +85,7 @@ def test_a_network_reads_the_end_of_the_training_part_too():
     text = TEXT * 4
     place = int(len(text) * 0.9 * (1 - 1 / 40))  # in the last 1/32 before the validation part
     text = text[:place] + "PETRUCHIO" + text[place:]
-    session = prepare([], None, Recipe(hidden=4, epochs=1), Machine(device="cpu", threads=1), text=text)
+    session = prepare(Request([], None, Recipe(hidden=4, epochs=1), Machine(device="cpu", threads=1), text=text))
     read = session.text.vocabulary.decode(session.task.split.train)
     assert "PETRUCHIO" in read
     assert len(session.task.split.mixing) == int(int(len(text) * 0.9) / 32)

@@ -16,8 +16,9 @@ from unrolled.learn.networks.dropout import Dropout
 from unrolled.learn.networks.network import CharNetwork
 from unrolled.learn.recipe import Machine, Recipe
 from unrolled.learn.record_task import RecordTask
+from unrolled.learn.request import Request
+from unrolled.learn.start import prepare
 from unrolled.learn.text_task import IGNORED
-from unrolled.learn.train import prepare
 from unrolled.model.char_model import CharModel
 from unrolled.model.folder import ModelConfig
 from unrolled.model.novelty import read_novelty
@@ -247,14 +248,18 @@ def test_an_interrupted_run_ends_with_the_same_weights(tmp_path):
     recipe = Recipe(rung="gru", hidden=8, embedding=4, streams=4, length=8, epochs=3, dropout=0.2, records="lines")
     weights = []
     for name, stop in (("whole", None), ("parts", 7)):
-        session = prepare([tmp_path / "names.txt"], tmp_path / name, recipe, FLOAT64, notify=lambda notice: None)
+        session = prepare(
+            Request([tmp_path / "names.txt"], tmp_path / name, recipe, FLOAT64, notify=lambda notice: None)
+        )
         for record in session.run():
             if record.step == stop:
                 session.save()
                 break
         session.close()
         if stop:
-            session = prepare([], tmp_path / name, Recipe(), FLOAT64, given=(), resume=True, notify=lambda notice: None)
+            session = prepare(
+                Request([], tmp_path / name, Recipe(), FLOAT64, given=(), resume=True, notify=lambda notice: None)
+            )
             assert session.state.progress.step >= stop
             for _ in session.run():
                 pass

@@ -7,9 +7,10 @@ from torch import nn
 from torch.nn import functional
 
 from unrolled.learn import build
-from unrolled.learn.prepare import prepare
 from unrolled.learn.recipe import Machine, Recipe
+from unrolled.learn.request import Request
 from unrolled.learn.sampled_softmax import SampledSoftmax
+from unrolled.learn.start import prepare
 from unrolled.text.vocabulary import Vocabulary
 
 SYMBOLS = 6000
@@ -62,7 +63,14 @@ def test_a_run_with_a_large_vocabulary_learns_and_measures_exactly(
     text = "\n".join(words[i] for i in rng.integers(0, 60, 700))
     recipe = Recipe(rung="gru", hidden=24, embedding=12, streams=4, length=16, epochs=3, records=records, with_="none")
     session = prepare(
-        [], None, recipe, Machine(device="cpu", precision="float32", threads=1), text=text, notify=lambda notice: None
+        Request(
+            [],
+            None,
+            recipe,
+            Machine(device="cpu", precision="float32", threads=1),
+            text=text,
+            notify=lambda notice: None,
+        )
     )
     assert session.task.sampled is not None
     losses = [record.loss for record in session.run()]

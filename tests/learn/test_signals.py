@@ -13,9 +13,10 @@ import torch
 
 from unrolled.cli import main
 from unrolled.learn.recipe import Machine, Recipe
+from unrolled.learn.request import Request
 from unrolled.learn.session import Session
 from unrolled.learn.signals import SIGNALS, interruptions
-from unrolled.learn.train import prepare
+from unrolled.learn.start import prepare
 from unrolled.model.char_model import CharModel
 
 TEXT = "a man said that he would read the notes again, and then he wrote them. " * 20
@@ -28,7 +29,7 @@ def session(tmp_path, monkeypatch):
     monkeypatch.setattr("unrolled.learn.build.TRIAL_SECONDS", 0.0)
     path = tmp_path / "text.txt"
     path.write_text(TEXT)
-    return prepare([path], None, SMALL, FIXED)
+    return prepare(Request([path], None, SMALL, FIXED))
 
 
 @pytest.fixture(autouse=True)
@@ -185,7 +186,7 @@ def test_a_terminal_that_closes_saves_and_one_process_at_a_time_trains(tmp_path,
     os.close(ours)
     assert process.wait(timeout=600) == 128 + signal.SIGHUP
     assert CharModel.from_pretrained(run).next("a")
-    prepare([], run, Recipe(), Machine(), resume=True)
+    prepare(Request([], run, Recipe(), Machine(), resume=True))
 
 
 def test_ctrl_c_in_the_last_measurement_says_how_to_go_on(tmp_path, monkeypatch, capsys):

@@ -18,7 +18,9 @@ from unrolled.files import read_folder
 from unrolled.learn.distributed import World
 from unrolled.learn.history import read_history
 from unrolled.learn.recipe import Machine, Recipe
-from unrolled.learn.train import prepare, train
+from unrolled.learn.request import Request
+from unrolled.learn.start import prepare
+from unrolled.learn.train import train
 from unrolled.model.char_model import CharModel
 from unrolled.notices import UnrolledWarning
 
@@ -39,7 +41,7 @@ def weights(folder):
 
 
 def trained(text, out, recipe=SMALL, **options):
-    session = prepare([text], out, recipe, FIXED, **options)
+    session = prepare(Request([text], out, recipe, FIXED, **options))
     for _ in session.run():
         pass
     return session.finish()
@@ -47,7 +49,7 @@ def trained(text, out, recipe=SMALL, **options):
 
 def stopped_after(text, out, steps, recipe=SMALL):
     """A run whose process vanished after `steps` steps, of which the last two wrote checkpoints."""
-    session = prepare([text], out, recipe, FIXED, save_seconds=0.0 if steps < 3 else math.inf)
+    session = prepare(Request([text], out, recipe, FIXED, save_seconds=0.0 if steps < 3 else math.inf))
     for record in session.run():
         if record.step == steps - 2:
             session.save_seconds = 0.0
@@ -95,43 +97,43 @@ def test_another_seed_is_another_run(text, tmp_path, whole):
 def test_an_unfinished_run_is_not_overwritten(text, tmp_path):
     stopped_after(text, tmp_path / "run", 5)
     with pytest.raises(FolderError, match="--resume"):
-        prepare([text], tmp_path / "run", SMALL, FIXED)
+        prepare(Request([text], tmp_path / "run", SMALL, FIXED))
     assert CharModel.from_pretrained(tmp_path / "run").next("a")
 
 
 def test_a_finished_run_is_not_overwritten(text, whole):
     with pytest.raises(FolderError, match="--from"):
-        prepare([text], whole("muon"), SMALL, FIXED, resume=True)
+        prepare(Request([text], whole("muon"), SMALL, FIXED, resume=True))
 
 
 def test_a_folder_of_something_else_is_left_alone(text, tmp_path):
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "letter.txt").write_text("dear")
     with pytest.raises(FolderError, match=r"letter\.txt"):
-        prepare([text], tmp_path / "home", SMALL, FIXED)
+        prepare(Request([text], tmp_path / "home", SMALL, FIXED))
 
 
 def test_a_changed_text_or_setting_is_refused_by_name(text, tmp_path):
     stopped_after(text, tmp_path / "run", 5)
     with pytest.raises(InputError, match="hidden 16, not 32"):
-        prepare([text], tmp_path / "run", replace(SMALL, hidden=32), FIXED, resume=True)
+        prepare(Request([text], tmp_path / "run", replace(SMALL, hidden=32), FIXED, resume=True))
     text.write_text(TEXT.replace("man", "m☃n").replace("w", ""))
     with pytest.raises(InputError, match="added: ☃; missing: w"):
-        prepare([text], tmp_path / "run", SMALL, FIXED, resume=True)
+        prepare(Request([text], tmp_path / "run", SMALL, FIXED, resume=True))
 
 
 def test_a_setting_named_at_its_default_was_asked_for_too(text, tmp_path, whole):
     stopped_after(text, tmp_path / "run", 5)  # hidden 16
     with pytest.raises(InputError, match="hidden 16, not 320"):
-        prepare([text], tmp_path / "run", Recipe(hidden=320), FIXED, given=["hidden"], resume=True)
+        prepare(Request([text], tmp_path / "run", Recipe(hidden=320), FIXED, given=["hidden"], resume=True))
     with pytest.raises(InputError, match="hidden 320 was given, but the model to start from has 16"):
-        prepare([text], None, Recipe(hidden=320), FIXED, given=["hidden"], start_from=whole("muon"))
+        prepare(Request([text], None, Recipe(hidden=320), FIXED, given=["hidden"], start_from=whole("muon")))
 
 
 def test_another_thread_count_is_said(text, tmp_path):
     stopped_after(text, tmp_path / "run", 5)
     said = []
-    prepare([text], tmp_path / "run", SMALL, replace(FIXED, threads=2), resume=True, notify=said.append)
+    prepare(Request([text], tmp_path / "run", SMALL, replace(FIXED, threads=2), resume=True, notify=said.append))
     assert any("threads was 1 and is now 2" in sentence for sentence in said)
 
 
@@ -171,7 +173,7 @@ def test_micro_batches_make_the_same_update(text):
     float64 = replace(FIXED, precision="float64")
     losses = []
     for count in (1, 2, 4):
-        session = prepare([text], None, replace(SMALL, epochs=0.1, evaluations=1), float64)
+        session = prepare(Request([text], None, replace(SMALL, epochs=0.1, evaluations=1), float64))
         session.task.micro_batches = count
         losses.append([record.loss for record in session.run()])
     assert losses[0] == pytest.approx(losses[1], abs=1e-12)
@@ -180,7 +182,7 @@ def test_micro_batches_make_the_same_update(text):
 
 def test_memory_that_runs_out_is_met_by_smaller_parts(text, monkeypatch):
     said = []
-    session = prepare([text], None, SMALL, FIXED, notify=said.append)
+    session = prepare(Request([text], None, SMALL, FIXED, notify=said.append))
     network = session.task.network
     whole = network.forward
 
@@ -203,7 +205,7 @@ def test_a_text_too_short_is_refused_with_its_length(tmp_path, content, sentence
     path = tmp_path / "short.txt"
     path.write_text(content)
     with pytest.raises(InputError, match=sentence):
-        prepare([path], None, SMALL, FIXED)
+        prepare(Request([path], None, SMALL, FIXED))
 
 
 def test_unknown_settings_are_answered_with_the_nearest(text):
@@ -237,7 +239,7 @@ def test_a_text_itself_is_trained_on_by_its_own_keyword(tmp_path):
 def test_warnings_of_a_run_without_notify_are_pythons(text, tmp_path):
     stopped_after(text, tmp_path / "run", 5)
     with pytest.warns(UnrolledWarning, match="threads was 1 and is now 2"):
-        prepare([text], tmp_path / "run", SMALL, replace(FIXED, threads=2), resume=True)
+        prepare(Request([text], tmp_path / "run", SMALL, replace(FIXED, threads=2), resume=True))
 
 
 def test_ctrl_c_saves_and_says_how_to_go_on(text, tmp_path):
@@ -256,4 +258,4 @@ def test_ctrl_c_saves_and_says_how_to_go_on(text, tmp_path):
 
 def test_streams_must_be_divisible_among_processes(text):
     with pytest.raises(InputError, match="3 streams cannot be divided among 2"):
-        prepare([text], None, replace(SMALL, streams=3), FIXED, world=World(0, 2))
+        prepare(Request([text], None, replace(SMALL, streams=3), FIXED), World(0, 2))

@@ -60,9 +60,9 @@ def results(*, force: bool = False) -> Console:
     return console_on(sys.stdout, soft_wrap=True, force_terminal=force or None)
 
 
-def messages() -> Console:
-    """The console for progress and remarks: stderr."""
-    return console_on(sys.stderr)
+def messages(*, quiet: bool = False) -> Console:
+    """The console for progress and remarks: stderr, or nothing where `quiet`."""
+    return console_on(sys.stderr, quiet=quiet)
 
 
 def say(message: str, console: Console | None = None) -> None:

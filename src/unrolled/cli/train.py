@@ -6,8 +6,8 @@ import contextlib
 import math
 import shlex
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,13 +18,13 @@ from unrolled.cli.options import Flag, Json, Texts, Words, unescaped
 from unrolled.cli.output import messages, print_json, results, say
 from unrolled.cli.settings import settings_type
 from unrolled.learn.recipe import Machine, Recipe
+from unrolled.learn.request import Request
 from unrolled.model.members import COUNTS
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from unrolled.learn.committee import CommitteeRun
-    from unrolled.learn.group import SessionGroup
+    from unrolled.learn.distributed import World
     from unrolled.learn.loop import Record
     from unrolled.learn.session import Session
     from unrolled.learn.signals import Interrupt
@@ -98,31 +98,22 @@ def train(
     given: dict[str, Any] = dict(settings or {})
     if "records" in given:
         given["records"] = unescaped(given["records"])  # a separator such as '\\n\\n'
-    recipe, read = Recipe(**given), vars(reading)
-    if recipe.rung == COUNTS:
+    request = Request(
+        texts, out, Recipe(**given), machine, given=given, resume=resume, start_from=start_from,
+        save_seconds=save_seconds, started=started, **vars(reading),
+    )  # fmt: skip
+    if request.recipe.rung == COUNTS:
         from unrolled.learn.count_text import count_text
 
-        return _report(
-            count_text(list(texts), out, recipe, given=given, on_text=_describe(messages()), **read)[0], json
-        )
+        return _report(count_text(replace(request, on_text=_describe(messages())))[0], json)
     with messages().status("loading PyTorch"):
-        from unrolled.learn.build import Request
-        from unrolled.learn.committee import CommitteeRun
         from unrolled.learn.distributed import join_world
-        from unrolled.learn.train import prepare
 
-    common: dict[str, Any] = {"start_from": start_from, "started": started, **read}
-    if recipe.networks > 1:
-        common |= {"notify": _notify(messages()), "on_text": _describe(messages())}
-        request = Request(list(texts), None, recipe, machine, frozenset(given), **common)
-        return _train_committee(CommitteeRun(request, out, resume, save_seconds), json)
     with join_world() as world:
-        console = messages() if world.is_main else None
-        with _waiting(console, has_start=start_from is not None) as on_text:
-            session = prepare(
-                list(texts), out, recipe, machine, given=given, world=world, resume=resume, save_seconds=save_seconds,
-                notify=_notify(console), on_text=on_text, **common,
-            )  # fmt: skip
+        console = messages(quiet=not world.is_main)
+        if request.recipe.networks > 1:
+            return _train_committee(request, world, console, json)
+        session = _prepared(request, world, console)
         how = _how_to_resume(texts, out) if world.size == 1 else "with the same command of torchrun and --resume"
         code, finished = _trained(session, console, how)
     return _report(finished[0], json) if finished and world.is_main else code
@@ -145,25 +136,18 @@ def make_base(*texts: Texts, minutes: float = 30.0, resume: Annotated[bool, Flag
     return train(*texts, out=base_folder(), settings={"minutes": minutes, "with_": "none"}, resume=resume, json=json)
 
 
-def _train_committee(run: CommitteeRun, json: bool) -> int:
+def _train_committee(request: Request, world: World, console: Console, json: bool) -> int:
     """The networks that are trained at once share a bar, that of the first of them."""
-    console, count = messages(), run.request.recipe.networks
+    from unrolled.learn.committee import CommitteeRun
+
+    run = CommitteeRun(replace(request, notify=_notify(console), on_text=_describe(console)), world)
     for group in run.groups():
-        names = [f"network {len(run.models) + 1 + i} of {count}" for i in range(len(group.sessions))]
-        if code := _watch_group(group, names, console):
+        names = [f"network {len(run.models) + 1 + i} of {request.recipe.networks}" for i in range(len(group.sessions))]
+        _watch(group.sessions, group.run(), console, [f"{name}: " for name in names])
+        if code := _exit_code(group.interrupt):
             say(f"stopped in {' and '.join(names)}; continue with the same command and --resume", console)
             return code
     return _report(run.finish()[0], json)
-
-
-def _watch_group(group: SessionGroup, names: list[str], console: Console) -> int:
-    """`_watch` for sessions that are trained at once."""
-    bars = [_ProgressBar(console, session, f"{name}: ") for session, name in zip(group.sessions, names, strict=True)]
-    shown = dict(zip(map(id, group.sessions), bars, strict=True))
-    with bars[0], contextlib.closing(group.run()) as steps:
-        for session, record in steps:
-            shown[id(session)].show(record)
-    return _exit_code(group.interrupt)
 
 
 def demo(*, out: Path | None = None, minutes: float = 1.0, seed: int = 0, json: Json = False) -> int:
@@ -179,16 +163,13 @@ def demo(*, out: Path | None = None, minutes: float = 1.0, seed: int = 0, json: 
         Random seed of the initial weights and of the generated text.
     """
     started = time.perf_counter()
-    from unrolled.learn.train import prepare
+    from unrolled.learn.distributed import World
     from unrolled.model.char_model import CharModel
 
     console = messages()
     out = out or next(path for i in count(1) if not (path := Path(f"unrolled-demo-{i}".removesuffix("-1"))).exists())
-    recipe = Recipe(minutes=minutes, seed=seed)
-    with _waiting(console) as on_text:
-        session = prepare(
-            ["python-docs"], out, recipe, Machine(), notify=_notify(console), on_text=on_text, started=started
-        )
+    request = Request(["python-docs"], out, Recipe(minutes=minutes, seed=seed), started=started)
+    session = _prepared(request, World(), console)
     code, finished = _trained(session, console, _how_to_resume(("python-docs",), out))
     if finished is None:
         return code
@@ -230,26 +211,47 @@ def _print_demo(summary: Summary, found: dict[str, Any]) -> None:
     console.print(f"Use it: unrolled next {shlex.quote(found['run'])} 'for i in '", markup=False)
 
 
-def _trained(session: Session, console: Console | None, how: str) -> tuple[int, tuple[Summary, ModelParts] | None]:
+def _prepared(request: Request, world: World, console: Console) -> Session:
+    """The session of `request`; what is done before its first step is shown."""
+    from unrolled.learn.start import prepare
+
+    try:
+        with console.status("reading the text", refresh_per_second=4) as status:
+
+            def on_text(text: EncodedText) -> None:
+                _describe(console)(text)
+                if len(text) < SHORT and request.start_from is None:
+                    say(SHORT_TEXT, console)
+                status.update("measuring how fast this machine is")
+
+            return prepare(replace(request, notify=_notify(console), on_text=on_text), world)
+    except KeyboardInterrupt:
+        say("stopped before the first step: nothing was written", console)
+        raise SystemExit(130) from None
+
+
+def _trained(session: Session, console: Console, how: str) -> tuple[int, tuple[Summary, ModelParts] | None]:
     """Train to the end and measure: exit code 0 and what came of it; or the code of the signal that stopped it."""
-    if code := _watch(session, console):
-        _say(console, f"stopped after step {session.state.progress.step:,}; continue {how}")
+    with session:
+        _watch([session], ((session, record) for record in session.run()), console, [""])
+    if code := _exit_code(session.interrupt):
+        say(f"stopped after step {session.state.progress.step:,}; continue {how}", console)
         return code, None
     try:
         return 0, session.finish()
     except KeyboardInterrupt:
-        _say(console, f"stopped during the last measurement; continue {how}")
+        say(f"stopped during the last measurement; continue {how}", console)
         return 130, None
 
 
-def _watch(session: Session, console: Console | None) -> int:
-    """Train to the end, showing progress; 0, or the exit code of the signal that stopped it."""
-    bar = contextlib.nullcontext() if console is None else _ProgressBar(console, session)
-    with session, bar as shown:
-        for record in session.run():
-            if shown is not None:
-                shown.show(record)
-    return _exit_code(session.interrupt)
+def _watch(
+    sessions: Sequence[Session], steps: Generator[tuple[Session, Record]], console: Console, names: Sequence[str]
+) -> None:
+    """Take all steps of the sessions, showing progress under their names; the bar is that of the first."""
+    bars = {id(session): _ProgressBar(console, session, name) for session, name in zip(sessions, names, strict=True)}
+    with bars[id(sessions[0])], contextlib.closing(steps):
+        for session, record in steps:
+            bars[id(session)].show(record)
 
 
 def _exit_code(interrupt: Interrupt | None) -> int:
@@ -322,47 +324,20 @@ class _ProgressBar:
         self.console.print(f"      {visible(self.session.sample(60))}", markup=False, soft_wrap=True)
 
 
-def _notify(console: Console | None) -> Notify:
-    return lambda message: _say(console, message)
+def _notify(console: Console) -> Notify:
+    return lambda notice: say(notice, console)
 
 
-def _say(console: Console | None, message: str) -> None:
-    """Nothing, in a process that has no console because it is not the main one."""
-    if console is not None:
-        say(message, console)
-
-
-def _describe(console: Console | None) -> Callable[[EncodedText], None]:
+def _describe(console: Console) -> Callable[[EncodedText], None]:
     """Says what the text is like before anything is trained."""
 
     def describe(text: EncodedText) -> None:
         from unrolled.text.report.doctor import examine
 
         for line in examine(text).sentences():
-            _say(console, line)
+            say(line, console)
 
     return describe
-
-
-@contextlib.contextmanager
-def _waiting(console: Console | None, *, has_start: bool = True) -> Iterator[Callable[[EncodedText], None]]:
-    """What is done before the first step, on a terminal; gives what to call with the text."""
-    if console is None:
-        yield _describe(None)
-        return
-    try:
-        with console.status("reading the text", refresh_per_second=4) as status:
-
-            def on_text(text: EncodedText) -> None:
-                _describe(console)(text)
-                if len(text) < SHORT and not has_start:
-                    _say(console, SHORT_TEXT)
-                status.update("measuring how fast this machine is")
-
-            yield on_text
-    except KeyboardInterrupt:
-        _say(console, "stopped before the first step: nothing was written")
-        raise SystemExit(130) from None
 
 
 def _how_to_resume(texts: tuple[str, ...], out: Path) -> str:

@@ -1,20 +1,20 @@
-"""What starting and resuming a run share: the request, the text, and the building of network, task and optimizer."""
+"""What starting and resuming a run share: reading the text, and the building of network, task and optimizer."""
 
 from __future__ import annotations
 
 import copy
 import math
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
 from unrolled.errors import InputError
-from unrolled.learn import corpora, mixing
+from unrolled.learn import mixing
 from unrolled.learn.budget import Timing
+from unrolled.learn.corpora import corpus_of
 from unrolled.learn.distributed import World
 from unrolled.learn.hardware import Choice, choose, cores, running
 from unrolled.learn.initialization import start_well
@@ -25,11 +25,12 @@ from unrolled.learn.networks.network import CharNetwork
 from unrolled.learn.optimizers import Optimizers, build_optimizer
 from unrolled.learn.recipe import Machine, Recipe
 from unrolled.learn.record_task import RecordTask
+from unrolled.learn.request import Request
 from unrolled.learn.sampled_softmax import ABOVE, SampledSoftmax
 from unrolled.learn.stream_task import StreamTask
 from unrolled.learn.text_task import TextTask
 from unrolled.model.folder import ModelConfig
-from unrolled.notices import Notice, Notify, warn
+from unrolled.notices import Notify
 from unrolled.text.encoded import EncodedText, encode_corpus
 from unrolled.text.records import known_boundary
 from unrolled.text.report import baselines
@@ -49,59 +50,19 @@ EMBEDDING_DROPOUT = 4
 """How many times less of the embedding is dropped than of a layer's outputs."""
 
 
-@dataclass(frozen=True)
-class Request:
-    """The arguments of `prepare`."""
-
-    sources: Sequence[str | Path] = ()
-    text: str | None = None
-    """The text itself, instead of sources."""
-    recipe: Recipe = field(default_factory=Recipe)
-    machine: Machine = field(default_factory=Machine)
-    given: frozenset[str] = frozenset()
-    """The settings of the recipe that were given, at whatever value: a run to resume must have the same."""
-    start_from: str | Path | None = None
-    valid: str | Path | None = None
-    """A text to measure on, instead of the end of the text."""
-    test_file: str | Path | None = None
-    """A text to measure on once, at the very end."""
-    encoding: str | None = None
-    world: World = field(default_factory=World)
-    notify: Notify = warn
-    on_text: Callable[[EncodedText], None] = lambda text: None
-    started: float = field(default_factory=time.perf_counter)
-    """When the run began, by that clock: its minutes are counted from there."""
-
-    def say(self, sentence: str) -> None:
-        """Report something ordinary."""
-        self.notify(Notice(sentence))
-
-
-def read_text(request: Request, recipe: Recipe, known: Vocabulary | None) -> EncodedText:
+def read_text(request: Request, world: World, known: Vocabulary | None) -> EncodedText:
     """The text, encoded; the vocabulary `known` keeps its ids. The main process encodes for all."""
-    world = request.world
     if world.size > 1 and "-" in map(str, request.sources):
         raise InputError("standard input can be read by one process alone: give several processes a file")
-    corpus = corpora.corpus_of(
-        recipe, request.sources, request.text, request.encoding, request.valid, request.test_file
-    )
+    corpus = corpus_of(request)
     if not world.is_main:
         world.barrier()  # the main process encodes first; the others find its work in the cache
-    text = encode_corpus(corpus, known, extend=True, min_count=recipe.min_count)
+    text = encode_corpus(corpus, known, extend=True, min_count=request.recipe.min_count)
     if world.is_main:
         world.barrier()
     if world.any(world.from_main(text.sha256.encode()) != text.sha256.encode()):
         raise InputError("the processes do not read the same text: give all of them the same files")
     return text
-
-
-def split_text(recipe: Recipe, text: EncodedText) -> tuple[EncodedText, Split]:
-    """The text in the order of its parts, and the parts.
-
-    Where a gate may be fitted, a part of the training text is held out for it. Raises InputError where a part would be
-    empty.
-    """
-    return corpora.split_text(recipe, text, 0.0 if recipe.with_ == "none" else mixing.SHARE)
 
 
 def check_processes(recipe: Recipe, world: World) -> None:

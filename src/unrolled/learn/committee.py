@@ -16,24 +16,23 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from unrolled.errors import FolderError, InputError
 from unrolled.files import is_complete, remove_folder, write_into
 from unrolled.learn.budget import Measuring
-from unrolled.learn.build import Request, read_text, split_text
-from unrolled.learn.calibration import calibrated
+from unrolled.learn.build import read_text
+from unrolled.learn.corpora import split_text
+from unrolled.learn.distributed import World
 from unrolled.learn.group import SessionGroup
 from unrolled.learn.hardware import available, cores
 from unrolled.learn.mixing import mix
-from unrolled.learn.prepare import prepare
 from unrolled.learn.recipe import Machine, Recipe
+from unrolled.learn.request import Request
 from unrolled.learn.session import Session
-from unrolled.learn.start import DEFAULT_MINUTES
-from unrolled.learn.summary import Summary
+from unrolled.learn.start import DEFAULT_MINUTES, prepare
+from unrolled.learn.summary import Summary, concluded, finished_files
 from unrolled.model.folder import FILES, ModelParts, read_model
 from unrolled.model.members import MIXTURE, Members
-from unrolled.model.novelty import novelty_files
 from unrolled.notices import Notice
 from unrolled.text.report.baselines import baselines, verdict
 
@@ -47,19 +46,19 @@ class CommitteeRun:
     """Raises InputError for several processes, FolderError for a folder that cannot be used."""
 
     request: Request
-    out: Path | None
-    resume: bool = False
-    save_seconds: float = 300.0
+    world: World = field(default_factory=World)
     models: dict[int, ModelParts] = field(default_factory=dict)
     """Of the networks that are finished, by their numbers."""
     measuring: Measuring = field(default_factory=Measuring)
     """How much is measured at the end: no more than the budget of a network allowed for."""
     hidden: int | None = None
     """Units of all networks, once the first has them."""
+    out: Path | None = field(init=False)
 
     def __post_init__(self) -> None:
-        if self.request.world.size > 1:
+        if self.world.size > 1:
             raise InputError("a committee is trained by one process: leave --networks out, or torchrun")
+        self.out = None if self.request.out is None else Path(self.request.out)
         if self.out is None or not self.out.exists():
             return
         if not self.out.is_dir():
@@ -68,7 +67,7 @@ class CommitteeRun:
         foreign = {name for name in names - {NETWORKS, MIXTURE, *FILES} if not name.endswith(".safetensors")}
         if is_complete(self.out) or foreign:
             raise FolderError(f"{self.out} holds a finished run or other files: choose an --out that is empty or new")
-        if names and not self.resume:
+        if names and not self.request.resume:
             raise FolderError(f"{self.out} holds an unfinished committee: continue with --resume, or choose another")
 
     def groups(self) -> Iterator[SessionGroup]:
@@ -109,16 +108,16 @@ class CommitteeRun:
 
     def _prepare(self, i: int, recipe: Recipe, machine: Machine, started: float) -> Session:
         """The first one decides the size of all, and says what holds for all."""
-        r, is_first = self.request, self.hidden is None
-        given = r.given - {"networks", "seed", "minutes", "epochs"}
-        if self.hidden is not None:
-            recipe, given = replace(recipe, hidden=self.hidden), given | {"hidden"}
-        session = prepare(
-            r.sources, self._folder(i), recipe, machine, text=r.text, given=given, resume=self.resume,
-            start_from=r.start_from, valid=r.valid, test_file=r.test_file, encoding=r.encoding,
-            save_seconds=self.save_seconds, notify=r.notify if is_first else self._warn, started=started,
-            on_text=r.on_text if is_first else lambda text: None,
+        request = replace(
+            self.request, out=self._folder(i), recipe=recipe, machine=machine, started=started,
+            given=self.request.chosen - {"networks", "seed", "minutes", "epochs"},
         )  # fmt: skip
+        if self.hidden is not None:
+            request = replace(
+                request, recipe=replace(recipe, hidden=self.hidden), given={*request.chosen, "hidden"},
+                notify=self._warn, on_text=lambda text: None,
+            )  # fmt: skip
+        session = prepare(request)
         self.hidden = session.state.recipe.hidden
         return session
 
@@ -129,7 +128,7 @@ class CommitteeRun:
     def finish(self) -> tuple[Summary, ModelParts]:
         """Measure the mean of all networks, alone and with counts, and write the model folder."""
         first, *others = (self.models[i] for i in sorted(self.models))
-        text = read_text(self.request, self.request.recipe, first.vocabulary)
+        text = read_text(self.request, self.world, first.vocabulary)
         text, cut = split_text(self.request.recipe, text)
         alone = replace(first, beside=Members(), training={})
         committee = replace(alone, beside=Members(tuple(model.weights for model in others)))
@@ -149,11 +148,11 @@ class CommitteeRun:
             best_epoch=first.training["best_epoch"], baselines=found,
             verdict=verdict(mixed.delivered / math.log(2), found),
         )  # fmt: skip
-        model = calibrated(replace(mixed.model, training=self._training(summary)), cut.validation)
+        facts = first.training | {"recipe": self.request.recipe.to_json(), "members": members}
+        model = concluded(mixed.model, text, cut, summary, self.request.sources, facts)
         if self.out is not None:
             self.out.mkdir(parents=True, exist_ok=True)
-            end = len(cut.train) + len(cut.mixing)
-            write_into(self.out, model.to_files() | novelty_files(text.ids, text.vocabulary.boundary, end))
+            write_into(self.out, finished_files(model, text, cut))
             remove_folder(self.out / NETWORKS)
         return summary, model
 
@@ -162,13 +161,6 @@ class CommitteeRun:
         width = abreast(self.request.recipe, self.request.machine)
         each = [self.models[i].training["seconds"] for i in sorted(self.models)]
         return float(sum(max(each[start : start + width]) for start in range(0, len(each), width)))
-
-    def _training(self, summary: Summary) -> dict[str, Any]:
-        changed = {
-            "recipe": self.request.recipe.to_json(), "members": summary.members, "seconds": round(summary.seconds, 1),
-            "characters_seen": summary.characters_seen,
-        }  # fmt: skip
-        return self.models[0].training | changed
 
 
 def abreast(recipe: Recipe, machine: Machine) -> int:

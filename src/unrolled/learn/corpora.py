@@ -11,47 +11,47 @@ import numpy as np
 
 from unrolled.errors import InputError
 from unrolled.learn.recipe import Recipe
+from unrolled.learn.request import Request
+from unrolled.model.members import COUNTS
 from unrolled.text.corpus import Corpus, open_corpus, text_corpus
 from unrolled.text.encoded import EncodedText
 from unrolled.text.records import FILES, LINES, cut_text, known_boundary, record_corpus
 from unrolled.text.sources import Source
 from unrolled.text.windows import Split
 
+MIXING = 1 / 32
+"""Of the training part, the share that is held out for a gate."""
 
-def corpus_of(
-    recipe: Recipe,
-    sources: Sequence[str | Path],
-    text: str | None,
-    encoding: str | None,
-    valid: str | Path | None = None,
-    test_file: str | Path | None = None,
-) -> Corpus:
-    """The corpus of `sources`, or of the `text` itself; at its end what is held out by files, if anything is.
+
+def corpus_of(request: Request) -> Corpus:
+    """The corpus that is asked for; at its end what is held out by files, if anything is.
 
     Raises InputError where there is no text, and where a part is given twice.
     """
-    corpus = _opened(recipe, sources, text, encoding)
+    recipe, valid, test_file = request.recipe, request.valid, request.test_file
     by_file = recipe.hold_out == FILES
     if valid is not None and (recipe.test or by_file or "validation" in recipe.changes()):
         raise InputError("a file to validate on replaces --validation, --test and --hold-out: leave them out")
     if test_file is not None and (recipe.test or by_file):
         raise InputError("a file to test on replaces --test and --hold-out: leave them out")
+    corpus = _opened(request, request.sources, request.text)
     if by_file:
         corpus = _with_files_held_out(corpus, recipe.validation, recipe.test)
     elif valid is not None or test_file is not None:
-        parts = [() if path is None else _opened(recipe, [path], None, encoding).sources for path in (valid, test_file)]
+        parts = [() if path is None else _opened(request, [path]).sources for path in (valid, test_file)]
         corpus = _with_held_out(corpus, corpus.sources, *parts)
     return corpus if recipe.records is None else record_corpus(corpus, recipe.records, recipe.label_column)
 
 
-def _opened(recipe: Recipe, sources: Sequence[str | Path], text: str | None, encoding: str | None) -> Corpus:
+def _opened(request: Request, sources: Sequence[str | Path], text: str | None = None) -> Corpus:
+    recipe = request.recipe
     normalize = recipe.normalize is not None
     if text is not None:
         return text_corpus(text, lower=recipe.lower, normalize=normalize, mask=recipe.mask)
     if not sources:
         raise InputError("no text was given: name files, folders, '-' for standard input, or a named set")
     return open_corpus(
-        sources, encoding=encoding or "utf-8", lower=recipe.lower, errors=recipe.errors, normalize=normalize,
+        sources, encoding=request.encoding or "utf-8", lower=recipe.lower, errors=recipe.errors, normalize=normalize,
         mask=recipe.mask, tables=recipe.records not in (None, LINES, FILES),
     )  # fmt: skip
 
@@ -85,12 +85,15 @@ def _hash(source: Source) -> str:
     return digest.hexdigest()
 
 
-def split_text(recipe: Recipe, text: EncodedText, mixing: float = 0.0) -> tuple[EncodedText, Split]:
-    """The text in the order of its parts, and the parts, of which `mixing` is a share of the training part.
+def split_text(recipe: Recipe, text: EncodedText, mixing: float = MIXING) -> tuple[EncodedText, Split]:
+    """The text in the order of its parts, and the parts.
 
-    Raises InputError where a part would be empty.
+    Where a gate may be fitted, a share `mixing` of the training part is held out for it. Raises InputError where a part
+    would be empty.
     """
     assert text.corpus is not None
+    if recipe.with_ == "none" or recipe.rung == COUNTS:
+        mixing = 0.0
     boundary = None if recipe.records is None else known_boundary(text.vocabulary)
     validation, test = text.corpus.held_out
     first, second = (

@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import Any
 
 from unrolled.errors import InputError
 from unrolled.files import write_folder
-from unrolled.learn.calibration import calibrated
 from unrolled.learn.corpora import corpus_of, split_text
-from unrolled.learn.recipe import Recipe
-from unrolled.learn.summary import Summary
+from unrolled.learn.request import Request
+from unrolled.learn.summary import Summary, concluded, finished_files
 from unrolled.model.folder import ModelParts, counts_alone
 from unrolled.model.members import COUNTS
-from unrolled.model.novelty import novelty_files
 from unrolled.text.counts.model import CountModel
-from unrolled.text.encoded import EncodedText, encode_corpus
-from unrolled.text.records import label_counts
+from unrolled.text.encoded import encode_corpus
 from unrolled.text.report.baselines import baselines, verdict
-from unrolled.text.windows import Split
 
 SETTINGS = frozenset(
     {"rung", "validation", "test", "min_count", "lower", "errors", "normalize", "mask", "seed", "with_"}
@@ -31,26 +25,16 @@ SETTINGS = frozenset(
 TRAIN_SAMPLE = 100_000
 
 
-def count_text(
-    sources: Sequence[str | Path],
-    out: str | Path | None,
-    recipe: Recipe,
-    *,
-    text: str | None = None,
-    given: Collection[str] = (),
-    valid: str | Path | None = None,
-    test_file: str | Path | None = None,
-    encoding: str | None = None,
-    on_text: Callable[[EncodedText], None] = lambda text: None,
-) -> tuple[Summary, ModelParts]:
-    """Count the training part of a text, measure the rest, and write the model folder `out` if it is given.
+def count_text(request: Request) -> tuple[Summary, ModelParts]:
+    """Count the training part of a text, measure the rest, and write the model folder where one is asked for.
 
-    Raises InputError for settings `given` that only a network has.
+    Raises InputError for settings that only a network has.
     """
-    if foreign := sorted(set(given) - SETTINGS):
+    if foreign := sorted(set(request.given or ()) - SETTINGS):
         raise InputError(f"the rung counts has no network, so it has no {', '.join(foreign)}: leave it out")
-    encoded = encode_corpus(corpus_of(recipe, sources, text, encoding, valid, test_file), min_count=recipe.min_count)
-    on_text(encoded)
+    recipe = request.recipe
+    encoded = encode_corpus(corpus_of(request), min_count=recipe.min_count)
+    request.on_text(encoded)
     start = time.perf_counter()
     encoded, cut = split_text(recipe, encoded)
     ids, letters, boundary = encoded.ids, encoded.vocabulary.letters, encoded.vocabulary.boundary
@@ -66,7 +50,7 @@ def count_text(
     validation = loss(start_of, end_of)
     found = baselines(encoded, cut.sample(ids, "validation", boundary=boundary), validation["bits"])
     summary = Summary(
-        run=None if out is None else Path(out), rung=recipe.rung, characters=len(encoded),
+        run=None if request.out is None else Path(request.out), rung=recipe.rung, characters=len(encoded),
         vocabulary=len(encoded.vocabulary), parameters=counts.entries, characters_seen=len(cut.train),
         train=loss(max(0, start_of - TRAIN_SAMPLE), start_of), validation=validation,
         test=loss(end_of, len(ids)) if len(cut.test) else None,
@@ -75,21 +59,9 @@ def count_text(
         verdict=verdict(validation["bits"], found[:-1]),
         mixing=f"contexts of up to {counts.order} characters and two words, {counts.entries:,} n-grams",
     )  # fmt: skip
-    model = counts_alone(encoded.vocabulary, counts, _training(encoded, cut, sources, recipe, summary))
-    model = calibrated(model, cut.validation)
-    if out is not None:
-        write_folder(Path(out), model.to_files() | novelty_files(ids, boundary, start_of))
+    facts = {"recipe": {name: value for name, value in recipe.to_json().items() if name in SETTINGS}}
+    model = counts_alone(encoded.vocabulary, counts, {})
+    model = concluded(model, encoded, cut, summary, request.sources, facts)
+    if summary.run is not None:
+        write_folder(summary.run, finished_files(model, encoded, cut))
     return summary, model
-
-
-def _training(
-    text: EncodedText, cut: Split, sources: Sequence[str | Path], recipe: Recipe, summary: Summary
-) -> dict[str, Any]:
-    return {
-        "corpus": {"sha256": text.sha256, "characters": len(text), "sources": [str(source) for source in sources]},
-        "recipe": {name: value for name, value in recipe.to_json().items() if name in SETTINGS},
-        "labels": label_counts(cut.train, text.vocabulary),
-        "losses": {name: loss for name, loss in summary.to_json().items() if name in ("train", "validation", "test")},
-        "seconds": round(summary.seconds, 1),
-        "characters_seen": summary.characters_seen,
-    }

@@ -26,8 +26,6 @@ from unrolled.text.sample import PIECES, Sample
 from unrolled.text.vocabulary import Ids
 from unrolled.text.windows import Split
 
-SHARE = 1 / 32
-"""Of the training part that is held out for the gate."""
 LEAST = 200
 """Characters that the held-out part must have, for a gate to be fitted."""
 GAIN = 0.003

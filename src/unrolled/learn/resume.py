@@ -15,12 +15,14 @@ from torch import Tensor
 from unrolled.embedding import visible
 from unrolled.errors import FolderError, InputError
 from unrolled.files import read_folder
-from unrolled.learn.build import Builder, Request, check_processes, dropout_of, read_text, split_text
+from unrolled.learn.build import Builder, check_processes, dropout_of, read_text
 from unrolled.learn.checkpoint import TrainingState
+from unrolled.learn.corpora import split_text
 from unrolled.learn.distributed import World
 from unrolled.learn.hardware import Choice, available, describe
 from unrolled.learn.packing import STATE, TENSORS
 from unrolled.learn.recipe import Machine
+from unrolled.learn.request import Request
 from unrolled.learn.run_folder import Run
 from unrolled.learn.session import Session
 from unrolled.model.folder import WEIGHTS, ModelConfig, read_model
@@ -29,13 +31,11 @@ from unrolled.notices import Notice
 from unrolled.text.encoded import EncodedText
 
 
-def stored_state(run: Run | None, world: World) -> TrainingState | None:
+def stored_state(run: Run, world: World) -> TrainingState | None:
     """The newest whole checkpoint of `run`, or None; read by the main process and handed to all.
 
     Raises FolderError for a checkpoint of another version.
     """
-    if run is None:
-        return None
     newest = run.checkpoints.newest() if world.is_main else None
     files = {} if newest is None else newest[1]
     shared = {name: world.from_main(files.get(name)) for name in (STATE, TENSORS)}
@@ -43,26 +43,26 @@ def stored_state(run: Run | None, world: World) -> TrainingState | None:
     return TrainingState.from_files(found) if found or newest is not None else None
 
 
-def resume(request: Request, run: Run, state: TrainingState) -> Session:
+def resume(request: Request, world: World, run: Run, state: TrainingState) -> Session:
     """The session of `state`, at the step it was saved after."""
-    if request.world.is_main:
+    if world.is_main:
         run.begin()  # before the text is read, which may take long: another process may be training here
     _check_settings(request, state)
     _check_sizes(state)
-    check_processes(state.recipe, request.world)
-    request = _with_source_of(request, state)
-    text = read_text(request, state.recipe, state.started_from)
+    check_processes(state.recipe, world)
+    request = _completed(request, state)
+    text = read_text(request, world, state.started_from)
     _check_text(text, state)
     request.on_text(text)
     text, cut = split_text(state.recipe, text)
-    build = Builder(text, cut, state.recipe, request.world, request.notify)
+    build = Builder(text, cut, state.recipe, world, request.notify)
     network = build.network()
     network.dropout = dropout_of(state.recipe)
     choice = _choice(request, state) or build.fastest(network, _machine(request.machine, state))[0]
     task = build.task(network, choice)
-    session = Session(text, task, build.optimizer(task, choice), state, run)
-    _warn_of_differences(request, state, choice)
-    state.choice, state.world, state.machine = choice, request.world.size, describe(choice.device)
+    session = Session(text, task, build.optimizer(task, choice), state, run, request.save_seconds)
+    _warn_of_differences(request, world, state, choice)
+    state.choice, state.world, state.machine = choice, world.size, describe(choice.device)
     _put_back(session)
     request.say(f"resuming at step {state.progress.step:,} of {state.plan.steps:,} on {choice}")
     return session
@@ -70,7 +70,7 @@ def resume(request: Request, run: Run, state: TrainingState) -> Session:
 
 def _check_settings(request: Request, state: TrainingState) -> None:
     """A setting that was given and differs is refused, because the run would not be the same one."""
-    for name in sorted(request.given):
+    for name in sorted(request.chosen):
         wanted, used = getattr(request.recipe, name), getattr(state.recipe, name)
         if wanted not in (used, getattr(state.requested, name)):
             raise InputError(
@@ -92,14 +92,14 @@ def _check_sizes(state: TrainingState) -> None:
             raise FolderError("the checkpoint does not fit this run: its weights are not finite numbers")
 
 
-def _with_source_of(request: Request, state: TrainingState) -> Request:
-    """`request` with the text that the run was started on, where it names none."""
+def _completed(request: Request, state: TrainingState) -> Request:
+    """`request` with the recipe of the run, and with the text that it was started on where `request` names none."""
     if request.text is None and not request.sources:
         request = replace(request, sources=state.sources)
     state.sources = [str(source) for source in request.sources]
     state.encoding = request.encoding or state.encoding
     return replace(
-        request, encoding=state.encoding, valid=request.valid or state.valid,
+        request, recipe=state.recipe, encoding=state.encoding, valid=request.valid or state.valid,
         test_file=request.test_file or state.test_file,
     )  # fmt: skip
 
@@ -142,10 +142,10 @@ def _choice(request: Request, state: TrainingState) -> Choice | None:
     return state.choice
 
 
-def _warn_of_differences(request: Request, state: TrainingState, choice: Choice) -> None:
+def _warn_of_differences(request: Request, world: World, state: TrainingState, choice: Choice) -> None:
     """Report which of the things that decide the last bit of a weight have changed."""
     before = state.machine | asdict(state.choice) | {"processes": state.world}
-    now = describe(choice.device) | asdict(choice) | {"processes": request.world.size}
+    now = describe(choice.device) | asdict(choice) | {"processes": world.size}
     for name in sorted(now):
         if before.get(name) != now[name]:
             sentence = (

@@ -20,7 +20,6 @@ from typing import Any, Self
 from torch import Tensor
 
 from unrolled.learn.budget import Stopwatch
-from unrolled.learn.calibration import calibrated
 from unrolled.learn.checkpoint import TrainingState
 from unrolled.learn.hardware import describe, running
 from unrolled.learn.loading import parts_of
@@ -28,14 +27,12 @@ from unrolled.learn.loop import Optimizer, Record, fit
 from unrolled.learn.mixing import Mixed, mix
 from unrolled.learn.run_folder import Run
 from unrolled.learn.signals import Interrupt, Interrupted, interruptions
-from unrolled.learn.summary import Summary
+from unrolled.learn.summary import Summary, concluded, finished_files
 from unrolled.learn.text_task import TextTask
 from unrolled.model.char_model import CharModel
 from unrolled.model.folder import ModelParts
-from unrolled.model.novelty import novelty_files
 from unrolled.notices import Notice
 from unrolled.text.encoded import EncodedText
-from unrolled.text.records import label_counts
 from unrolled.text.report.baselines import Baseline, baselines, verdict
 from unrolled.text.sample import Sample
 
@@ -48,7 +45,7 @@ LONG_MEASUREMENT = 5_000_000  # characters from which on the last measurement is
 
 @dataclass
 class Session:
-    """See the top of this file; made by `unrolled.learn.train.prepare`."""
+    """See the top of this file; made by `unrolled.learn.start.prepare`."""
 
     text: EncodedText
     task: TextTask
@@ -225,8 +222,8 @@ class Session:
             baselines=found,
             verdict=verdict(mixed.delivered / math.log(2), found) if mixed and found else "",
         )
-        model = replace(mixed.model if mixed else self._model({}), training=self._training(summary))
-        model = calibrated(model, self.task.split.validation)
+        model, sources = mixed.model if mixed else self._model({}), self.state.sources
+        model = concluded(model, self.text, self.task.split, summary, sources, self._facts(summary))
         self._write(model)
         return summary, model
 
@@ -268,10 +265,8 @@ class Session:
 
     def _write(self, model: ModelParts) -> None:
         if self.task.world.is_main and self.run_folder is not None:
-            files = model.to_files()
-            files |= novelty_files(self.text.ids, self.text.vocabulary.boundary, self.task.split.bounds("mixing")[1])
             self.run_folder.write_history(self.state.history)
-            self.run_folder.finish(files)
+            self.run_folder.finish(finished_files(model, self.text, self.task.split))
             self.run_folder.discard()
         self.task.world.barrier()
 
@@ -286,24 +281,18 @@ class Session:
     def _model(self, training: dict[str, Any]) -> ModelParts:
         return parts_of(self.task.network, self.text.vocabulary, training)
 
-    def _training(self, summary: Summary) -> dict[str, Any]:
+    def _facts(self, summary: Summary) -> dict[str, Any]:
+        """What `training.json` says of a network beside the text and the figures."""
         return {
-            "corpus": {"sha256": self.text.sha256, "characters": len(self.text.ids), "sources": self.state.sources},
             "split": {name: self.task.split.bounds(name) for name in ("train", "mixing", "validation", "test")},
             "recipe": self.state.recipe.to_json(),
             "machine": asdict(self.state.choice) | describe(self.state.choice.device),
-            "labels": label_counts(self.text.ids[: self.task.split.bounds("mixing")[1]], self.text.vocabulary),
             "steps": self.state.progress.step,
             "best_step": self.state.progress.best_step,
             "epochs": summary.epochs,
             "best_epoch": summary.best_epoch,
-            "losses": {
-                key: value for key, value in summary.to_json().items() if key in ("train", "validation", "test")
-            },
             "members": summary.members,
             "baselines": [asdict(baseline) for baseline in summary.baselines],
-            "seconds": round(summary.seconds, 1),
-            "characters_seen": summary.characters_seen,
         }
 
     def _best_to_store(self) -> dict[str, Tensor] | None:

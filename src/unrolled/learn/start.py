@@ -1,4 +1,4 @@
-"""Starting a new run: the sizes that the text and the budget decide, the network, and the plan."""
+"""prepare(): a run resumed, or started with the sizes that the text and the budget decide, a network and a plan."""
 
 from __future__ import annotations
 
@@ -9,18 +9,25 @@ from pathlib import Path
 import torch
 
 from unrolled.errors import InputError
+from unrolled.files import is_complete
 from unrolled.learn.budget import MEASURING, Budget, Measuring, Timing
-from unrolled.learn.build import Builder, Request, check_processes, dropout_of, read_text, split_text, with_dropout
+from unrolled.learn.build import Builder, check_processes, dropout_of, read_text, with_dropout
 from unrolled.learn.checkpoint import TrainingState
+from unrolled.learn.corpora import split_text
+from unrolled.learn.distributed import World
 from unrolled.learn.hardware import Choice, describe
 from unrolled.learn.loop import Plan
 from unrolled.learn.networks.network import CharNetwork
 from unrolled.learn.recipe import Recipe
+from unrolled.learn.request import Request
+from unrolled.learn.resume import resume, stored_state
 from unrolled.learn.run_folder import Run
 from unrolled.learn.session import Session
 from unrolled.learn.sizes import suited
 from unrolled.learn.text_task import TextTask
 from unrolled.model.folder import ModelParts, read_model
+from unrolled.model.members import COUNTS
+from unrolled.text.cache import BASE, base_folder
 from unrolled.text.windows import Split
 
 DEFAULT_MINUTES = 3.0
@@ -30,15 +37,33 @@ WRITING = 0.2
 """Seconds that a checkpoint or a model folder takes, at first guess."""
 
 
-def start(request: Request, run: Run | None) -> Session:
+def prepare(request: Request, world: World = World()) -> Session:  # noqa: B008 - frozen
+    """Read the text, choose the machine, start a network or resume an unfinished run: a session ready to `run`.
+
+    `unrolled.train` is the same in one call. Raises InputError for the rung `counts`, which has no steps.
+    """
+    if request.recipe.rung == COUNTS:
+        raise InputError("the rung counts is not trained in steps: call unrolled.train(rung='counts')")
+    if f"{request.start_from}" == BASE and not Path(BASE).exists():
+        request = replace(request, start_from=base_folder())
+        if not is_complete(base_folder()):
+            raise InputError(f"there is no base in {base_folder()} yet: train one with unrolled make-base TEXT...")
+    if request.out is None:
+        return _start(request, world, None)
+    run = Run(Path(request.out), resume=request.resume, notify=request.notify)
+    state = stored_state(run, world)
+    return _start(request, world, run) if state is None else resume(request, world, run, state)
+
+
+def _start(request: Request, world: World, run: Run | None) -> Session:
     """A session at step 0. The folder of `run` is made once everything else has succeeded."""
     model = read_model(Path(request.start_from)) if request.start_from is not None else None
     recipe = request.recipe if model is None else _with_sizes_of(model, request)
-    check_processes(recipe, request.world)
-    text = read_text(request, recipe, model.vocabulary if model else None)
+    check_processes(recipe, world)
+    text = read_text(request, world, model.vocabulary if model else None)
     request.on_text(text)
     text, cut = split_text(recipe, text)
-    build = Builder(text, cut, _shortened(recipe, cut, request), request.world, request.notify)
+    build = Builder(text, cut, _shortened(recipe, cut, request, world.size), world, request.notify)
     network = build.network()
     if model is not None:
         _copy_weights(model, network)
@@ -54,18 +79,18 @@ def start(request: Request, run: Run | None) -> Session:
     recipe = with_dropout(build.recipe, plan.steps / task.steps_per_epoch)
     network.dropout = dropout_of(recipe)
     optimizer = build.optimizer(task, choice)
-    if run is not None and request.world.is_main:
+    if run is not None and world.is_main:
         run.begin()
     state = TrainingState(
         recipe=recipe, requested=request.recipe, choice=choice, plan=plan,
-        world=request.world.size, machine=describe(choice.device),
+        world=world.size, machine=describe(choice.device),
         corpus=text.sha256, vocabulary=list(text.vocabulary.characters),
         started_from=None if model is None else model.vocabulary,
         sources=[str(source) for source in request.sources], encoding=request.encoding or "utf-8",
         valid=None if request.valid is None else str(request.valid),
         test_file=None if request.test_file is None else str(request.test_file), budget=budget, measuring=measuring,
     )  # fmt: skip
-    session = Session(text, task, optimizer, state, run)
+    session = Session(text, task, optimizer, state, run, request.save_seconds)
     request.say(_announced(session, seconds))
     return session
 
@@ -96,7 +121,7 @@ def _with_sizes_of(model: ModelParts, request: Request) -> Recipe:
     """The recipe with the rung and sizes of a trained model. Raises InputError where another size was given."""
     names = ("rung", "embedding", "hidden", "layers", "nonlinearity")
     sizes = {name: getattr(model.config, name) for name in names}
-    for name in sorted(request.given & set(names)):
+    for name in sorted(request.chosen & set(names)):
         wanted = getattr(request.recipe, name)
         if wanted != sizes[name]:
             raise InputError(
@@ -105,9 +130,8 @@ def _with_sizes_of(model: ModelParts, request: Request) -> Recipe:
     return replace(request.recipe, **sizes)
 
 
-def _shortened(recipe: Recipe, parts: Split, request: Request) -> Recipe:
+def _shortened(recipe: Recipe, parts: Split, request: Request, processes: int) -> Recipe:
     """`recipe` with fewer streams and a shorter BPTT length where the text is short."""
-    processes = request.world.size
     least, characters = 2 * processes, len(parts.train)
     if characters <= least or len(parts.validation) < 2:
         raise InputError(f"{characters:,} characters are too few to train on: give a text of some thousand at least")
@@ -125,7 +149,7 @@ def _units(recipe: Recipe, seconds: float, request: Request) -> int:
     """The hidden units that suit the minutes, where a step of those of `recipe` takes `seconds`; or those given."""
     steps = (1 - 2 * MEASURING) * 60 * (recipe.minutes or DEFAULT_MINUTES) / seconds
     units = suited(steps * recipe.streams * recipe.length, recipe.hidden)
-    if "hidden" not in request.given:
+    if "hidden" not in request.chosen:
         return units
     if not units / 2 < recipe.hidden < 2 * units:
         request.say(f"about {units} hidden units would suit this time on this machine better: --hidden {units}")

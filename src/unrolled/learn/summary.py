@@ -1,12 +1,21 @@
-"""What came of a run, in figures."""
+"""What came of a run, in figures and as a model folder, whatever was trained."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from unrolled.model.char_model import CharModel
+from unrolled.model.folder import ModelParts
+from unrolled.model.labels import READ, fitted_temperature
+from unrolled.model.novelty import novelty_files
+from unrolled.text.encoded import EncodedText
+from unrolled.text.records import label_counts
 from unrolled.text.report.baselines import Baseline
+from unrolled.text.vocabulary import BOUNDARY, LABEL_END, Ids
+from unrolled.text.windows import Split
 
 
 @dataclass(frozen=True)
@@ -41,3 +50,40 @@ class Summary:
         """JSON object; losses are `{"nats", "bits"}` per character, `test` only where there is a test part."""
         content = asdict(self) | {"run": None if self.run is None else str(self.run)}
         return {key: value for key, value in content.items() if key != "test" or value is not None}
+
+    @property
+    def losses(self) -> dict[str, dict[str, float]]:
+        """Those of the parts that were measured, by part."""
+        found = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {part: loss for part, loss in found.items() if loss is not None}
+
+
+def concluded(
+    model: ModelParts, text: EncodedText, cut: Split, summary: Summary, sources: Sequence[str | Path],
+    facts: Mapping[str, Any],
+) -> ModelParts:  # fmt: skip
+    """`model` with what its folder says of its training, `facts` among it, and how far its labels are believed."""
+    training = {
+        **facts,
+        "corpus": {"sha256": text.sha256, "characters": len(text), "sources": [str(source) for source in sources]},
+        "labels": label_counts(text.ids[: cut.bounds("mixing")[1]], text.vocabulary),
+        "losses": summary.losses,
+        "seconds": round(summary.seconds, 1),
+        "characters_seen": summary.characters_seen,
+    }
+    return _calibrated(replace(model, training=training), cut.validation)
+
+
+def finished_files(model: ModelParts, text: EncodedText, cut: Split) -> dict[str, bytes]:
+    """The files of a finished run: its model, and what tells copies of the training text."""
+    return model.to_files() | novelty_files(text.ids, text.vocabulary.boundary, cut.bounds("mixing")[1])
+
+
+def _calibrated(model: ModelParts, validation: Ids) -> ModelParts:
+    """`model` with the temperature that suits the labels of the records of `validation`, if records have labels."""
+    reader = CharModel(model)
+    if not reader.labels:
+        return model
+    *records, _ = model.vocabulary.decode(validation[:READ]).split(BOUNDARY)  # the last may be cut
+    temperature = fitted_temperature(reader, reader.labels, [each.partition(LABEL_END)[::2] for each in records])
+    return replace(model, training=model.training | {"label_temperature": temperature})

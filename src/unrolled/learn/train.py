@@ -1,25 +1,24 @@
-"""train(): from texts to a trained model in one call, and prepare(), the same with its steps in the caller's hands."""
+"""train(): from texts to a trained model in one call. With its steps in the caller's hands: `learn.start.prepare`."""
 
 from __future__ import annotations
 
 import inspect
 import math
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from unrolled.errors import InputError, unknown_name
-from unrolled.learn.build import Request
 from unrolled.learn.committee import CommitteeRun
 from unrolled.learn.count_text import count_text
 from unrolled.learn.distributed import join_world
 from unrolled.learn.history import loss_curve
 from unrolled.learn.loop import Record
-from unrolled.learn.prepare import prepare as prepare
 from unrolled.learn.recipe import Machine, Recipe, Settings
+from unrolled.learn.request import Request
 from unrolled.learn.session import Session
+from unrolled.learn.start import prepare
 from unrolled.learn.summary import Summary
 from unrolled.model.char_model import CharModel
 from unrolled.model.members import COUNTS
@@ -69,10 +68,13 @@ def train(
     """Train a network on texts and return the model with its figures.
 
     `texts` are files, folders, '-' for standard input, or named sets (`nietzsche`, `tinyshakespeare`, `python-docs`);
-    `text` is a text itself, instead of them. `out` is the run folder; without it nothing is written. `settings` are
-    the fields of `Recipe` (what is trained and how) and `Machine` (where). `progress` is called after every step with
-    the loss and the share of the steps done, for instance a `progress_bar`. The other parameters are those of
-    `prepare`.
+    `text` is a text itself, instead of them; `encoding` is UTF-8 if not given. `out` is the run folder; without it
+    nothing is written. `resume` continues the unfinished run there, or starts one; texts and settings may then be left
+    out. `start_from` is a model folder whose weights and sizes are taken, or "base", that of `unrolled make-base`.
+    `valid` and `test_file` are texts to measure on, while training in place of the end of the text, and once at the
+    very end. `save_seconds` is the time between checkpoints. `notify` is told each choice in a sentence; `progress` is
+    called after every step with the loss and the share of the steps done, for instance a `progress_bar`. `settings` are
+    the fields of `Recipe` (what is trained and how) and `Machine` (where).
 
         >>> import unrolled
         >>> done = unrolled.train(text="the cat sat on the mat. " * 200, hidden=16, epochs=2)
@@ -84,20 +86,17 @@ def train(
     checkpoint and raises KeyboardInterrupt.
     """
     _check_names(settings)
-    started = time.perf_counter()
-    recipe, machine = Recipe(**_of(Recipe, settings)), Machine(**_of(Machine, settings))
-    if recipe.rung == COUNTS:
-        summary, model = count_text(
-            _sources(texts), out, recipe, text=text, given=settings, valid=valid, test_file=test_file, encoding=encoding
-        )
+    request = Request(
+        _sources(texts), out, Recipe(**_of(Recipe, settings)), Machine(**_of(Machine, settings)), text=text,
+        given=settings, resume=resume, start_from=start_from, valid=valid, test_file=test_file, encoding=encoding,
+        save_seconds=save_seconds, notify=notify,
+    )  # fmt: skip
+    if request.recipe.rung == COUNTS:
+        summary, model = count_text(request)
         return Trained(CharModel(model), summary)
     with join_world() as world:
-        if recipe.networks > 1:
-            request = Request(
-                _sources(texts), text, recipe, machine, frozenset(settings), start_from, valid, test_file, encoding,
-                world, notify, started=started,
-            )  # fmt: skip
-            committee = CommitteeRun(request, None if out is None else Path(out), resume, save_seconds)
+        if request.recipe.networks > 1:
+            committee = CommitteeRun(request, world)
             for group in committee.groups():
                 for session, record in group.run():
                     _tell(progress, session, record)
@@ -105,11 +104,7 @@ def train(
                     raise KeyboardInterrupt
             summary, model = committee.finish()
             return Trained(CharModel(model), summary)
-        session = prepare(
-            _sources(texts), out, recipe, machine, text=text, given=settings, world=world, resume=resume,
-            start_from=start_from, valid=valid, test_file=test_file, encoding=encoding, save_seconds=save_seconds,
-            notify=notify, started=started,
-        )  # fmt: skip
+        session = prepare(request, world)
         for record in session.run():
             _tell(progress, session, record)
         if session.interrupt is not None:

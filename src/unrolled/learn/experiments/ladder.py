@@ -22,8 +22,9 @@ from unrolled.learn.hardware import Choice, running
 from unrolled.learn.loop import Record
 from unrolled.learn.networks import RUNGS, find_recurrence
 from unrolled.learn.recipe import Machine, Recipe
+from unrolled.learn.request import Request
+from unrolled.learn.start import prepare
 from unrolled.learn.summary import Summary
-from unrolled.learn.train import prepare
 from unrolled.text.corpus import open_corpus
 from unrolled.text.counts.model import CountModel
 from unrolled.text.encoded import EncodedText, encode_corpus
@@ -109,7 +110,8 @@ class _Honest:
 
     def train(self, **changes: Any) -> Summary:
         """The summary of one training with `changes` to the recipe."""
-        session = prepare(self.texts, None, replace(self.recipe, **changes), self.machine, encoding=self.encoding)
+        recipe = replace(self.recipe, **changes)
+        session = prepare(Request(self.texts, None, recipe, self.machine, encoding=self.encoding))
         for record in session.run():
             self.on_record(session.state.recipe.rung, record)
         if session.interrupt is not None:
