@@ -25,7 +25,7 @@ import torch
 from benchmarks.texts import text
 from unrolled.errors import TrainingError
 from unrolled.learn.experiments.lesson import Experiment, Phase, Rerun
-from unrolled.learn.experiments.memory_tasks import Adding, LabSettings, RungVariant, train_at
+from unrolled.learn.experiments.memory_tasks import LabSettings, LabTrial, RungVariant
 from unrolled.text.corpus import open_corpus
 from unrolled.text.encoded import EncodedText, encode_corpus
 from unrolled.text.windows import EIGHT_TO_EIGHT
@@ -70,7 +70,7 @@ def on_text(cell: Cell, encoded: EncodedText) -> float:
 def on_adding(cell: Cell) -> float:
     """The mean squared error at the end, below 0.01 if the task was solved; infinite if it diverged."""
     settings = LabSettings((LENGTH,), learning_rate=cell.rate)
-    curve = train_at(Adding(), RungVariant(cell.rung, cell.nonlinearity), LENGTH, cell.seed, settings)
+    curve = LabTrial("adding", RungVariant(cell.rung, cell.nonlinearity), LENGTH, cell.seed, settings).curve()
     return float("inf") if curve.diverged_at else curve.losses[-1]
 
 

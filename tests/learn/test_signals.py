@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import closing
 
 import pytest
 import torch
@@ -66,7 +67,7 @@ def by_closing_the_generator(session):
 
 
 def by_closing_the_session(session):
-    with session:
+    with closing(session):
         steps = session.run()
         next(steps)
     assert list(steps) == []

@@ -91,35 +91,36 @@ def ladder(
 
 
 def _print(rows: list[Row]) -> None:
+    """The table, without the columns that no row fills, and the remarks."""
     from rich.table import Table
 
+    bits = 1 / NATS_PER_BIT
+    columns = {
+        "epochs": [_number(row.epochs, "g") for row in rows],
+        "parameters": [_number(row.parameters, ",") for row in rows],
+        "seconds": [_number(row.seconds, ",.0f") for row in rows],
+        "nats": [_number(row.validation_nats) for row in rows],
+        "bits": [_number(row.validation_bits) for row in rows],
+    }
+    optional = {
+        "±": [_number(row.spread_nats, scale=bits / 2) for row in rows],
+        "with counts": [_number(row.together_nats, scale=bits) for row in rows],
+        "published": [_number(row.published_nats) for row in rows],
+    }
+    columns |= {name: cells for name, cells in optional.items() if any(cells)}
     table = Table("rung", "setting", box=None, pad_edge=False)
-    published = any(row.published_nats is not None for row in rows)
-    mixed = any(row.together_nats is not None for row in rows)
-    spread = any(row.spread_nats is not None for row in rows)
-    more = [*["±"] * spread, *["with counts"] * mixed, *["published"] * published]
-    for name in ("epochs", "parameters", "seconds", "nats", "bits", *more):
+    for name in columns:
         table.add_column(name, justify="right")
+    for row, *cells in zip(rows, *columns.values(), strict=True):
+        table.add_row(row.rung, row.setting, *cells)
+    results().print(table)
     remarks: dict[str, list[str]] = {}
     for row in rows:
-        cells = [
-            row.rung, row.setting, "" if row.epochs is None else f"{row.epochs:g}", _number(row.parameters),
-            _number(row.seconds),
-            f"{row.validation_nats:.3f}", f"{row.validation_bits:.3f}",
-        ]  # fmt: skip
-        if spread:
-            cells.append("" if row.spread_nats is None else f"{row.spread_nats / 2 / NATS_PER_BIT:.3f}")
-        if mixed:
-            cells.append("" if row.together_nats is None else f"{row.together_nats / NATS_PER_BIT:.3f}")
-        if published:
-            cells.append("" if row.published_nats is None else f"{row.published_nats:.3f}")
-        table.add_row(*cells)
         if row.remark:
             remarks.setdefault(row.remark, []).append(f"{row.rung} ({row.setting})")
-    results().print(table)
     for remark, where in remarks.items():
         results().print(f"\n{', '.join(where)}: {remark}", markup=False)
 
 
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:,.0f}"
+def _number(value: float | None, form: str = ".3f", scale: float = 1) -> str:
+    return "" if value is None else f"{value * scale:{form}}"

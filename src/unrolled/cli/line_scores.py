@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from heapq import nlargest
 from itertools import count
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from unrolled.cli.confusion import Confusion, without_label
+from unrolled.cli.options import Flag
 from unrolled.cli.output import fail, print_json, results, say
 from unrolled.cli.showing import painted, run_names
 from unrolled.errors import InputError
@@ -27,16 +28,38 @@ from unrolled.text.variables import Kinds
 
 
 @dataclass(frozen=True)
-class LineOutput:
-    """How lines are printed: the options of the command. Raises InputError for options that exclude each other."""
+class LineOptions:
+    """Whether lines are scored, and which and how: the flags of the command that mean something for lines alone."""
+
+    lines: Annotated[bool, Flag] = False
+    """Score every line on its own. Standard input is scored as it arrives."""
+    top: int | None = None
+    """Print only this many lines, the most surprising first, coloured on a terminal."""
+    rank: Literal["bits", "total", "peak"] = "bits"
+    """How --top ranks lines: by bits per character, total bits, or the peak, the bits per character of the most
+    surprising ten characters in a row."""
+    mask: Annotated[bool, Flag] = False
+    """Do not count numbers, dates, addresses and hexadecimal runs, which vary in every log line. They are still read.
+    Better for logs: train with --mask."""
+    follow: Annotated[bool, Flag] = False
+    """Wait for further lines of a growing file."""
+    by_label: Annotated[bool, Flag] = False
+    """With a run trained on labels: print number, likeliest label, its probability, and the line."""
+    labels: Annotated[bool, Flag] = False
+    """Each line begins with its label and a tab: count which labels were found, by --by-label or by the best run."""
+
+    def check_unused(self) -> None:
+        """Raises InputError for options that are about lines, where a whole text is scored."""
+        for name in ("top", "mask", "follow", "labels"):
+            if getattr(self, name):
+                raise InputError(f"--{name} is about lines: add --lines")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LineOutput(LineOptions):
+    """How lines are printed. Raises InputError for options that exclude each other."""
 
     color: bool | Literal["always", "never"]
-    top: int | None
-    rank: Literal["bits", "total", "peak"]
-    mask: bool
-    follow: bool
-    by_label: bool
-    labels: bool
     adapt: bool
     json: bool
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from unrolled.cli.line_scores import LineOptions, LineOutput, runs_first, score_lines
 from unrolled.cli.lines import lines_of
 from unrolled.cli.options import Encoding, Flag, Json, Only, Raw, Run, Unknown, Words
 from unrolled.cli.output import fail, messages, print_json, results, write_shown
@@ -30,13 +31,7 @@ def score(
     color: Colour = False,
     exact: Annotated[bool, Flag] = False,
     adapt: Annotated[bool, Flag] = False,
-    lines: Annotated[bool, Parameter(negative="", group="Lines")] = False,
-    top: Annotated[int | None, Parameter(group="Lines")] = None,
-    rank: Annotated[Literal["bits", "total", "peak"], Parameter(group="Lines")] = "bits",
-    mask: Annotated[bool, Parameter(negative="", group="Lines")] = False,
-    follow: Annotated[bool, Parameter(negative="", group="Lines")] = False,
-    by_label: Annotated[bool, Parameter(negative="", group="Lines")] = False,
-    labels: Annotated[bool, Parameter(negative="", group="Lines")] = False,
+    lines: Annotated[LineOptions, Parameter(name="*", group="Lines")] = LineOptions(),  # noqa: B008 - frozen
     encoding: Encoding = "utf-8",
     unknown: Unknown = "error",
     only: Only = None,
@@ -64,36 +59,16 @@ def score(
         figure cannot be compared with the others. Needs PyTorch, and minutes per megabyte. With --lines, a line that
         differs from an earlier one only in its numbers, dates and ids costs next to nothing, instead of being reported
         each time; this is fast and needs no PyTorch.
-    lines
-        Score every line on its own. Standard input is scored as it arrives.
-    top
-        Print only this many lines, the most surprising first, coloured on a terminal.
-    rank
-        How --top ranks lines: by bits per character, total bits, or the peak, the bits per character of the most
-        surprising ten characters in a row.
-    mask
-        Do not count numbers, dates, addresses and hexadecimal runs, which vary in every log line. They are still read.
-        Better for logs: train with --mask.
-    follow
-        Wait for further lines of a growing file.
-    by_label
-        With a run trained on labels: print number, likeliest label, its probability, and the line.
-    labels
-        Each line begins with its label and a tab: count which labels were found, by --by-label or by the best run.
     json
         Print one JSON object, with --lines one for each line.
     """
     write_shown(not raw)
-    if lines or by_label:
-        from unrolled.cli.line_scores import LineOutput, runs_first, score_lines
-
+    if lines.lines or lines.by_label:
         runs, sources = runs_first(run, texts)
-        output = LineOutput(color, top, rank, mask, follow, by_label, labels, adapt, json)
-        score_lines(runs, only, lines_of(sources, encoding, follow=follow), output)
+        output = LineOutput(**vars(lines), color=color, adapt=adapt, json=json)
+        score_lines(runs, only, lines_of(sources, encoding, follow=lines.follow), output)
         return
-    for name, given in (("top", top), ("mask", mask), ("follow", follow), ("labels", labels)):
-        if given:
-            raise InputError(f"--{name} is about lines: add --lines")
+    lines.check_unused()
     model = CharModel.from_pretrained(run, warn=fail, only=only)
     encoded = _encoded(model, texts, encoding, unknown)
     measured = _measured(model, encoded, 1 if exact else None)

@@ -232,7 +232,7 @@ def _prepared(request: Request, world: World, console: Console) -> Session:
 
 def _trained(session: Session, console: Console, how: str) -> tuple[int, tuple[Summary, ModelParts] | None]:
     """Train to the end and measure: exit code 0 and what came of it; or the code of the signal that stopped it."""
-    with session:
+    with contextlib.closing(session):
         _watch([session], ((session, record) for record in session.run()), console, [""])
     if code := _exit_code(session.interrupt):
         say(f"stopped after step {session.state.progress.step:,}; continue {how}", console)

@@ -79,7 +79,8 @@ def adapted_nats(model: ModelParts, ids: Ids) -> NDArray[np.float64]:
 
 
 def _later(model: ModelParts, ids: Ids) -> Iterator[NDArray[np.float64]]:
-    learners = [_Learner(network_of(model.only(name))) for name in _networks(model)]
+    CharModel(model).check_network()
+    learners = [_Learner(network_of(model.only(name))) for name in model.members if name != COUNTS]
     counts, gate = model.beside.counts, model.beside.gate
     for start in range(1, len(ids), SEGMENT):
         piece = torch.from_numpy(ids[start - 1 : start + SEGMENT].astype(np.int64))
@@ -92,8 +93,3 @@ def _later(model: ModelParts, ids: Ids) -> Iterator[NDArray[np.float64]]:
             mixed = experts.mixed(gate)
             gate = gate.adapted(experts.of_targets(targets), experts.features, GATE_RATE)
         yield -np.log(mixed[np.arange(len(mixed)), targets])
-
-
-def _networks(model: ModelParts) -> list[str]:
-    CharModel(model).check_network()
-    return [name for name in model.members if name != COUNTS]

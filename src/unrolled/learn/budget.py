@@ -8,6 +8,7 @@ Left out: what a step is, and which of the figures at the end can be had more ch
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -29,6 +30,13 @@ STALL = 4
 """Times the mean that one step counts as in it, at most: one long pause of the machine says nothing of the rest."""
 INTERVAL = 0.01
 """Share of the budget between two decisions, at least: each costs a checkpoint."""
+SIZES = (64, 96, 128, 192, 256, 320)
+UNITS, CHARACTERS, POWER = 320, 3e6, 0.35
+"""So many units suit so many characters, and others in proportion to this power of their number."""
+LARGEST, MANY = 512, 17e6
+"""Units whose matrices leave a core's cache, and the characters from which on they pay nevertheless."""
+COST = 1.3
+"""The power of the units to which the time of a step is proportional, about."""
 
 
 @dataclass
@@ -164,3 +172,19 @@ class Stopwatch:
         now = self.clock()
         passed, self.last = now - self.last, now
         return passed
+
+
+def suited(characters: float, units: int = UNITS) -> int:
+    """The hidden units for a time in which a network of so many `units` could read `characters`.
+
+    A rule that was fitted to measurements (docs/experiments.md): a large network learns more from a character and reads
+    fewer of them. What machine, vocabulary and recurrence cost enters through that one number of characters.
+
+    >>> [suited(characters) for characters in (1e4, 2e5, 3e6, 1e7, 2e7)]
+    [64, 128, 320, 320, 512]
+    """
+    read = max(characters, 1.0) * (units / UNITS) ** COST
+    if read >= MANY:
+        return LARGEST
+    best = UNITS * (read / CHARACTERS) ** POWER
+    return min(SIZES, key=lambda size: abs(math.log(size / best)))

@@ -154,7 +154,7 @@ class Builder:
         """What measurements take here, from small ones, with the seconds of a `step`; means over the processes."""
         sample = task.sample("validation", min(TRIAL_CHARACTERS, 1 + TRIAL_LOGITS // len(self.text.vocabulary)))
         read = len(sample) + task.warm_up * len(sample.starts) // PIECES
-        model = parts_of(task.network, self.text.vocabulary, {})
+        model = parts_of(task.network, self.text.vocabulary)
 
         def measured() -> float:
             before = time.perf_counter()

@@ -11,7 +11,6 @@ resumed where it was. One core each is faster than all cores for one after the o
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -34,7 +33,6 @@ from unrolled.learn.summary import Summary, concluded, finished_files
 from unrolled.model.folder import FILES, ModelParts, read_model
 from unrolled.model.members import MIXTURE, Members
 from unrolled.notices import Notice
-from unrolled.text.report.baselines import baselines, verdict
 
 NETWORKS = "networks"
 SHORTEST = 0.01
@@ -87,7 +85,9 @@ class CommitteeRun:
             started, minutes = time.perf_counter(), self.minutes_each(-(-(len(waiting) - start) // width))
             some = list(waiting.items())[start : start + width]
             sessions = [self._prepare(i, replace(recipe, minutes=minutes), machine, started) for i, recipe in some]
-            _begin_together(sessions)
+            budgets = [session.state.budget for session in sessions if session.state.budget is not None]
+            for budget in budgets:  # what preparing the others took is spent by each
+                budget.spent = max(each.spent for each in budgets)
             group = SessionGroup(sessions)
             yield group
             if group.interrupt is not None:
@@ -135,7 +135,7 @@ class CommitteeRun:
         mixed = mix(committee, text.ids, cut, self.request.recipe.with_, self.measuring.at_end)
         losses = first.training["losses"]
         judged = cut.sample(text.ids, "validation", self.measuring.at_end, text.vocabulary.boundary)
-        found = baselines(text, judged, mixed.counts / math.log(2), self.measuring.window)
+        found, verdict = mixed.compared(text, judged, self.measuring.window)
         members = {"network": losses["validation"]["nats"], "networks": mixed.network}
         members |= {name: nats for name, nats in mixed.to_json().items() if name != "network"}
         summary = Summary(
@@ -145,8 +145,7 @@ class CommitteeRun:
             seconds=self._seconds(),
             test=losses.get("test"), members=members, mixing=mixed.sentence,
             validation_characters=len(judged), epochs=first.training["epochs"],
-            best_epoch=first.training["best_epoch"], baselines=found,
-            verdict=verdict(mixed.delivered / math.log(2), found),
+            best_epoch=first.training["best_epoch"], baselines=found, verdict=verdict,
         )  # fmt: skip
         facts = first.training | {"recipe": self.request.recipe.to_json(), "members": members}
         model = concluded(mixed.model, text, cut, summary, self.request.sources, facts)
@@ -172,10 +171,3 @@ def abreast(recipe: Recipe, machine: Machine) -> int:
 def recipes(recipe: Recipe) -> list[Recipe]:
     """The recipe of each network: another seed."""
     return [replace(recipe, seed=recipe.seed + i) for i in range(recipe.networks)]
-
-
-def _begin_together(sessions: list[Session]) -> None:
-    """Count as spent by each what preparing the others took."""
-    budgets = [session.state.budget for session in sessions if session.state.budget is not None]
-    for budget in budgets:
-        budget.spent = max(each.spent for each in budgets)

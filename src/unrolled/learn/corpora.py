@@ -97,9 +97,9 @@ def split_text(recipe: Recipe, text: EncodedText, mixing: float = MIXING) -> tup
     boundary = None if recipe.records is None else known_boundary(text.vocabulary)
     validation, test = text.corpus.held_out
     first, second = (
-        len(text) - (_characters(text.corpus.last(count), boundary) if count else 0)
+        len(text) - (sum(map(len, text.corpus.last(count).pieces())) - (boundary is not None) if count else 0)
         for count in (validation + test, test)
-    )
+    )  # a corpus of records begins with a boundary, which stands at the end of the part before it too
     shares = (0.0 if validation else recipe.validation, 0.0 if validation or test else recipe.test)
     told, parts = cut_text(text.ids[:first], boundary, *shares, mixing, text.vocabulary.label_end)
     ids = text.ids if np.may_share_memory(told, text.ids) else np.concatenate([told, text.ids[first:]])
@@ -108,8 +108,3 @@ def split_text(recipe: Recipe, text: EncodedText, mixing: float = MIXING) -> tup
     if test:
         parts = replace(parts, test=ids[second:])
     return replace(text, ids=ids), parts
-
-
-def _characters(corpus: Corpus, boundary: int | None) -> int:
-    """Of a corpus at the end of another, which has a boundary there already if it is of records."""
-    return sum(map(len, corpus.pieces())) - (boundary is not None)

@@ -7,7 +7,8 @@ once, from a carried state. Left out: which characters are judged (`unrolled.tex
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,47 +67,38 @@ def evaluate(
     processes; an exception that it raises ends the reading.
     """
     warmup = min(WARMUP, int(sample.starts[0]) - 1)
-    own = slice(world.rank, None, world.size)
-    chunk = min(CHUNK, max(1, LOGITS // (len(sample.starts) * network.config.vocabulary)))
-    offsets = range(-warmup, int((sample.ends - sample.starts).max()), chunk)
+    starts, ends = (places[world.rank :: world.size] for places in (sample.starts, sample.ends))
+    size = min(CHUNK, max(1, LOGITS // (len(sample.starts) * network.config.vocabulary)))
+    offsets = range(-warmup, int((sample.ends - sample.starts).max()), size)
+    state, total = network.initial_state(len(starts)), 0.0
+    with measuring(network):
+        for i, offset in enumerate(offsets, start=1):
+            if len(starts):  # not where there are more processes than pieces
+                chunk = range(offset, min(offset + size, offsets.stop))
+                nats, state = _read_chunk(network, ids, starts, ends, chunk, state)
+                total += nats
+            if i % RELEASE == 1:
+                release()
+            on_chunk(i / len(offsets))
+    return Loss(world.sum(total), len(sample))
+
+
+@contextmanager
+def measuring(network: nn.Module) -> Iterator[None]:
+    """Within this block no gradients are kept and nothing is dropped."""
     was_training = network.training
     network.eval()
     try:
         with torch.no_grad():
-            total = _read(network, ids, sample.starts[own], sample.ends[own], offsets, release, on_chunk)
+            yield
     finally:
         network.train(was_training)
-    return Loss(world.sum(total), len(sample))
-
-
-def _read(
-    network: CharNetwork,
-    ids: Ids,
-    starts: Places,
-    ends: Places,
-    offsets: range,
-    release: Callable[[], None],
-    on_chunk: Callable[[float], None],
-) -> float:
-    """Nats of the characters at starts[i] ... ends[i] - 1 of every piece i, summed in the order of reading.
-
-    A chunk begins at each of `offsets`, counted from the starts.
-    """
-    state, total = network.initial_state(len(starts)), 0.0
-    for i, offset in enumerate(offsets, start=1):
-        if len(starts):  # not where there are more processes than pieces
-            chunk = range(offset, min(offset + offsets.step, offsets.stop))
-            nats, state = _read_chunk(network, ids, starts, ends, chunk, state)
-            total += nats
-        if i % RELEASE == 1:
-            release()
-        on_chunk(i / len(offsets))
-    return total
 
 
 def _read_chunk(
     network: CharNetwork, ids: Ids, starts: Places, ends: Places, chunk: range, state: State
 ) -> tuple[float, State]:
+    """The nats of one chunk of every piece, its places counted from the starts of the pieces; and the states after."""
     device = network.head.weight.device
     positions = starts[:, None] + np.arange(chunk.start, chunk.stop)
     if chunk.stop <= 0:  # all of it warms up, and needs no logits

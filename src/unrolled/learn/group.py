@@ -8,7 +8,7 @@ times as long as one for one, as two processes do (docs/experiments.md). Left ou
 from __future__ import annotations
 
 from collections.abc import Generator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 
@@ -39,7 +39,8 @@ class SessionGroup:
                 stack.callback(lambda session, thread: thread.submit(session.close).result(), session, thread)
             while steps:
                 asked = {i: threads[i].submit(next, own, None) for i, own in steps.items()}
-                for i, step in _results(asked):
+                wait(asked.values())  # an error of one is raised when all are done
+                for i, step in [(i, future.result()) for i, future in asked.items()]:
                     if step is None:
                         del steps[i]
                     else:
@@ -58,10 +59,3 @@ class SessionGroup:
     def _threads(self, stack: ExitStack) -> list[ThreadPoolExecutor]:
         """One of each session: how PyTorch is set up belongs to a thread."""
         return [stack.enter_context(ThreadPoolExecutor(1)) for _ in self.sessions]
-
-
-def _results(asked: dict[int, Future[Record | None]]) -> list[tuple[int, Record | None]]:
-    """What all have answered; an error of one is raised when all are done."""
-    for future in asked.values():
-        future.exception()
-    return [(i, future.result()) for i, future in asked.items()]

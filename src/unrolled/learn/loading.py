@@ -5,8 +5,6 @@ Left out: everything NumPy alone can do; that is `unrolled.model`.
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 
 from unrolled.learn.networks.network import CharNetwork
@@ -27,7 +25,7 @@ def network_of(parts: ModelParts) -> CharNetwork:
     return network.eval().requires_grad_(False)
 
 
-def parts_of(network: CharNetwork, vocabulary: Vocabulary, training: dict[str, Any]) -> ModelParts:
-    """`network` as the parts of a model folder, its weights in float32; `training` says how they came about."""
+def parts_of(network: CharNetwork, vocabulary: Vocabulary) -> ModelParts:
+    """`network` as the parts of a model folder, its weights in float32."""
     weights = {name: value.detach().float().cpu().numpy() for name, value in network.state_dict().items()}
-    return ModelParts(network.config, vocabulary, weights, training)
+    return ModelParts(network.config, vocabulary, weights, {})

@@ -7,6 +7,7 @@ read by NumPy here.
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, replace
 from typing import Any
@@ -22,6 +23,8 @@ from unrolled.model.predictor import Predictor
 from unrolled.model.probabilities import softmax
 from unrolled.model.scoring import LOGITS, readings, record_readings
 from unrolled.text.counts.model import CountModel
+from unrolled.text.encoded import EncodedText
+from unrolled.text.report.baselines import Baseline, baselines, verdict
 from unrolled.text.sample import PIECES, Sample
 from unrolled.text.vocabulary import Ids
 from unrolled.text.windows import Split
@@ -113,6 +116,11 @@ class Mixed:
         better = f"{abs(self.gain):.3f} nats {'better' if self.gain > 0 else 'worse'}"
         used = "the model mixes both" if self.model.beside.counts is not None else "the network predicts alone"
         return f"with counts it is {better} on a held-out part of the training text: {used}"
+
+    def compared(self, text: EncodedText, judged: Sample, window: int) -> tuple[tuple[Baseline, ...], str]:
+        """The baselines, told a `window` of the training part, and what the model is worth beside them."""
+        found = baselines(text, judged, self.counts / math.log(2), window)
+        return found, verdict(self.delivered / math.log(2), found)
 
     def to_json(self) -> dict[str, Any]:
         """Nats per character on the validation part, by member; `together` where a gate was fitted."""

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from unrolled.learn.distributed import World
-from unrolled.learn.evaluate import Loss
+from unrolled.learn.evaluate import Loss, measuring
 from unrolled.learn.networks.recurrence import State
 from unrolled.learn.text_task import IGNORED, TextTask, divided, seed_of, summed
 from unrolled.text.records import Places, Records, batches
@@ -44,9 +44,9 @@ class RecordTask(TextTask):
     """The id on each side of a record."""
     streams: int
     """With `length`, the positions of a batch; also the least number of records in it."""
-    _last_plan: tuple[int, list[Step]] = field(default=(-1, []), repr=False)
+    _last_plan: tuple[int, list[Step]] = field(default=(-1, []), init=False, repr=False)
     """The number of an epoch, and its steps: the only ones that are kept."""
-    _sizes: list[int] = field(default_factory=list, repr=False)
+    _sizes: list[int] = field(default_factory=list, init=False, repr=False)
     """The number of steps of each epoch so far."""
 
     @cached_property
@@ -89,9 +89,7 @@ class RecordTask(TextTask):
 
     def alone(self) -> Self:
         streams = max(1, self.streams // self.world.size)
-        return replace(
-            self, world=World(), streams=streams, notify=lambda notice: None, _last_plan=(-1, []), _sizes=[]
-        )  # fmt: skip
+        return replace(self, world=World(), streams=streams, notify=lambda notice: None)
 
     def sample(self, part: str, limit: int | None = None) -> Sample:
         return self.split.sample(self.ids, part, limit, self.boundary)
@@ -99,16 +97,11 @@ class RecordTask(TextTask):
     def loss(self, sample: Sample) -> Loss:
         """The loss on the records that begin in the sample, each read from the start."""
         records = np.concatenate([self._within(start, end) for start, end in sample])
-        was_training = self.network.training
-        self.network.eval()
         total, groups, rank, size = 0.0, list(self._measured_together(records)), self.world.rank, self.world.size
-        try:
-            with torch.no_grad():
-                for first in range(0, len(groups), size):
-                    total += sum(map(self._total, groups[first : first + size][rank : rank + 1]))
-                    self.on_chunk(min(1.0, (first + size) / len(groups)))
-        finally:
-            self.network.train(was_training)
+        with measuring(self.network):
+            for first in range(0, len(groups), size):
+                total += sum(map(self._total, groups[first : first + size][rank : rank + 1]))
+                self.on_chunk(min(1.0, (first + size) / len(groups)))
         return Loss(self.world.sum(total), int(self.records.predictions[records].sum()))
 
     def gradients(self, step: int) -> tuple[float, State | None]:

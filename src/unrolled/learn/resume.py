@@ -185,21 +185,18 @@ def _check_carried(state: TrainingState, like: tuple[Tensor, ...]) -> None:
 def _stored_best(session: Session) -> dict[str, Tensor] | None:
     """The best weights so far, from their own checkpoint; without one, the next measurement begins anew."""
     state, world = session.state, session.task.world
-    data = world.from_main(_read_best(session) if world.is_main else None)
+    assert session.run_folder is not None
+    found = None
+    if world.is_main:
+        try:
+            found = read_folder(session.run_folder.checkpoints.path(state.progress.best_step))[WEIGHTS]
+        except FolderError as error:
+            sentence = f"{error}: the best weights so far are lost, the best from here on take their place"
+            session.task.notify(Notice(sentence, is_warning=True))
+    data = world.from_main(found)
     if data is None:
         state.progress.best, state.progress.best_step = math.inf, 0
         return None
     weights = read_tensors(data, WEIGHTS)
     check_weights(WEIGHTS, weights, session.task.network.config.shapes())
     return {name: torch.from_numpy(value).to(state.choice.dtype) for name, value in weights.items()}
-
-
-def _read_best(session: Session) -> bytes | None:
-    assert session.run_folder is not None
-    try:
-        path = session.run_folder.checkpoints.path(session.state.progress.best_step)
-        return read_folder(path)[WEIGHTS]
-    except FolderError as error:
-        sentence = f"{error}: the best weights so far are lost, the best from here on take their place"
-        session.task.notify(Notice(sentence, is_warning=True))
-        return None

@@ -9,13 +9,12 @@ Left out: printing (unrolled.cli), what a step is (learn.text_task), what a chec
 
 from __future__ import annotations
 
-import math
 import time
 import weakref
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Self
+from typing import Any
 
 from torch import Tensor
 
@@ -24,7 +23,7 @@ from unrolled.learn.checkpoint import TrainingState
 from unrolled.learn.hardware import describe, running
 from unrolled.learn.loading import parts_of
 from unrolled.learn.loop import Optimizer, Record, fit
-from unrolled.learn.mixing import Mixed, mix
+from unrolled.learn.mixing import mix
 from unrolled.learn.run_folder import Run
 from unrolled.learn.signals import Interrupt, Interrupted, interruptions
 from unrolled.learn.summary import Summary, concluded, finished_files
@@ -33,7 +32,6 @@ from unrolled.model.char_model import CharModel
 from unrolled.model.folder import ModelParts
 from unrolled.notices import Notice
 from unrolled.text.encoded import EncodedText
-from unrolled.text.report.baselines import Baseline, baselines, verdict
 from unrolled.text.sample import Sample
 
 HISTORY_ENTRIES = 200  # training losses kept of a whole run: enough for a curve
@@ -86,12 +84,6 @@ class Session:
         if self._running is not None and (steps := self._running()) is not None:
             steps.close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *details: object) -> None:
-        self.close()
-
     def _steps(self) -> Generator[Record, None, None]:
         with running(self.state.choice), self.interruptions() as interrupt:
             if self.state.progress.step == 0:
@@ -125,7 +117,8 @@ class Session:
                     self.text.release()
                 yield record
                 if is_saved and self.state.budget is not None:
-                    self.state.budget.count_pause(self._agreed(watch.read()), record.validation is not None)
+                    pause = self.task.world.mean(watch.read())
+                    self.state.budget.count_pause(pause, record.validation is not None)
                 if stop and record.step < self.state.plan.steps:
                     self.interrupt = interrupt
                     return
@@ -141,7 +134,8 @@ class Session:
         """Change the number of steps where the clock or the patience asks for it."""
         plan, budget = self.state.plan, self.state.budget
         if budget is not None:
-            budget.count(self._agreed(watch.read()), record.validation is not None)
+            seconds = self.task.world.mean(watch.read())  # the processes must come to the same decisions
+            budget.count(seconds, record.validation is not None)
             self.state.plan = budget.revised(plan, record.step)
         if self._is_out_of_patience(record):
             self.state.plan = replace(plan, steps=record.step)
@@ -155,13 +149,9 @@ class Session:
         since = [entry for entry in self.state.history if "validation" in entry and entry["step"] > best]
         return len(since) >= patience
 
-    def _agreed(self, seconds: float) -> float:
-        """The mean over the processes, which must come to the same decisions."""
-        return self.task.world.mean(seconds)
-
     def sample(self, length: int) -> str:
         """What the network writes at this moment, from the start of a line, or records until `length` is reached."""
-        model = CharModel(self._model({}))
+        model = CharModel(self._model())
         if model.vocabulary.boundary is not None:
             return "\n".join(model.records(1 + length // 20, temperature=0.7, length=length))[:length]
         characters = self.text.vocabulary.characters
@@ -171,20 +161,14 @@ class Session:
         """Write a checkpoint, by the main process alone; the others hand it the states of their streams."""
         carried = self.task.gathered()
         if self.task.world.is_main and self.run_folder is not None:
-            files = self._model({}).to_files() | self._state(carried).to_files()
+            state = replace(
+                self.state, network=self.task.network.state_dict(), optimizer=self.optimizer.state_dict(),
+                carried=carried, micro_batches=self.task.micro_batches, best=self._best_to_store(),
+            )  # fmt: skip
+            files = self._model().to_files() | state.to_files()
             self.run_folder.checkpoints.save(self.state.progress.step, files, self.state.progress.best_step)
             self.run_folder.write_history(self.state.history)
         self.task.world.barrier()
-
-    def _state(self, carried: list[Tensor]) -> TrainingState:
-        return replace(
-            self.state,
-            network=self.task.network.state_dict(),
-            optimizer=self.optimizer.state_dict(),
-            carried=carried,
-            micro_batches=self.task.micro_batches,
-            best=self._best_to_store(),
-        )
 
     def finish(self, *, with_baselines: bool = True) -> tuple[Summary, ModelParts]:
         """Put back the best weights, measure them beside the baselines, write the model folder.
@@ -196,12 +180,17 @@ class Session:
             self.task.network.load_state_dict(self.state.best)
         self._remark_on_curve()
         self._announce_measurement()
+        model, mixed = self._model(), None
+        judged, measuring = self._judged("validation"), self.state.measuring
         with running(self.state.choice):
-            train = self.task.loss(self.task.sample("train", self.state.measuring.train_sample))
-            validation = self.task.loss(self._judged("validation"))
+            train = self.task.loss(self.task.sample("train", measuring.train_sample))
+            validation = self.task.loss(judged)
             test = self.task.loss(self._judged("test")) if len(self.task.split.test) else None
-            mixed = self._mixed() if self.state.recipe.networks == 1 else None
-        found = self._baselines(mixed) if with_baselines and mixed else ()
+            if self.state.recipe.networks == 1:
+                mixed = mix(model, self.text.ids, self.task.split, self.state.recipe.with_, measuring.at_end)
+                model = mixed.model
+        is_compared = with_baselines and self.task.world.is_main  # the others wait for it to write the model
+        found, verdict = mixed.compared(self.text, judged, measuring.window) if mixed and is_compared else ((), "")
         per_epoch = self.task.steps_per_epoch
         summary = Summary(
             run=self.run_folder.path if self.run_folder else None,
@@ -220,10 +209,9 @@ class Session:
             epochs=self.state.progress.step / per_epoch,
             best_epoch=self.state.progress.best_step / per_epoch,
             baselines=found,
-            verdict=verdict(mixed.delivered / math.log(2), found) if mixed and found else "",
+            verdict=verdict,
         )
-        model, sources = mixed.model if mixed else self._model({}), self.state.sources
-        model = concluded(model, self.text, self.task.split, summary, sources, self._facts(summary))
+        model = concluded(model, self.text, self.task.split, summary, self.state.sources, self._facts(summary))
         self._write(model)
         return summary, model
 
@@ -252,17 +240,6 @@ class Session:
         """What is measured of a part at the end, by whatever measures it."""
         return self.task.sample(part, self.state.measuring.at_end)
 
-    def _mixed(self) -> Mixed:
-        limit = self.state.measuring.at_end
-        return mix(self._model({}), self.text.ids, self.task.split, self.state.recipe.with_, limit)
-
-    def _baselines(self, mixed: Mixed) -> tuple[Baseline, ...]:
-        """By the main process alone: the others wait for it to write the model."""
-        if not self.task.world.is_main:
-            return ()
-        bits = mixed.counts / math.log(2)
-        return baselines(self.text, self._judged("validation"), bits, self.state.measuring.window)
-
     def _write(self, model: ModelParts) -> None:
         if self.task.world.is_main and self.run_folder is not None:
             self.run_folder.write_history(self.state.history)
@@ -278,8 +255,8 @@ class Session:
             state = self.task.network.state_dict()
             self.state.best = {name: value.detach().clone() for name, value in state.items()}
 
-    def _model(self, training: dict[str, Any]) -> ModelParts:
-        return parts_of(self.task.network, self.text.vocabulary, training)
+    def _model(self) -> ModelParts:
+        return parts_of(self.task.network, self.text.vocabulary)
 
     def _facts(self, summary: Summary) -> dict[str, Any]:
         """What `training.json` says of a network beside the text and the figures."""

@@ -10,7 +10,7 @@ import torch
 
 from unrolled.errors import InputError
 from unrolled.files import is_complete
-from unrolled.learn.budget import MEASURING, Budget, Measuring, Timing
+from unrolled.learn.budget import MEASURING, Budget, Measuring, suited
 from unrolled.learn.build import Builder, check_processes, dropout_of, read_text, with_dropout
 from unrolled.learn.checkpoint import TrainingState
 from unrolled.learn.corpora import split_text
@@ -23,7 +23,6 @@ from unrolled.learn.request import Request
 from unrolled.learn.resume import resume, stored_state
 from unrolled.learn.run_folder import Run
 from unrolled.learn.session import Session
-from unrolled.learn.sizes import suited
 from unrolled.learn.text_task import TextTask
 from unrolled.model.folder import ModelParts, read_model
 from unrolled.model.members import COUNTS
@@ -189,19 +188,13 @@ def _plan(recipe: Recipe, task: TextTask, budget: Budget | None) -> Plan:
 def _within_minutes(
     build: Builder, task: TextTask, choice: Choice, seconds: float, started: float
 ) -> tuple[Budget | None, Measuring]:
-    """The budget and what is measured within it; no budget where epochs were given."""
+    """The budget of a run that began at `started`, and what is measured in it; no budget where epochs were given."""
     recipe = build.recipe
     if recipe.epochs is not None:
         return None, Measuring()
-    timing = build.timing(task, choice, seconds)
-    measuring = Measuring.within(60 * (recipe.minutes or DEFAULT_MINUTES), timing, recipe.evaluations)
-    return _budget(recipe, task, measuring, timing, started), measuring
-
-
-def _budget(recipe: Recipe, task: TextTask, measuring: Measuring, timing: Timing, started: float) -> Budget:
-    """The budget of a run that began at `started`."""
-    start = task.split.bounds("validation")[0]
-    cut = task.split
+    allowed, timing, cut = 60 * (recipe.minutes or DEFAULT_MINUTES), build.timing(task, choice, seconds), task.split
+    measuring = Measuring.within(allowed, timing, recipe.evaluations)
+    start = cut.bounds("validation")[0]
     at_end, mixed = (
         sum(measuring.at_end_of(len(part)) + timing.warm_up for part in parts if len(part))
         for parts in ((cut.validation, cut.test), (cut.validation, cut.mixing))
@@ -213,11 +206,12 @@ def _budget(recipe: Recipe, task: TextTask, measuring: Measuring, timing: Timing
     ending += 0.7 * start * timing.baselines
     ending += mixed * timing.mixing
     measured = min(len(cut.validation), measuring.while_training) + timing.warm_up
-    return Budget(
-        seconds=60 * (recipe.minutes or DEFAULT_MINUTES),
+    budget = Budget(
+        seconds=allowed,
         spent=task.world.mean(time.perf_counter() - started),
         step=timing.step,
         pause=measured * timing.character + WRITING,
         ending=ending,
         trial=timing.step,
     )
+    return budget, measuring

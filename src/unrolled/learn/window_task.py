@@ -6,7 +6,6 @@ characters with training windows, so the figure says little about new text; see 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 
@@ -16,9 +15,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from unrolled.errors import InputError
+from unrolled.learn.evaluate import measuring
 from unrolled.learn.networks.network import CharNetwork
 from unrolled.learn.text_task import Autocast
 from unrolled.text.vocabulary import Ids
+
+AT_ONCE = 4096
+"""Windows that are measured at once."""
 
 
 @dataclass
@@ -63,16 +66,13 @@ class WindowTask:
 
     def evaluate(self) -> float:
         """Nats per predicted character over the validation windows."""
-        self.network.eval()
-        try:
-            total = sum(float(self._nats(rows).sum(dtype=torch.float64)) for rows in self._batches(4096))
-        finally:
-            self.network.train()
-        return total / float(len(self.validation_rows) * self.targets.shape[1])
-
-    def _batches(self, size: int) -> Iterator[NDArray[np.intp]]:
-        for start in range(0, len(self.validation_rows), size):
-            yield self.validation_rows[start : start + size]
+        rows = self.validation_rows
+        with measuring(self.network):
+            total = sum(
+                float(self._nats(rows[start : start + AT_ONCE]).sum(dtype=torch.float64))
+                for start in range(0, len(rows), AT_ONCE)
+            )
+        return total / float(len(rows) * self.targets.shape[1])
 
     def _shuffled(self, epoch: int) -> NDArray[np.intp]:
         if epoch != self._epoch:

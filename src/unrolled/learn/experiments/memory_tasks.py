@@ -13,7 +13,7 @@ import multiprocessing
 import os
 import signal
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from threading import Thread
 from typing import Any, ClassVar
@@ -97,10 +97,6 @@ class Copy(MemoryTask):
     solved = 0.1
 
     def batch(self, count: int, length: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        if length < 1:
-            raise InputError(
-                f"the copy task needs a length of at least 1, not {length}: the number of blanks before the answer"
-            )
         symbols = torch.randint(0, self.SYMBOLS, (count, self.ITEMS), generator=generator)
         blank, ask = self.SYMBOLS, self.SYMBOLS + 1
         ids = torch.cat([symbols, torch.full((count, length), blank), torch.full_like(symbols, ask)], dim=1)
@@ -122,8 +118,6 @@ class Modulo(MemoryTask):
     solved = 0.05
 
     def batch(self, count: int, length: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        if length < 1:
-            raise InputError(f"the {self.name} task needs a length of at least 1, not {length}: that many digits")
         digits = torch.randint(0, self.BASE, (count, length), generator=generator)
         return functional.one_hot(digits, self.BASE).float(), digits.cumsum(1) % self.BASE
 
@@ -287,14 +281,8 @@ def run_lab(task: str, rungs: Sequence[str], settings: LabSettings, on_point: On
     """Train every rung of `rungs` at every length. Raises InputError for a task or rung that is not known."""
     if task not in TASKS:
         raise unknown_name("task", task, TASKS)
-    kind, variants = TASKS[task](), list(dict.fromkeys(map(RungVariant.of, rungs)))
-    curves = tuple(
-        train_at(kind, variant, length, seed, settings, on_point)
-        for length in sorted(settings.lengths)
-        for variant in variants
-        for seed in settings.seeds
-    )
-    return LabResult(task, kind.measure, kind.baseline, kind.baseline_meaning, settings, curves)
+    (result,) = _run({task: settings}, rungs, on_point, processes=1)
+    return result
 
 
 def run_race(
@@ -305,28 +293,38 @@ def run_race(
     With several `processes` the trainings are divided among them, each with one thread and the same result, and
     `on_point` is told of each training at its end.
     """
+    return _run(
+        {task: replace(settings, lengths=(length,)) for task, length in RACE.items()}, rungs, on_point, processes
+    )
+
+
+def _run(
+    tasks: Mapping[str, LabSettings], rungs: Sequence[str], on_point: OnPoint | None, processes: int
+) -> tuple[LabResult, ...]:
     variants = list(dict.fromkeys(map(RungVariant.of, rungs)))
-    jobs = [(task, variant, RACE[task], seed, settings) for task in RACE for variant in variants
-            for seed in settings.seeds]  # fmt: skip
-    one_by_one = (_trained(job, on_point) for job in jobs)
-    curves = one_by_one if processes == 1 else _in_processes(jobs, on_point, processes)
-    found = dict(zip(jobs, curves, strict=True))
+    trials = [
+        LabTrial(task, variant, length, seed, settings)
+        for task, settings in tasks.items()
+        for length in sorted(settings.lengths)
+        for variant in variants
+        for seed in settings.seeds
+    ]
+    one_by_one = (trial.curve(on_point) for trial in trials)
+    curves = one_by_one if processes == 1 else _in_processes(trials, on_point, processes)
+    found = dict(zip(trials, curves, strict=True))
     return tuple(
         LabResult(
-            task, kind.measure, kind.baseline, kind.baseline_meaning, replace(settings, lengths=(length,)),
-            tuple(curve for job, curve in found.items() if job[0] == task),
+            task, TASKS[task].measure, TASKS[task].baseline, TASKS[task].baseline_meaning, settings,
+            tuple(curve for trial, curve in found.items() if trial.task == task),
         )
-        for (task, length), kind in zip(RACE.items(), map(TASKS.__getitem__, RACE), strict=True)
+        for task, settings in tasks.items()
     )  # fmt: skip
 
 
-_Job = tuple[str, RungVariant, int, int, LabSettings]
-
-
-def _in_processes(jobs: Sequence[_Job], on_point: OnPoint | None, processes: int) -> Iterator[LabCurve]:
+def _in_processes(trials: Sequence[LabTrial], on_point: OnPoint | None, processes: int) -> Iterator[LabCurve]:
     # Begun anew, not forked: threads of PyTorch do not survive a fork.
     with multiprocessing.get_context("spawn").Pool(processes, _begin) as pool:
-        for curve in pool.imap(_trained, jobs):
+        for curve in pool.imap(LabTrial.curve, trials):
             if on_point and curve.losses:
                 on_point(curve.variant.label, curve.length, curve.steps[-1], curve.losses[-1])
             yield curve
@@ -345,63 +343,56 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _trained(job: _Job, on_point: OnPoint | None = None) -> LabCurve:
-    task, variant, length, seed, settings = job
-    return train_at(TASKS[task](), variant, length, seed, settings, on_point)
-
-
 def failure(curves: Sequence[LabCurve]) -> bool:
     """Whether at least half of these trainings did not solve their task; False where there are none."""
     return bool(curves) and sum(curve.solved_at is not None for curve in curves) <= len(curves) / 2
 
 
-def train_at(
-    task: MemoryTask,
-    variant: RungVariant,
-    length: int,
-    seed: int,
-    settings: LabSettings,
-    on_point: OnPoint | None = None,
-) -> LabCurve:
-    """One rung at one length: its curve, which ends where the task is solved."""
-    trial = LabTrial(task, variant, length, seed, settings)
-    parameters = list(trial.network.parameters())
-    adam = AdamW(parameters, settings.learning_rate, betas=(0.9, 0.999), decoupled=False)
-    points: list[tuple[int, float]] = []
-    diverged = None
-    state = FitState()
-    try:
-        for record in fit(trial, Optimizers(trial.network, {"adam": adam}), settings.plan, state):
-            loss = record.validation
-            if loss is None:
-                continue
-            if loss >= DIVERGED * task.baseline:
-                diverged = record.step
-                break
-            points.append((record.step, loss))
-            if on_point:
-                on_point(variant.label, length, record.step, loss)
-            if loss < task.solved:
-                break
-    except TrainingError:  # a loss or a gradient that is no longer a finite number
-        diverged = state.step
-    steps, losses = zip(*points, strict=True) if points else ((), ())
-    solved = steps[-1] if losses and losses[-1] < task.solved else None
-    size = sum(parameter.numel() for parameter in parameters)
-    return LabCurve(variant, length, seed, steps, losses, solved, diverged, state.seconds, size)
-
-
+@dataclass(frozen=True)
 class LabTrial:
-    """A new network at one task, as `fit` wants it; every step draws new sequences.
+    """One rung to be trained once at a task and a length; `seed` decides its start weights and the sequences."""
 
-    `seed` decides its start weights and the sequences, of which `test` are never trained on.
-    """
+    task: str
+    variant: RungVariant
+    length: int
+    seed: int
+    settings: LabSettings
 
-    def __init__(self, task: MemoryTask, variant: RungVariant, length: int, seed: int, settings: LabSettings) -> None:
-        self.task, self.length, self.batch = task, length, settings.batch
-        self.generator = torch.Generator().manual_seed(seed)
-        self.network = LabNetwork(task, variant, settings.hidden, self.generator)
-        self.test = task.batch(TEST_SEQUENCES, length, torch.Generator().manual_seed(seed + 1))
+    def curve(self, on_point: OnPoint | None = None) -> LabCurve:
+        """Train it: the curve ends where the task is solved."""
+        training = LabTraining(self)
+        parameters = list(training.network.parameters())
+        adam = AdamW(parameters, self.settings.learning_rate, betas=(0.9, 0.999), decoupled=False)
+        task, points, diverged, state = training.task, list[tuple[int, float]](), None, FitState()
+        try:
+            for record in fit(training, Optimizers(training.network, {"adam": adam}), self.settings.plan, state):
+                loss = record.validation
+                if loss is None:
+                    continue
+                if loss >= DIVERGED * task.baseline:
+                    diverged = record.step
+                    break
+                points.append((record.step, loss))
+                if on_point:
+                    on_point(self.variant.label, self.length, record.step, loss)
+                if loss < task.solved:
+                    break
+        except TrainingError:  # a loss or a gradient that is no longer a finite number
+            diverged = state.step
+        steps, losses = zip(*points, strict=True) if points else ((), ())
+        solved = steps[-1] if losses and losses[-1] < task.solved else None
+        size = sum(parameter.numel() for parameter in parameters)
+        return LabCurve(self.variant, self.length, self.seed, steps, losses, solved, diverged, state.seconds, size)
+
+
+class LabTraining:
+    """A new network at one task, as `fit` wants it; every step draws new sequences, the test sequences never."""
+
+    def __init__(self, trial: LabTrial) -> None:
+        self.task, self.length, self.batch = TASKS[trial.task](), trial.length, trial.settings.batch
+        self.generator = torch.Generator().manual_seed(trial.seed)
+        self.network = LabNetwork(self.task, trial.variant, trial.settings.hidden, self.generator)
+        self.test = self.task.batch(TEST_SEQUENCES, self.length, torch.Generator().manual_seed(trial.seed + 1))
 
     def backward(self, step: int) -> float:
         """Gradients of the next batch; its mean loss."""

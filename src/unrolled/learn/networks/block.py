@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from unrolled.learn.networks.matrix_state import rms_norm
-from unrolled.learn.networks.recurrence import Recurrence, State
+from unrolled.learn.networks.recurrence import Recurrence, State, uniform_as_linear
 from unrolled.model.block import TAPS
 from unrolled.model.block import in_block as cell_in_block
 
@@ -57,8 +57,7 @@ class Block(Recurrence):
             if name.startswith("norm"):
                 nn.init.ones_(parameter)
             else:
-                bound = parameter.shape[1] ** -0.5
-                nn.init.uniform_(parameter, -bound, bound, generator=generator)
+                uniform_as_linear(parameter, None, generator)
         self.inner.initialise(generator)
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from unrolled.learn.networks.matrix_state import by_head, chunks, delta_rule, joined, rms_norm, unit
-from unrolled.learn.networks.recurrence import Recurrence, State, full_precision
+from unrolled.learn.networks.recurrence import Recurrence, State, full_precision, uniform_as_linear
 from unrolled.model import matrix_cells
 
 
@@ -50,6 +50,5 @@ class DeltaNet(Recurrence):
 
     def initialise(self, generator: torch.Generator) -> None:
         """The matrix as in `torch.nn.Linear`, the scale of the norm 1."""
-        bound = self.inputs**-0.5
-        nn.init.uniform_(self.weight_ih, -bound, bound, generator=generator)
+        uniform_as_linear(self.weight_ih, None, generator)
         nn.init.ones_(self.norm)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from unrolled.learn.networks.matrix_state import by_head, chunks, delta_rule, joined, rms_norm, unit
-from unrolled.learn.networks.recurrence import Recurrence, State, full_precision
+from unrolled.learn.networks.recurrence import Recurrence, State, full_precision, uniform_as_linear
 from unrolled.model import matrix_cells
 
 
@@ -53,8 +53,7 @@ class GatedDeltaNet(Recurrence):
 
     def initialise(self, generator: torch.Generator) -> None:
         """As in Mamba-2: e^log_A from 1 to 16, the softplus of the bias from 0.001 to 0.1; the matrix as `Linear`."""
-        bound = self.inputs**-0.5
-        nn.init.uniform_(self.weight_ih, -bound, bound, generator=generator)
+        uniform_as_linear(self.weight_ih, None, generator)
         nn.init.ones_(self.norm)
         rate, turn = (torch.rand(len(self.log_A), generator=generator) for _ in range(2))
         step = torch.exp(math.log(1e-3) + math.log(100) * turn)

@@ -8,10 +8,10 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
-from unrolled.learn.networks.recurrence import Recurrence, State, full_precision
+from unrolled.learn.networks.recurrence import Recurrence, State, full_precision, uniform_as_linear
 from unrolled.learn.networks.scan import scan
 from unrolled.model import linear_cells
 
@@ -52,8 +52,7 @@ class Mamba(Recurrence):
     def initialise(self, generator: torch.Generator) -> None:
         """The paper's: A_n = -n, D = 1, Δ from 0.001 to 0.1 at an input of zero; the matrices as `torch.nn.Linear`."""
         for weight in (self.weight_ih, self.weight_u, self.weight_dt):
-            bound = weight.shape[1] ** -0.5
-            nn.init.uniform_(weight, -bound, bound, generator=generator)
+            uniform_as_linear(weight, None, generator)
         delta = torch.exp(math.log(1e-3) + math.log(100) * torch.rand(self.hidden, generator=generator))
         with torch.no_grad():
             self.bias_dt.copy_(delta + torch.log(-torch.expm1(-delta)))  # softplus of it is delta

@@ -86,10 +86,10 @@ class Recurrence(nn.Module, ABC):
         return nonlinearity
 
 
-def uniform_as_linear(weight: Tensor, bias: Tensor, generator: torch.Generator) -> None:
+def uniform_as_linear(weight: Tensor, bias: Tensor | None, generator: torch.Generator) -> None:
     """Start values of `torch.nn.Linear`: uniform in ±1/√(columns of `weight`)."""
     bound = weight.shape[1] ** -0.5
-    for parameter in (weight, bias):
+    for parameter in (weight,) if bias is None else (weight, bias):
         nn.init.uniform_(parameter, -bound, bound, generator=generator)
 
 
