@@ -262,12 +262,12 @@ def test_unknown_types_get_a_sentence(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("rung", RUNGS)
 @pytest.mark.parametrize("width", [60, 80, 200])
-def test_the_terminal_form_fits_and_says_the_same(rung: str, width: int) -> None:
+def test_the_form_for_the_terminal_fits_and_says_the_same(rung: str, width: int) -> None:
     text = diagram_text(config(rung), TEXT, expected(TEXT), width=width)
     assert max(map(cell_len, text.splitlines())) <= width
     for matrix in anatomy(config(rung)).matrices:
         assert {matrix.symbol, f"{matrix.name},"} <= set(text.split())
-    assert all(mark in text for mark in ("△", "○", "91%"))
+    assert "91%" in text
     plain = diagram_text(config(rung), "abc", width=width, plain=True)
     assert plain.isascii()
 

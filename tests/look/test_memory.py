@@ -1,6 +1,5 @@
-"""Memory measured on networks whose memory is known, and its gradients against independent formulas."""
+"""Memory measured on networks whose memory is known."""
 
-import functools
 import json
 import time
 from dataclasses import replace
@@ -11,87 +10,18 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from small import echoing_text, finite_difference, network_for, shift_register, trained_on
+from small import echoing_text, network_for, shift_register, trained_on
 from unrolled.errors import InputError
-from unrolled.learn.networks import RUNGS
 from unrolled.look.intervals import beyond_chance, binned, bins, mean_with_interval
-from unrolled.look.memory.influence import connectivity, influence
+from unrolled.look.memory.influence import Probes, choose_probes, influence
 from unrolled.look.memory.measure import MEASURES, measure_memory
 from unrolled.look.memory.picture import draw_memories
-from unrolled.look.memory.probes import Probes, choose_probes
 from unrolled.text.vocabulary import Vocabulary
 
 
 def probes_at(places, distance, warm_up, others=None):
     others = np.zeros(len(places), np.int64) if others is None else np.array(others)
     return Probes(np.array(places), others, distance, warm_up)
-
-
-def logit_of_window(network, vectors, state, target):
-    """The last logit of one window as a function of its input vectors, written out on its own."""
-    h = vectors[None]
-    for layer, start in zip(network.layers, network._by_layer(state), strict=True):
-        h, _ = layer(h.clone(), start)
-    return network.head(h[:, -1])[0, target]
-
-
-@pytest.mark.parametrize("rung", list(RUNGS))
-def test_connectivity_equals_finite_differences(rung):
-    text = echoing_text(60, 3, seed=4)
-    network, vocabulary = network_for(text, rung, hidden=6, embedding=5, layers=2)
-    network.double().eval().requires_grad_(False)
-    ids, probes = vocabulary.encode(text), probes_at([12, 30], distance=7, warm_up=9)
-    measured = connectivity(network, ids, probes)
-    for row, place in zip(measured, probes.positions, strict=True):
-        window = torch.from_numpy(ids[place - 9 : place + 8].astype(np.int64))
-        _, state = network(window[None, :9], network.initial_state(1))
-        vectors = network.embedding.weight[window[9:16]]
-        logit = functools.partial(logit_of_window, network, state=state, target=window[16])
-        gradient = finite_difference(logit, vectors)
-        np.testing.assert_allclose(row, gradient.norm(dim=1).flip(0), rtol=1e-6, atol=1e-9)
-
-
-def test_connectivity_of_mingru_is_a_product_of_gates():
-    text = echoing_text(80, 3, seed=5)
-    network, vocabulary = network_for(text, "mingru", hidden=7, embedding=5)
-    network.double().eval().requires_grad_(False)
-    ids, place, distance, warm_up = vocabulary.encode(text), 40, 12, 20
-    measured = connectivity(network, ids, probes_at([place], distance, warm_up))[0]
-
-    weights = {name: value.numpy() for name, value in network.state_dict().items()}
-    w_z, w_v = np.split(weights["layers.0.weight_ih"], 2)
-    b_z, b_v = np.split(weights["layers.0.bias_ih"], 2)
-    x = weights["embedding.weight"][ids[place - warm_up : place + distance]]
-    z, v = 1 / (1 + np.exp(-(x @ w_z.T + b_z))), x @ w_v.T + b_v
-    sigma = 1 / (1 + np.exp(-v))
-    c, slope = np.where(v >= 0, v + 0.5, sigma), np.where(v >= 0, 1.0, sigma * (1 - sigma))
-    h = np.zeros((len(x) + 1, 7))
-    for t in range(len(x)):
-        h[t + 1] = (1 - z[t]) * h[t] + z[t] * c[t]
-    head = weights["head.weight"][ids[place + distance]]
-    for k in range(1, distance + 1):
-        t = len(x) - k
-        gates = np.prod(1 - z[t + 1 :], axis=0)
-        to_z, to_v = z[t] * (1 - z[t]) * (c[t] - h[t]), z[t] * slope[t]
-        gradient = (head * gates * to_z) @ w_z + (head * gates * to_v) @ w_v
-        assert measured[k - 1] == pytest.approx(np.linalg.norm(gradient), rel=1e-10)
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no cuDNN here")
-def test_connectivity_on_cudnn_in_evaluation_mode_is_that_of_the_cpu():
-    text = echoing_text(400, 3)
-    network, vocabulary = network_for(text, "lstm")
-    network.eval()
-    ids, probes = vocabulary.encode(text), probes_at(range(50, 90), distance=20, warm_up=20)
-    expected = connectivity(network, ids, probes)
-    np.testing.assert_allclose(connectivity(network.cuda(), ids, probes), expected, rtol=1e-3, atol=1e-6)
-
-
-def test_gradients_leave_the_network_as_it_was():
-    text = echoing_text(200, 3)
-    network, vocabulary = network_for(text, "lstm")
-    connectivity(network, vocabulary.encode(text), probes_at([50, 60], 10, 10))
-    assert all(parameter.grad is None and parameter.requires_grad for parameter in network.parameters())
 
 
 @pytest.mark.parametrize("rung", ["rnn", "lstm", "mingru"])

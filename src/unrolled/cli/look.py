@@ -50,7 +50,7 @@ def memory(
     places
         Number of positions to probe; more of them detect a weaker dependence.
     measure
-        The curve to show: cost, causal, connectivity or context.
+        The curve to show: cost, causal or context.
     """
     from unrolled.learn.loading import network_of
     from unrolled.look.memory.measure import MEANING, MEASURES, measure_memory
@@ -127,7 +127,7 @@ def units(
     elif out:
         fail("no unit meets the rule, so no page was written: choose a unit with --unit")
     if json:
-        print_json(asdict(scan) | {"silenced": off.to_json() if off else None})
+        print_json(asdict(scan) | {"silenced": asdict(off) if off else None})
         return
     _print_scan(scan)
     if off:

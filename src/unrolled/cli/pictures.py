@@ -77,7 +77,7 @@ def diagram(
 ) -> None:
     """Draw a network over a text: rectangles are inputs, circles hidden states, triangles outputs.
 
-    Without --out it is drawn in the terminal.
+    Without --out the terminal shows its predictions, its matrices with every operation, and its equations.
 
     Parameters
     ----------

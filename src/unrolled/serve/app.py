@@ -15,10 +15,10 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 from importlib.resources import files
 from itertools import chain
-from typing import Annotated, Any, get_type_hints
+from typing import Any, get_type_hints
 
 import anyio.to_thread
-from fastapi import FastAPI, Query, Request, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import StreamingResponse
 from starlette.exceptions import HTTPException
@@ -36,17 +36,12 @@ PAGE = {
     "/style.css": ("style.css", "text/css; charset=utf-8"),
     "/page.js": ("page.js", "text/javascript; charset=utf-8"),
 }
-MAPPED = 1000
-"""Largest number of characters in one map."""
 THREADS = 4
 """Requests that are computed at the same time; others wait."""
 PIECE_SECONDS = 0.02
 """How long characters are collected before they are sent: a message each would cost more than the characters."""
-
 FOLLOW_SECONDS = 0.1
 """The same where each piece comes with a distribution, which is drawn."""
-
-
 ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"model": schemas.Error} for status in (400, 401, 408, 413, 415, 421, 422, 500, 503)
 }
@@ -83,11 +78,7 @@ def _add_endpoints(app: FastAPI, service: Service, closing: Callable[[], bool]) 
         """Name, sizes, vocabulary, training and validation figures of the model, and the limits of requests."""
         return service.facts
 
-    @app.get("/api/characters")
-    def characters(most: Annotated[int, Query(ge=1, le=MAPPED)] = 72) -> schemas.Map:
-        """The most frequent characters as vectors, in the plane of their two main components."""
-        return service.characters(most)
-
+    app.get("/api/characters")(service.characters)
     for method in (service.next, service.read, service.complete, service.score, service.exchange):
         app.post(f"/api/{method.__name__}")(method)
 
@@ -103,17 +94,8 @@ def _add_endpoints(app: FastAPI, service: Service, closing: Callable[[], bool]) 
 
 def _add_completions(app: FastAPI, completions: Completions, closing: Callable[[], bool]) -> None:
     """The endpoints of OpenAI's clients, and those by which lm-evaluation-harness finds a tokenizer."""
-
-    @app.get("/v1/models")
-    async def models() -> schemas.ModelList:
-        """The one model that is served."""
-        return completions.models()
-
-    @app.get("/tokenizer_info")
-    async def tokenizer_info() -> schemas.TokenizerInfo:
-        """The special tokens."""
-        return completions.tokenizer_info()
-
+    app.get("/v1/models")(completions.models)
+    app.get("/tokenizer_info")(completions.tokenizer_info)
     app.post("/tokenize")(completions.tokenize)
     app.post("/detokenize")(completions.detokenize)
 

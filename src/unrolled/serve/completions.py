@@ -56,7 +56,7 @@ class Completions:
         self._names = (UNKNOWN_CHARACTER, *self.tokens.characters)
 
     def models(self) -> ModelList:
-        """The one model."""
+        """The one model that is served."""
         card = {"id": self.name, "object": "model", "created": self.created, "owned_by": "unrolled"}
         return {"object": "list", "data": [card]}  # type: ignore[list-item]
 

@@ -33,6 +33,8 @@ Stop = Annotated[str, Field(max_length=200)]
 Seed = Annotated[int, Field(ge=0, lt=1 << 64)]
 Ids = Annotated[list[Annotated[int, Field(ge=0)]], Field(max_length=LONGEST_TEXT + 1)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
+Mapped = Annotated[int, Field(ge=1, le=1000)]
+"""How many characters are on one map."""
 
 
 class Request(BaseModel):
@@ -47,11 +49,36 @@ class Request(BaseModel):
 StateText = Annotated[str, Field(description="The `state` of an earlier response, unchanged.")]
 
 
+class PromptRequest(Request):
+    """A question about the place after a prompt."""
+
+    prompt: Text = ""
+    state: StateText | None = None
+
+
 class ReadRequest(Request):
     """Read a text, from the start or on from a state."""
 
     text: Text
     state: StateText | None = None
+
+
+class ScoreRequest(ReadRequest):
+    """Bits per character of a text, and of each of its characters."""
+
+
+class ExchangeRequest(ReadRequest):
+    """How much the prediction after a text depends on each of its last characters."""
+
+    back: Annotated[int, Field(ge=1, le=FARTHEST_BACK)] = BACK
+    alternatives: Annotated[int, Field(ge=1, le=4)] = ALTERNATIVES
+
+
+class CompleteRequest(PromptRequest):
+    """The likeliest ways to finish a word or a line."""
+
+    unit: Unit = "word"
+    count: Annotated[int, Field(ge=1, le=MOST)] = 5
 
 
 R = TypeVar("R", bound=Request)
@@ -64,6 +91,7 @@ def with_sampling(request: type[R]) -> type[R]:
     return create_model(request.__name__, __base__=request, **settings)
 
 
+@with_sampling
 class SamplingRequest(Request):
     """A request whose further fields are those of `Sampling`."""
 
@@ -74,22 +102,16 @@ class SamplingRequest(Request):
         return Sampling(**given)
 
 
-@with_sampling
-class NextRequest(SamplingRequest):
+class NextRequest(PromptRequest, SamplingRequest):
     """The distribution of the character after a prompt, and that of sampling with these settings."""
 
-    prompt: Text = ""
-    state: StateText | None = None
     top: Annotated[int, Field(ge=1)] | None = None
     """How many characters to return; None is all."""
 
 
-@with_sampling
-class GenerateRequest(SamplingRequest):
+class GenerateRequest(PromptRequest, SamplingRequest):
     """Continue a prompt; the fields are those of `CharModel.stream`."""
 
-    prompt: Text = ""
-    state: StateText | None = None
     length: Annotated[int, Field(ge=1, le=LONGEST_WRITING)] = 400
     stop: Stop | Annotated[list[Stop], Field(max_length=16)] = []
     seed: Seed | None = None
@@ -98,43 +120,13 @@ class GenerateRequest(SamplingRequest):
     """Respond with lines of JSON: each piece of text with the distribution after it, and in the end the state."""
 
 
-class CompleteRequest(Request):
-    """The likeliest ways to finish a word or a line."""
-
-    prompt: Text = ""
-    state: StateText | None = None
-    unit: Unit = "word"
-    count: Annotated[int, Field(ge=1, le=MOST)] = 5
-
-
-class ScoreRequest(Request):
-    """Bits per character of a text, and of each of its characters."""
-
-    text: Text
-    state: StateText | None = None
-
-
-class ExchangeRequest(Request):
-    """How much the prediction after a text depends on each of its last characters."""
-
-    text: Text
-    state: StateText | None = None
-    back: Annotated[int, Field(ge=1, le=FARTHEST_BACK)] = BACK
-    alternatives: Annotated[int, Field(ge=1, le=4)] = ALTERNATIVES
-
-
-@with_sampling
-class _Sampled(SamplingRequest):
-    """The fields of `Sampling` for `CompletionRequest`."""
-
-
 class StreamOptions(BaseModel):
     """What a stream of completions ends with."""
 
     include_usage: bool | None = False
 
 
-class CompletionRequest(_Sampled):
+class CompletionRequest(SamplingRequest):
     """Continue prompts, as the clients of OpenAI's interface ask for it: null is the default of every field.
 
     Other fields are accepted and have no effect. Those that would change the text and are not offered must be neutral.

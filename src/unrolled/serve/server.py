@@ -81,12 +81,10 @@ def _listening(family: socket.AddressFamily, address: tuple[Any, ...]) -> socket
     return listening
 
 
-def _reason(host: str, port: int, error: Exception) -> str:
-    if isinstance(error, socket.gaierror | UnicodeError):
+def _reason(host: str, port: int, error: OSError | UnicodeError) -> str:
+    code = error.errno if isinstance(error, OSError) else None
+    if isinstance(error, socket.gaierror | UnicodeError) or code == errno.EADDRNOTAVAIL:
         return f"--host is {host!r}, which is not a name or address of this machine"
-    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+    if code == errno.EADDRINUSE:
         return f"port {port} of {host} is in use: stop what uses it, or choose another with --port (0 is any free one)"
-    if isinstance(error, OSError) and error.errno == errno.EADDRNOTAVAIL:
-        return f"--host is {host!r}, which is not a name or address of this machine"
-    reason = error.strerror if isinstance(error, OSError) else error
-    return f"port {port} of {host} cannot be used: {reason}"
+    return f"port {port} of {host} cannot be used: {error.strerror}"

@@ -35,7 +35,9 @@ from unrolled.serve.schemas import (
     CompleteRequest,
     ExchangeRequest,
     GenerateRequest,
+    Mapped,
     NextRequest,
+    PromptRequest,
     ReadRequest,
     ScoreRequest,
 )
@@ -79,8 +81,8 @@ class Service:
             "limits": {"text": LONGEST_TEXT, "length": LONGEST_WRITING, "back": FARTHEST_BACK},
         }
 
-    def characters(self, most: int) -> schemas.Map:
-        """The `most` frequent characters as vectors, in the plane of their two main components.
+    def characters(self, most: Mapped = 72) -> schemas.Map:
+        """The most frequent characters as vectors, in the plane of their two main components.
 
         Rare ones are left out because their vectors are hardly trained, so their neighbours mean nothing.
         """
@@ -94,17 +96,17 @@ class Service:
 
     def next(self, request: NextRequest) -> schemas.Next:
         """Every character with its probability of coming next, the most likely first."""
-        place = self._read(request.prompt, request)
+        place = self._place(request)
         return {"prompt": request.prompt, "next": _distribution(place, request.sampling, request.top)}
 
     def read(self, request: ReadRequest) -> schemas.Read:
         """The state after the text as `state`, base64, to be sent with the next request."""
-        place = self._read(request.text, request)
+        place = self.model.read(request.text, self._state(request.state), unknown=request.unknown)
         return {"position": place.position, "state": self._signed(place)}
 
     def generate(self, request: GenerateRequest) -> Iterator[str]:
         """The characters that the network writes. Errors are raised at once, before the first."""
-        return self._stream(self._read(request.prompt, request), request)
+        return self._stream(self._place(request), request)
 
     def follow(
         self, request: GenerateRequest, pieces: Callable[[Iterator[str]], Iterator[str]]
@@ -113,7 +115,7 @@ class Service:
 
         While a possible beginning of a stop string is withheld, the distribution is that after it.
         """
-        place = self._read(request.prompt, request)
+        place = self._place(request)
         return self._following(place, pieces(self._stream(place, request)), request.sampling)
 
     def _following(self, place: State, pieces: Iterator[str], sampling: Sampling) -> Iterator[schemas.Following]:
@@ -134,7 +136,7 @@ class Service:
 
     def complete(self, request: CompleteRequest) -> schemas.Complete:
         """The likeliest completions of the prompt with their probabilities."""
-        found = complete(self._read(request.prompt, request), request.unit, request.count)
+        found = complete(self._place(request), request.unit, request.count)
         endings: list[schemas.Ending] = [{"text": one.text, "probability": one.probability} for one in found]
         return {"prompt": request.prompt, "completions": endings}
 
@@ -164,8 +166,9 @@ class Service:
         )
         return cast("schemas.Exchanged", measured.to_json())
 
-    def _read(self, text: str, request: NextRequest | ReadRequest | GenerateRequest | CompleteRequest) -> State:
-        return self.model.read(text, self._state(request.state), unknown=request.unknown)
+    def _place(self, request: PromptRequest) -> State:
+        """The place after the prompt."""
+        return self.model.read(request.prompt, self._state(request.state), unknown=request.unknown)
 
     def _signed(self, place: State) -> str:
         data = place.to_bytes()

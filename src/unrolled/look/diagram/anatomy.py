@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from unrolled import plotting as style
 from unrolled.model.block import INNER
@@ -86,7 +86,7 @@ class Anatomy:
 def anatomy(config: ModelConfig) -> Anatomy:
     """The parts of the network with `config`; raises InputError for an unknown rung."""
     find_cell(config.rung)
-    layers = tuple(_RUNGS.get(config.rung, _generic)(_At(config, k)) for k in range(config.layers))
+    layers = tuple(_RUNGS.get(config.rung, _usual)(_At(config, k)) for k in range(config.layers))
     embedding = Matrix("E", "embedding.weight", config.vocabulary, config.embedding, style.colour(_EMBEDDING))
     head = Matrix("W_out", "head.weight", config.vocabulary, config.hidden, style.colour(_HEAD))
     return Anatomy(
@@ -148,75 +148,53 @@ def _concat(at: _At) -> Layer:
     )
 
 
-def _elman(at: _At) -> Layer:
-    w_ih, w_hh = _gates(at, 1)
-    n = at.config.hidden
-    return Layer(
-        Arrow(w_ih.symbol, "matrix product", _batch(at.inputs), _batch(n)),
-        (Arrow(w_hh.symbol, f"matrix product; add; {at.config.nonlinearity or 'tanh'}", _batch(n), _batch(n)),),
-        (w_ih, w_hh),
-    )
-
-
-def _gated(gates: int, operation: str, carried: str | None = None, *, recurrent: bool = True) -> Callable[[_At], Layer]:
-    """A layer of so many blocks of rows; `carried`: what happens to a part of the state that no matrix multiplies."""
-
-    def layer(at: _At) -> Layer:
-        n, matrices = at.config.hidden, _gates(at, gates)[: 1 + recurrent]
-        below, *memory = (
-            Arrow(matrix.symbol, operation, _batch(matrix.columns), _batch(f"{gates}·{n}")) for matrix in matrices
-        )
-        kept = (Arrow(None, carried, _batch(n), _batch(n)),) if carried else ()
-        return Layer(below, (*kept, *memory), matrices)
-
-    return layer
-
-
-def _gates(at: _At, count: int) -> tuple[Matrix, Matrix]:
-    """The matrices of input and hidden state, with `count` blocks of rows, named as in `torch.nn`."""
-    n = at.config.hidden
-    return at.matrix("weight_ih", count * n, at.inputs, 0), at.matrix("weight_hh", count * n, n, 1)
-
-
-def _generic(at: _At) -> Layer:
-    """The layer of a rung without an entry in `_RUNGS`: its matrices in the order of `Cell.shapes`."""
-    cell, n = find_cell(at.config.rung), at.config.hidden
+def _usual(at: _At) -> Layer:
+    """A layer with the matrices in the order of `Cell.shapes`, and the operations of `_OPERATIONS`."""
+    cell, config, n = find_cell(at.config.rung), at.config, at.config.hidden
     weights = {key: shape for key, shape in cell.shapes(at.inputs, n).items() if len(shape) == 2}
     places = {key: _ARROWS.get(key.removeprefix(INNER)) for key in weights}
     matrices = tuple(at.matrix(key, *shape, places[key]) for key, shape in weights.items())
-    products = {
-        key: Arrow(
-            m.symbol,
-            "matrix product" if "weight" in key else "number by number",
-            _batch(m.columns),
-            _batch(m.rows),
-        )
-        for key, m in zip(weights, matrices, strict=True)
+    state = ", ".join(part.removeprefix(INNER) for part in cell.parts)
+    below, along, recurrent = _OPERATIONS.get(alone(config.rung), (None, f"{state} carried on", None))
+    named: dict[int | None, str | None] = {
+        0: below,
+        1: recurrent and recurrent.replace("ƒ", config.nonlinearity or "tanh"),
     }
-    state = [part.removeprefix(INNER) for part in cell.parts]
-    reading, keeping = _OPERATIONS.get(alone(at.config.rung), (None, f"{', '.join(state)} carried on"))
-    largest = max(cell.state_shapes(n).values(), key=math.prod)
-    shape = _batch(" × ".join(map(str, largest)))
-    memory = [Arrow(None, keeping, shape, shape)]
-    memory += [products[key] for key in weights if places[key] == 1]
-    within = tuple(arrow for key, arrow in products.items() if places[key] is None)
-    first = next(iter(products.values()))
-    return Layer(replace(first, operation=reading or first.operation), tuple(memory), matrices, within=within)
+    products: dict[int | None, list[Arrow]] = {0: [], 1: [], None: []}
+    for key, matrix in zip(weights, matrices, strict=True):
+        usual = "matrix product" if "weight" in key else "number by number"
+        shapes = _batch(matrix.columns), _batch(_blocks(matrix.rows, n))
+        products[places[key]].append(Arrow(matrix.symbol, named.get(places[key]) or usual, *shapes))
+    shape = _batch(" × ".join(map(str, max(cell.state_shapes(n).values(), key=math.prod))))
+    kept = [Arrow(None, along, shape, shape)] if along else []
+    return Layer(products[0][0], (*kept, *products[1]), matrices, within=tuple(products[None]))
 
 
-_OPERATIONS = {
-    "minlstm": ("matrix product; gates f, i; new c", "× f; add (1 − f) ⊙ c"),
-    "lru": ("matrix product; new, and past s", "s: × λ; add"),
-    "rg-lru": ("matrix product; gates r, i; new v", "× a; add"),
-    "mamba": ("matrix product; Δ, B, C from it", "S: × exp(Δ A); add"),
-    "linear-attention": ("matrix product; q, k, v", "S, z: add"),
-    "deltanet": ("matrix product; q, k, v, β", "S: recall; replace"),
-    "gated-deltanet": ("matrix product; q, k, v, β, α, g", "S: × α; recall; replace"),
-    "slstm": ("matrix product; gates i, f, o; new g", "c, n, m: × forget gate; add"),
-    "mlstm": ("matrix product; q, k, v; gates i, f, o", "C, n, m: × f; add i kᵀ v"),
-    "hgrn2": ("matrix product; q, f, v", "S: × f; add (1 − f)ᵀ v"),
+def _blocks(rows: int, n: int) -> int | str:
+    """The rows of a matrix, as a multiple of the hidden units if they are whole blocks of these."""
+    return f"{rows // n}·{n}" if rows > n and rows % n == 0 else rows
+
+
+_LSTM, _GRU = "matrix product; gates i, f, o; new g", "matrix product; gates r, z; new n"
+_OPERATIONS: dict[str, tuple[str | None, str | None, str | None]] = {
+    "rnn": (None, None, "matrix product; add; ƒ"),
+    "irnn": (None, None, "matrix product; add; ƒ"),
+    "gru": (_GRU, None, _GRU),
+    "lstm": (_LSTM, "c: × forget gate; add", _LSTM),
+    "slstm": (_LSTM, "c, n, m: × forget gate; add", None),
+    "mingru": ("matrix product; gate z; new c", "× (1 − z); add z ⊙ c", None),
+    "minlstm": ("matrix product; gates f, i; new c", "× f; add (1 − f) ⊙ c", None),
+    "lru": ("matrix product; new, and past s", "s: × λ; add", None),
+    "rg-lru": ("matrix product; gates r, i; new v", "× a; add", None),
+    "mamba": ("matrix product; Δ, B, C from it", "S: × exp(Δ A); add", None),
+    "linear-attention": ("matrix product; q, k, v", "S, z: add", None),
+    "deltanet": ("matrix product; q, k, v, β", "S: recall; replace", None),
+    "gated-deltanet": ("matrix product; q, k, v, β, α, g", "S: × α; recall; replace", None),
+    "mlstm": ("matrix product; q, k, v; gates i, f, o", "C, n, m: × f; add i kᵀ v", None),
+    "hgrn2": ("matrix product; q, f, v", "S: × f; add (1 − f)ᵀ v", None),
 }
-"""Of the arrow from below and of the one along the state, where all that is not a matrix product is in the cell."""
+"""Of the arrow from below, of the part of the state that no matrix multiplies, and of the recurrent matrix: None for a
+plain matrix product, and for no such part."""
 
 _ARROWS = {"weight_ih": 0, "weight_hh": 1}
 """Matrices with an arrow of their own: of the input, and of the hidden state. Others act inside the cell."""
@@ -227,9 +205,4 @@ _RUNGS: dict[str, Callable[[_At], Layer]] = {
     "three-char": _additive,
     "loop": _additive,
     "concat": _concat,
-    "rnn": _elman,
-    "irnn": _elman,
-    "gru": _gated(3, "matrix product; gates r, z; new n"),
-    "lstm": _gated(4, "matrix product; gates i, f, o; new g", "c: × forget gate; add"),
-    "mingru": _gated(2, "matrix product; gate z; new c", "× (1 − z); add z ⊙ c", recurrent=False),
 }

@@ -1,8 +1,10 @@
 """How the characters of a text affect a network's later predictions: measures at each (probe, distance).
 
-`influence` replaces a character, or hides all characters before it; `connectivity` takes gradients. Probes are
-computed in batches, reading forward from each, so that one pass gives all distances. Left out: what the numbers say
-about the network's memory (`measure`).
+A probe is a position of the text. `warm_up` characters are read before it and `distance` characters from it on. After
+reading up to k - 1 characters past the probe, the network predicts the character k past it: that prediction is at
+distance k. The probed character is replaced, or all characters before it are hidden. Probes are computed in batches,
+reading forward from each, so that one pass gives all distances. Left out: what the numbers say about the network's
+memory (`measure`).
 """
 
 from __future__ import annotations
@@ -13,12 +15,34 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.func import functional_call
 
+from unrolled.errors import InputError
 from unrolled.learn.networks.network import CharNetwork
-from unrolled.look.memory.probes import Probes
+from unrolled.text.vocabulary import code_points
 
 BATCH = 128
+MIN_PROBES = 100
+
+
+@dataclass(frozen=True)
+class Probes:
+    """Positions in a text, each with the character that replaces the one there."""
+
+    positions: NDArray[np.int64]
+    """(probe,)"""
+    replacements: NDArray[np.int64]
+    """(probe,): the position in the text of the character that is put there instead."""
+    distance: int
+    warm_up: int
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    def windows(self, ids: NDArray[np.integer]) -> NDArray[np.int64]:
+        """The text around each probe, (probe, warm_up + distance + 1); the probed character is at index `warm_up`."""
+        width = self.warm_up + self.distance + 1
+        view = np.lib.stride_tricks.sliding_window_view(ids, width)
+        return view[self.positions - self.warm_up].astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -35,6 +59,35 @@ class Influence:
     """Loss of the true next character with the text unchanged."""
 
 
+def choose_probes(text: str, count: int, distance: int, rng: np.random.Generator) -> Probes:
+    """Up to `count` probes, drawn uniformly from the positions of `text`.
+
+    The replacement is the character at another uniformly drawn position; where the two are equal, the probe is
+    dropped. In a text of independent characters, original and replacement are therefore exchangeable, which is the
+    null hypothesis of `measure.memory_length`. Raises InputError for a text that is too short for the distance, or
+    that repeats a single character.
+    """
+    if distance < 1 or count < MIN_PROBES:
+        raise InputError(
+            f"distance {distance} and {count} places were given, but at least 1 and {MIN_PROBES} were expected"
+        )
+    room = len(text) - 2 * distance
+    if room < MIN_PROBES:
+        farthest = (len(text) - MIN_PROBES) // 2
+        advice = f"or a distance of at most {farthest}" if farthest >= 1 else "of at least that length"
+        raise InputError(
+            f"the text has {len(text):,} characters, but measuring {distance} back needs "
+            f"{2 * distance + MIN_PROBES:,}: give a longer text, {advice}"
+        )
+    letters = code_points(text)
+    positions = distance + rng.permutation(room)
+    replacements = rng.integers(len(text), size=room)
+    different = letters[positions] != letters[replacements]
+    if different.sum() < MIN_PROBES // 2:
+        raise InputError(f"nearly every character of the text is {text[0]!r}, so none can be replaced by another")
+    return Probes(positions[different][:count], replacements[different][:count], distance, distance)
+
+
 @torch.no_grad()
 def influence(network: CharNetwork, ids: NDArray[np.integer], probes: Probes) -> Influence:
     """Read on from every probe three times: unchanged, with its character replaced, and from the zero state."""
@@ -45,17 +98,6 @@ def influence(network: CharNetwork, ids: NDArray[np.integer], probes: Probes) ->
     ]
     divergence, cost, missing, loss = (np.concatenate(column) for column in zip(*parts, strict=True))
     return Influence(divergence, cost, missing, loss)
-
-
-def connectivity(network: CharNetwork, ids: NDArray[np.integer], probes: Probes) -> NDArray[np.float64]:
-    """The norm of the gradient of a logit with respect to each earlier input vector, (probe, distance).
-
-    The logit is that of the true character `distance` past each probe; column k - 1 is the input vector k characters
-    before it. Works in evaluation mode, on the CPU and on cuDNN.
-    """
-    windows = probes.windows(ids)
-    parts = [_gradients(network, windows[i : i + BATCH], probes.warm_up) for i in range(0, len(probes), BATCH)]
-    return np.concatenate(parts)
 
 
 def _of_batch(
@@ -71,7 +113,7 @@ def _of_batch(
     fresh = _log_probabilities(network, inside, nothing)
     divergence = (whole.exp() * (whole - changed)).sum(2)
     real, without, short = (p.gather(2, after[:, :, None])[:, :, 0] for p in (whole, changed, fresh))
-    return tuple(_as_numpy(value) for value in (divergence, real - without, real - short, -real))
+    return tuple(value.double().cpu().numpy() for value in (divergence, real - without, real - short, -real))
 
 
 def _log_probabilities(network: CharNetwork, ids: Tensor, state: tuple[Tensor, ...]) -> Tensor:
@@ -79,24 +121,5 @@ def _log_probabilities(network: CharNetwork, ids: Tensor, state: tuple[Tensor, .
     return torch.log_softmax(logits, dim=2)
 
 
-def _gradients(network: CharNetwork, windows: NDArray[np.int64], warm_up: int) -> NDArray[np.float64]:
-    """One backward pass for a batch of windows (batch, warm-up + distance + 1)."""
-    text = _on_device(network, windows)
-    with torch.no_grad():
-        _, state = network(text[:, :warm_up], network.initial_state(len(text)))
-    inside, target = text[:, warm_up:-1], text[:, -1]
-    vectors = network.embedding.weight.detach()[inside.flatten()].requires_grad_()  # one row for every single input
-    rows = torch.arange(len(vectors), device=text.device).view_as(inside)
-    weights = {name: value.detach() for name, value in network.named_parameters()}
-    logits, _ = functional_call(network, weights | {"embedding.weight": vectors}, (rows, state))
-    chosen = logits[:, -1].gather(1, target[:, None]).sum()  # windows are independent, so one sum serves all
-    (gradient,) = torch.autograd.grad(chosen, vectors)
-    return _as_numpy(gradient.view(*inside.shape, -1).norm(dim=2).flip(1))
-
-
 def _on_device(network: CharNetwork, ids: NDArray[np.int64]) -> Tensor:
     return torch.from_numpy(ids).to(network.embedding.weight.device)
-
-
-def _as_numpy(values: Tensor) -> NDArray[np.float64]:
-    return values.double().cpu().numpy()

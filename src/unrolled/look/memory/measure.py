@@ -15,12 +15,10 @@ from numpy.typing import NDArray
 from unrolled.errors import FolderError
 from unrolled.learn.networks.network import CharNetwork
 from unrolled.look.intervals import Numbers, beyond_chance, binned, bins, mean_with_interval
-from unrolled.look.memory.influence import connectivity, influence
-from unrolled.look.memory.probes import choose_probes
+from unrolled.look.memory.influence import choose_probes, influence
 from unrolled.model.state import generator_of
 
 FALSE_ALARM = 0.01
-GRADIENT_PROBES = 256
 MEANING = (
     "the largest distance at which replacing one character by another from the text raises the loss of the true next "
     "character by more than chance explains: on a text of independent characters, a memory is reported with "
@@ -29,7 +27,6 @@ MEANING = (
 MEASURES = {
     "causal": "divergence of the predictions in nats when the character is replaced",
     "cost": "increase in the loss of the true next character, in nats, when the character is replaced",
-    "connectivity": "norm of the gradient of the next character's logit with respect to the input vector",
     "context": "increase in loss, in nats, when only so many characters are visible",
 }
 """The curves by name, and what they show. `causal` is any change of prediction, `cost` only what the true text
@@ -106,13 +103,12 @@ def measure_memory(
 
     `distance` is the largest distance in characters, `places` the number of positions probed: more of them detect a
     weaker dependence. `text` and `ids` should be held out from training. Raises InputError for a text that is too
-    short, FolderError for a network whose gradients or predictions are not finite.
+    short, FolderError for a network whose predictions are not finite.
     """
     rng = generator_of(seed)
     probes = choose_probes(text, places, distance, rng)
     found, edges = influence(network, ids, probes), bins(distance)
     values = {"causal": found.divergence, "cost": found.cost, "context": found.missing}
-    values["connectivity"] = connectivity(network, ids, probes.first(GRADIENT_PROBES))
     if not all(np.isfinite(value).all() for value in values.values()):
         raise FolderError(f"the network {name} predicts numbers that are not finite, so nothing can be measured")
     curves = {measure: _curve(value, edges, rng) for measure, value in values.items()}

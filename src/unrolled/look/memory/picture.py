@@ -17,10 +17,9 @@ if TYPE_CHECKING:
 Y_LABELS = {
     "causal": "divergence of the predictions (nats)",
     "cost": "increase in loss of the next character (nats)",
-    "connectivity": "norm of the gradient",
     "context": "increase in loss with so much context (nats)",
 }
-FLOOR = {"causal": 1e-5, "cost": 1e-4, "connectivity": 1e-5, "context": 1e-3}
+FLOOR = {"causal": 1e-5, "cost": 1e-4, "context": 1e-3}
 """The lower end of the logarithmic axis; smaller values are not drawn."""
 
 

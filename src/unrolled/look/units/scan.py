@@ -7,9 +7,8 @@ A unit is reported only where it meets `RULE`. Also: what is lost when a unit is
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,12 +88,6 @@ class Ablation:
     """The rise of the mean loss per character."""
     by_character: tuple[CharacterLoss, ...]
     """Characters by their total rise over all positions, the largest first."""
-    each: NDArray[np.float64]
-    """The rise at each character, (characters,)."""
-
-    def to_json(self) -> dict[str, Any]:
-        """Without `each`, which has one number per character."""
-        return {"unit": asdict(self.unit), "nats": self.nats, "by_character": [asdict(w) for w in self.by_character]}
 
 
 def scan_units(model: CharModel, text: str, *, seed: int = 0) -> Scan:
@@ -129,7 +122,7 @@ def ablate(model: CharModel, text: str, unit: Unit) -> Ablation:
         CharacterLoss(str(c), int((letters == c).sum()), float(rise[letters == c].mean())) for c in np.unique(letters)
     ]
     worse.sort(key=lambda w: -w.nats * w.places)
-    return Ablation(unit, float(rise[1:].sum() / max(1, len(text) - 1)), tuple(worse), rise)
+    return Ablation(unit, float(rise[1:].sum() / max(1, len(text) - 1)), tuple(worse))
 
 
 def auc(activations: NDArray[np.floating], answers: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -138,7 +131,8 @@ def auc(activations: NDArray[np.floating], answers: NDArray[np.bool_]) -> NDArra
     That is the probability that the unit is higher at a yes than at a no, with ties counting half. `activations` is
     (characters, unit), `answers` (question, characters), each with at least one yes and one no.
     """
-    ranks, yes = _ranks(activations), answers.sum(1)[:, None].astype(np.float64)
+    ranks = np.column_stack([_count_below(unit, np.sort(unit)) + 0.5 for unit in activations.T])
+    yes = answers.sum(1)[:, None].astype(np.float64)
     return (answers @ ranks - yes * (yes + 1) / 2) / (yes * (answers.shape[1] - yes))
 
 
@@ -195,18 +189,12 @@ def _auc_with_error(activation: NDArray[np.floating], answer: NDArray[np.bool_])
 
 def _share_below(values: NDArray[np.floating], others: NDArray[np.floating]) -> NDArray[np.float64]:
     """The fraction of sorted `others` below each value, ties counting half."""
+    return _count_below(values, others) / len(others)
+
+
+def _count_below(values: NDArray[np.floating], others: NDArray[np.floating]) -> NDArray[np.float64]:
     left, right = np.searchsorted(others, values, "left"), np.searchsorted(others, values, "right")
-    return (left + right) / (2 * len(others))
-
-
-def _ranks(columns: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Ranks from 1 within each column of (n, column); ties share their mean rank."""
-    ranks = np.empty(columns.shape)
-    for c, column in enumerate(columns.T):
-        _, inverse, counts = np.unique(column, return_inverse=True, return_counts=True)
-        ends = np.cumsum(counts)
-        ranks[:, c] = (ends - (counts - 1) / 2)[inverse]
-    return ranks
+    return (left + right) / 2
 
 
 def _can_be_answered(answer: NDArray[np.bool_]) -> bool:

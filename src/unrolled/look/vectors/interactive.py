@@ -1,6 +1,6 @@
 """Vectors as an interactive HTML page that rotates and zooms: plotly with its script inlined, so it works offline.
 
-What is shown of each name is in `plot_data`; pictures for paper are in `static`.
+What is shown of each name is in `plot_data`; images are in `plot`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a picture of vectors shows of each name: position, size, group, value, label and tooltip.
 
 Characters are letters grouped by kind; categories are dots with their mean target as value. Left out: how
-they are drawn as an image (`static`) or as a page (`interactive`).
+they are drawn as an image (`plot`) or as a page (`interactive`).
 """
 
 from __future__ import annotations
