@@ -86,11 +86,10 @@ def test_units_are_silent_where_nothing_is_convincing(capsys, run, file, tmp_pat
     assert json_of(capsys, "look", "units", run, file, "--unit", 1)["silenced"]["unit"] == {"layer": 0, "number": 1}
 
 
-def test_state_draws_map_and_path(capsys, run, tmp_path):
-    files = tmp_path / "map.png", tmp_path / "path.svg"
-    shown = lines_of(capsys, "look", "state", run, "abcdabcd", "--out", files[0], "--path", files[1])
-    assert "of the variance" in shown
-    assert all(path.stat().st_size > 1000 for path in files)
+def test_state_draws_a_map_and_prints_the_path(capsys, run, tmp_path):
+    picture = tmp_path / "map.png"
+    assert "of the variance" in lines_of(capsys, "look", "state", run, "abcdabcd", "--out", picture)
+    assert picture.stat().st_size > 1000
     assert len(json_of(capsys, "look", "state", run, "abcdabcd")["path"]) == 8
 
 
@@ -181,7 +180,7 @@ assert [main(command) for command in json.loads(sys.argv[2])] == json.loads(sys.
             [
                 "plot RUN --out vectors.png",
                 "look memory RUN FILE --out memory.svg",
-                "look state RUN abcd --path path.png",
+                "look state RUN abcd --out map.png",
             ],
         ),
         ("plotly", "plot", ["plot RUN --out vectors.html"]),

@@ -4,15 +4,12 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from matplotlib.quiver import Quiver
 
 from small import model_of, network_for
 from unrolled import plotting as style
 from unrolled.embedding import principal_components, visible
 from unrolled.errors import InputError
-from unrolled.look.units.states import apart, draw_map, draw_path, order_by_similarity, state_path
+from unrolled.look.units.states import draw_map, order_by_similarity, state_path
 
 TEXT = "the state after each of these characters, $5 _x^2, \n and a space"
 
@@ -65,16 +62,6 @@ def test_state_of_a_layer_is_what_the_model_carries(model):
     assert json.loads(json.dumps(states.to_json()))["text"] == TEXT
 
 
-@given(st.integers(1, 200), st.integers(0, 9))
-def test_letters_do_not_share_a_field(count, seed):
-    path = np.random.default_rng(seed).normal(size=(count, 2))
-    shown = apart(path, columns=10, rows=10)
-    assert shown[0]
-    fields = np.floor((path - path.min(0)) / np.maximum(np.ptp(path, axis=0), 1e-9) * 10)[shown]
-    gaps = np.abs(fields[:, None] - fields[None]).max(2) + 9 * np.eye(len(fields))
-    assert gaps.min() >= 2 or len(fields) == 1
-
-
 def test_the_axes_of_the_map_name_the_characters_and_the_units_in_their_order(model):
     states = state_path(model, TEXT)
     axis = draw_map(states).axes[0]
@@ -83,22 +70,12 @@ def test_the_axes_of_the_map_name_the_characters_and_the_units_in_their_order(mo
         assert label.get_text() == f"{states.order[int(tick)]}"
 
 
-def test_of_a_long_path_the_end_is_drawn(model):
-    text = "the cat " * 20
-    axis = draw_path(state_path(model, text)).axes[0]
-    (arrows,) = (drawn for drawn in axis.collections if isinstance(drawn, Quiver))
-    assert arrows.N == 39
-    assert len(axis.texts) <= 40
-    assert "the 120 characters before" in axis.get_xlabel()
-
-
 @pytest.mark.parametrize("kind", ["png", "svg"])
 def test_pictures_are_written(model, tmp_path, kind):
     states = state_path(model, TEXT)
-    for name, draw in (("map", draw_map), ("path", draw_path)):
-        file = tmp_path / f"{name}.{kind}"
-        style.save(draw(states, "a title"), file)
-        assert file.read_bytes()[:5] in (b"\x89PNG\r", b"<?xml")
+    file = tmp_path / f"map.{kind}"
+    style.save(draw_map(states, "a title"), file)
+    assert file.read_bytes()[:5] in (b"\x89PNG\r", b"<?xml")
 
 
 def test_bad_requests_are_explained(model):

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-from cyclopts import Parameter
+from typing import TYPE_CHECKING
 
 from unrolled.bounds import check_name
 from unrolled.cli.options import Characters, Json, Picture, Run, Seed, Source, TextFlags, TextOptions, Words
@@ -140,7 +138,6 @@ def state(
     *,
     layer: int | None = None,
     out: Picture = None,
-    path: Annotated[Path | None, Parameter(help="Where to write the path of the state, .png or .svg.")] = None,
     json: Json = False,
 ) -> None:
     """The hidden state over time: a heat map, and its path in the plane of two principal components.
@@ -153,20 +150,16 @@ def state(
         Counted from 0; by default the last.
     out
         Write the heat map, .png or .svg.
-    path
-        Write the path of the state, .png or .svg.
     """
-    from unrolled.look.units.states import draw_map, draw_path, state_path
+    from unrolled.look.units.states import draw_map, state_path
 
-    for file in (out, path):
-        check_picture(file)
+    check_picture(out)
     model = model_in(run)
     check_known(model, text)
     seen = state_path(model, text, layer)
     title = f"hidden state of {run.name}, layer {seen.layer}"
-    for file, draw in ((out, draw_map), (path, draw_path)):
-        if file:
-            save_picture(draw(seen, title), file)
+    if out:
+        save_picture(draw_map(seen, title), out)
     if json:
         print_json(seen.to_json())
         return

@@ -1,4 +1,4 @@
-"""The hidden state over time: a heat map with similar units adjacent, and the path in the plane of two components.
+"""The hidden state over time: a heat map with similar units adjacent, and its path in the plane of two components.
 
 Left out: what single units mean (`scan`).
 """
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from unrolled import plotting as style
 from unrolled.embedding import centred_rows, principal_components, visible
 from unrolled.errors import InputError
 from unrolled.look.units.activations import record
@@ -20,8 +21,6 @@ from unrolled.model.char_model import CharModel
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-DRAWN = 40
-"""States whose path is drawn; with more of them the lines cannot be followed."""
 LONGEST = 400
 """The most characters that a picture can show."""
 
@@ -89,8 +88,6 @@ def order_by_similarity(states: NDArray[np.floating]) -> NDArray[np.int64]:
 
 def draw_map(states: StatePath, title: str = "") -> Figure:
     """The heat map: a row per unit and a column per character, named where all fit; zero is the middle of the scale."""
-    from unrolled import plotting as style
-
     width, height = float(np.clip(0.125 * len(states.text) + 1.5, 9, 40)), 5.0
     picture, (axis,) = style.figure(width, height)
     axis.grid(visible=False)
@@ -109,47 +106,3 @@ def draw_map(states: StatePath, title: str = "") -> Figure:
     style.add_colour_bar(picture, image, axis, "activation")
     style.add_title(picture, title)
     return picture
-
-
-def draw_path(states: StatePath, title: str = "") -> Figure:
-    """The path through the last 40 states: dots and arrows, darker with time, with characters where they fit.
-
-    Earlier states are grey dots.
-    """
-    from unrolled import plotting as style
-
-    picture, (axis,) = style.figure(9, 7)
-    first = max(0, len(states.text) - DRAWN)
-    x, y = states.path[first:].T
-    time = np.arange(first + 1, len(states.text) + 1)
-    axis.plot(*states.path[:first].T, ".", color=style.GRID, markersize=7, zorder=1)
-    lightest = time[0] - 0.15 * len(time)  # a paler colour would not show on white
-    dots = axis.scatter(x, y, c=time, cmap=f"{style.SCALE}_r", vmin=lightest, s=18, zorder=3)
-    look: Any = {"angles": "xy", "scale_units": "xy", "scale": 1, "width": 0.0022, "headwidth": 6}
-    axis.quiver(x[:-1], y[:-1], np.diff(x), np.diff(y), color=dots.to_rgba(time[1:]), zorder=2, **look)
-    letters, note = style.drawable([visible(c) for c in states.text[first:]])
-    for at, letter, shown in zip(states.path[first:], letters, apart(states.path[first:]), strict=True):
-        if shown:
-            axis.annotate(letter, at, (0, 6), textcoords="offset points", ha="center", zorder=4, color=style.INK,
-                          fontproperties=style.font(11, text=letter), parse_math=False)  # fmt: skip
-    labels = [f"component {i + 1} ({share:.0%} of the variance)" for i, share in enumerate(states.explained)]
-    said = f"grey: the {first} characters before the last {DRAWN}" if first else ""
-    axis.set_xlabel("\n".join(filter(None, [labels[0], said, note])), color=style.INK)
-    axis.set_ylabel(labels[1], color=style.INK)
-    style.add_colour_bar(picture, dots, axis, "position in the text (characters)")
-    style.add_title(picture, title)
-    return picture
-
-
-def apart(path: NDArray[np.float64], columns: int = 60, rows: int = 24) -> NDArray[np.bool_]:
-    """Which points of (point, 2) get a letter so that no two letters overlap; both ends come first."""
-    low, span = path.min(0), np.ptp(path, axis=0)
-    fields = np.floor((path - low) / np.where(span > 0, span, 1) * [columns, rows]).astype(int)
-    shown, taken = np.zeros(len(path), bool), set[tuple[int, int]]()
-    for i in (0, len(path) - 1, *range(1, len(path) - 1)):
-        x, y = fields[i].tolist()
-        near = {(x + dx, y + dy) for dx in (-1, 0, 1) for dy in (-1, 0, 1)}
-        if not near & taken:
-            shown[i] = True
-            taken.add((x, y))
-    return shown
