@@ -16,7 +16,7 @@ from unrolled.cli import main
 from unrolled.learn.recipe import Machine, Recipe
 from unrolled.learn.request import Request
 from unrolled.learn.session import Session
-from unrolled.learn.signals import SIGNALS, interruptions
+from unrolled.learn.signals import SIGNALS, Interrupt
 from unrolled.learn.start import prepare
 from unrolled.model.char_model import CharModel
 
@@ -125,7 +125,7 @@ def test_an_abandoned_run_takes_one_signal_and_no_more(session, quiet_handlers, 
 
 
 def test_a_run_cleared_away_in_another_thread_is_out_of_the_way(quiet_handlers):
-    block = interruptions()
+    block = Interrupt()
     interrupt = block.__enter__()
     thread = threading.Thread(target=block.__exit__, args=(None, None, None))
     thread.start()
@@ -138,7 +138,7 @@ def test_a_run_cleared_away_in_another_thread_is_out_of_the_way(quiet_handlers):
 
 def test_blocks_that_end_in_the_order_in_which_they_began(quiet_handlers):
     before = handlers()
-    one, two = interruptions(), interruptions()
+    one, two = Interrupt(), Interrupt()
     one.__enter__()
     flag = two.__enter__()
     one.__exit__(None, None, None)
@@ -156,7 +156,7 @@ def test_outside_the_main_thread_nothing_is_touched():
     before, seen = handlers(), []
 
     def work():
-        with interruptions() as interrupt:
+        with Interrupt() as interrupt:
             seen.append((bool(interrupt), handlers()))
 
     thread = threading.Thread(target=work)

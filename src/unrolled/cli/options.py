@@ -1,17 +1,19 @@
 """The options that several commands share: each has its type, its default and its help text here, once.
 
-Single options are annotated types. Options that always come together are dataclasses, whose fields become flags. Left
-out: options of one command, and the settings of training and sampling, which are flags made from their own classes.
+Single options are annotated types. Options that always come together are dataclasses, whose fields become flags;
+`settings_type` makes flags of which only those that were given are passed on. Left out: options of one command, and
+the settings of training and sampling, which are flags made from their own classes.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypedDict, get_type_hints
 
-from cyclopts import Parameter
+from cyclopts import Group, Parameter
 
 from unrolled.cli.output import MistypedOption
 from unrolled.model.sampling import Sampling
@@ -127,3 +129,27 @@ class SplitOptions:
 
 
 SplitFlags = Annotated[SplitOptions, Parameter(name="*")]
+
+
+def settings_type(kind: type[Any], groups: Mapping[Group, tuple[str, ...]], rest: Group) -> Any:
+    """A TypedDict with the fields of the dataclass `kind`, their help and defaults; it holds only what was given.
+
+    `groups` are the headings that fields stand under in `--help`; `rest` is the one of all other fields.
+    """
+    from docstring_parser import parse_from_object
+
+    group_of = {name: group for group, names in groups.items() for name in names}
+    sentences = {entry.arg_name: entry.description or "" for entry in parse_from_object(kind).params}
+    hints = get_type_hints(kind)
+    keys = {
+        entry.name: Annotated[
+            hints[entry.name],
+            Parameter(
+                help=sentences[entry.name] + ("" if entry.default is None else f" [default: {entry.default}]"),
+                group=group_of.get(entry.name, rest),
+                name="--" + entry.name.rstrip("_").replace("_", "-"),  # with_ ends so because with is a word of Python
+            ),
+        ]
+        for entry in fields(kind)
+    }
+    return TypedDict(f"{kind.__name__}Settings", keys, total=False)  # type: ignore[operator]

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Group, Parameter
 
-from unrolled.cli.options import Flag, Json, Texts, Words, unescaped
+from unrolled.cli.options import Flag, Json, Texts, Words, settings_type, unescaped
 from unrolled.cli.output import messages, print_json, results, say
-from unrolled.cli.settings import settings_type
 from unrolled.learn.recipe import Machine, Recipe
 from unrolled.learn.request import Request
 from unrolled.model.members import COUNTS

@@ -23,7 +23,7 @@ from unrolled.learn.hardware import Choice
 from unrolled.learn.loop import FitState, Plan, Record
 from unrolled.learn.packing import STATE, pack, unpack
 from unrolled.learn.recipe import Recipe
-from unrolled.model.folder import CHECKPOINTS, checkpoint_steps
+from unrolled.model.folder import checkpoint_steps
 from unrolled.notices import Notice, Notify, warn
 from unrolled.text.vocabulary import Vocabulary
 from unrolled.typed import check_format, typed
@@ -134,11 +134,7 @@ class Checkpoints:
     folder: Path
     keep: int = 2
     notify: Notify = warn
-
-    @classmethod
-    def of(cls, run: Path, notify: Notify) -> Checkpoints:
-        """The checkpoints of the run folder `run`; `notify` is told about damaged ones and full disks."""
-        return cls(run / CHECKPOINTS, notify=notify)
+    """Told about damaged ones and full disks."""
 
     def steps(self) -> list[int]:
         """The steps of which a checkpoint was written to its end, ascending."""

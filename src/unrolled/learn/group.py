@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from unrolled.learn.hardware import running
 from unrolled.learn.loop import Record
 from unrolled.learn.session import Session
-from unrolled.learn.signals import Interrupt, interruptions
+from unrolled.learn.signals import Interrupt
 from unrolled.model.folder import ModelParts
 
 
@@ -31,7 +31,7 @@ class SessionGroup:
         """Train all to their ends, or to a signal; yields every step of each. If it is abandoned, all are closed."""
         with ExitStack() as stack:
             stack.enter_context(running(self.sessions[0].state.choice))
-            interrupt = stack.enter_context(interruptions())
+            interrupt = stack.enter_context(Interrupt())
             threads = self._threads(stack)
             steps = {i: session.run() for i, session in enumerate(self.sessions)}
             for session, thread in zip(self.sessions, threads, strict=True):

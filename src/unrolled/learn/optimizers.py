@@ -178,12 +178,12 @@ class AdamW:
         self.moments = loaded
 
 
+@dataclass
 class Optimizers:
     """Several optimizers as one; implements `loop.Optimizer`."""
 
-    def __init__(self, network: nn.Module, optimizers: Mapping[str, Muon | AdamW]) -> None:
-        self.network = network
-        self.optimizers = optimizers
+    network: nn.Module
+    optimizers: Mapping[str, Muon | AdamW]
 
     def step(self, factor: float) -> None:
         """One step of each."""

@@ -19,6 +19,7 @@ from unrolled.errors import FolderError
 from unrolled.files import NO_LINKS, is_complete, reason, sweep_orphans, write_file, write_into
 from unrolled.learn.checkpoint import Checkpoints
 from unrolled.learn.history import HISTORY
+from unrolled.model.folder import CHECKPOINTS
 from unrolled.notices import Notice, Notify, warn
 
 if sys.platform != "win32":
@@ -37,7 +38,7 @@ class Run:
     def __init__(self, path: Path, *, resume: bool, notify: Notify = warn) -> None:
         self.path = path
         self._is_locked = False
-        self.checkpoints = Checkpoints.of(path, notify)
+        self.checkpoints = Checkpoints(path / CHECKPOINTS, notify=notify)
         self._check(resume)
         self._goes_on = bool(self.checkpoints.steps())
 

@@ -25,7 +25,7 @@ from unrolled.learn.loading import parts_of
 from unrolled.learn.loop import Optimizer, Record, fit
 from unrolled.learn.mixing import mix
 from unrolled.learn.run_folder import Run
-from unrolled.learn.signals import Interrupt, Interrupted, interruptions
+from unrolled.learn.signals import Interrupt, Interrupted
 from unrolled.learn.summary import Summary, concluded, finished_files
 from unrolled.learn.text_task import TextTask
 from unrolled.model.char_model import CharModel
@@ -59,7 +59,7 @@ class Session:
     """Told the share of a measurement that is done, again and again."""
     clock: Callable[[], float] = time.perf_counter
     """What a budget of minutes is kept by."""
-    interruptions: Callable[[], AbstractContextManager[Interrupt]] = interruptions
+    interruptions: Callable[[], AbstractContextManager[Interrupt]] = Interrupt
     """Watches for signals while it runs."""
     _running: weakref.ref[Generator[Record, None, None]] | None = field(default=None, repr=False)
 

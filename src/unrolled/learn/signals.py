@@ -5,10 +5,8 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from types import FrameType
-from typing import Any
+from typing import Any, Self
 
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 ECHO_SECONDS = 1.0
@@ -21,7 +19,7 @@ class Interrupted(Exception):
 
 
 class Interrupt:
-    """Set by the first signal; a second one, a second or more later, has its usual effect."""
+    """Within its block, set by the first signal; a second one, a second or more later, has its usual effect."""
 
     def __init__(self) -> None:
         self.signal: signal.Signals | None = None
@@ -32,14 +30,13 @@ class Interrupt:
     def __bool__(self) -> bool:
         return self.signal is not None
 
-    def install(self) -> None:
-        """Take over the signals; only in the main thread, because no other can catch them."""
-        if threading.current_thread() is threading.main_thread():
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():  # no other can catch signals
             self._before = {number: signal.signal(number, self.receive) for number in SIGNALS}
+        return self
 
-    def end(self) -> None:
-        """Give the signals back; in another thread (a generator may be cleared away in any) at the next signal."""
-        self._is_over = True
+    def __exit__(self, *details: object) -> None:
+        self._is_over = True  # in another thread (a generator may be cleared away in any) the next signal restores them
         if threading.current_thread() is threading.main_thread():
             self._restore()
 
@@ -56,14 +53,3 @@ class Interrupt:
         for number in list(self._before):
             if signal.getsignal(number) == self.receive:  # else somebody has taken over, and may hand back to this one
                 signal.signal(number, self._before.pop(number))
-
-
-@contextmanager
-def interruptions() -> Iterator[Interrupt]:
-    """Within this block signals set the flag."""
-    interrupt = Interrupt()
-    interrupt.install()
-    try:
-        yield interrupt
-    finally:
-        interrupt.end()

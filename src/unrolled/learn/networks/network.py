@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 class CharNetwork(nn.Module):
     """The network of a rung: ids of characters -> logits of the next one.
 
-    `seed` decides the start weights and nothing else does. Dropout acts in training mode only; its masks follow
-    `reseed`. Raises InputError for an unknown rung.
+    `seed` decides the start weights and nothing else does; embedding and head start as in `torch.nn`. Dropout acts in
+    training mode only; its masks follow `reseed`. Raises InputError for an unknown rung.
     """
 
     def __init__(self, config: ModelConfig, *, dropout: Dropout | None = None, seed: int = 0) -> None:
@@ -37,7 +37,11 @@ class CharNetwork(nn.Module):
             self.embedding = nn.Embedding(config.vocabulary, config.embedding)
             self.layers = nn.ModuleList(kind(inputs, config.hidden, config.nonlinearity) for inputs in sizes[:-1])
             self.head = nn.Linear(config.hidden, config.vocabulary)
-        self._initialise(torch.Generator().manual_seed(seed))
+        generator = torch.Generator().manual_seed(seed)
+        nn.init.normal_(self.embedding.weight, generator=generator)
+        for layer in self._recurrences():
+            layer.initialise(generator)
+        uniform_as_linear(self.head.weight, self.head.bias, generator)
 
     def forward(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
         """`ids` int64 (batch, time) and a state -> logits (batch, time, vocabulary) and the state after the last id."""
@@ -88,10 +92,3 @@ class CharNetwork(nn.Module):
     def _by_layer(self, state: State) -> list[State]:
         parts = len(find_recurrence(self.config.rung).cell.parts)
         return [state[i : i + parts] for i in range(0, len(state), parts)]
-
-    def _initialise(self, generator: torch.Generator) -> None:
-        """Start values of `torch.nn`: embedding from the normal distribution, head as `Linear`, layers as they say."""
-        nn.init.normal_(self.embedding.weight, generator=generator)
-        for layer in self._recurrences():
-            layer.initialise(generator)
-        uniform_as_linear(self.head.weight, self.head.bias, generator)

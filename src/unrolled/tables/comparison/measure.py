@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unrolled.learn.signals import interruptions
+from unrolled.learn.signals import Interrupt
 from unrolled.progress import OnProgress
 from unrolled.tables.comparison.encodings import ENCODINGS, WITH_EMBEDDINGS, EncodedFold, Fold
 from unrolled.tables.comparison.models import MODELS, fit_predict
@@ -113,7 +113,7 @@ def measure(
     answers = _Answers(folds)
     done, settled_after = 0, None
     try:
-        with interruptions() as interrupt:
+        with Interrupt() as interrupt:
             for number, run in enumerate(runs):
                 fold = run()
                 for place, pair in enumerate(pairs):

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unrolled.learn.signals import Interrupt, interruptions
+from unrolled.learn.signals import Interrupt
 from unrolled.progress import OnProgress
 from unrolled.tables.report.budget import LEAST_COPIES, MOST_COPIES, Work
 from unrolled.tables.report.features import Block
@@ -80,7 +80,7 @@ def measure(
     where there is none.
     """
     measures, copied = Measures(), copied_columns(names)
-    with interruptions() as interrupt:
+    with Interrupt() as interrupt:
         for number, round_ in enumerate(rounds[: work.rounds]):
             whole = _measure_round(round_, names, groups, copied, work.dropped, interrupt)
             if whole is None:
