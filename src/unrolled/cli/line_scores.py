@@ -71,10 +71,6 @@ class LineOutput(LineOptions):
         if self.by_label and (self.top is not None or self.mask or self.adapt):
             raise InputError("--by-label has a probability for each label: leave out --top, --mask and --adapt")
 
-    def rank_of(self, one: LineScore) -> float:
-        """What lines are ranked by."""
-        return {"bits": one.bits, "total": one.total_bits, "peak": one.peak}[self.rank]
-
     def print(self, number: int, one: LineScore) -> None:
         """One line of output."""
         if self.json:
@@ -139,7 +135,8 @@ def _print_each(name: str, model: CharModel, groups: Iterator[list[str]], output
 
     rows: Iterable[tuple[int, LineScore]] = scored()
     if output.top is not None:
-        rows = nlargest(output.top, rows, key=lambda row: output.rank_of(row[1]))
+        ranked_by = {"bits": "bits", "total": "total_bits", "peak": "peak"}[output.rank]
+        rows = nlargest(output.top, rows, key=lambda row: getattr(row[1], ranked_by))
     for number, one in rows:
         output.print(number, one)
     _say_unknown(name, model, unknown)

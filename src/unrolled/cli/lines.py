@@ -37,15 +37,11 @@ def lines_of(texts: tuple[str, ...], encoding: str, *, follow: bool = False) -> 
     if follow and len(texts) > 1:
         raise InputError(f"--follow reads one growing file, but {len(texts)} were given")
     if texts == (STANDARD_INPUT,):
-        return _split(_decoded(_arriving(sys.stdin.fileno()), encoding))
+        arriving = iter(lambda: os.read(sys.stdin.fileno(), BLOCK_BYTES), b"")
+        return _split(_decoded(arriving, encoding))
     if follow:
         return _split(_decoded(_growing(Path(texts[0])), encoding))
     return _split(open_corpus(texts, encoding=encoding).pieces())
-
-
-def _arriving(descriptor: int) -> Iterator[bytes]:
-    while block := os.read(descriptor, BLOCK_BYTES):
-        yield block
 
 
 def _growing(path: Path) -> Iterator[bytes]:

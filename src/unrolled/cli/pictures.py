@@ -122,23 +122,19 @@ def _table(source: Path, column: str | None) -> tuple[EmbeddingTable, str]:
     from unrolled.embedding import EmbeddingTable
 
     if (source / "encoder.json").is_file():
-        return _table_of_column(source, column)
+        from unrolled.tables.encoder.estimator import EntityEncoder
+
+        encoder = EntityEncoder.from_pretrained(source)
+        names = [coding.name for coding in encoder.schema_.codings]
+        if column is None and len(names) != 1:
+            raise InputError(f"{source} has vectors of {len(names)} columns: give --column, one of {', '.join(names)}")
+        column = names[0] if column is None else column
+        return encoder.table(column), column
     if column is not None:
         raise InputError(f"--column {column} was given, but {source} is not a folder written by the command embed")
     if source.suffix == ".csv":
         return EmbeddingTable.from_csv(source), source.stem
     return model_in(source).embedding, source.resolve().name
-
-
-def _table_of_column(source: Path, column: str | None) -> tuple[EmbeddingTable, str]:
-    from unrolled.tables.encoder.estimator import EntityEncoder
-
-    encoder = EntityEncoder.from_pretrained(source)
-    names = [coding.name for coding in encoder.schema_.codings]
-    if column is None and len(names) != 1:
-        raise InputError(f"{source} has vectors of {len(names)} columns: give --column, one of {', '.join(names)}")
-    column = names[0] if column is None else column
-    return encoder.table(column), column
 
 
 def _plot_history(run: Path, out: Path, title: str | None, json: bool) -> None:

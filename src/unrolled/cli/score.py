@@ -72,7 +72,12 @@ def score(
     model = CharModel.from_pretrained(run, warn=fail, only=only)
     encoded = _encoded(model, texts, encoding, unknown)
     measured = _measured(model, encoded, 1 if exact else None)
-    adaptive = _adapted(model, encoded) if adapt else {}
+    adaptive = {}
+    if adapt:
+        import_extra("torch")
+        from unrolled.learn.adapting import adapted_nats
+
+        adaptive["adaptive_nats"] = float(adapted_nats(model.parts, encoded.ids).mean())
     if json:
         print_json(measured.to_json() | adaptive)
         return
@@ -81,13 +86,6 @@ def score(
     _print_score(measured)
     for nats in adaptive.values():
         print(f"adaptive, learning from the text while reading it: {nats / math.log(2):.3f} ({nats:.4f} nats)")
-
-
-def _adapted(model: CharModel, encoded: EncodedText) -> dict[str, float]:
-    import_extra("torch")
-    from unrolled.learn.adapting import adapted_nats
-
-    return {"adaptive_nats": float(adapted_nats(model.parts, encoded.ids).mean())}
 
 
 def _encoded(model: CharModel, texts: tuple[str, ...], encoding: str, unknown: Unknown) -> EncodedText:

@@ -8,6 +8,7 @@ import shlex
 import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from unrolled.learn.summary import Summary
     from unrolled.model.char_model import CharModel
     from unrolled.model.folder import ModelParts
-    from unrolled.notices import Notify
     from unrolled.text.encoded import EncodedText
 
 NATS_PER_BIT = math.log(2)
@@ -139,7 +139,7 @@ def _train_committee(request: Request, world: World, console: Console, json: boo
     """The networks that are trained at once share a bar, that of the first of them."""
     from unrolled.learn.committee import CommitteeRun
 
-    run = CommitteeRun(replace(request, notify=_notify(console), on_text=_describe(console)), world)
+    run = CommitteeRun(replace(request, notify=partial(say, console=console), on_text=_describe(console)), world)
     for group in run.groups():
         names = [f"network {len(run.models) + 1 + i} of {request.recipe.networks}" for i in range(len(group.sessions))]
         _watch(group.sessions, group.run(), console, [f"{name}: " for name in names])
@@ -223,7 +223,7 @@ def _prepared(request: Request, world: World, console: Console) -> Session:
                     say(SHORT_TEXT, console)
                 status.update("measuring how fast this machine is")
 
-            return prepare(replace(request, notify=_notify(console), on_text=on_text), world)
+            return prepare(replace(request, notify=partial(say, console=console), on_text=on_text), world)
     except KeyboardInterrupt:
         say("stopped before the first step: nothing was written", console)
         raise SystemExit(130) from None
@@ -321,10 +321,6 @@ class _ProgressBar:
             soft_wrap=True,
         )
         self.console.print(f"      {visible(self.session.sample(60))}", markup=False, soft_wrap=True)
-
-
-def _notify(console: Console) -> Notify:
-    return lambda notice: say(notice, console)
 
 
 def _describe(console: Console) -> Callable[[EncodedText], None]:

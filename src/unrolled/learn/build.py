@@ -51,7 +51,13 @@ EMBEDDING_DROPOUT = 4
 
 
 def read_text(request: Request, world: World, known: Vocabulary | None) -> EncodedText:
-    """The text, encoded; the vocabulary `known` keeps its ids. The main process encodes for all."""
+    """The text, encoded; the vocabulary `known` keeps its ids. The main process encodes for all.
+
+    Raises InputError for what several processes cannot share.
+    """
+    streams = request.recipe.streams
+    if streams % world.size:
+        raise InputError(f"{streams} streams cannot be divided among {world.size} processes: choose a multiple")
     if world.size > 1 and "-" in map(str, request.sources):
         raise InputError("standard input can be read by one process alone: give several processes a file")
     corpus = corpus_of(request)
@@ -63,12 +69,6 @@ def read_text(request: Request, world: World, known: Vocabulary | None) -> Encod
     if world.any(world.from_main(text.sha256.encode()) != text.sha256.encode()):
         raise InputError("the processes do not read the same text: give all of them the same files")
     return text
-
-
-def check_processes(recipe: Recipe, world: World) -> None:
-    """Raises InputError where several processes cannot divide the streams."""
-    if recipe.streams % world.size:
-        raise InputError(f"{recipe.streams} streams cannot be divided among {world.size} processes: choose a multiple")
 
 
 def with_dropout(recipe: Recipe, epochs: float) -> Recipe:

@@ -7,8 +7,7 @@ of a weight matrix moves equally. The pulling is a few steps of an odd polynomia
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
 
 import torch
@@ -111,6 +110,7 @@ def _checked(tensor: Any, shape: torch.Size) -> Tensor:
     return tensor
 
 
+@dataclass
 class AdamW:
     """AdamW over `parameters`, with the kernels of PyTorch and a state of named tensors.
 
@@ -119,25 +119,15 @@ class AdamW:
     called, not the class, whose first use imports PyTorch's compiler: two seconds before the first step.
     """
 
-    def __init__(
-        self,
-        parameters: list[nn.Parameter],
-        learning_rate: float,
-        weight_decay: float = 0.0,
-        betas: tuple[float, float] = (0.9, 0.99),
-        *,
-        decoupled: bool = True,
-        fused: bool = False,
-    ) -> None:
-        self.parameters = parameters
-        self.learning_rate = learning_rate
-        self.fused = fused
-        self.moments: dict[int, dict[str, Tensor]] = {}
-        """Of each parameter that has had a gradient, by its position."""
-        self._update = partial(
-            adam, fused=fused or None, decoupled_weight_decay=decoupled, weight_decay=weight_decay, amsgrad=False,
-            beta1=betas[0], beta2=betas[1], eps=1e-8, maximize=False,
-        )  # fmt: skip
+    parameters: list[nn.Parameter]
+    learning_rate: float
+    weight_decay: float = 0.0
+    betas: tuple[float, float] = (0.9, 0.99)
+    _: KW_ONLY
+    decoupled: bool = True
+    fused: bool = False
+    moments: dict[int, dict[str, Tensor]] = field(default_factory=dict, init=False)
+    """Of each parameter that has had a gradient, by its position."""
 
     def _zeros(self, i: int) -> dict[str, Tensor]:
         parameter = self.parameters[i]
@@ -155,7 +145,11 @@ class AdamW:
         steps, first, second = ([each[name] for each in moments] for name in ("step", "exp_avg", "exp_avg_sq"))
         gradients = [each.grad for each in self.parameters if each.grad is not None]
         parameters: list[Tensor] = [self.parameters[i] for i in moved]
-        self._update(parameters, gradients, first, second, [], steps, lr=self.learning_rate * factor)
+        adam(
+            parameters, gradients, first, second, [], steps, lr=self.learning_rate * factor, beta1=self.betas[0],
+            beta2=self.betas[1], eps=1e-8, weight_decay=self.weight_decay, decoupled_weight_decay=self.decoupled,
+            fused=self.fused or None, amsgrad=False, maximize=False,
+        )  # fmt: skip
 
     def state_dict(self) -> dict[str, Any]:
         """The moments of each parameter, by its position."""

@@ -15,7 +15,7 @@ from torch import Tensor
 from unrolled.embedding import visible
 from unrolled.errors import FolderError, InputError
 from unrolled.files import read_folder
-from unrolled.learn.build import Builder, check_processes, dropout_of, read_text
+from unrolled.learn.build import Builder, dropout_of, read_text
 from unrolled.learn.checkpoint import TrainingState
 from unrolled.learn.corpora import split_text
 from unrolled.learn.distributed import World
@@ -49,7 +49,6 @@ def resume(request: Request, world: World, run: Run, state: TrainingState) -> Se
         run.begin()  # before the text is read, which may take long: another process may be training here
     _check_settings(request, state)
     _check_sizes(state)
-    check_processes(state.recipe, world)
     request = _completed(request, state)
     text = read_text(request, world, state.started_from)
     _check_text(text, state)
@@ -58,7 +57,9 @@ def resume(request: Request, world: World, run: Run, state: TrainingState) -> Se
     build = Builder(text, cut, state.recipe, world, request.notify)
     network = build.network()
     network.dropout = dropout_of(state.recipe)
-    choice = _choice(request, state) or build.fastest(network, _machine(request.machine, state))[0]
+    machine = _machine(request.machine, state)
+    available(machine.device)
+    choice = state.choice if asdict(machine) == asdict(state.choice) else build.fastest(network, machine)[0]
     task = build.task(network, choice)
     session = Session(text, task, build.optimizer(task, choice), state, run, request.save_seconds)
     _warn_of_differences(request, world, state, choice)
@@ -131,15 +132,6 @@ def _machine(given: Machine, state: TrainingState) -> Machine:
         precision=before.precision if given.precision == "auto" else given.precision,
         threads=given.threads or before.threads,
     )
-
-
-def _choice(request: Request, state: TrainingState) -> Choice | None:
-    """The choice of the checkpoint, if nothing that was given changes it."""
-    machine = _machine(request.machine, state)
-    if asdict(machine) != asdict(state.choice):
-        return None
-    available(machine.device)
-    return state.choice
 
 
 def _warn_of_differences(request: Request, world: World, state: TrainingState, choice: Choice) -> None:

@@ -11,7 +11,7 @@ import torch
 from unrolled.errors import InputError
 from unrolled.files import is_complete
 from unrolled.learn.budget import MEASURING, Budget, Measuring, suited
-from unrolled.learn.build import Builder, check_processes, dropout_of, read_text, with_dropout
+from unrolled.learn.build import Builder, dropout_of, read_text, with_dropout
 from unrolled.learn.checkpoint import TrainingState
 from unrolled.learn.corpora import split_text
 from unrolled.learn.distributed import World
@@ -58,7 +58,6 @@ def _start(request: Request, world: World, run: Run | None) -> Session:
     """A session at step 0. The folder of `run` is made once everything else has succeeded."""
     model = read_model(Path(request.start_from)) if request.start_from is not None else None
     recipe = request.recipe if model is None else _with_sizes_of(model, request)
-    check_processes(recipe, world)
     text = read_text(request, world, model.vocabulary if model else None)
     request.on_text(text)
     text, cut = split_text(recipe, text)
@@ -144,25 +143,18 @@ def _shortened(recipe: Recipe, parts: Split, request: Request, processes: int) -
     return replace(recipe, streams=count, length=length)
 
 
-def _units(recipe: Recipe, seconds: float, request: Request) -> int:
-    """The hidden units that suit the minutes, where a step of those of `recipe` takes `seconds`; or those given."""
-    steps = (1 - 2 * MEASURING) * 60 * (recipe.minutes or DEFAULT_MINUTES) / seconds
-    units = suited(steps * recipe.streams * recipe.length, recipe.hidden)
-    if "hidden" not in request.chosen:
-        return units
-    if not units / 2 < recipe.hidden < 2 * units:
-        request.say(f"about {units} hidden units would suit this time on this machine better: --hidden {units}")
-    return recipe.hidden
-
-
 def _suited_to_minutes(
     build: Builder, network: CharNetwork, choice: Choice, seconds: float, request: Request
 ) -> tuple[Builder, CharNetwork, float]:
-    """A network of the hidden units that suit the minutes, its builder, and its seconds a step."""
-    units = _units(build.recipe, seconds, request)
-    if units == build.recipe.hidden:
+    """A network of the hidden units that suit the minutes, unless they were given; its builder and seconds a step."""
+    recipe = build.recipe
+    steps = (1 - 2 * MEASURING) * 60 * (recipe.minutes or DEFAULT_MINUTES) / seconds
+    units = suited(steps * recipe.streams * recipe.length, recipe.hidden)
+    if "hidden" in request.chosen and not units / 2 < recipe.hidden < 2 * units:
+        request.say(f"about {units} hidden units would suit this time on this machine better: --hidden {units}")
+    if "hidden" in request.chosen or units == recipe.hidden:
         return build, network, seconds
-    build = replace(build, recipe=replace(build.recipe, hidden=units))
+    build = replace(build, recipe=replace(recipe, hidden=units))
     network = build.network()
     return build, network, build.seconds(network, choice)
 

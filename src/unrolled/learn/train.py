@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -134,16 +135,9 @@ def _sources(texts: str | Path | Sequence[str | Path]) -> list[str | Path]:
     """`texts` as a list. Raises InputError for a string that looks like the text itself."""
     sources = [texts] if isinstance(texts, str | Path) else list(texts)
     for source in sources:
-        if isinstance(source, str) and any(map(str.isspace, source)) and not _exists(source):
+        if isinstance(source, str) and any(map(str.isspace, source)) and not os.path.exists(os.path.expanduser(source)):
             shown = source if len(source) <= 40 else source[:40] + "..."
             raise InputError(
                 f"{shown!r} is neither a file nor a folder: to train on the text itself, write unrolled.train(text=...)"
             )
     return sources
-
-
-def _exists(source: str) -> bool:
-    try:
-        return Path(source).expanduser().exists()
-    except (OSError, ValueError):  # too long for a name, or with a null character
-        return False

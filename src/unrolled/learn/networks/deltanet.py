@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from unrolled.learn.networks.matrix_state import by_head, chunks, delta_rule, joined, rms_norm, unit
+from unrolled.learn.networks.matrix_state import chunks, delta_rule, joined, rms_norm, unit
 from unrolled.learn.networks.recurrence import Recurrence, State, full_precision, uniform_as_linear
 from unrolled.model import matrix_cells
 
@@ -41,12 +41,11 @@ class DeltaNet(Recurrence):
     def run(self, projected: Tensor, state: State) -> tuple[Tensor, State]:
         (memory,) = state
         n, heads = self.hidden, memory.shape[1]
-        given = [by_head(part, heads) for part in torch.split(projected, [n, n, n, heads], dim=-1)]
         parts = []
-        for q, k, v, beta in chunks(*given):
+        for q, k, v, beta in chunks(projected, heads, n, n, n, heads):
             read, memory = delta_rule(q, k, v, beta, torch.zeros_like(beta), memory)
             parts.append(rms_norm(read, self.norm))
-        return joined(torch.cat(parts, dim=2)), (memory,)
+        return joined(parts), (memory,)
 
     def initialise(self, generator: torch.Generator) -> None:
         """The matrix as in `torch.nn.Linear`, the scale of the norm 1."""

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from unrolled.learn.networks.matrix_state import by_head, chunks, delta_rule, joined, rms_norm, unit
+from unrolled.learn.networks.matrix_state import chunks, delta_rule, joined, rms_norm, unit
 from unrolled.learn.networks.recurrence import Recurrence, State, full_precision, uniform_as_linear
 from unrolled.model import matrix_cells
 
@@ -44,12 +44,11 @@ class GatedDeltaNet(Recurrence):
     def run(self, projected: Tensor, state: State) -> tuple[Tensor, State]:
         (memory,) = state
         n, heads = self.hidden, memory.shape[1]
-        given = [by_head(part, heads) for part in torch.split(projected, [n, n, n, n, heads, heads], dim=-1)]
         parts = []
-        for q, k, v, gate, beta, log_alpha in chunks(*given):
+        for q, k, v, gate, beta, log_alpha in chunks(projected, heads, n, n, n, n, heads, heads):
             read, memory = delta_rule(q, k, v, beta, log_alpha, memory)
             parts.append(rms_norm(read, self.norm) * gate)
-        return joined(torch.cat(parts, dim=2)), (memory,)
+        return joined(parts), (memory,)
 
     def initialise(self, generator: torch.Generator) -> None:
         """As in Mamba-2: e^log_A from 1 to 16, the softplus of the bias from 0.001 to 0.1; the matrix as `Linear`."""

@@ -46,7 +46,7 @@ class Hgrn2(Recurrence):
             parts.append(rms_norm(scores @ v + (q * fallen.exp()) @ memory, self.norm))
             end = fallen[..., -1:, :]
             memory = end.exp().mT * memory + ((end - fallen).exp() * k).mT @ v
-        return joined(torch.cat(parts, dim=2)), (memory,)
+        return joined(parts), (memory,)
 
     def initialise(self, generator: torch.Generator) -> None:
         """As `torch.nn.Linear`, with f from 0.5 to 0.99 at an input of zero, and a scale of the norm of 1."""

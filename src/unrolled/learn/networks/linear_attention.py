@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from unrolled.learn.networks.matrix_state import by_head, causal, chunks, joined, weighted_sums
+from unrolled.learn.networks.matrix_state import causal, chunks, joined, weighted_sums
 from unrolled.learn.networks.recurrence import Recurrence, State, full_precision
 from unrolled.model import matrix_cells
 
@@ -31,9 +31,10 @@ class LinearAttention(Recurrence):
     @full_precision
     def run(self, projected: Tensor, state: State) -> tuple[Tensor, State]:
         memory, keys = state[0], state[1][:, :, None]
+        n, heads = self.hidden, memory.shape[1]
         parts = []
-        for q, k, v in chunks(*(by_head(part, memory.shape[1]) for part in projected.chunk(3, dim=-1))):
+        for q, k, v in chunks(projected, heads, n, n, n):
             equal = q.new_zeros(q.shape[2], q.shape[2])
             read, fit, memory, keys = weighted_sums(q, k, v, causal(equal), equal[:, :1] + 1, memory, keys)
             parts.append(read / (fit + 1e-6))
-        return joined(torch.cat(parts, dim=2)), (memory, keys[:, :, 0])
+        return joined(parts), (memory, keys[:, :, 0])

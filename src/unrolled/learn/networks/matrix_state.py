@@ -21,14 +21,15 @@ def by_head(projected: Tensor, count: int) -> Tensor:
     return projected.reshape(*projected.shape[:-1], count, -1).permute(1, 2, 0, 3)
 
 
-def joined(h: Tensor) -> Tensor:
-    """The reverse of `by_head`."""
-    return h.permute(2, 0, 1, 3).flatten(2)
+def chunks(projected: Tensor, heads: int, *sizes: int) -> Iterator[tuple[Tensor, ...]]:
+    """The parts of `projected` (time, batch, ...) that have these sizes, by head and cut along time, side by side."""
+    parts = [by_head(part, heads) for part in torch.split(projected, list(sizes), dim=-1)]
+    return zip(*(torch.split(part, CHUNK, dim=2) for part in parts), strict=True)
 
 
-def chunks(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """The tensors (batch, head, time, ...) cut along time, side by side."""
-    return zip(*(torch.split(tensor, CHUNK, dim=2) for tensor in tensors), strict=True)
+def joined(chunks: list[Tensor]) -> Tensor:
+    """The reverse of both, for what was computed of each chunk."""
+    return torch.cat(chunks, dim=2).permute(2, 0, 1, 3).flatten(2)
 
 
 def rms_norm(h: Tensor, scale: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from unrolled.learn.networks.matrix_state import by_head, causal, chunks, joined, weighted_sums
+from unrolled.learn.networks.matrix_state import causal, chunks, joined, weighted_sums
 from unrolled.learn.networks.recurrence import Recurrence, State, full_precision, uniform_as_linear
 from unrolled.model import matrix_cells
 
@@ -38,9 +38,8 @@ class MLstm(Recurrence):
     def run(self, projected: Tensor, state: State) -> tuple[Tensor, State]:
         memory, keys, largest = state[0], state[1][:, :, None], state[2][:, :, None]
         n, heads = self.hidden, memory.shape[1]
-        given = [by_head(part, heads) for part in torch.split(projected, [n, n, n, n, heads, heads], dim=-1)]
         parts = []
-        for q, k, v, o, i, log_f in chunks(*given):
+        for q, k, v, o, i, log_f in chunks(projected, heads, n, n, n, n, heads, heads):
             fallen = log_f.cumsum(-2)
             m = fallen + torch.maximum(largest, (i - fallen).cummax(-2).values)
             weight = causal(fallen - m + (i - fallen).mT)
@@ -48,7 +47,7 @@ class MLstm(Recurrence):
             read, fit, memory, keys = weighted_sums(q, k, v, weight, kept, memory, keys)
             largest = m[:, :, -1:]
             parts.append(o * read / torch.maximum(fit.abs(), (-m).clamp(max=40).exp()))
-        return joined(torch.cat(parts, dim=2)), (memory, keys[:, :, 0], largest[:, :, 0])
+        return joined(parts), (memory, keys[:, :, 0], largest[:, :, 0])
 
     def initialise(self, generator: torch.Generator) -> None:
         """As `torch.nn.Linear`, the biases zero but those of f, which go from 3 to 6: the paper's long memories."""
