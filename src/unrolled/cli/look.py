@@ -16,6 +16,7 @@ from unrolled.files import write_file
 
 if TYPE_CHECKING:
     from unrolled.look.memory.measure import DistanceCurve, Memory
+    from unrolled.look.units.activations import Unit
     from unrolled.look.units.scan import Ablation, Finding, Scan
     from unrolled.model.char_model import CharModel
 
@@ -129,7 +130,9 @@ def units(
         return
     _print_scan(scan)
     if off:
-        _print_unit(model, read, off)
+        if not out:
+            _print_painted(model, read, off.unit)
+        _print_ablation(off)
 
 
 def state(
@@ -203,14 +206,17 @@ def _row(found: Finding) -> tuple[str, ...]:
     return found.question, unit, f"{found.auc:.3f}", f"{found.low:.3f}", f"{found.untrained:.3f}"
 
 
-def _print_unit(model: CharModel, text: str, off: Ablation) -> None:
+def _print_painted(model: CharModel, text: str, unit: Unit) -> None:
     from unrolled.look.units.activations import record
     from unrolled.look.units.paint import limit_of, painted_text
 
-    values = record(model, text).of(off.unit)
-    print(f"\nthe end of the text, painted by {off.unit} (blue below zero, orange above):\n")
+    values = record(model, text).of(unit)
+    print(f"\nthe end of the text, painted by {unit} (blue below zero, orange above):\n")
     results().print(painted_text(text[-PAINTED:], values[-PAINTED:], limit_of(values)))
-    print(f"\nwith the unit set to zero, the loss changes by {off.nats:+.4f} nats per character; most for:")
+
+
+def _print_ablation(off: Ablation) -> None:
+    print(f"\nwith {off.unit} set to zero, the loss changes by {off.nats:+.4f} nats per character; most for:")
     rows = [(visible(w.character), f"{w.nats:+.4f}", f"{w.places:,}") for w in off.by_character[:WORST]]
     print_table(("character", "nats each", "positions"), rows)
 

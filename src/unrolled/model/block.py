@@ -20,7 +20,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from unrolled.model.cell import Array, Cell, CellState, Shapes, columns, halves, rms_norm, sigmoid
+from unrolled.model.cell import Array, Cell, CellState, Shapes, chunk, columns, rms_norm, sigmoid
 
 WIDTH = 2
 """Numbers inside the MLP for each hidden unit."""
@@ -65,7 +65,7 @@ class Block(Cell):
     def step(self, p: Array, state: CellState) -> tuple[Array, CellState]:
         h, after = self.cell.step(p[..., self.hidden :], state)
         x = p[..., : self.hidden] + h
-        a, b = halves(rms_norm(x, self.norm_out) @ self.up)
+        a, b = chunk(rms_norm(x, self.norm_out) @ self.up, 2)
         return x + (a * sigmoid(a) * b) @ self.down, after
 
 

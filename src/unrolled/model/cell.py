@@ -90,30 +90,12 @@ class Cell(ABC):
         """h (..., hidden) and the state after x, from p = `project(x)` and the state before; both are not changed."""
 
 
-def gated(gates: int, inputs: int, hidden: int) -> Shapes:
-    """Shapes of the parameters of a cell whose rows are `gates` blocks of `hidden`, named as in `torch.nn`."""
-    rows = gates * hidden
-    return {"weight_ih": (rows, inputs), "weight_hh": (rows, hidden), "bias_ih": (rows,), "bias_hh": (rows,)}
-
-
 def columns(matrix: Array) -> Array:
     """A weight matrix (out, in) laid out as (in, out), as `x @ W` reads it fastest."""
     return np.ascontiguousarray(matrix.T)
 
 
-def halves(a: Array) -> tuple[Array, Array]:
-    """Views of the two equal parts of the last axis."""
-    n = a.shape[-1] // 2
-    return a[..., :n], a[..., n:]
-
-
-def thirds(a: Array) -> tuple[Array, Array, Array]:
-    """Views of the three equal parts of the last axis."""
-    n = a.shape[-1] // 3
-    return a[..., :n], a[..., n : 2 * n], a[..., 2 * n :]
-
-
-def quarters(a: Array) -> tuple[Array, Array, Array, Array]:
-    """Views of the four equal parts of the last axis."""
-    n = a.shape[-1] // 4
-    return a[..., :n], a[..., n : 2 * n], a[..., 2 * n : 3 * n], a[..., 3 * n :]
+def chunk(a: Array, count: int) -> list[Array]:
+    """Views of the `count` equal parts of the last axis, as `torch.chunk` gives them."""
+    n = a.shape[-1] // count
+    return [a[..., i * n : (i + 1) * n] for i in range(count)]

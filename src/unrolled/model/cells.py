@@ -15,20 +15,7 @@ from numpy.typing import NDArray
 
 from unrolled.errors import unknown_name
 from unrolled.model.block import in_block
-from unrolled.model.cell import (
-    Array,
-    Cell,
-    CellState,
-    Shapes,
-    columns,
-    gated,
-    quarters,
-    relu,
-    sigmoid,
-    softplus,
-    tanh,
-    thirds,
-)
+from unrolled.model.cell import Array, Cell, CellState, Shapes, chunk, columns, relu, sigmoid, softplus, tanh
 from unrolled.model.linear_cells import Lru, Mamba, MinGru, MinLstm, RgLru
 from unrolled.model.matrix_cells import DeltaNet, GatedDeltaNet, Hgrn2, LinearAttention, MLstm
 
@@ -101,22 +88,36 @@ class Concat(Cell):
         return h, (h,)
 
 
-class Elman(Cell):
-    """Elman 1990: h' = f(W x + b + U h), f being tanh or relu."""
+class Gated(Cell):
+    """What the cells below share: W x + b of the input, U h of the state, both in `gates` blocks of rows, one a gate.
 
-    nonlinearities = ("tanh", "relu")
+    The parameters are named as in `torch.nn`, which has two biases where one would do.
+    """
+
+    gates: ClassVar[int] = 4
 
     def __init__(self, weights: Mapping[str, Array], nonlinearity: str | None = None) -> None:
         self.W, self.U = columns(weights["weight_ih"]), columns(weights["weight_hh"])
-        self.b = weights["bias_ih"] + weights["bias_hh"]
-        self.f = relu if nonlinearity == "relu" else tanh
+        self.b: Array = weights["bias_ih"] + weights["bias_hh"]
 
-    @staticmethod
-    def shapes(inputs: int, hidden: int) -> Shapes:
-        return gated(1, inputs, hidden)
+    @classmethod
+    def shapes(cls, inputs: int, hidden: int) -> Shapes:
+        rows = cls.gates * hidden
+        return {"weight_ih": (rows, inputs), "weight_hh": (rows, hidden), "bias_ih": (rows,), "bias_hh": (rows,)}
 
     def project(self, x: Array) -> Array:
         return x @ self.W + self.b
+
+
+class Elman(Gated):
+    """Elman 1990: h' = f(W x + b + U h), f being tanh or relu."""
+
+    gates = 1
+    nonlinearities = ("tanh", "relu")
+
+    def __init__(self, weights: Mapping[str, Array], nonlinearity: str | None = None) -> None:
+        super().__init__(weights)
+        self.f = relu if nonlinearity == "relu" else tanh
 
     def step(self, p: Array, state: CellState) -> tuple[Array, CellState]:
         (h,) = state
@@ -130,27 +131,22 @@ class Irnn(Elman):
     """Le, Jaitly, Hinton 2015: `rnn` whose U starts as the identity, which concerns training alone."""
 
 
-class Gru(Cell):
+class Gru(Gated):
     """Cho et al. 2014, the reset gate r after the product with U_n: h' = (1 - z) ⊙ n + z ⊙ h.
 
     Rows of the weights in the order r, z, n.
     """
 
+    gates = 3
+
     def __init__(self, weights: Mapping[str, Array], nonlinearity: str | None = None) -> None:
-        self.W, self.U = columns(weights["weight_ih"]), columns(weights["weight_hh"])
+        super().__init__(weights)
         self.b, self.b_u = weights["bias_ih"], weights["bias_hh"]
-
-    @staticmethod
-    def shapes(inputs: int, hidden: int) -> Shapes:
-        return gated(3, inputs, hidden)
-
-    def project(self, x: Array) -> Array:
-        return x @ self.W + self.b
 
     def step(self, p: Array, state: CellState) -> tuple[Array, CellState]:
         (h,) = state
-        p_r, p_z, p_n = thirds(p)
-        u_r, u_z, u_n = thirds(h @ self.U + self.b_u)
+        p_r, p_z, p_n = chunk(p, 3)
+        u_r, u_z, u_n = chunk(h @ self.U + self.b_u, 3)
         r = sigmoid(p_r + u_r)
         z = sigmoid(p_z + u_z)
         n = tanh(p_n + r * u_n)
@@ -158,7 +154,7 @@ class Gru(Cell):
         return h, (h,)
 
 
-class Lstm(Cell):
+class Lstm(Gated):
     """Hochreiter and Schmidhuber 1997, with a forget gate f: c' = f ⊙ c + i ⊙ g;  h' = o ⊙ tanh(c').
 
     Rows of the weights in the order i, f, g, o. As tanh(v) = 2 σ(2v) - 1, all four gates are one σ, of 2v for g; the
@@ -168,17 +164,9 @@ class Lstm(Cell):
     parts = ("h", "c")
 
     def __init__(self, weights: Mapping[str, Array], nonlinearity: str | None = None) -> None:
-        like = weights["bias_ih"]
-        scale = np.repeat(np.array([-1, -1, -2, -1], like.dtype), len(like) // 4)
-        self.W, self.U = columns(weights["weight_ih"]) * scale, columns(weights["weight_hh"]) * scale
-        self.b = (like + weights["bias_hh"]) * scale
-
-    @staticmethod
-    def shapes(inputs: int, hidden: int) -> Shapes:
-        return gated(4, inputs, hidden)
-
-    def project(self, x: Array) -> Array:
-        return x @ self.W + self.b
+        super().__init__(weights)
+        scale = np.repeat(np.array([-1, -1, -2, -1], self.b.dtype), len(self.b) // 4)
+        self.W, self.U, self.b = self.W * scale, self.U * scale, self.b * scale
 
     def step(self, p: Array, state: CellState) -> tuple[Array, CellState]:
         h, c = state
@@ -188,13 +176,13 @@ class Lstm(Cell):
             np.exp(a, out=a)
         a += 1
         np.divide(1, a, out=a)
-        i, f, g, o = quarters(a)
+        i, f, g, o = chunk(a, 4)
         c = f * c + i * (2 * g - 1)
         h = o * np.tanh(c)
         return h, (h, c)
 
 
-class SLstm(Cell):
+class SLstm(Gated):
     """Beck et al. 2024 (xLSTM): an LSTM whose gates i and f are exponential, with a normaliser n.
 
     m' = max(log f + m, ĩ);  c' = e^(log f + m - m') c + e^(ĩ - m') g;  n' the same sum with 1 for g;  h' = o ⊙ c' / n'.
@@ -204,20 +192,9 @@ class SLstm(Cell):
 
     parts = ("h", "c", "n", "m")
 
-    def __init__(self, weights: Mapping[str, Array], nonlinearity: str | None = None) -> None:
-        self.W, self.U = columns(weights["weight_ih"]), columns(weights["weight_hh"])
-        self.b = weights["bias_ih"] + weights["bias_hh"]
-
-    @staticmethod
-    def shapes(inputs: int, hidden: int) -> Shapes:
-        return gated(4, inputs, hidden)
-
-    def project(self, x: Array) -> Array:
-        return x @ self.W + self.b
-
     def step(self, p: Array, state: CellState) -> tuple[Array, CellState]:
         h, c, n, m = state
-        i, f, g, o = quarters(h @ self.U + p)
+        i, f, g, o = chunk(h @ self.U + p, 4)
         kept = m - softplus(-f)
         m = np.where(n == 0, i, np.maximum(kept, i))
         keep, add = np.exp(np.minimum(kept - m, 0)), np.exp(i - m)

@@ -10,10 +10,11 @@ it is meant to stand in a block (`block`).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 import numpy as np
 
-from unrolled.model.cell import Array, Cell, CellState, Shapes, columns, exp, halves, sigmoid, softplus, thirds
+from unrolled.model.cell import Array, Cell, CellState, Shapes, chunk, columns, exp, sigmoid, softplus
 
 
 def positive(v: Array) -> Array:
@@ -28,44 +29,42 @@ class MinGru(Cell):
     `project` gives (z, g(v)), so that a step is no more than a weighted mean. Rows of the weights: z's, then v's.
     """
 
+    blocks: ClassVar[int] = 2
+    """Of rows of the weights."""
+
     def __init__(self, weights: Mapping[str, Array], nonlinearity: str | None = None) -> None:
         self.W, self.b = columns(weights["weight_ih"]), weights["bias_ih"]
 
-    @staticmethod
-    def shapes(inputs: int, hidden: int) -> Shapes:
-        return {"weight_ih": (2 * hidden, inputs), "bias_ih": (2 * hidden,)}
+    @classmethod
+    def shapes(cls, inputs: int, hidden: int) -> Shapes:
+        return {"weight_ih": (cls.blocks * hidden, inputs), "bias_ih": (cls.blocks * hidden,)}
 
     def project(self, x: Array) -> Array:
-        z, v = halves(x @ self.W + self.b)
+        z, v = chunk(x @ self.W + self.b, 2)
         return np.concatenate([sigmoid(z), positive(v)], axis=-1)
 
     def step(self, p: Array, state: CellState) -> tuple[Array, CellState]:
         (h,) = state
-        z, c = halves(p)
+        z, c = chunk(p, 2)
         h = h + z * (c - h)
         return h, (h,)
 
 
-class MinLstm(Cell):
+class MinLstm(MinGru):
     """Feng et al. 2024: two gates that share out one whole, h' = f ⊙ h + (1 - f) ⊙ g(v) with f = σ(f̃) / (σ(f̃) + σ(ĩ)).
 
     Rows of the weights in the order f̃, ĩ, v. f is computed as σ(log σ(f̃) - log σ(ĩ)).
     """
 
-    def __init__(self, weights: Mapping[str, Array], nonlinearity: str | None = None) -> None:
-        self.W, self.b = columns(weights["weight_ih"]), weights["bias_ih"]
-
-    @staticmethod
-    def shapes(inputs: int, hidden: int) -> Shapes:
-        return {"weight_ih": (3 * hidden, inputs), "bias_ih": (3 * hidden,)}
+    blocks = 3
 
     def project(self, x: Array) -> Array:
-        f, i, v = thirds(x @ self.W + self.b)
+        f, i, v = chunk(x @ self.W + self.b, 3)
         return np.concatenate([sigmoid(softplus(-i) - softplus(-f)), positive(v)], axis=-1)
 
     def step(self, p: Array, state: CellState) -> tuple[Array, CellState]:
         (h,) = state
-        f, c = halves(p)
+        f, c = chunk(p, 2)
         h = c + f * (h - c)
         return h, (h,)
 
@@ -98,12 +97,12 @@ class Lru(Cell):
         }
 
     def project(self, x: Array) -> Array:
-        real, imaginary, direct = thirds(x @ self.W)
+        real, imaginary, direct = chunk(x @ self.W, 3)
         return np.concatenate([self.gamma * real, self.gamma * imaginary, direct], axis=-1)
 
     def step(self, p: Array, state: CellState) -> tuple[Array, CellState]:
         a, b = state
-        to_a, to_b, direct = thirds(p)
+        to_a, to_b, direct = chunk(p, 3)
         a, b = self.real * a - self.imaginary * b + to_a, self.real * b + self.imaginary * a + to_b
         h = a @ self.C_real - b @ self.C_imaginary + direct
         return h, (a, b)
@@ -126,14 +125,14 @@ class RgLru(Cell):
         return {"weight_ih": (3 * hidden, inputs), "bias_ih": (3 * hidden,), "decay": (hidden,)}
 
     def project(self, x: Array) -> Array:
-        r, i, v = thirds(x @ self.W + self.b)
+        r, i, v = chunk(x @ self.W + self.b, 3)
         log_a = -self.rate * sigmoid(r)
         scale = np.sqrt(np.maximum(-np.expm1(2 * log_a), 1e-12))
         return np.concatenate([np.exp(log_a), scale * sigmoid(i) * v], axis=-1)
 
     def step(self, p: Array, state: CellState) -> tuple[Array, CellState]:
         (h,) = state
-        a, add = halves(p)
+        a, add = chunk(p, 2)
         h = a * h + add
         return h, (h,)
 
@@ -179,8 +178,8 @@ class Mamba(Cell):
 
     def step(self, p: Array, state: CellState) -> tuple[Array, CellState]:
         (s,) = state
-        u, delta = halves(p[..., : -2 * self.STATES])
-        b, c = halves(p[..., -2 * self.STATES :])
+        u, delta = chunk(p[..., : -2 * self.STATES], 2)
+        b, c = chunk(p[..., -2 * self.STATES :], 2)
         s = np.exp(delta[..., None] * self.A) * s + (delta * u)[..., None] * b[..., None, :]
         h = (s @ c[..., None])[..., 0] + self.D * u
         return h, (s,)

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from unrolled.model.cell import Array, Cell, CellState, Shapes, columns, exp, rms_norm, sigmoid, softplus
+from unrolled.model.cell import Array, Cell, CellState, Shapes, chunk, columns, exp, rms_norm, sigmoid, softplus
 
 
 def head_size(hidden: int) -> int:
@@ -48,6 +48,17 @@ def unit(a: Array) -> Array:
     return result
 
 
+class OneMatrix(Cell):
+    """What the cells below share whose state is the matrices S alone."""
+
+    parts = ("S",)
+
+    @classmethod
+    def state_shapes(cls, hidden: int) -> Shapes:
+        size = head_size(hidden)
+        return {"S": (hidden // size, size, size)}
+
+
 class LinearAttention(Cell):
     """Katharopoulos et al. 2020: S' = S + φ(k)ᵀ v;  z' = z + φ(k);  h = φ(q) S' / (φ(q) z').
 
@@ -78,13 +89,13 @@ class LinearAttention(Cell):
 
     def step(self, p: Array, state: CellState) -> tuple[Array, CellState]:
         s, z = state
-        q, k, v = (heads(part, self.count) for part in np.split(p, 3, axis=-1))
+        q, k, v = (heads(part, self.count) for part in chunk(p, 3))
         s, z = s + outer(k, v), z + k
         h = read(q, s) / ((q * z).sum(-1, keepdims=True) + 1e-6)
         return joined(h), (s, z)
 
 
-class DeltaNet(Cell):
+class DeltaNet(OneMatrix):
     """Yang et al. 2024, the delta rule: what the key recalls now is replaced, as far as β says, by the value.
 
     S' = S - β kᵀ (k S) + β kᵀ v;  h = norm(q S'). q and k are SiLUs at length 1, v is linear, and norm divides by the
@@ -92,7 +103,6 @@ class DeltaNet(Cell):
     may then be mirrored along k, and such a network can count modulo 2. Rows of the weights in the order q, k, v, β.
     """
 
-    parts = ("S",)
     nonlinearities = ("sigmoid", "double-sigmoid")
 
     def __init__(self, weights: Mapping[str, Array], nonlinearity: str | None = None) -> None:
@@ -100,11 +110,6 @@ class DeltaNet(Cell):
         self.most = 2 if nonlinearity == "double-sigmoid" else 1
         self.hidden = self.W.shape[1] * len(self.norm) // (3 * len(self.norm) + 1)
         self.count = self.hidden // len(self.norm)
-
-    @classmethod
-    def state_shapes(cls, hidden: int) -> Shapes:
-        size = head_size(hidden)
-        return {"S": (hidden // size, size, size)}
 
     @staticmethod
     def shapes(inputs: int, hidden: int) -> Shapes:
@@ -120,30 +125,24 @@ class DeltaNet(Cell):
 
     def step(self, p: Array, state: CellState) -> tuple[Array, CellState]:
         s: Array = state[0]
-        q, k, v = (heads(part, self.count) for part in np.split(p[..., : 3 * self.hidden], 3, axis=-1))
+        q, k, v = (heads(part, self.count) for part in chunk(p[..., : 3 * self.hidden], 3))
         beta = p[..., 3 * self.hidden :, None]
         s = s + outer(k, beta * (v - read(k, s)))
         return joined(rms_norm(read(q, s), self.norm)), (s,)
 
 
-class GatedDeltaNet(Cell):
+class GatedDeltaNet(OneMatrix):
     """Yang et al. 2024: the delta rule on a memory that also fades, and a gate at the exit.
 
     S' = α (S - β kᵀ (k S)) + β kᵀ v;  h = norm(q S') ⊙ SiLU(g). log α = -e^(log A) softplus(..), one a head, as in
     Mamba-2. Rows of the weights in the order q, k, v, g, β, α. Different from the paper's block: no convolution.
     """
 
-    parts = ("S",)
-
     def __init__(self, weights: Mapping[str, Array], nonlinearity: str | None = None) -> None:
         self.W, self.norm = columns(weights["weight_ih"]), weights["norm"]
         self.rate, self.bias = exp(weights["log_A"]), weights["bias_alpha"]
         self.count = len(self.rate)
         self.hidden = self.count * len(self.norm)
-
-    @classmethod
-    def state_shapes(cls, hidden: int) -> Shapes:
-        return DeltaNet.state_shapes(hidden)
 
     @staticmethod
     def shapes(inputs: int, hidden: int) -> Shapes:
@@ -168,7 +167,7 @@ class GatedDeltaNet(Cell):
     def step(self, p: Array, state: CellState) -> tuple[Array, CellState]:
         s: Array = state[0]
         n = self.hidden
-        q, k, v, gate = (heads(part, self.count) for part in np.split(p[..., : 4 * n], 4, axis=-1))
+        q, k, v, gate = (heads(part, self.count) for part in chunk(p[..., : 4 * n], 4))
         beta, log_alpha = np.split(p[..., 4 * n :, None], 2, axis=-2)
         s = np.exp(log_alpha)[..., None] * s
         s = s + outer(k, beta * (v - read(k, s)))
@@ -208,7 +207,7 @@ class MLstm(Cell):
 
     def step(self, p: Array, state: CellState) -> tuple[Array, CellState]:
         c, n, m = state
-        q, k, v, o = (heads(part, self.count) for part in np.split(p[..., : 4 * self.hidden], 4, axis=-1))
+        q, k, v, o = (heads(part, self.count) for part in chunk(p[..., : 4 * self.hidden], 4))
         i, log_f = np.split(p[..., 4 * self.hidden :, None], 2, axis=-2)
         after = np.maximum(log_f + m, i)
         keep, add = np.exp(log_f + m - after), np.exp(i - after)
@@ -218,32 +217,26 @@ class MLstm(Cell):
         return joined(h), (c, n, after)
 
 
-class Hgrn2(Cell):
+class Hgrn2(OneMatrix):
     """Qin et al. 2024 (HGRN2): S' = diag(f) S + (1 - f)ᵀ v;  h = norm(q S'), the forget gate being also the key.
 
     f is a sigmoid, q a SiLU, v linear; norm as in `DeltaNet`. Rows of the weights in the order q, f, v.
     """
 
-    parts = ("S",)
-
     def __init__(self, weights: Mapping[str, Array], nonlinearity: str | None = None) -> None:
         self.W, self.b, self.norm = columns(weights["weight_ih"]), weights["bias_ih"], weights["norm"]
         self.count = len(self.b) // (3 * len(self.norm))
-
-    @classmethod
-    def state_shapes(cls, hidden: int) -> Shapes:
-        return DeltaNet.state_shapes(hidden)
 
     @staticmethod
     def shapes(inputs: int, hidden: int) -> Shapes:
         return {"weight_ih": (3 * hidden, inputs), "bias_ih": (3 * hidden,), "norm": (head_size(hidden),)}
 
     def project(self, x: Array) -> Array:
-        q, f, v = np.split(x @ self.W + self.b, 3, axis=-1)
+        q, f, v = chunk(x @ self.W + self.b, 3)
         return np.concatenate([q * sigmoid(q), sigmoid(f), v], axis=-1)
 
     def step(self, p: Array, state: CellState) -> tuple[Array, CellState]:
         s: Array = state[0]
-        q, f, v = (heads(part, self.count) for part in np.split(p, 3, axis=-1))
+        q, f, v = (heads(part, self.count) for part in chunk(p, 3))
         s = f[..., None] * s + outer(1 - f, v)
         return joined(rms_norm(read(q, s), self.norm)), (s,)
