@@ -80,8 +80,11 @@ def test_units_are_silent_where_nothing_is_convincing(capsys, run, file, tmp_pat
     shown = lines_of(capsys, "look", "units", run, file, "--characters", 2500)
     assert "rule: " in shown
     page = tmp_path / "unit.html"
-    shown = lines_of(capsys, "look", "units", run, file, "--unit", 1, "--out", page)
+    shown = lines_of(capsys, "look", "units", run, file, "--unit", 1)
     assert "painted by unit 1 of layer 0" in shown
+    shown = lines_of(capsys, "look", "units", run, file, "--unit", 1, "--out", page)
+    assert "with unit 1 of layer 0 set to zero" in shown
+    assert "painted by" not in shown
     assert "<pre>" in page.read_text()
     assert json_of(capsys, "look", "units", run, file, "--unit", 1)["silenced"]["unit"] == {"layer": 0, "number": 1}
 

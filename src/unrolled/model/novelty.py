@@ -23,8 +23,9 @@ from numpy.typing import NDArray
 from unrolled.errors import FolderError
 from unrolled.files import is_complete, read_folder
 from unrolled.model.tensors import read_tensors, write_tensors
-from unrolled.text.records import hashes_before, mixed, record_hash
+from unrolled.text.records import hashes_before, record_hash
 from unrolled.text.vocabulary import BOUNDARY, Ids, Vocabulary, with_label_end
+from unrolled.text.words import mixed
 
 HASHES = "records.safetensors"
 TRIES = 1000

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
 from itertools import islice
 from pathlib import Path
@@ -24,6 +24,7 @@ from unrolled.text.columns import is_table, rows
 from unrolled.text.corpus import BytesRead, Corpus, lower_case
 from unrolled.text.vocabulary import BOUNDARY, LABEL_END, Ids, Vocabulary
 from unrolled.text.windows import Split, hold_out, split
+from unrolled.text.words import mixed
 
 LINES, FILES = "lines", "files"
 TAB = "tab"
@@ -46,20 +47,19 @@ class RecordCorpus(Corpus):
 
     def pieces(self, on_read: Callable[[int], None] | None = None) -> Iterator[str]:
         """The text of the records, in pieces. Raises InputError for a text that contains what is reserved."""
-        if self.label is None and not self.reads_column:
-            yield from self._unlabelled(on_read)
-            return
-        records = self._of_tables(on_read) if self.reads_column else self._labelled(on_read)
+        if self.reads_column:
+            records = self._of_tables(on_read)
+        elif self.label is None:
+            records = self._of_texts(on_read)
+        else:
+            records = self._labelled(on_read)
         yield BOUNDARY
         is_empty = True
         while some := list(islice(records, JOINED)):
             is_empty = False
             yield BOUNDARY.join([*some, ""])
         if is_empty:
-            raise self._no_record()
-
-    def _no_record(self) -> InputError:
-        return InputError(f"{self.name} has no record: there is nothing but separators and empty records in it")
+            raise InputError(f"{self.name} has no record: there is nothing but separators and empty records in it")
 
     @property
     def reads_column(self) -> bool:
@@ -79,7 +79,7 @@ class RecordCorpus(Corpus):
 
     def _labelled(self, on_read: Callable[[int], None] | None) -> Iterator[str]:
         """The records of texts that begin with a label and a tab."""
-        for number, record in enumerate(_records(self._unlabelled(on_read)), 1):
+        for number, record in enumerate(self._of_texts(on_read), 1):
             label, tab, text = record.partition("\t")
             if not tab:
                 raise InputError(f"record {number:,} of {self.name} has no label: there is no tab in {record[:40]!r}")
@@ -91,35 +91,21 @@ class RecordCorpus(Corpus):
             raise InputError(f"{where} has no label: give it one, or leave it out")
         return LABEL_END.join(parts)
 
-    def _unlabelled(self, on_read: Callable[[int], None] | None) -> Iterator[str]:
-        last, any_record = "", False
-        for piece in self._separated(on_read):
-            text = piece if last else BOUNDARY + piece
-            while BOUNDARY * 2 in text:
-                text = text.replace(BOUNDARY * 2, BOUNDARY)
-            text = text[1:] if last == BOUNDARY and text.startswith(BOUNDARY) else text
-            if text:
-                last, any_record = text[-1], any_record or text != BOUNDARY
-                yield text
-        if last not in ("", BOUNDARY):
-            yield BOUNDARY
-        if not any_record:
-            raise self._no_record()
-
-    def _separated(self, on_read: Callable[[int], None] | None) -> Iterator[str]:
-        """The pieces with a boundary for every separator."""
+    def _of_texts(self, on_read: Callable[[int], None] | None) -> Iterator[str]:
+        """The records of texts, those with nothing in them left out."""
         if not self.separator:
             for source in self.sources:
-                yield from map(self._checked, replace(self, sources=(source,))._plain(on_read))
-                yield BOUNDARY
+                yield "".join(map(self._checked, replace(self, sources=(source,))._plain(on_read)))
             return
-        held = ""
+        rest = ""
         for piece in self._plain(on_read):
-            text = (held + self._checked(piece)).replace(self.separator, BOUNDARY)
-            keep = _begun(text, self.separator)
-            held, text = text[len(text) - keep :], text[: len(text) - keep]
-            yield text
-        yield held
+            looked_at = max(0, len(rest) - len(self.separator))
+            rest += self._checked(piece)
+            if self.separator in rest[looked_at:]:  # a record of many pieces is not searched again for each
+                *whole, rest = rest.split(self.separator)
+                yield from filter(None, whole)
+        if rest:
+            yield rest
 
     def _plain(self, on_read: Callable[[int], None] | None) -> Iterator[str]:
         return super().pieces(on_read)
@@ -166,19 +152,6 @@ def label_counts(ids: Ids, vocabulary: Vocabulary) -> dict[str, int]:
     firsts = starts[np.searchsorted(starts, ends, side="right") - 1]
     found = Counter(ids[first:last].tobytes() for first, last in zip(firsts, ends, strict=True))
     return {vocabulary.decode(np.frombuffer(key, ids.dtype)): times for key, times in found.most_common()}
-
-
-def _records(pieces: Iterable[str]) -> Iterator[str]:
-    """The records between the boundaries."""
-    rest = ""
-    for piece in pieces:
-        *whole, rest = (rest + piece).split(BOUNDARY)
-        yield from filter(None, whole)
-
-
-def _begun(text: str, separator: str) -> int:
-    """How many characters at the end of `text` may be the beginning of a separator."""
-    return next((n for n in range(min(len(separator) - 1, len(text)), 0, -1) if separator.startswith(text[-n:])), 0)
 
 
 def known_boundary(vocabulary: Vocabulary) -> int:
@@ -348,13 +321,6 @@ def batches(lengths: Places, rows: int, positions: int, rng: np.random.Generator
         result.append(order[first:end])
         first = end
     return [result[i] for i in rng.permutation(len(result))]
-
-
-def mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """The finalizer of SplitMix64: every bit of the result depends on every bit of the value."""
-    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
-        values = (values ^ (values >> np.uint64(shift))) * np.uint64(factor)
-    return values ^ (values >> np.uint64(31))
 
 
 def _free_memory() -> int | None:

@@ -205,22 +205,16 @@ def _in_folder(folder: Path, encoding: str) -> list[FileSource]:
 
 
 def _visible_files(folder: Path) -> list[str]:
-    # Sorted by path components: as strings, the order of "a.txt" and "a/b.txt" would depend on the separator.
-    parts: list[tuple[str, ...]] = []
-    folders: list[tuple[str, ...]] = [()]
-    while folders:
-        above = folders.pop()
-        for entry in _visible_entries(os.path.join(folder, *above)):
-            if entry.is_file():
-                parts.append((*above, entry.name))
-            elif entry.is_dir(follow_symlinks=False):
-                folders.append((*above, entry.name))
-    return [os.path.join(folder, *own) for own in sorted(parts)]
+    found = []
+    for above, folders, names in os.walk(folder, onerror=_refused):
+        folders[:] = filter(_is_visible, folders)
+        found += [path for name in filter(_is_visible, names) if os.path.isfile(path := os.path.join(above, name))]
+    return sorted(found, key=lambda path: path.split(os.sep))  # as strings, the order would depend on the separator
 
 
-def _visible_entries(folder: str) -> list[os.DirEntry[str]]:
-    try:
-        with os.scandir(folder) as entries:
-            return [entry for entry in entries if not entry.name.startswith(".")]
-    except OSError as error:
-        raise InputError(f"{error.filename} cannot be read: {error.strerror}") from None
+def _is_visible(name: str) -> bool:
+    return not name.startswith(".")
+
+
+def _refused(error: OSError) -> None:
+    raise InputError(f"{error.filename} cannot be read: {error.strerror}") from None
