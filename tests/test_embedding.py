@@ -94,34 +94,6 @@ def test_missing_csv(tmp_path: Path) -> None:
         EmbeddingTable.from_csv(tmp_path / "t.csv")
 
 
-@settings(max_examples=40)
-@given(tables(st.lists(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=6, unique=True)))
-def test_word2vec_and_projector_files_keep_every_row(
-    tmp_path_factory: pytest.TempPathFactory, table: EmbeddingTable
-) -> None:
-    """Read back by the rules of those formats: fields end at blanks, and no two names are the same."""
-    folder = tmp_path_factory.mktemp("out")
-    table.to_word2vec(folder / "v.txt")
-    lines = (folder / "v.txt").read_bytes().decode().split("\n")
-    assert lines[0] == f"{len(table)} {table.vectors.shape[1]}"
-    rows = [line.split(" ") for line in lines[1:-1]]
-    assert len({row[0] for row in rows}) == len(table)
-    np.testing.assert_array_equal(np.array([row[1:] for row in rows], np.float32), table.vectors)
-    table.to_tensorboard(folder)
-    vectors = [line.split("\t") for line in (folder / "vectors.tsv").read_bytes().decode().split("\n")[:-1]]
-    np.testing.assert_array_equal(np.array(vectors, np.float32), table.vectors)
-    metadata = [line.split("\t") for line in (folder / "metadata.tsv").read_bytes().decode().split("\n")[:-1]]
-    assert len(metadata) == len(table) + bool(table.facts)
-    assert {len(row) for row in metadata} == {1 + len(table.facts)}
-    assert [row[0] for row in metadata[-len(table) :]] == [row[0] for row in rows]
-
-
-def test_names_that_would_become_one_are_refused(tmp_path: Path) -> None:
-    table = EmbeddingTable(("\x07", "\\u0007"), np.zeros((2, 1), np.float32))
-    with pytest.raises(InputError, match="two names are both written"):
-        table.to_word2vec(tmp_path / "v.txt")
-
-
 def test_blanks_are_made_visible() -> None:
     assert visible("New York\n") == "New␣York⏎"
     assert visible("") == "∅"

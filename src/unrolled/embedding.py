@@ -1,7 +1,7 @@
 """EmbeddingTable: names and their vectors, for the characters of a text and the categories of a table.
 
-Both halves of the library return it: inspect it (`nearest`, `pca`) and export it (`to_csv`, `to_tensorboard`,
-`to_word2vec`). Left out: pictures (`unrolled.look.vectors.plot`).
+Both halves of the library return it: inspect it (`nearest`, `pca`) and export it (`to_csv`). Left out: pictures
+(`unrolled.look.vectors.plot`).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from unrolled.bounds import check_number
 from unrolled.errors import FolderError, InputError, unknown_name
 from unrolled.files import write_file
 
@@ -150,8 +151,7 @@ class EmbeddingTable:
 
     def nearest(self, name: str, k: int = 5) -> list[tuple[str, float]]:
         """The `k` names whose vectors are nearest to that of `name`, with their Euclidean distances, nearest first."""
-        if k < 1:
-            raise InputError(f"k is {k}, but it must be at least 1")
+        check_number("k", k, at_least=1)
         row = self._row(name)
         distance = np.linalg.norm(self.vectors.astype(np.float64) - self.vectors[row], axis=1)
         order = [i for i in np.argsort(distance, kind="stable") if i != row]
@@ -210,26 +210,6 @@ class EmbeddingTable:
         except InputError as error:
             raise FolderError(f"{path} is not a table of vectors: {error}") from None
 
-    def to_word2vec(self, path: str | Path) -> None:
-        """Write the text format of word2vec; its names cannot hold blanks, which are written as ␣ and ⏎."""
-        lines = [
-            f"{name} {' '.join(vector)}" for name, vector in zip(self._shown(), self.vectors.astype(str), strict=True)
-        ]
-        head = f"{len(self)} {self.vectors.shape[1]}"
-        write_file(Path(path), ("\n".join([head, *lines]) + "\n").encode())
-
-    def to_tensorboard(self, folder: str | Path) -> None:
-        """Write `vectors.tsv` and `metadata.tsv` as the TensorBoard projector reads them."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        vectors = "".join("\t".join(vector) + "\n" for vector in self.vectors.astype(str))
-        names = self._shown()
-        if self.facts:  # the projector expects a header only if there is more than one column
-            rows = ([name, *map(visible, facts)] for name, facts in zip(names, self._fact_rows(), strict=True))
-            names = ["\t".join(row) for row in (["name", *map(visible, self.facts)], *rows)]
-        write_file(folder / "vectors.tsv", vectors.encode())
-        write_file(folder / "metadata.tsv", ("\n".join(names) + "\n").encode())
-
     def _row(self, name: str) -> int:
         try:
             return self.names.index(name)
@@ -240,14 +220,6 @@ class EmbeddingTable:
         """The facts of each row as text."""
         columns = [[str(value) for value in column.tolist()] for column in self.facts.values()]
         return list(zip(*columns, strict=True)) if columns else [()] * len(self)
-
-    def _shown(self) -> list[str]:
-        """The names with blanks made visible; raises InputError if two names become equal."""
-        shown = [visible(name) for name in self.names]
-        if len(set(shown)) != len(shown):
-            twice = next(name for name in shown if shown.count(name) > 1)
-            raise InputError(f"two names are both written {twice!r} once blanks are made visible: rename one of them")
-        return shown
 
 
 def _dimensions(n: int) -> list[str]:

@@ -193,12 +193,6 @@ def test_n_grams_that_fit_no_number_are_refused_with_their_size():
         CountModel.count(array([]), SYMBOLS)
 
 
-@given(st.lists(st.integers(0, 1 << 20) | st.integers((1 << 64) - 99, (1 << 64) - 1), min_size=1), st.integers(2, 99))
-def test_codes_whose_first_bits_are_equal_are_put_in_order(codes, symbols):
-    codes = np.array(codes, np.uint64)
-    assert counting._ascending(codes, symbols).tolist() == np.argsort(codes, kind="stable").tolist()
-
-
 def test_n_grams_may_fill_64_bits():
     text = np.random.default_rng(0).integers(0, 256, 300).astype(np.uint8)
     model = CountModel.count(text, 256)

@@ -32,7 +32,8 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str,
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        yield f"http://127.0.0.1:{server.server_port}", folder
+        monkeypatch.setenv("UNROLLED_MIRROR", url := f"http://127.0.0.1:{server.server_port}")
+        yield url, folder
         server.shutdown()
         thread.join()
 
@@ -52,40 +53,40 @@ def test_a_text_is_fetched_once(
     assert len(open_corpus([name]).read()) == characters
 
 
-def test_a_damaged_text_in_the_cache_is_fetched_again(site: tuple[str, Path], tmp_path: Path) -> None:
-    url, folder = site
+def test_a_damaged_text_in_the_cache_is_fetched_again(site: tuple[str, Path]) -> None:
+    _, folder = site
     (folder / "nietzsche.txt").write_bytes(shared_data("nietzsche.txt").read_bytes())
-    cache = tmp_path / "elsewhere"
-    path = fetch("nietzsche", mirror=url, cache=cache)
+    path = fetch("nietzsche")
     good = path.read_bytes()
     path.write_bytes(good[:1000])
-    assert fetch("nietzsche", mirror=url, cache=cache).read_bytes() == good
+    assert fetch("nietzsche").read_bytes() == good
 
 
 def test_a_text_that_is_not_the_one_promised_is_refused_and_not_kept(site: tuple[str, Path], tmp_path: Path) -> None:
-    url, folder = site
+    _, folder = site
     (folder / "nietzsche.txt").write_text("something else")
     with pytest.raises(InputError, match="is not the text 'nietzsche'"):
-        fetch("nietzsche", mirror=url)
+        fetch("nietzsche")
     assert not (tmp_path / "cache").exists()
 
 
-def test_without_a_connection_the_ways_out_are_named(site: tuple[str, Path], tmp_path: Path) -> None:
-    url, _ = site
+@pytest.mark.usefixtures("site")
+def test_without_a_connection_the_ways_out_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match=r"could not be downloaded from .*\(File not found\)") as caught:
-        fetch("nietzsche", mirror=url)
+        fetch("nietzsche")
     for way in ("UNROLLED_MIRROR", f"{tmp_path / 'cache' / 'nietzsche.txt'}", "'python-docs'"):
         assert way in str(caught.value)
+    monkeypatch.setenv("UNROLLED_MIRROR", "http://127.0.0.1:1")
     with pytest.raises(InputError, match=r"could not be downloaded from http://127.0.0.1:1/.*\(Connection refused\)"):
-        fetch("nietzsche", mirror="http://127.0.0.1:1")
+        fetch("nietzsche")
 
 
-def test_a_file_put_into_the_cache_by_hand_needs_no_connection(site: tuple[str, Path], tmp_path: Path) -> None:
+@pytest.mark.usefixtures("site")
+def test_a_file_put_into_the_cache_by_hand_needs_no_connection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNROLLED_MIRROR", "http://127.0.0.1:1")
     (tmp_path / "cache").mkdir()
     (tmp_path / "cache" / "nietzsche.txt").write_bytes(shared_data("nietzsche.txt").read_bytes())
-    assert (
-        len(b"".join(block for block, _ in named_source("nietzsche", mirror="http://127.0.0.1:1").blocks())) == 600_901
-    )
+    assert len(b"".join(block for block, _ in named_source("nietzsche").blocks())) == 600_901
 
 
 def test_the_reference_of_python_is_the_same_each_time_and_about_as_long() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unrolled.errors import InputError
+from unrolled.bounds import check_number
 from unrolled.model.predictor import LanguageModel, Logits
 from unrolled.model.probabilities import log_softmax, softmax
 from unrolled.model.sampling import without_reserved
@@ -61,9 +61,8 @@ def exchange(
     count most. The time grows with the square of `back`. Raises InputError for a number below 1, and for unknown
     characters as `CharModel.read` does.
     """
-    for name, value in (("back", back), ("alternatives", alternatives)):
-        if value < 1:
-            raise InputError(f"{name} is {value}, but must be at least 1")
+    check_number("back", back, at_least=1)
+    check_number("alternatives", alternatives, at_least=1)
     ids = model.vocabulary.encode(text, unknown)
     start, width = max(0, len(ids) - back), min(alternatives, len(model.vocabulary) - 2)
     place = State.start(model) if state is None else state.fork()

@@ -254,8 +254,7 @@ class CharModel:
         have labels, each is written as its label, a tab and the record, and `start="jazz\\t"` asks for a label. Raises
         InputError for a model that was not trained on records.
         """
-        if count < 1:
-            raise InputError(f"count is {count}, but must be at least 1")
+        check_number("count", count, at_least=1)
         if self.vocabulary.boundary is None:
             raise InputError(
                 "this model was trained on one text and knows no records: write with a length instead of a count, "

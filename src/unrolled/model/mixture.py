@@ -1,7 +1,7 @@
 """Several models that predict one character together: counts beside networks, and the mean of networks.
 
-All mixing is of probabilities. How much of a prediction is the network's depends on how sure each side is (`gate`).
-Left out: counting (`text.counts`), files (`folder`).
+All mixing is of probabilities, and the logits are their logarithms. How much of a prediction is the network's depends
+on how sure each side is (`gate`). Left out: counting (`text.counts`), files (`folder`).
 """
 
 from __future__ import annotations
@@ -18,29 +18,28 @@ from unrolled.text.counts.ngrams import Codes
 Probabilities = NDArray[np.float64]
 
 
-class CountPredictor:
-    """A count model as a `Predictor`. Its state is the context that `CountModel.append` carries on."""
+class CountPredictor(Predictor):
+    """A count model as a `Predictor`. Its state is the context that `CountModel.append` carries on.
+
+    Before the first character stand unknown ones.
+    """
 
     def __init__(self, counts: CountModel) -> None:
         self.counts = counts
 
     def initial_state(self, *batch: int) -> PredictorState:
-        """Before the first character: as after unknown ones."""
         return (np.broadcast_to(np.array(self.counts.start, np.uint64), (*batch, len(self.counts.start))),)
 
     def advance(self, ids: int | NDArray[np.integer], state: PredictorState) -> PredictorState:
-        """The state after one more id of each text."""
         if isinstance(ids, int):  # one text: whole numbers of Python are faster
             return (np.array(self.counts.follow(tuple(state[0].tolist()), ids), np.uint64),)
         return (self.counts.append(state[0], np.asarray(ids)),)
 
     def step(self, ids: int | NDArray[np.integer], state: PredictorState) -> tuple[Logits, PredictorState]:
-        """The log-probabilities (*batch, symbols) after one more id of each text, and the state."""
         state = self.advance(ids, state)
         return self.log_probabilities(state[0]), state
 
     def read(self, ids: NDArray[np.integer], state: PredictorState) -> tuple[Logits, PredictorState]:
-        """`step` for ids (time, *batch): (time, *batch, symbols)."""
         contexts = self.contexts(ids, state)
         return self.log_probabilities(contexts), (contexts[-1],)
 
@@ -59,28 +58,24 @@ class CountPredictor:
         return logarithms(self.counts.after_all(_rows(contexts)).mean).reshape(*contexts.shape[:-1], -1)
 
 
-class Mixture:
+class Mixture(Predictor):
     """A network, or a committee of some, and counts. Its state is that of the counts and then that of the network."""
 
     def __init__(self, network: Predictor, counts: CountModel, gate: Gate) -> None:
         self.network, self.counts, self.gate = network, CountPredictor(counts), gate
 
     def initial_state(self, *batch: int) -> PredictorState:
-        """The state before the first character."""
         return self.counts.initial_state(*batch) + self.network.initial_state(*batch)
 
     def advance(self, ids: int | NDArray[np.integer], state: PredictorState) -> PredictorState:
-        """The state after one more id of each text."""
         return self.counts.advance(ids, state[:1]) + self.network.advance(ids, state[1:])
 
     def step(self, ids: int | NDArray[np.integer], state: PredictorState) -> tuple[Logits, PredictorState]:
-        """The log-probabilities (*batch, vocabulary) after one more id of each text, and the state."""
         logits, after = self.network.step(ids, state[1:])
         context = self.counts.advance(ids, state[:1])
         return self.mixed(logits, context[0]), context + after
 
     def read(self, ids: NDArray[np.integer], state: PredictorState) -> tuple[Logits, PredictorState]:
-        """`step` for ids (time, *batch): (time, *batch, vocabulary)."""
         logits, after = self.network.read(ids, state[1:])
         contexts = self.counts.contexts(ids, state[:1])
         return self.mixed(logits, contexts), (contexts[-1], *after)
@@ -95,7 +90,7 @@ class Mixture:
         return logarithms(experts.mixed(self.gate)).reshape(logits.shape)
 
 
-class Committee:
+class Committee(Predictor):
     """The mean of the probabilities of several networks. Its state is theirs, one after the other."""
 
     def __init__(self, members: tuple[Predictor, ...]) -> None:
@@ -104,23 +99,20 @@ class Committee:
         self._parts = [slice(start, end) for start, end in zip([0, *ends[:-1]], ends, strict=True)]
 
     def initial_state(self, *batch: int) -> PredictorState:
-        """The state before the first character."""
         return tuple(part for member in self.members for part in member.initial_state(*batch))
 
     def advance(self, ids: int | NDArray[np.integer], state: PredictorState) -> PredictorState:
-        """The state after one more id of each text."""
-        pairs = zip(self.members, self._parts, strict=True)
-        return tuple(array for member, part in pairs for array in member.advance(ids, state[part]))
+        return tuple(array for member, own in self._each(state) for array in member.advance(ids, own))
 
     def step(self, ids: int | NDArray[np.integer], state: PredictorState) -> tuple[Logits, PredictorState]:
-        """The log-probabilities (*batch, vocabulary) after one more id of each text, and the state."""
-        pairs = zip(self.members, self._parts, strict=True)
-        return self._mean([member.step(ids, state[part]) for member, part in pairs])
+        return self._mean([member.step(ids, own) for member, own in self._each(state)])
 
     def read(self, ids: NDArray[np.integer], state: PredictorState) -> tuple[Logits, PredictorState]:
-        """`step` for ids (time, *batch): (time, *batch, vocabulary)."""
-        pairs = zip(self.members, self._parts, strict=True)
-        return self._mean([member.read(ids, state[part]) for member, part in pairs])
+        return self._mean([member.read(ids, own) for member, own in self._each(state)])
+
+    def _each(self, state: PredictorState) -> list[tuple[Predictor, PredictorState]]:
+        """Each member with its own part of the state."""
+        return [(member, state[part]) for member, part in zip(self.members, self._parts, strict=True)]
 
     def _mean(self, steps: list[tuple[Logits, PredictorState]]) -> tuple[Logits, PredictorState]:
         mean = np.mean([softmax(logits) for logits, _ in steps], axis=0)

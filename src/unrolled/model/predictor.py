@@ -41,7 +41,7 @@ class Predictor(Protocol):
         """`step` for ids (time, *batch): the logits (time, *batch, vocabulary) after each, and the last state."""
 
 
-class Checked:
+class Checked(Predictor):
     """The predictor of a model from a file, called `name`: each of its logits is a number, or -inf for the impossible.
 
     Weights that are finite may still be so large that what is computed from them is not. Raises FolderError then.
@@ -50,22 +50,21 @@ class Checked:
 
     def __init__(self, predictor: Predictor, name: str, before: Callable[[], None] = lambda: None) -> None:
         self.unchecked, self.name, self.before = predictor, name, before
-        self.initial_state = predictor.initial_state
+
+    def initial_state(self, *batch: int) -> PredictorState:
+        return self.unchecked.initial_state(*batch)
 
     def advance(self, ids: int | NDArray[np.integer], state: PredictorState) -> PredictorState:
-        """The state after one more character."""
         self.before()
         with np.errstate(over="ignore", invalid="ignore"):
             return self.unchecked.advance(ids, state)
 
     def step(self, ids: int | NDArray[np.integer], state: PredictorState) -> tuple[Logits, PredictorState]:
-        """`advance`, and the logits of the character after it."""
         self.before()
         with np.errstate(over="ignore", invalid="ignore"):
             return self._checked(*self.unchecked.step(ids, state))
 
     def read(self, ids: NDArray[np.integer], state: PredictorState) -> tuple[Logits, PredictorState]:
-        """`step` for many ids."""
         self.before()
         with np.errstate(over="ignore", invalid="ignore"):
             return self._checked(*self.unchecked.read(ids, state))

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from unrolled.bounds import check_number
 from unrolled.errors import InputError
 from unrolled.model.predictor import LanguageModel, Logits, Predictor, PredictorState
 from unrolled.model.probabilities import log_softmax
@@ -151,8 +152,7 @@ def _ids(model: LanguageModel, text: str | EncodedText, unknown: OnUnknown) -> I
 
 
 def _stretches(length: int, given: int | None) -> int:
-    if given is not None and given < 1:
-        raise InputError(f"stretches is {given}, but must be at least 1")
+    check_number("stretches", given, at_least=1)
     return min(given or (STRETCHES if length > EXACT_UP_TO else 1), length)
 
 

@@ -18,7 +18,8 @@ import safetensors
 import safetensors.numpy
 from numpy.typing import NDArray
 
-from unrolled.errors import FolderError, InputError
+from unrolled.bounds import check_number
+from unrolled.errors import FolderError
 from unrolled.files import from_json, read_file, sha256, to_json, write_file
 from unrolled.model.predictor import LanguageModel, Logits, PredictorState
 from unrolled.model.sampling import RECENT, UNFILTERED, Sampling, SamplingSettings, checked_stops, until_stop
@@ -34,8 +35,7 @@ MAX_BYTES = 1 << 28
 
 def generator_of(seed: int) -> np.random.Generator:
     """The random generator of `seed`, the same on every machine. Raises InputError for a negative seed."""
-    if seed < 0:
-        raise InputError(f"seed is {seed}, but must be 0 or above")
+    check_number("seed", seed, at_least=0)
     return np.random.Generator(np.random.PCG64(seed))
 
 
@@ -139,8 +139,7 @@ class State:
         value out of its bounds.
         """
         sampling, stops = sampling.updated(**settings), checked_stops(stop)
-        if length < 1:
-            raise InputError(f"length is {length}, but must be at least 1")
+        check_number("length", length, at_least=1)
         if seed is not None:
             self.generator = generator_of(seed)
         if self.model.vocabulary.boundary is not None:

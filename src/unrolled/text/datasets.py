@@ -44,11 +44,11 @@ DOWNLOADS = {
 NAMES = (*DOWNLOADS, PYTHON_DOCS)
 
 
-def named_source(name: str, *, mirror: str | None = None, cache: Path | None = None) -> Source:
+def named_source(name: str) -> Source:
     """The data set `name`, one of `NAMES`."""
     if name == PYTHON_DOCS:
         return TextSource(PYTHON_DOCS, python_docs())
-    return FileSource(fetch(name, mirror=mirror, cache=cache), name, "utf-8")
+    return FileSource(fetch(name), name, "utf-8")
 
 
 def python_docs() -> str:
@@ -62,18 +62,17 @@ def python_docs() -> str:
     return "\n".join(text.strip("\n") + "\n" for _, text in sorted(topics.items()))
 
 
-def fetch(name: str, *, mirror: str | None = None, cache: Path | None = None) -> Path:
-    """The path of a downloaded text, which is downloaded into `cache` if it is missing or damaged.
+def fetch(name: str) -> Path:
+    """The path of a downloaded text, which is downloaded into the cache if it is missing or damaged.
 
-    `mirror` is a base URL to use instead of UNROLLED_MIRROR or the published URL. Raises InputError if the download
-    fails or its SHA-256 differs.
+    Raises InputError if the download fails or its SHA-256 differs.
     """
     from http.client import HTTPException
 
     download = DOWNLOADS[name]
-    base = mirror or os.environ.get(MIRROR_VARIABLE)
+    base = os.environ.get(MIRROR_VARIABLE)
     url = f"{base.rstrip('/')}/{name}.txt" if base else download.url
-    path = (cache or cache_folder()) / f"{name}.txt"
+    path = cache_folder() / f"{name}.txt"
     if path.is_file() and sha256(path.read_bytes()) == download.sha256:
         return path
     try:

@@ -18,7 +18,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 
 from unrolled.errors import InputError
 from unrolled.text.encoding import SAMPLE_BYTES, likely_encoding, looks_binary
@@ -29,28 +29,6 @@ TEXT_FILES = (
     "in a folder and the folders below it, every file counts as text whose name does not begin with a dot "
     "and that is not binary; .gz is unpacked"
 )
-
-
-class Source(Protocol):
-    """A text as bytes."""
-
-    @property
-    def name(self) -> str:
-        """The name used in errors."""
-
-    @property
-    def size(self) -> int:
-        """Bytes to read from disk (compressed, for gzip)."""
-
-    @property
-    def encoding(self) -> str | None:
-        """Its encoding if it is known, independently of the encoding given for other texts."""
-
-    def stamp(self) -> tuple[int, ...]:
-        """A value that changes when the source is written to."""
-
-    def blocks(self) -> Iterator[tuple[bytes, int]]:
-        """The bytes in blocks from the start, each with the number of bytes of `size` read so far."""
 
 
 @dataclass(frozen=True)
@@ -67,11 +45,11 @@ class TextSource:
         return len(self.text.encode("utf-8", "surrogatepass"))  # a lone surrogate is refused when it is read
 
     def stamp(self) -> tuple[int, ...]:
-        """Empty: a text in memory never changes."""
+        """A value that changes when the source is written to: empty, as a text in memory never is."""
         return ()
 
     def blocks(self) -> Iterator[tuple[bytes, int]]:
-        """One block. Raises InputError for a lone surrogate, which UTF-8 cannot encode."""
+        """All bytes in one block, and their number. Raises InputError for a lone surrogate, which is no UTF-8."""
         try:
             data = self.text.encode("utf-8")
         except UnicodeEncodeError as error:
@@ -107,7 +85,10 @@ class FileSource:
         return status.st_size, status.st_mtime_ns
 
     def blocks(self) -> Iterator[tuple[bytes, int]]:
-        """The bytes, decompressed if they are gzip. Raises InputError for a file that cannot be read."""
+        """The bytes in blocks, decompressed if they are gzip, each with how many of `size` have been read so far.
+
+        Raises InputError for a file that cannot be read.
+        """
         try:
             with open(self.path, "rb", buffering=0) as file:
                 position, block = 0, file.read(BLOCK_BYTES)
@@ -134,6 +115,10 @@ class FileSource:
             if len(data) >= SAMPLE_BYTES:
                 break
         return data[:SAMPLE_BYTES]
+
+
+Source = TextSource | FileSource
+"""A text as bytes, read in blocks; the size is that on disk, compressed for gzip."""
 
 
 def find_sources(path: Path, encoding: str) -> list[FileSource]:

@@ -16,6 +16,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from unrolled.bounds import check_number
 from unrolled.embedding import visible
 from unrolled.errors import InputError
 from unrolled.typed import typed
@@ -67,8 +68,7 @@ class Tally:
 
         Characters `known` from another text come first, in their order, and are kept however rare they are here.
         """
-        if min_count < 1:
-            raise InputError(f"min_count is {min_count}, but it must be at least 1")
+        check_number("min_count", min_count, at_least=1)
         first = np.array([ord(character) for character in known], np.int64)
         every = self._totals(1 + int(first.max(initial=0)))
         seen = np.flatnonzero(every)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from unrolled.bounds import check_number
 from unrolled.errors import InputError
 from unrolled.text.sample import Sample
 from unrolled.text.vocabulary import Ids
@@ -72,8 +73,7 @@ def windows(ids: Ids, size: int, stride: int, targets: int) -> tuple[Ids, Ids]:
     sizes below 1 and for a text shorter than one window.
     """
     for name, value in (("size", size), ("stride", stride), ("targets", targets)):
-        if value < 1:
-            raise InputError(f"the {name} of windows is {value}, but it must be at least 1")
+        check_number(f"the {name} of windows", value, at_least=1)
     if targets > size:
         raise InputError(f"windows of {size} characters cannot have {targets} targets: at most one for each character")
     if len(ids) < size + 1:
@@ -92,8 +92,7 @@ def streams(ids: Ids, count: int) -> Ids:
     one character and at most `count`, so that every character except the first is a target of some stream.
     Raises InputError for a text too short to give each stream one character and a target.
     """
-    if count < 1:
-        raise InputError(f"streams is {count}, but it must be at least 1")
+    check_number("streams", count, at_least=1)
     step = (len(ids) - 1) // count
     if step < 1:
         raise InputError(

@@ -90,19 +90,11 @@ class WordReader:
     def before(self, ids: Ids, positions: NDArray[np.integer], boundary: int | None = None) -> Hashes:
         """The places before the characters at `positions` (n,) of a text, (n, 4), each from its last `boundary`."""
         ascending, which = np.unique(positions, return_inverse=True)
-        first = np.flatnonzero(np.diff(ascending, prepend=-REACH - 1) > REACH)
-        starts = np.maximum(ascending[first] - REACH, 0)
-        ends = ascending[np.append(first[1:], len(ascending)) - 1]
-        sizes = np.maximum(ends - starts, 0)
-        offsets = np.repeat(starts - sizes.cumsum() + sizes, sizes)
-        window = np.arange(len(offsets)) + offsets
-        begins = np.diff(offsets, prepend=-1) != 0
-        read = ids[window]
-        if boundary is not None:
-            begins |= read == boundary
-        group = np.cumsum(np.isin(np.arange(len(ascending)), first)) - 1
-        index = np.where(ascending > starts[group], ascending - 1 - starts[group] + (sizes.cumsum() - sizes)[group], -1)
-        return np.column_stack([np.append(each, np.uint64(0))[index[which]] for each in self.read(read, begins)])
+        pieces = np.split(ascending, np.flatnonzero(np.diff(ascending) > REACH) + 1)
+        places = [
+            np.column_stack(self.between(ids, piece[0], piece[-1] + 1, boundary))[piece - piece[0]] for piece in pieces
+        ]
+        return np.concatenate(places)[which]
 
     def _runs(self, ids: Ids, starts: NDArray[np.int64]) -> Hashes:
         """The hash of each stretch of ids from `starts` to its place, (character,)."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from unrolled.text.counts.ngrams import Codes, Probabilities, hash_bound, last_ids, ngrams, starts_of, sums_of
+from unrolled.text.counts.ngrams import Codes, Probabilities, hash_bound, ngrams, starts_of, sums_of
 from unrolled.text.counts.table import Table
 from unrolled.text.vocabulary import Ids
 from unrolled.text.words import WordReader
@@ -51,9 +51,7 @@ def character_tables(
         whole = codes >= np.uint64(symbols**n if n and boundary is not None else 0)
         tables.append(_table(codes[whole], counts[whole], symbols, 1 + (n >= LONG)))
         shorter = codes % np.uint64(symbols**n)
-        (codes,), counts = (
-            _distinct([shorter], symbols) if whole.all() else _summed([shorter], np.where(whole, 1, counts))
-        )
+        (codes,), counts = _distinct([shorter]) if whole.all() else _summed([shorter], np.where(whole, 1, counts))
     return tuple(reversed(tables))
 
 
@@ -68,7 +66,7 @@ def _longest(
 
     def chunks() -> Iterator[Counted]:
         for start in range(0, len(ids), CHUNK):
-            yield _distinct([ngrams(ids, start, start + CHUNK, symbols, order, boundary)], symbols)
+            yield _distinct([ngrams(ids, start, start + CHUNK, symbols, order, boundary)])
             release()
 
     return _counted(chunks(), most)
@@ -82,13 +80,13 @@ def word_tables(
     def chunks() -> Iterator[Counted]:
         for start in range(0, len(ids), CHUNK):
             _, grams = word_ngrams(words, ids, start, min(start + CHUNK, len(ids)), symbols, boundary)
-            yield _distinct(grams[::-1], symbols)
+            yield _distinct(grams[::-1])
             release()
 
     grams, counts = _counted(chunks(), most)
     tables = [_table(grams[0], counts, symbols)]
     while len(grams) > 1:
-        grams, counts = _distinct(grams[1:], symbols)
+        grams, counts = _distinct(grams[1:])
         tables.append(_table(grams[0], counts, symbols))
     return tuple(reversed(tables))
 
@@ -136,33 +134,15 @@ def _summed(codes: list[Codes], counts: NDArray[np.int64]) -> Counted:
     return [each[starts[:-1]] for each in codes], sums_of(counts, starts)
 
 
-def _distinct(codes: list[Codes], symbols: int) -> Counted:
+def _distinct(codes: list[Codes]) -> Counted:
     """Every code of the first array once, ascending, and how often it occurs."""
     if len(codes) == 1:
         codes = [np.sort(codes[0])]
     else:
-        order = _ascending(codes[0], symbols)
+        order = np.argsort(codes[0], kind="stable")
         codes = [each[order] for each in codes]
     starts = starts_of(codes[0])
     return [each[starts[:-1]] for each in codes], np.diff(starts)
-
-
-def _ascending(codes: Codes, symbols: int) -> NDArray[np.int64]:
-    """The order in which codes ascend, equal ones as they stand: `argsort` by a sort of numbers, twice as fast.
-
-    A number is the first bits of a context, the id after it, and the place.
-    """
-    place, last = len(codes).bit_length(), (symbols - 1).bit_length()
-    contexts = codes // np.uint64(symbols)
-    ids = last_ids(codes, contexts, symbols)
-    excess = max(0, hash_bound(symbols).bit_length() + last + place - 64)
-    numbers = contexts >> excess << last + place | ids << place | np.arange(len(codes), dtype=np.uint64)
-    numbers.sort()
-    order = (numbers & (1 << place) - 1).view(np.int64)
-    found = codes[order]
-    if (found[1:] < found[:-1]).any():  # contexts that begin with the same bits
-        order = order[np.argsort(found, kind="stable")]
-    return order
 
 
 def _table(codes: Codes, counts: NDArray[np.int64], symbols: int, least: int = 1) -> Table:

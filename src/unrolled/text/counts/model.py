@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from unrolled.errors import FolderError, InputError
 from unrolled.text.counts.counting import CHUNK, MAX_ENTRIES, WORD_SHARE, character_tables, word_ngrams, word_tables
 from unrolled.text.counts.ngrams import Codes, Probabilities, checked_order, hash_bound, largest_order, ngrams
-from unrolled.text.counts.table import WORDS_WEIGHT, Prediction, Table, check, check_length, known, refine, refined
+from unrolled.text.counts.table import Prediction, Table, check, check_length, known, refine, refined
 from unrolled.text.vocabulary import Ids
 from unrolled.text.words import DEPTH, REACH, START, WordReader
 from unrolled.text.words import contexts as word_contexts
@@ -131,7 +131,7 @@ class CountModel:
             words = probabilities[known]
             for table, each in zip(self.word_tables, grams, strict=True):
                 words = table.interpolate(each, words)
-            probabilities[known] += WORDS_WEIGHT * (words - probabilities[known])
+            probabilities[known] = Prediction(probabilities[known], words, ()).mean
         return probabilities
 
     def distribution(self, recent: Sequence[int]) -> Probabilities:

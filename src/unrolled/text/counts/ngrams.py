@@ -69,11 +69,6 @@ def ngrams(
     return codes
 
 
-def last_ids(codes: Codes, contexts: Codes, symbols: int) -> Codes:
-    """The last ids of codes whose contexts are known: their remainders, which NumPy finds more slowly."""
-    return codes - contexts * np.uint64(symbols)
-
-
 def starts_of(codes: Codes) -> NDArray[np.int64]:
     """Where a run of equal codes begins, and at the end their number: (run + 1,)."""
     begins = np.ones(len(codes) + 1, np.bool_)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unrolled.errors import FolderError
-from unrolled.text.counts.ngrams import Codes, Probabilities, last_ids, starts_of, sums_of
+from unrolled.text.counts.ngrams import Codes, Probabilities, starts_of, sums_of
 from unrolled.text.vocabulary import Ids
 
 WORDS_WEIGHT = 2 / 3
@@ -74,8 +74,7 @@ class Table:
     @cached_property
     def followers(self) -> Ids:
         """The last id of each entry, (entry,)."""
-        contexts = self.codes // np.uint64(self.symbols)
-        return last_ids(self.codes, contexts, self.symbols).astype(np.min_scalar_type(self.symbols - 1))
+        return (self.codes % np.uint64(self.symbols)).astype(np.min_scalar_type(self.symbols - 1))
 
     @cached_property
     def backoff(self) -> Probabilities:
