@@ -78,6 +78,6 @@ def test_counts_out_of_bounds(count: int) -> None:
 
 def test_a_line_needs_a_newline() -> None:
     model = tiny_model("rnn", text="ab ab")
-    with pytest.raises(InputError, match="knows no newline"):
+    with pytest.raises(InputError, match="has no newline"):
         complete(model.read("a"), "line")
     assert np.isfinite([one.probability for one in complete(model.read("a"), "word")]).all()

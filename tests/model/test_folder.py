@@ -173,8 +173,8 @@ F32 = np.float32
         (with_weights(head__bias=np.zeros((3, 1), F32)), r"head.bias is float32 of shape \(3, 1\)"),
         (with_weights(head__bias=np.array([0, np.nan, 0], F32)), "numbers in head.bias that are not finite"),
         (with_weights(head__bias=np.array([0, np.inf, 0], F32)), "numbers in head.bias that are not finite"),
-        (SMALLEST.to_files() | {WEIGHTS: b""}, "model.safetensors is not a safetensors file"),
-        (SMALLEST.to_files() | {WEIGHTS: pickle.dumps({"a": 1})}, "model.safetensors is not a safetensors file"),
+        (SMALLEST.to_files() | {WEIGHTS: b""}, "model.safetensors is not a valid safetensors file"),
+        (SMALLEST.to_files() | {WEIGHTS: pickle.dumps({"a": 1})}, "model.safetensors is not a valid safetensors file"),
         (SMALLEST.to_files() | {WEIGHTS: b"\xff" * 8 + b"{}"}, "its header cannot be"),
         (SMALLEST.to_files() | {CONFIG: b"[" * 100_000}, "config.json is (nested more than 64 deep|not valid JSON)"),
         (SMALLEST.to_files() | {CONFIG: b"[]"}, "config.json should hold a JSON object"),
@@ -197,7 +197,7 @@ def bfloat16_header() -> bytes:
 
 @pytest.mark.parametrize("data", [bfloat16_header(), (1 << 20).to_bytes(8, "little") + b"{" * (1 << 20)])
 def test_headers_that_the_library_takes_and_numpy_does_not(data: bytes) -> None:
-    with pytest.raises(FolderError, match=r"model.safetensors is not a safetensors file of ours"):
+    with pytest.raises(FolderError, match=r"model.safetensors is not a valid safetensors file"):
         ModelParts.from_files(SMALLEST.to_files() | {WEIGHTS: data})
 
 

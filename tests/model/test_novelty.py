@@ -51,5 +51,5 @@ def test_folders_without_windows_and_with_damaged_ones(tmp_path):
     write_folder(tmp_path / "a", tiny_parts().to_files())
     assert copied_runs(tmp_path / "a", TRAINING) is None
     write_folder(tmp_path / "b", tiny_parts().to_files() | {WINDOWS: b"no tensors"})
-    with pytest.raises(FolderError, match="is not a safetensors file of ours"):
+    with pytest.raises(FolderError, match="is not a valid safetensors file"):
         copied_runs(tmp_path / "b", TRAINING)

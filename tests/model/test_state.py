@@ -209,9 +209,9 @@ def test_a_flipped_bit_in_any_byte_and_any_truncation_of_a_state_file_are_report
         ({}, {"logits": np.zeros(9, np.float32)}, "logits is float32 of shape"),
         ({}, {"logits": np.full(3, np.nan, np.float32)}, "not finite"),
         ({}, {"hidden.0": np.zeros(1)}, "hidden.0 is float64"),
-        ({}, {"hidden.1": np.zeros(1, np.float32)}, "other names"),
-        ({}, {"recent": np.array([3])}, "other names"),
-        ({}, {"recent": np.zeros(RECENT + 1, np.int64)}, "other names"),
+        ({}, {"hidden.1": np.zeros(1, np.float32)}, "unexpected names"),
+        ({}, {"recent": np.array([3])}, "unexpected names"),
+        ({}, {"recent": np.zeros(RECENT + 1, np.int64)}, "unexpected names"),
         ({"model": "another"}, {}, "the state of another model"),
     ],
 )
@@ -228,7 +228,7 @@ def test_what_is_no_state_file(tmp_path: Path) -> None:
     with pytest.raises(FolderError, match="cannot be read"):
         State.load(tmp_path, SMALL)
     (tmp_path / "weights").write_bytes(safetensors.numpy.save({"a": np.zeros(1)}))
-    with pytest.raises(FolderError, match="is not a state of unrolled"):
+    with pytest.raises(FolderError, match="is not a state written by unrolled"):
         State.load(tmp_path / "weights", SMALL)
 
 

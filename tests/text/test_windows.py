@@ -131,7 +131,7 @@ def test_the_cut_is_where_others_have_it() -> None:
 
 @pytest.mark.parametrize(("validation", "test"), [(-0.1, 0.0), (0.1, -0.1), (0.5, 0.5), (1.0, 0.0), (float("nan"), 0)])
 def test_impossible_shares(validation: float, test: float) -> None:
-    with pytest.raises(InputError, match="shares of at least 0 that leave some to train on"):
+    with pytest.raises(InputError, match="at least 0, and their sum below 1"):
         split(text_of(100), validation, test)
 
 

@@ -257,7 +257,7 @@ class CharModel:
         check_number("count", count, at_least=1)
         if self.vocabulary.boundary is None:
             raise InputError(
-                "this model was trained on one text and knows no records: write with a length instead of a count, "
+                "this model was trained on running text, not on records: give a length instead of a count, "
                 "or train with records (--records lines)"
             )
         begun, generator = with_label_end(start, self.vocabulary), generator_of(seed)

@@ -63,7 +63,7 @@ def complete(state: State, unit: Unit = "word", count: int = 5) -> list[Completi
     characters = state.model.vocabulary.characters
     ends = np.array([False, *(_is_end(character, unit) for character in characters)])
     if not ends.any() and unit == "line":
-        raise InputError("this model knows no newline, so it cannot finish a line")
+        raise InputError("the vocabulary of this model has no newline, so it cannot finish a line")
     recent = state.recent[-1] if state.recent else 0
     beam, found = _first(state), list[Completion]()
     may_end = recent != 0 and not ends[recent]

@@ -266,7 +266,7 @@ def _read(path: Path) -> ModelParts:
 def _refuse_pickles(path: Path, names: Mapping[str, bytes] | list[str]) -> None:
     for name in names:
         if Path(name).suffix in PICKLES:
-            raise FolderError(f"{path} holds the pickle {name}, which can run code when loaded: unrolled reads none")
+            raise FolderError(f"{path} holds the pickle {name}, which can run code: unrolled never reads pickles")
 
 
 def _check_names(files: Mapping[str, bytes]) -> None:
@@ -280,4 +280,4 @@ def _check_rung(config: ModelConfig) -> None:
         return
     choices = (None, *find_cell(str(config.rung)).nonlinearities)
     if config.nonlinearity not in choices:
-        raise InputError(f"nonlinearity is {config.nonlinearity!r}, but the rung {config.rung} knows {choices}")
+        raise InputError(f"nonlinearity is {config.nonlinearity!r}, but the rung {config.rung} accepts {choices}")

@@ -47,7 +47,7 @@ class Members:
         if self.counts is not None and self.counts.symbols != vocabulary:
             raise FolderError(f"{_file(COUNTS)} has {self.counts.symbols:,} ids, but the vocabulary {vocabulary:,}")
         if not shapes and (self.counts is None or self.networks or self.gate is not None):
-            raise FolderError(f"a model of the rung counts holds {_file(COUNTS)} and no network")
+            raise FolderError(f"a model of the rung counts must hold {_file(COUNTS)} and no network")
         if shapes and (self.counts is None) != (self.gate is None):
             raise FolderError(f"counts beside a network need a gate in {MIXTURE}, and a gate needs counts")
         if self.counts is not None and self.gate is not None and self.gate.tables != self.counts.depth:
@@ -128,5 +128,5 @@ class _Mixture:
         count = min(len(self.members), MAX_NETWORKS)
         networks = [network_name(i) for i in range(count)] if has_network else []
         if not count or self.members not in (networks, [*networks[: count - 1], COUNTS]):
-            raise FolderError(f"{MIXTURE}: members should be the networks in their order, and counts last")
+            raise FolderError(f"{MIXTURE}: members must be the networks in order, and counts last")
         return self.members

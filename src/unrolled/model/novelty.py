@@ -99,10 +99,10 @@ def read_novelty(folder: str | Path, vocabulary: Vocabulary) -> Novelty:
     """The hashes in a run folder. Raises FolderError where there are none, as in a run that has not finished."""
     files = read_folder(Path(folder))
     if HASHES not in files:
-        raise FolderError(f"{folder} holds no {HASHES}: what is new is known of finished runs on records only")
+        raise FolderError(f"{folder} has no {HASHES}: only finished runs on records can tell which records are new")
     known = read_tensors(files[HASHES], f"{folder}/{HASHES}").get("hashes")
     if known is None or known.dtype != np.uint64 or known.ndim != 1:
-        raise FolderError(f"{folder}/{HASHES} should hold hashes, a row of 64-bit numbers")
+        raise FolderError(f"{folder}/{HASHES} must hold one row of 64-bit hashes")
     return Novelty(vocabulary, np.sort(known))
 
 
@@ -145,7 +145,7 @@ def copied_runs(folder: str | Path, ids: Ids) -> CopiedRuns | None:
     windows = read_tensors(files[WINDOWS], f"{folder}/{WINDOWS}").get("windows")
     bits = 2 if windows is None else 2 + windows.size.bit_length()
     if windows is None or windows.dtype != np.uint8 or windows.shape != (1 << bits >> 3,) or bits < 3:
-        raise FolderError(f"{folder}/{WINDOWS} should hold windows, a power of two of bytes")
+        raise FolderError(f"{folder}/{WINDOWS} must hold windows, whose number of bytes is a power of two")
     places = _places(ids, bits)
     found = windows[places >> 3] >> (7 - (places & 7)).astype(np.uint8) & 1
     edges = np.flatnonzero(np.diff(found, prepend=0, append=0))

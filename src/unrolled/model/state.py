@@ -194,13 +194,13 @@ class State:
         facts, tensors = _unpack(data, name)
         if facts.get("model") != model.fingerprint:
             raise FolderError(
-                f"{name} is the state of another model: a state can only be used with the weights it came from"
+                f"{name} is the state of another model: a state can be used only with the weights that produced it"
             )
         state = cls.start(model)
         try:
             state._restore(facts, tensors)
         except (FolderError, KeyError, TypeError, ValueError, OverflowError) as error:
-            raise FolderError(f"{name} is not a state of unrolled: {error}") from None
+            raise FolderError(f"{name} is not a state written by unrolled: {error}") from None
         return state
 
     def _facts(self) -> dict[str, Any]:
@@ -215,7 +215,7 @@ class State:
         like = self._tensors()
         recent = tensors["recent"]
         if tensors.keys() != like.keys() or recent.ndim != 1 or not _are_ids(recent, len(self.logits)):
-            raise ValueError("its tensors have other names or shapes")
+            raise ValueError("its tensors have unexpected names or shapes")
         for name, array in tensors.items():
             if name != "recent" and (array.shape, array.dtype) != (like[name].shape, like[name].dtype):
                 raise ValueError(f"{name} is {array.dtype} of shape {array.shape}")
@@ -228,7 +228,7 @@ class State:
         self.recent.extend(recent.tolist())
         self.generator.bit_generator.state = facts["generator"]
         if to_json(self._facts()["generator"]) != to_json(facts["generator"]):  # NumPy takes true for 1, and 1.5 too
-            raise ValueError("the state of its random generator is none")
+            raise ValueError("the state of its random generator is not valid")
 
 
 def _are_ids(array: NDArray[Any], vocabulary: int) -> bool:
@@ -249,7 +249,7 @@ def _unpack(data: bytes, name: str) -> tuple[dict[str, Any], dict[str, NDArray[A
         size = int.from_bytes(data[:8], "little")
         facts = from_json(from_json(data[8 : 8 + size], name)["__metadata__"]["unrolled.state"].encode(), name)
     except (safetensors.SafetensorError, FolderError, KeyError, TypeError, ValueError, AttributeError) as error:
-        raise FolderError(f"{name} is not a state of unrolled, or is damaged: {error}") from None
+        raise FolderError(f"{name} is not a state written by unrolled, or is damaged: {error}") from None
     version, _ = facts.pop("format", None), facts.pop("sha256", None)
     if type(version) is int and version > FORMAT:
         raise FolderError(f"{name} has format {version}, newer than the {FORMAT} known here: upgrade unrolled")

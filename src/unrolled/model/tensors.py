@@ -31,11 +31,11 @@ def read_tensors(data: bytes, name: str) -> dict[str, NDArray[Any]]:
     """The tensors in the content of the file called `name`. Raises FolderError if it is not a safetensors file."""
     size = int.from_bytes(data[:8], "little")
     if len(data) < 8 or size > min(MAX_HEADER_BYTES, len(data) - 8):
-        raise FolderError(f"{name} is not a safetensors file of ours: its header cannot be {size:,} bytes long")
+        raise FolderError(f"{name} is not a valid safetensors file: its header cannot be {size:,} bytes long")
     try:
         return dict(safetensors.numpy.load(data))
     except (SafetensorError, KeyError, TypeError, ValueError) as error:  # KeyError: a dtype that NumPy lacks
-        raise FolderError(f"{name} is not a safetensors file of ours: {error}") from None
+        raise FolderError(f"{name} is not a valid safetensors file: {error}") from None
 
 
 def check_weights(name: str, weights: Mapping[str, NDArray[Any]], shapes: Mapping[str, tuple[int, ...]]) -> None:

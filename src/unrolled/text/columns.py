@@ -58,7 +58,7 @@ def _separated(name: str, lines: Iterator[str], columns: Sequence[str]) -> Itera
         for row in csv.reader(lines, delimiter=delimiter):
             yield [row[place] if place < len(row) else "" for place in places]
     except csv.Error as error:
-        raise InputError(f"{name} is not a table that can be read: {error}") from None
+        raise InputError(f"{name} cannot be read as a table: {error}") from None
     finally:
         csv.field_size_limit(limit)
 
@@ -87,7 +87,7 @@ def _parquet(path: Path, columns: Sequence[str]) -> Iterator[list[str]]:
             texts = [["" if value is None else f"{value}" for value in batch[name].to_pylist()] for name in columns]
             yield from map(list, zip(*texts, strict=True))
     except (arrow.ArrowException, OSError) as error:
-        raise InputError(f"{path} is not a Parquet file that can be read: {error}") from None
+        raise InputError(f"{path} cannot be read as Parquet: {error}") from None
 
 
 def _is_there(column: str, names: Sequence[str], table: str) -> bool:

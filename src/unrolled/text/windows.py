@@ -110,9 +110,7 @@ def split(ids: Ids, validation: float, test: float = 0.0) -> Split:
     requested part would be empty.
     """
     if not (validation >= 0 and test >= 0 and validation + test < 1):
-        raise InputError(
-            f"validation is {validation} and test {test}: shares of at least 0 that leave some to train on"
-        )
+        raise InputError(f"validation is {validation} and test {test}: each must be at least 0, and their sum below 1")
     # Rounded first: 1 - 0.1 - 0.1 is slightly below 0.8, which would move the boundary by one character.
     first, second = (int(round(len(ids) * (1 - share), 6)) for share in (validation + test, test))
     parts = Split(ids[:first], ids[first:second], ids[second:])

@@ -93,7 +93,7 @@ def test_a_category_called_like_a_special_row_keeps_its_own_name():
 
 
 def test_an_empty_column_is_refused():
-    with pytest.raises(InputError, match="'c' holds no value at all"):
+    with pytest.raises(InputError, match="'c' has no values"):
         fit_coding(column_of([None, None]), np.zeros(2))
 
 

@@ -465,7 +465,7 @@ Y = np.array([1.5, 2.5, 3.5, 4.0])
         (Path("table.csv"), Y, {}, "a table was expected .*, not a P.*Path"),
         ((row for row in GOOD.to_numpy()), Y, {}, "a table was expected .*, not a generator"),
         (GOOD.head(1), Y[:1], {}, "1 sample"),
-        (GOOD.assign(a=None), Y, {}, "'a' holds no value at all"),
+        (GOOD.assign(a=None), Y, {}, "'a' has no values"),
         (GOOD, Y, {"dimensions": {"b": 2}}, "unknown column 'b'"),
         (GOOD, Y, {"dimensions": 0}, "dimension of column 'a' is 0"),
         (GOOD, Y, {"dimensions": "big"}, "'big', but must be 'auto'"),

@@ -82,7 +82,7 @@ def test_strings_that_are_dates(texts, day):
 
 def test_parts_and_columns_may_not_share_a_name():
     table = pd.DataFrame({"d": pd.to_datetime(["2024-02-29"]), "d_year": ["x"]})
-    with pytest.raises(InputError, match="'d_year' has the name that a part"):
+    with pytest.raises(InputError, match="'d_year' has the same name as a part"):
         schema_of(table)
 
 

@@ -128,7 +128,7 @@ def fit_coding(column: Column, rank: NDArray[np.float64], min_frequency: int = 1
     categories are called unless they tie, so that renaming them changes nothing but names.
     """
     if column.missing.all():
-        raise InputError(f"column {column.name!r} holds no value at all: leave it out")
+        raise InputError(f"column {column.name!r} has no values: leave it out")
     column = one_form(_whole_if_possible(column))
     present = ~column.missing
     values, inverse = distinct(column.values[present])
@@ -277,7 +277,7 @@ class Scaling:
 def fit_scaling(column: Column) -> Scaling:
     """Learn mean and standard deviation of a column of numbers; a constant one becomes 0."""
     if column.missing.all():
-        raise InputError(f"column {column.name!r} holds no value at all: leave it out")
+        raise InputError(f"column {column.name!r} has no values: leave it out")
     values = np.sort(column.values[~column.missing].astype(np.float64))  # sorted: row order leaves no rounding
     with np.errstate(over="ignore"):
         mean, deviation = float(values.mean()), float(values.std())

@@ -91,7 +91,7 @@ def from_files(files: Mapping[str, bytes], folder: Path) -> tuple[Fitted, dict[s
         fitted = _read_fitted(stored, find_config(stored.settings.recipe), read_tensors(files[ARRAYS], ARRAYS))
         return _tried(fitted), settings
     except (FolderError, KeyError, TypeError, ValueError, IndexError) as error:
-        raise FolderError(f"{folder} is not an encoder that can be read: {type(error).__name__} {error}") from None
+        raise FolderError(f"{folder} cannot be read as an encoder: {type(error).__name__} {error}") from None
 
 
 def _tried(fitted: Fitted) -> Fitted:
@@ -218,7 +218,7 @@ def _read_fitted(entry: Stored, config: EncoderConfig, arrays: Arrays) -> Fitted
     fitted = Fitted(statistics, config, weights, vectors, entry.interrupted, spellings, explained, components,
                     means_out, bool(entry.predicts))  # fmt: skip
     if entry.outputs is not None and fitted.names_out() != entry.outputs:
-        raise ValueError("the arrays make other columns than the outputs named")
+        raise ValueError("the arrays do not produce the columns that outputs names")
     return fitted
 
 
@@ -277,9 +277,9 @@ def _take_spellings(arrays: Arrays, schema: Schema, components: Mapping[int, NDA
         _check_shapes(own | {"components": beside}, shapes | {"components": (coding.rows, beside.shape[1])},
                       f"the spelling of column {coding.name!r}")  # fmt: skip
         if coding.kind != "string" or not 1 <= len(own["deviations"]) <= len(coding.known):
-            raise ValueError(f"column {coding.name!r} holds no names to be spelled")
+            raise ValueError(f"column {coding.name!r} has no names with a spelling")
         if not count or (np.diff(own["hashes"].astype(np.int64)) <= 0).any():
-            raise ValueError(f"the n-grams of column {coding.name!r} do not rise")
+            raise ValueError(f"the n-grams of column {coding.name!r} are not in increasing order")
         originals = tuple(coding.known[: len(own["deviations"])])
         ngrams = NGrams(own["hashes"], own["weights"])
         spellings[i] = Spelling(ngrams, own["vectors"], own["mean"], originals, own["deviations"])

@@ -244,7 +244,7 @@ def fit_schema(
     names = [name for _, name in of_column]
     for name in names:
         if names.count(name) > 1:
-            raise InputError(f"column {name!r} has the name that a part of a date column gets: rename it")
+            raise InputError(f"column {name!r} has the same name as a part of a date column: rename it")
     return schema_of(fields if scores else tuple(map(_without_score, fields)), dimensions)
 
 
@@ -326,7 +326,7 @@ def _column_name(names: list[str], given: object) -> str:
 
 def _fields(column: Column, rank: Array, evidence: Array | None, named: set[str] | None, least: int) -> list[Field]:
     if column.missing.all():
-        raise InputError(f"column {column.name!r} holds no value at all: leave it out")
+        raise InputError(f"column {column.name!r} has no values: leave it out")
     form = form_of(column.values[~column.missing]) if column.kind == "string" and not column.declared else None
     if form is not None or column.kind == "date":
         return _date_fields(column if form is None else as_dates(column, form), form, rank, least)

@@ -39,7 +39,7 @@ class StoredNumbers:
     def __post_init__(self) -> None:
         check_number(f"deviation of {self.name!r}", self.deviation, above=0)
         if self.knots != sorted(self.knots):
-            raise FolderError(f"the knots of {self.name!r} are not in their order")
+            raise FolderError(f"the knots of {self.name!r} are not in increasing order")
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class StoredCategories:
         for name in ("known", "merged"):
             typed(VALUES[self.kind], getattr(self, name), f"column {self.name!r}", name)
         if len({*self.known, *self.merged}) < len(self.known) + len(self.merged):
-            raise FolderError(f"column {self.name!r} has a category twice")
+            raise FolderError(f"duplicate category in column {self.name!r}")
         if len(self.counts) != len(SPECIAL) + len(self.known):
             raise FolderError(f"column {self.name!r} needs {len(SPECIAL) + len(self.known)} counts")
         check_whole(f"the smallest count of column {self.name!r}", min(self.counts), 0)
@@ -97,14 +97,14 @@ class StoredTarget:
             numbers, is_fitting = len(set(self.classes)), self.mean is self.deviation is None and not self.log
             fewest, most = (2, 2) if self.kind == "binary" else (3, len(self.classes))
             if self.kind == "continuous" or not is_fitting or numbers != len(self.classes):
-                raise FolderError("a target has different classes and neither mean nor log, or is continuous")
+                raise FolderError("a target with classes must have distinct ones, and neither a mean nor a log")
             check_whole("the number of classes", numbers, fewest, most)
             return
         if self.kind != "continuous" or self.mean is None or self.deviation is None:
-            raise FolderError("a continuous target has mean and deviation, another one classes")
+            raise FolderError("a continuous target must have a mean and a deviation, any other target classes")
         check_whole("the number of outputs", len(self.mean), 1, len(self.deviation))
         if len(self.mean) != len(self.deviation) or (self.single and len(self.mean) > 1):
-            raise FolderError("a target has a mean and a deviation for each output, and one output if it is single")
+            raise FolderError("a target must have a mean and a deviation for each output, a single one for one")
         check_number("deviation of the target", min(self.deviation), above=0)
 
 
@@ -158,17 +158,17 @@ class Stored:
         names, sources = self.feature_names_in, {one.source for one in self.fields}
         if names is not None and (len(set(names)) != self.n_features_in or not sources <= {*names}):
             raise FolderError(
-                "feature_names_in should be n_features_in different names, and hold the source of each field"
+                "feature_names_in must be n_features_in distinct names, the source of every field among them"
             )
         if len(sources) != self.n_features_in:
             raise FolderError(f"there are {len(self.fields)} fields of {self.n_features_in} columns")
         for one in self.fields:
             if one.part not in (None, *PARTS, *AMOUNTS) or one.form not in (None, *FORMS):
-                raise FolderError(f"{one.part!r} of column {one.source!r} is no part of a date, or has no form of one")
+                raise FolderError(f"{one.part!r} of column {one.source!r} is not part of a date, or has no date format")
             if one.name != (one.source if one.part is None else f"{one.source}_{one.part}"):
                 raise FolderError(f"the field of column {one.source!r} is called {one.name!r}")
         if len({(one.name, isinstance(one, StoredCategories)) for one in self.fields}) < len(self.fields):
-            raise FolderError("two fields of one kind have one name")
+            raise FolderError("duplicate name among the fields of one kind")
         categories = [one.name for one in self.fields if isinstance(one, StoredCategories)]
         if len(categories) != len(self.dimensions) or min(self.dimensions, default=1) < 1:
             raise FolderError(f"{len(categories)} columns of categories need as many dimensions of at least 1")

@@ -233,7 +233,7 @@ class CountModel:
         parts = [*(f"{n}" for n in lengths), *(f"{WORDS}{n}" for n in range(depth))]
         names = {f"{each}.{part}" for each in parts for part in ("codes", "weights")} | {LETTERS} & tensors.keys()
         if tensors.keys() != names or not 1 <= len(lengths) <= 1 + largest_order(symbols):
-            raise FolderError(f"tables of counts have other names or another order: {', '.join(sorted(tensors))}")
+            raise FolderError(f"unexpected names or order of the tables of counts: {', '.join(sorted(tensors))}")
         tables = [Table(symbols, tensors[f"{each}.codes"], tensors[f"{each}.weights"]) for each in parts]
         for name, table in zip(parts, tables, strict=True):
             check(table, name)
@@ -251,5 +251,5 @@ def _named(tables: Sequence[Table], prefix: str) -> dict[str, NDArray[Any]]:
 def _reader(letters: NDArray[Any], symbols: int) -> WordReader:
     """Raises FolderError unless it is said of each id whether it belongs to words."""
     if letters.dtype != np.uint8 or letters.shape != (symbols,) or letters.max(initial=0) > 1:
-        raise FolderError(f"the counts should say by 0 or 1 (uint8) of each of {symbols:,} ids whether words have it")
+        raise FolderError(f"the counts need a flag, 0 or 1 (uint8), for each of {symbols:,} ids: is it in words?")
     return WordReader(letters.astype(np.bool_))

@@ -186,7 +186,7 @@ def check(table: Table, name: str) -> None:
     """Raises FolderError unless every context of the table leaves a proper distribution."""
     codes, weights = table.codes, table.weights
     if codes.dtype != np.uint64 or weights.dtype != np.float32 or codes.ndim != 1 or codes.shape != weights.shape:
-        raise FolderError(f"the counts {name} are not codes (uint64) and as many weights (float32)")
+        raise FolderError(f"the counts {name} must be codes (uint64) and an equal number of weights (float32)")
     if not ((codes[1:] > codes[:-1]).all() and (weights >= 0).all() and (table.backoff > 0).all()):
         raise FolderError(f"the counts {name} are damaged: they are not probability distributions")
 
