@@ -20,7 +20,7 @@ release = version = __version__
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "cyclopts.ext.sphinx"]
 exclude_patterns = ["_build", "jupyter_execute"]  # the second is where a build leaves the notebooks it has run
 
-myst_heading_anchors = 2  # the index of questions links to sections
+myst_heading_anchors = 3  # questions and the contents of experiments link to sections
 
 nb_execution_mode = "force"  # always: a change of the library changes what a page shows
 nb_execution_in_temp = True  # what a page writes does not land in docs/
