@@ -213,8 +213,8 @@ def test_progress_ends_at_the_total(tmp_path: Path) -> None:
     packed = write(tmp_path / "b.gz", gzip.compress(os.urandom(BLOCK_BYTES).hex().encode()))
     corpus, seen = open_corpus([plain, packed]), list[int]()
     assert sum(map(len, corpus.pieces(seen.append))) > 0
-    assert seen == sorted(seen)
-    assert seen[-1] == corpus.bytes_total == plain.stat().st_size + packed.stat().st_size
+    assert min(seen) >= 0
+    assert sum(seen) == corpus.bytes_total == plain.stat().st_size + packed.stat().st_size
 
 
 @given(st.text(), st.integers(0, 20))

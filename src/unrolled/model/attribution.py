@@ -81,22 +81,18 @@ def _read_on(place: State, ids: list[int], width: int) -> tuple[NDArray[np.int64
     text of every branch, (time * width, vocabulary).
     """
     predictor = place.model.predictor
-    branches = tuple(np.zeros((len(ids) * width, *part.shape), part.dtype) for part in place.hidden)
+    branches = predictor.initial_state(0)
     others, weights = np.zeros((len(ids), width), np.int64), np.zeros((len(ids), width))
     logits: Logits = np.zeros((0, len(place.logits)))
     for t, i in enumerate(ids):
         others[t], weights[t] = _expected_instead(place.logits, i, width)
-        begun = t * width
-        for branch, part in zip(branches, place.hidden, strict=True):
-            branch[begun : begun + width] = part
-        inputs = np.concatenate([np.full(begun, i), others[t]])
-        reading = tuple(branch[: len(inputs)] for branch in branches)
+        inputs = np.concatenate([np.full(t * width, i), others[t]])
+        begun = [np.repeat(part[None], width, axis=0) for part in place.hidden]
+        branches = tuple(map(np.concatenate, zip(branches, begun, strict=True)))
         if t == len(ids) - 1:
-            logits, after = predictor.step(inputs, reading)
+            logits, branches = predictor.step(inputs, branches)
         else:
-            after = predictor.advance(inputs, reading)
-        for branch, part in zip(branches, after, strict=True):
-            branch[: len(inputs)] = part
+            branches = predictor.advance(inputs, branches)
         place.feed([i])
     return others, weights, logits
 

@@ -71,12 +71,7 @@ class Concat(Cell):
 
     @staticmethod
     def shapes(inputs: int, hidden: int) -> Shapes:
-        return {
-            "weight_in": (hidden, hidden + inputs),
-            "bias_in": (hidden,),
-            "weight_h": (hidden, hidden),
-            "bias_h": (hidden,),
-        }
+        return ThreeChar.shapes(hidden + inputs, hidden)
 
     def project(self, x: Array) -> Array:
         return x @ self.W_inx + self.b_in

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from unrolled.errors import FolderError
 from unrolled.files import is_complete, read_folder
 from unrolled.model.tensors import read_tensors, write_tensors
-from unrolled.text.records import hashes_before, record_hash
+from unrolled.text.records import Records, record_hash
 from unrolled.text.vocabulary import BOUNDARY, Ids, Vocabulary, with_label_end
 from unrolled.text.words import mixed
 
@@ -92,7 +92,8 @@ def novelty_files(ids: Ids, boundary: int | None, end: int) -> dict[str, bytes]:
     """What a run folder keeps of a training text, (character,), up to `end`: hashes of its records or windows."""
     if boundary is None:
         return {WINDOWS: windows_file(ids[:end])}
-    return {HASHES: write_tensors({"hashes": hashes_before(ids, boundary, end)})}
+    records = Records.of(ids, boundary)
+    return {HASHES: write_tensors({"hashes": np.unique(records.hashes()[records.starts < end])})}
 
 
 def read_novelty(folder: str | Path, vocabulary: Vocabulary) -> Novelty:

@@ -24,7 +24,7 @@ from unrolled.files import from_json, read_file, sha256, to_json, write_file
 from unrolled.model.predictor import LanguageModel, Logits, PredictorState
 from unrolled.model.sampling import RECENT, UNFILTERED, Sampling, SamplingSettings, checked_stops, until_stop
 from unrolled.text.vocabulary import BOUNDARY, OnUnknown
-from unrolled.typed import typed
+from unrolled.typed import check_format, typed
 
 FORMAT = 1
 PREDICTIONS = 256
@@ -251,8 +251,7 @@ def _unpack(data: bytes, name: str) -> tuple[dict[str, Any], dict[str, NDArray[A
     except (safetensors.SafetensorError, FolderError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise FolderError(f"{name} is not a state written by unrolled, or is damaged: {error}") from None
     version, _ = facts.pop("format", None), facts.pop("sha256", None)
-    if type(version) is int and version > FORMAT:
-        raise FolderError(f"{name} has format {version}, newer than the {FORMAT} known here: upgrade unrolled")
-    if version != FORMAT or _pack(facts, tensors) != data:
+    check_format(version, FORMAT, name)
+    if _pack(facts, tensors) != data:
         raise FolderError(f"{name} is damaged: it does not match its own SHA-256")
     return facts, tensors

@@ -68,14 +68,14 @@ class Corpus:
     def pieces(self, on_read: Callable[[int], None] | None = None) -> Iterator[str]:
         """The text in pieces of 100 KB or so, several small files in one, with "\\n" for every newline.
 
-        `on_read` is called with the bytes read so far, of `bytes_total`. The boundaries between pieces have no meaning.
+        `on_read` is called with the number of bytes of each block that was read, `bytes_total` in all. The boundaries
+        between pieces have no meaning.
         Raises InputError for a source that cannot be read or decoded and for an empty corpus.
         """
-        last, held, characters, read = "", [], 0, BytesRead(on_read)
+        last, held, characters = "", [], 0
         for source in self.sources:
             separator = "\n" if last not in ("", "\n") else ""
-            read.begin()
-            for piece in self._decoded(source, read):
+            for piece in self._decoded(source, on_read):
                 text = separator + (lower_case(piece) if self.lower else piece)
                 separator, last = "", text[-1]
                 held.append(text)
@@ -88,12 +88,14 @@ class Corpus:
         if held:
             yield "".join(held)
 
-    def _decoded(self, source: Source, read: BytesRead) -> Iterator[str]:
-        def again() -> Iterator[bytes]:
-            return (block for block, _ in source.blocks())
+    def _decoded(self, source: Source, on_read: Callable[[int], None] | None) -> Iterator[str]:
+        def blocks(on_read: Callable[[int], None] | None = None) -> Iterator[bytes]:
+            for block, size in source.blocks():
+                yield block
+                if on_read is not None:
+                    on_read(size)
 
-        encoding = source.encoding or self.encoding
-        pieces = decode(read.blocks(source), encoding, source.name, again, self.errors)
+        pieces = decode(blocks(on_read), source.encoding or self.encoding, source.name, blocks, self.errors)
         pieces = _composed(pieces) if self.normalize else pieces
         return masked_pieces(pieces) if self.mask else pieces
 
@@ -140,26 +142,6 @@ def _open(given: str | Path, encoding: str, tables: bool) -> Sequence[Source]:
     if tables and path.suffix.lower() == PARQUET and path.is_file():
         return [FileSource(path)]  # binary, but read by its columns
     return find_sources(path, encoding)
-
-
-class BytesRead:
-    """Counts the bytes that were read of all sources; asking each for its size would cost as much as reading it."""
-
-    def __init__(self, on_read: Callable[[int], None] | None) -> None:
-        self.on_read = on_read
-        self.before = self.done = 0
-
-    def begin(self) -> None:
-        """The next source begins."""
-        self.before = self.done
-
-    def blocks(self, source: Source) -> Iterator[bytes]:
-        """The bytes of a source."""
-        for block, position in source.blocks():
-            yield block
-            self.done = self.before + position
-            if self.on_read is not None:
-                self.on_read(self.done)
 
 
 def _composed(pieces: Iterator[str]) -> Iterator[str]:

@@ -187,8 +187,14 @@ def _key(count: _Count, vocabulary: Vocabulary, unknown: OnUnknown) -> str:
 def _reporter(stage: str, corpus: Corpus, progress: Progress | None) -> Callable[[int], None] | None:
     if progress is None:
         return None
-    total = corpus.bytes_total
-    return lambda done: progress(stage, done, total)
+    done, total = 0, corpus.bytes_total
+
+    def on_read(size: int) -> None:
+        nonlocal done
+        done += size
+        progress(stage, done, total)
+
+    return on_read
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from unrolled.embedding import visible
 from unrolled.errors import InputError
 from unrolled.text.columns import is_table, rows
-from unrolled.text.corpus import BytesRead, Corpus, lower_case
+from unrolled.text.corpus import Corpus, lower_case
 from unrolled.text.vocabulary import BOUNDARY, LABEL_END, Ids, Vocabulary
 from unrolled.text.windows import Split, hold_out, split
 from unrolled.text.words import mixed
@@ -69,10 +69,8 @@ class RecordCorpus(Corpus):
     def _of_tables(self, on_read: Callable[[int], None] | None) -> Iterator[str]:
         """The records of tables, each with its label if there are labels."""
         columns = [self.separator] if self.label is None else [self.label, self.separator]
-        read = BytesRead(on_read)
         for source in self.sources:
-            read.begin()
-            for number, row in enumerate(rows(source.name, self._decoded(source, read), columns), 1):
+            for number, row in enumerate(rows(source.name, self._decoded(source, on_read), columns), 1):
                 text = map(self._checked, (map(lower_case, row) if self.lower else row))
                 if row[-1]:
                     yield self._with_label(list(text), f"row {number:,} of {source.name}")
@@ -293,12 +291,6 @@ def cut_text(
     if not np.may_share_memory(train, ids):
         ids = np.concatenate([train, held_out, parts.validation, parts.test])
     return ids, replace(parts, train=train, mixing=held_out)
-
-
-def hashes_before(ids: Ids, boundary: int, end: int) -> NDArray[np.uint64]:
-    """The different hashes of the records of `ids` that begin before `end`, sorted."""
-    records = Records.of(ids, boundary)
-    return np.unique(records.hashes()[records.starts < end])
 
 
 def record_hash(ids: Ids) -> np.uint64:

@@ -85,22 +85,22 @@ class FileSource:
         return status.st_size, status.st_mtime_ns
 
     def blocks(self) -> Iterator[tuple[bytes, int]]:
-        """The bytes in blocks, decompressed if they are gzip, each with how many of `size` have been read so far.
+        """The bytes in blocks, decompressed if they are gzip, each with how many of `size` it took.
 
         Raises InputError for a file that cannot be read.
         """
         try:
             with open(self.path, "rb", buffering=0) as file:
-                position, block = 0, file.read(BLOCK_BYTES)
+                before, block = 0, file.read(BLOCK_BYTES)
                 if block.startswith(GZIP_MAGIC):
                     file.seek(0)
                     stream = gzip.GzipFile(fileobj=file)
                     while unpacked := stream.read(BLOCK_BYTES):
-                        yield unpacked, file.tell()
+                        yield unpacked, file.tell() - before
+                        before = file.tell()
                     return
                 while block:
-                    position += len(block)
-                    yield block, position
+                    yield block, len(block)
                     block = file.read(BLOCK_BYTES)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise InputError(f"{self.name} is a damaged gzip file: {error}. Download or compress it again") from None

@@ -15,7 +15,7 @@ from unrolled.text.datasets import python_docs
 from unrolled.text.encoded import encode_corpus
 from unrolled.text.records import record_corpus
 from unrolled.text.report.doctor import RARE, CorpusReport, drift_bits, examine
-from unrolled.text.report.line_order import line_order
+from unrolled.text.report.order import line_order
 from unrolled.text.report.repeated_lines import LONG_LINE, RepeatedLines
 from unrolled.text.vocabulary import Vocabulary
 

@@ -15,8 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unrolled.text.encoded import EncodedText
-from unrolled.text.report.file_order import FileOrder, file_order
-from unrolled.text.report.line_order import LineOrder, line_order
+from unrolled.text.report.order import FileOrder, LineOrder, file_order, line_order
 from unrolled.text.report.repeated_lines import LONG_LINE, RepeatedLines
 from unrolled.text.vocabulary import UNKNOWN, Ids
 

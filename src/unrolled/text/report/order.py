@@ -1,8 +1,9 @@
-"""Does the order of the lines of a text mean anything? Counts decide, on some thousand lines in order and shuffled.
+"""Does the order of the lines of a text mean anything, or that of its files? Counts decide, in order and shuffled.
 
 Counted characters of every other block of lines predict the blocks between, once as they stand and once with their
-lines shuffled: what the beginning of a line then costs more is what the line before it tells. Left out: what the
-records of the text are where they are not its lines, except for two formats that are recognised by their marks.
+lines shuffled: what the beginning of a line then costs more is what the line before it tells. Short files are measured
+in the same way. Left out: what the records of the text are where they are neither, except for two formats that are
+recognised by their marks.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from unrolled.text.counts.model import CountModel
 from unrolled.text.counts.ngrams import MAX_ORDER
 from unrolled.text.encoded import EncodedText
+from unrolled.text.records import RecordCorpus
 
 BLOCKS, BLOCK_CHARACTERS, BLOCK_LINES = 8, 1 << 16, 500
 """Of the sample: blocks at equal distances, with the lines that are whole in so many characters, at most so many."""
@@ -30,6 +32,14 @@ TOLD = 0.25
 """Bits that the line before may tell of a line, twice its standard error included."""
 SORTED, DIGITS, EMPTY = 0.75, 0.15, 0.05
 """Shares: of neighbours in order, of digits in a table or log, of empty lines in a text with a layout."""
+LEAST_FILES = 40
+LONGEST_FILE = 4096
+"""Characters of a file, on average: a message, not a chapter."""
+TOLD_BY_FILE = 0.5
+"""Bits that the file before may tell of how a file begins, twice its standard error included."""
+BLOCK_FILES, FILE_BYTES = 64, 16 * LONGEST_FILE
+"""Of the sample: so many neighbouring files a block, and none that is larger."""
+
 _FASTA, _ABC = re.compile(r">[^\n]*\n[A-Za-z*\n-]+(>|$)"), re.compile(r"X: ?\d")
 
 
@@ -76,6 +86,24 @@ class LineOrder:
         return self.ascending >= SORTED
 
 
+@dataclass(frozen=True)
+class FileOrder:
+    """What the sample shows."""
+
+    files: int
+    characters: float
+    """Of a file, on average."""
+    gain: float | None = None
+    """Bits that the file before tells of a file's beginning; None for long files, which are not asked."""
+    error: float = 0.0
+    """The standard error of `gain`."""
+
+    @property
+    def are_records(self) -> bool:
+        """Whether each file is better read from a state of its own."""
+        return self.gain is not None and self.gain + 2 * self.error <= TOLD_BY_FILE
+
+
 def line_order(encoded: EncodedText) -> LineOrder | None:
     """The order of the lines of a text; None for a text with fewer than a hundred, too few to tell."""
     blocks = _sample(encoded)
@@ -93,6 +121,24 @@ def line_order(encoded: EncodedText) -> LineOrder | None:
     if found.records is None and is_list and found.bits <= LONGEST and empty <= EMPTY:
         return replace(found, records="lines")
     return found
+
+
+def file_order(encoded: EncodedText) -> FileOrder | None:
+    """The order of the files of a text; None for few files, for records, and where files are held out already."""
+    corpus = encoded.corpus
+    if corpus is None or isinstance(corpus, RecordCorpus) or len(corpus.sources) < LEAST_FILES or any(corpus.held_out):
+        return None
+    characters = len(encoded) / len(corpus.sources)
+    if characters > LONGEST_FILE:
+        return FileOrder(len(corpus.sources), characters)
+    size = min(BLOCK_FILES, len(corpus.sources) // BLOCKS)
+    starts = np.linspace(0, len(corpus.sources) - size, BLOCKS).astype(int)
+    blocks = []
+    for start in starts:
+        some = [source for source in corpus.sources[start : start + size] if 0 < source.size <= FILE_BYTES]
+        blocks.append([replace(corpus, sources=(source,)).read().rstrip("\n") for source in some])
+    found = shuffled(encoded, blocks)
+    return FileOrder(len(corpus.sources), characters, found.gain, found.error)
 
 
 def _marked(head: str) -> str | None:
