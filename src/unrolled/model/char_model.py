@@ -13,7 +13,7 @@ from functools import cached_property
 from html import escape
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, Unpack
+from typing import TYPE_CHECKING, Self, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,14 +23,14 @@ from unrolled.embedding import EmbeddingTable
 from unrolled.errors import FolderError, InputError
 from unrolled.files import write_folder
 from unrolled.model.cells import CellNetwork
-from unrolled.model.folder import ModelConfig, ModelParts, read_model
+from unrolled.model.folder import ModelParts, read_model
 from unrolled.model.mixture import Committee, CountPredictor, Mixture
 from unrolled.model.predictor import Checked, Predictor
 from unrolled.model.sampling import UNFILTERED, Sampling, SamplingSettings
 from unrolled.model.state import State, generator_of
 from unrolled.model.tensors import Weights
 from unrolled.text.kinds import kind
-from unrolled.text.vocabulary import BOUNDARY, LABEL_END, UNKNOWN_CHARACTER, Ids, OnUnknown, Vocabulary, with_label_end
+from unrolled.text.vocabulary import BOUNDARY, LABEL_END, UNKNOWN_CHARACTER, Ids, OnUnknown, with_label_end
 
 if TYPE_CHECKING:
     from unrolled.model.completion import Completion, Unit
@@ -53,6 +53,9 @@ class CharModel:
 
     def __init__(self, parts: ModelParts, name: str = "this model") -> None:
         self.parts, self.name = parts, name
+        self.config, self.vocabulary = parts.config, parts.vocabulary
+        self.training = parts.training
+        """What is recorded of the training: corpus, split, recipe, losses. Empty while it is not finished."""
 
     @classmethod
     def from_pretrained(
@@ -121,21 +124,6 @@ class CharModel:
         if beside.counts is None or beside.gate is None:
             return network
         return Mixture(network, beside.counts, beside.gate)
-
-    @property
-    def config(self) -> ModelConfig:
-        """The sizes of the network."""
-        return self.parts.config
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        """The characters and their ids."""
-        return self.parts.vocabulary
-
-    @property
-    def training(self) -> dict[str, Any]:
-        """What is recorded of the training: corpus, split, recipe, losses. Empty while it is not finished."""
-        return self.parts.training
 
     @property
     def lower(self) -> bool:

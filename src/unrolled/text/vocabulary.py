@@ -47,20 +47,14 @@ class Tally:
     """How often each character was seen in the pieces given to `add`."""
 
     def __init__(self) -> None:
-        self._counts = np.zeros(256, np.int64)  # by code point, as far as the highest one seen
-        self._pairs = np.zeros(1 << 16, np.int64)  # of two bytes each
+        self._counts = np.zeros(1, np.int64)  # by code point, as far as the highest one seen
 
     def add(self, piece: str) -> None:
         """Count the characters of one more piece."""
         codes = code_points(piece)
-        if codes.dtype == np.uint8:
-            # Counting pairs of bytes halves the work, which is one step for each number counted.
-            even = len(codes) & ~1
-            self._pairs += np.bincount(codes[:even].view("<u2"), minlength=1 << 16)
-            codes = codes[even:]
         for start in range(0, len(codes), _COUNT_BLOCK):
             counts = np.bincount(codes[start : start + _COUNT_BLOCK])
-            self._counts.resize(max(len(self._counts), len(counts)), refcheck=False)
+            self._reach(len(counts))
             self._counts[: len(counts)] += counts
 
     def vocabulary(self, min_count: int = 1, known: Sequence[str] = ()) -> Vocabulary:
@@ -70,7 +64,8 @@ class Tally:
         """
         check_number("min_count", min_count, at_least=1)
         first = np.array([ord(character) for character in known], np.int64)
-        every = self._totals(1 + int(first.max(initial=0)))
+        self._reach(1 + int(first.max(initial=0)))
+        every = self._counts
         seen = np.flatnonzero(every)
         kept = np.concatenate([first, np.setdiff1d(np.flatnonzero(every >= min_count), first)])
         if not len(kept):
@@ -87,12 +82,9 @@ class Tally:
             merged_count=int(every.sum() - counts.sum()),
         )
 
-    def _totals(self, length: int) -> NDArray[np.int64]:
-        """Counts by code point, at least `length` of them."""
-        totals, pairs = np.zeros(max(length, len(self._counts)), np.int64), self._pairs.reshape(256, 256)
-        totals[: len(self._counts)] = self._counts
-        totals[:256] += pairs.sum(0) + pairs.sum(1)
-        return totals
+    def _reach(self, length: int) -> None:
+        """Have counts of at least so many code points."""
+        self._counts.resize(max(len(self._counts), length), refcheck=False)
 
 
 @dataclass(frozen=True)
@@ -168,7 +160,7 @@ class Vocabulary:
         """
         if unknown not in ON_UNKNOWN:
             raise InputError(f"unknown is {unknown!r}, but must be 'error', 'skip' or 'replace'")
-        ids = self._lookup(text)
+        ids: Ids = self._table.take(code_points(text), mode="clip")
         if unknown == "replace" or ids.all():
             return ids
         if unknown == "skip":
@@ -213,17 +205,6 @@ class Vocabulary:
         table = np.zeros(int(codes.max(initial=0)) + 2, self.dtype)
         table[codes] = np.arange(1, len(self))
         return table
-
-    def _lookup(self, text: str) -> Ids:
-        codes = code_points(text)
-        if codes.dtype == np.uint8 and self.dtype == np.uint8:
-            return np.frombuffer(codes.tobytes().translate(self._byte_table), np.uint8)
-        ids: Ids = self._table.take(codes, mode="clip")
-        return ids
-
-    @cached_property
-    def _byte_table(self) -> bytes:
-        return self._table.take(np.arange(256), mode="clip").tobytes()
 
 
 def _is_of_words(character: str) -> bool:
