@@ -23,7 +23,7 @@ from unrolled.model.char_model import CharModel
 from unrolled.model.folder import ModelConfig
 from unrolled.model.novelty import read_novelty
 from unrolled.text.corpus import text_corpus
-from unrolled.text.records import record_corpus, split_records
+from unrolled.text.records import cut_text, record_corpus
 from unrolled.text.vocabulary import BOUNDARY, Vocabulary
 
 FLOAT64 = Machine(device="cpu", precision="float64", threads=1)
@@ -38,7 +38,7 @@ NAMES = [
 def task_of(texts, rung="gru", length=8, streams=4, dtype=torch.float64, **changes):
     read = record_corpus(text_corpus("\n".join(texts)), "lines").read()
     vocabulary = Vocabulary.of(read)
-    ids, parts = split_records(vocabulary.encode(read), vocabulary.boundary, 0.2)
+    ids, parts = cut_text(vocabulary.encode(read), vocabulary.boundary, 0.2)
     network = CharNetwork(ModelConfig(rung, len(vocabulary), 5, 7, 1)).to(dtype)
     return RecordTask(
         network=network, ids=ids, split=parts, length=length, seed=3, boundary=vocabulary.boundary, streams=streams,
@@ -164,7 +164,7 @@ def test_a_model_of_records_writes_whole_records(tmp_path):
 
 def _held_out(model):
     read = record_corpus(text_corpus("\n".join(NAMES)), "lines").read()
-    _, parts = split_records(model.vocabulary.encode(read), model.vocabulary.boundary, 0.1)
+    _, parts = cut_text(model.vocabulary.encode(read), model.vocabulary.boundary, 0.1)
     return set(model.vocabulary.decode(parts.validation).split(BOUNDARY))
 
 

@@ -23,7 +23,7 @@ from unrolled.look.curves import Curve, curves
 from unrolled.look.vectors import plot as plots
 from unrolled.look.vectors.label_placement import place_labels
 from unrolled.look.vectors.plot_data import COLOURS, plot_data
-from unrolled.text.kinds import KINDS
+from unrolled.text.vocabulary import KINDS
 
 CHARACTERS = "etaoinshrdlu ETA\n0123.,;!?'\"()$-_äж中\u0301"
 

@@ -15,7 +15,6 @@ from unrolled.errors import FolderError, InputError
 from unrolled.text import words
 from unrolled.text.counts import counting
 from unrolled.text.counts import model as count_model
-from unrolled.text.counts.counting import bytes_needed
 from unrolled.text.counts.model import CountModel
 from unrolled.text.counts.ngrams import checked_order, largest_order
 from unrolled.text.counts.table import WORDS_WEIGHT
@@ -214,18 +213,25 @@ def test_memory_is_bounded_by_forgetting_what_is_rare():
     assert abs(model.distribution([3, 3, 3, 1, 0, 0]).sum() - 1) < 1e-12
 
 
+def bytes_at_most(characters, symbols, order, most=counting.MAX_ENTRIES):
+    """Memory that counting characters and words takes; real texts, which repeat themselves, take a third of it."""
+    longest, with_words = (min(characters, n + 2 * counting.CHUNK) for n in (most, most // counting.WORD_SHARE))
+    entries = [min(longest, int(symbols ** (n + 1))) >> (n >= counting.LONG) for n in range(order + 1)]
+    return 64 * longest + 12 * sum(entries) + 200 * with_words
+
+
 @pytest.mark.parametrize(("symbols", "most"), [(4, 1 << 23), (90, 1 << 23), (90, 1 << 15), (3000, 1 << 23)])
-def test_the_memory_is_known_before(symbols, most):
+def test_the_memory_is_bounded(symbols, most):
     text = np.random.default_rng(0).integers(0, symbols, 200_000).astype(np.uint16)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(counting, "CHUNK", 1 << 15)
-        needed = bytes_needed(len(text), symbols, largest_order(symbols), most, words=True)
+        most_bytes = bytes_at_most(len(text), symbols, largest_order(symbols), most)
         tracemalloc.start()
         CountModel.count(text, symbols, letters=np.arange(symbols) % 4 > 0, most=most)
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-    assert needed / 8 < peak < needed
-    assert bytes_needed(10**9, symbols, 3, words=True) == bytes_needed(10**10, symbols, 3, words=True) < 2 << 30
+    assert most_bytes / 8 < peak < most_bytes
+    assert bytes_at_most(10**9, symbols, 3) == bytes_at_most(10**10, symbols, 3) < 2 << 30
 
 
 def test_more_ids_than_a_text_has_characters():

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unrolled.text.kinds import KINDS, kind
+from unrolled.text.vocabulary import KINDS, kind
 
 
 @pytest.mark.parametrize(

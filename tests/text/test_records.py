@@ -11,10 +11,10 @@ from unrolled.text.records import (
     RecordCorpus,
     Records,
     batches,
+    cut_text,
     label_counts,
     record_corpus,
     record_hash,
-    split_records,
 )
 from unrolled.text.sources import TextSource
 from unrolled.text.vocabulary import BOUNDARY, LABEL_END, Vocabulary
@@ -180,7 +180,7 @@ def _reversed_places(records):
 def test_equal_records_are_never_in_two_parts():
     texts = [f"name {i % 300}" for i in range(3000)]
     records, vocabulary = records_of(*texts)
-    ids, parts = split_records(records.ids, vocabulary.boundary, 0.2, 0.1, 0.1)
+    ids, parts = cut_text(records.ids, vocabulary.boundary, 0.2, 0.1, 0.1)
     assert len(ids) == len(records.ids)
     held = (parts.train, parts.mixing, parts.validation, parts.test)
     train, mixing, validation, test = (set(vocabulary.decode(part).strip(BOUNDARY).split(BOUNDARY)) for part in held)
@@ -193,7 +193,7 @@ def test_equal_records_are_never_in_two_parts():
 
 def test_equal_records_with_other_labels_are_never_in_two_parts():
     records, vocabulary = records_of(*(f"{label}{LABEL_END}name {i}" for i in range(200) for label in ("a", "bcd")))
-    _, parts = split_records(records.ids, vocabulary.boundary, 0.3, 0.1, 0.1, vocabulary.label_end)
+    _, parts = cut_text(records.ids, vocabulary.boundary, 0.3, 0.1, 0.1, vocabulary.label_end)
     held = (parts.train, parts.mixing, parts.validation, parts.test)
     names = [
         {record.split(LABEL_END)[1] for record in vocabulary.decode(part).strip(BOUNDARY).split(BOUNDARY)}
@@ -243,12 +243,12 @@ def test_records_that_do_not_fit_into_memory_are_refused_with_the_figures(monkey
     records, vocabulary = records_of("one", "two", "three")
     monkeypatch.setattr("unrolled.text.records._free_memory", lambda: 10)
     with pytest.raises(InputError, match=r"15 characters of records need 0\.0 GB .* 0\.0 GB are free"):
-        split_records(records.ids, vocabulary.boundary, 0.3)
+        cut_text(records.ids, vocabulary.boundary, 0.3)
 
 
 def test_the_first_held_out_records_of_a_sorted_file_are_a_sample_of_it():
     records, vocabulary = records_of(*(f"{i:04}" for i in range(2000)))
-    _, parts = split_records(records.ids, vocabulary.boundary, 0.2)
+    _, parts = cut_text(records.ids, vocabulary.boundary, 0.2)
     first = [int(text) for text in vocabulary.decode(parts.validation).split(BOUNDARY)[:40]]
     assert min(first) < 400
     assert max(first) > 1600

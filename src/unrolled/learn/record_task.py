@@ -38,7 +38,7 @@ class Step:
 
 @dataclass(kw_only=True)
 class RecordTask(TextTask):
-    """A network with a text of records, sorted into parts by `unrolled.text.records.split_records`."""
+    """A network with a text of records, sorted into parts by `unrolled.text.records.cut_text`."""
 
     boundary: int
     """The id on each side of a record."""

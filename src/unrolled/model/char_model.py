@@ -29,8 +29,7 @@ from unrolled.model.predictor import Checked, Predictor
 from unrolled.model.sampling import UNFILTERED, Sampling, SamplingSettings
 from unrolled.model.state import State, generator_of
 from unrolled.model.tensors import Weights
-from unrolled.text.kinds import kind
-from unrolled.text.vocabulary import BOUNDARY, LABEL_END, UNKNOWN_CHARACTER, Ids, OnUnknown, with_label_end
+from unrolled.text.vocabulary import BOUNDARY, LABEL_END, UNKNOWN_CHARACTER, Ids, OnUnknown, kind, with_label_end
 
 if TYPE_CHECKING:
     from unrolled.model.completion import Completion, Unit

@@ -102,7 +102,9 @@ def score(
     if start is None:
         check_stream(model)
     ids = _ids(model, text, unknown)
-    count = _stretches(len(ids), 1 if start else stretches)
+    check_number("stretches", stretches, at_least=1)
+    wanted = 1 if start else stretches or (STRETCHES if len(ids) > EXACT_UP_TO else 1)
+    count = min(wanted, len(ids))
     release = text.release if isinstance(text, EncodedText) else lambda: None
     nats, each = _read(model, ids, count, release, progress, start)
     alone = {name: _read(member, ids, count, release)[0] for name, member in (members or {}).items()}
@@ -149,11 +151,6 @@ def _ids(model: LanguageModel, text: str | EncodedText, unknown: OnUnknown) -> I
     if not len(ids):
         raise InputError("the text to score is empty")
     return ids
-
-
-def _stretches(length: int, given: int | None) -> int:
-    check_number("stretches", given, at_least=1)
-    return min(given or (STRETCHES if length > EXACT_UP_TO else 1), length)
 
 
 def _nats(

@@ -52,7 +52,8 @@ def _separated(name: str, lines: Iterator[str], columns: Sequence[str]) -> Itera
     head = next(lines, "")
     delimiter = max(",;\t", key=head.count)
     names = next(csv.reader([head], delimiter=delimiter), [])
-    places = [names.index(column) for column in columns if _is_there(column, names, name)]
+    _check_columns(columns, names, name)
+    places = [names.index(column) for column in columns]
     limit = csv.field_size_limit(1 << 30)  # Python's own limit is 128 KB
     try:
         for row in csv.reader(lines, delimiter=delimiter):
@@ -74,7 +75,7 @@ def _json_lines(name: str, lines: Iterator[str], columns: Sequence[str]) -> Iter
         if not isinstance(row, dict):
             raise InputError(f"{name}, line {number:,}, is not a JSON object: {line.strip()[:40]}")
         if number == 1:
-            all(_is_there(column, list(row), name) for column in columns)
+            _check_columns(columns, list(row), name)
         yield ["" if (value := row.get(column)) is None else f"{value}" for column in columns]
 
 
@@ -82,7 +83,7 @@ def _parquet(path: Path, columns: Sequence[str]) -> Iterator[list[str]]:
     parquet, arrow = import_extra("pyarrow.parquet"), import_extra("pyarrow")
     try:
         file = parquet.ParquetFile(path)
-        all(_is_there(column, file.schema_arrow.names, f"{path}") for column in columns)
+        _check_columns(columns, file.schema_arrow.names, f"{path}")
         for batch in file.iter_batches(columns=list(columns)):
             texts = [["" if value is None else f"{value}" for value in batch[name].to_pylist()] for name in columns]
             yield from map(list, zip(*texts, strict=True))
@@ -90,9 +91,8 @@ def _parquet(path: Path, columns: Sequence[str]) -> Iterator[list[str]]:
         raise InputError(f"{path} cannot be read as Parquet: {error}") from None
 
 
-def _is_there(column: str, names: Sequence[str], table: str) -> bool:
-    """True; raises InputError for a column that the table lacks."""
-    if column not in names:
-        error = unknown_name("column", column, names)
-        raise InputError(f"{table}: {error}")
-    return True
+def _check_columns(columns: Sequence[str], names: Sequence[str], table: str) -> None:
+    """Raises InputError for a column that the table lacks."""
+    for column in columns:
+        if column not in names:
+            raise InputError(f"{table}: {unknown_name('column', column, names)}")

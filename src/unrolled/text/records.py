@@ -250,14 +250,25 @@ class Records:
         return result
 
 
-def split_records(
-    ids: Ids, boundary: int, validation: float, test: float = 0.0, mixing: float = 0.0, label_end: int | None = None
+def cut_text(
+    ids: Ids,
+    boundary: int | None,
+    validation: float,
+    test: float = 0.0,
+    mixing: float = 0.0,
+    label_end: int | None = None,
 ) -> tuple[Ids, Split]:
-    """The text with its records sorted into the training, mixing, validation and test part, and the parts.
+    """The text in the order of its parts, and the parts: those of `windows.split`, or with a `boundary` of its records.
 
-    Raises InputError for a single record, for an empty part, and where the memory is too small for another copy of the
-    ids.
+    `mixing` is a share of the training part. Raises InputError for an empty part, and of records also for a single one,
+    and where the memory is too small for another copy of the ids.
     """
+    if boundary is None:
+        parts = split(ids, validation, test)
+        train, held_out = hold_out(parts.train, mixing)
+        if not np.may_share_memory(train, ids):
+            ids = np.concatenate([train, held_out, parts.validation, parts.test])
+        return ids, replace(parts, train=train, mixing=held_out)
     needed, free = 2 * ids.nbytes + len(ids), _free_memory()
     if free is not None and needed > free:
         raise InputError(
@@ -270,27 +281,6 @@ def split_records(
     ends = 1 + np.cumsum([len(part) for part in taken])
     train, held_out, validated, tested = np.split(arranged, ends[:-1])
     return arranged, Split(train, validated, tested, held_out)
-
-
-def cut_text(
-    ids: Ids,
-    boundary: int | None,
-    validation: float,
-    test: float = 0.0,
-    mixing: float = 0.0,
-    label_end: int | None = None,
-) -> tuple[Ids, Split]:
-    """The text in the order of its parts, and the parts: those of `split_records`, or of `split` without a boundary.
-
-    `mixing` is a share of the training part.
-    """
-    if boundary is not None:
-        return split_records(ids, boundary, validation, test, mixing, label_end)
-    parts = split(ids, validation, test)
-    train, held_out = hold_out(parts.train, mixing)
-    if not np.may_share_memory(train, ids):
-        ids = np.concatenate([train, held_out, parts.validation, parts.test])
-    return ids, replace(parts, train=train, mixing=held_out)
 
 
 def record_hash(ids: Ids) -> np.uint64:

@@ -31,6 +31,8 @@ Ids = NDArray[np.unsignedinteger[Any]]
 OnUnknown = Literal["error", "replace", "skip"]
 _COUNT_BLOCK = 1 << 18
 ON_UNKNOWN = ("error", "replace", "skip")
+KINDS = ("vowel", "consonant", "capital", "digit", "punctuation", "blank", "other")
+VOWELS = "aeiouyæœøıаеёиоуыэюяіїєαεηιουω"
 
 
 def code_points(text: str) -> Ids:
@@ -205,6 +207,22 @@ class Vocabulary:
         table = np.zeros(int(codes.max(initial=0)) + 2, self.dtype)
         table[codes] = np.arange(1, len(self))
         return table
+
+
+def kind(character: str) -> str:
+    """The kind of a character, one of `KINDS`: the groups by which vectors are coloured and lists are sorted.
+
+    Accents do not matter (é is a vowel); letters of scripts without cases, and unprintable characters, are other.
+    """
+    if character.isspace():
+        return "blank"
+    if character.isdigit():
+        return "digit"
+    if character.isupper() or character.istitle():
+        return "capital"
+    if character.islower():
+        return "vowel" if unicodedata.normalize("NFD", character)[0] in VOWELS else "consonant"
+    return "punctuation" if unicodedata.category(character)[0] in "PS" and character != "\ufffd" else "other"
 
 
 def _is_of_words(character: str) -> bool:

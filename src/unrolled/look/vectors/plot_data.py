@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from unrolled import plotting as style
 from unrolled.embedding import EmbeddingTable, principal_components, visible
 from unrolled.errors import InputError
-from unrolled.text.kinds import kind
+from unrolled.text.vocabulary import kind
 
 COLOURS = {
     "vowel": "#b3340a",

@@ -32,14 +32,6 @@ Counted = tuple[list[Codes], NDArray[np.int64]]
 """Codes of n-grams (n,), ascending, those of their shorter n-grams (n,), and how often each occurs, (n,)."""
 
 
-def bytes_needed(characters: int, symbols: int, order: int, most: int = MAX_ENTRIES, *, words: bool = False) -> int:
-    """Memory that counting takes at most, in bytes; real texts, which repeat themselves, take a third of it."""
-    longest = min(characters, most + 2 * CHUNK)
-    entries = [min(longest, int(symbols ** (n + 1))) >> (n >= LONG) for n in range(order + 1)]
-    with_words = min(characters, most // WORD_SHARE + 2 * CHUNK) if words else 0
-    return 64 * longest + 12 * sum(entries) + 200 * with_words
-
-
 def character_tables(
     ids: Ids, symbols: int, order: int, boundary: int | None, most: int, release: Callable[[], None]
 ) -> tuple[Table, ...]:
