@@ -96,7 +96,7 @@ def test_embed_takes_an_odd_table(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "'empty' has no values and is left out" in told.err
     assert "each in one row only" in told.err
     assert "US date_month" in told.err
-    assert "neighbours kept: " in told.err
+    assert "spread: " in told.err
     assert "note" in told.out
     assert "200         11" in told.out
     names = sorted(path.name for path in (out / "vectors").iterdir())

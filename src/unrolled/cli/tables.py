@@ -319,8 +319,8 @@ def _print_vectors(tables: dict[str, EmbeddingTable], written: dict[str, str]) -
     rows = []
     for name, vectors in tables.items():
         known = ~vectors.facts["special"].astype(bool)
-        kept = [share for share in vectors.facts["neighbours_kept"][known].tolist() if not math.isnan(share)]
-        shown = f"{math.fsum(kept) / len(kept):.0%}" if kept else ""  # a single network has none to be compared with
+        spread = float(vectors.facts["spread"][known].mean())
+        shown = "" if math.isnan(spread) else f"{spread:.2f}"  # a single network has none
         rows.append([column_title(name), f"{known.sum():,}", str(vectors.vectors.shape[1]), shown, written[name]])
-    print_table(["column", "categories", "dimensions", "neighbours kept", "file"], rows)
-    say("neighbours kept: the share of nearest neighbours that single networks agree on; if low, positions are chance")
+    print_table(["column", "categories", "dimensions", "spread", "file"], rows)
+    say("spread: how far single networks differ, as a share of how far categories do; near 1, positions are chance")

@@ -61,7 +61,7 @@ def test_the_first_format_is_read_with_the_scale_it_had(folder, tmp_path):
     config["format"] = 1
     write_folder(tmp_path / "old", {CONFIG: json.dumps(config).encode(), ARRAYS: save_arrays(arrays)})
     old = EntityEncoder.from_pretrained(tmp_path / "old")
-    assert (old.vectors_.scales.numbers == 1).all()
+    assert (old.fitted_.vectors.scales.numbers == 1).all()
     assert np.array_equal(old.table("shop").vectors, EntityEncoder.from_pretrained(folder).table("shop").vectors)
 
 

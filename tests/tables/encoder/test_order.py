@@ -7,7 +7,7 @@ from sklearn.metrics import r2_score
 
 from unrolled.tables.encoder.config import EncoderConfig
 from unrolled.tables.encoder.estimator import EntityEncoder
-from unrolled.tables.encoder.order import knots_of, measure_order, pieces
+from unrolled.tables.encoder.order import gain_beyond_order, knots_of, pieces
 
 RNG = np.random.default_rng(0)
 AREAS = np.round(np.exp(RNG.normal(4.5, 0.6, 6000))).astype(int)
@@ -17,26 +17,24 @@ EFFECTS = RNG.normal(size=300)
 
 def test_amounts_and_names():
     price = np.log(AREAS) + RNG.normal(0, 0.08, 6000)
-    amounts = measure_order(AREAS, price[:, None])
-    assert amounts.curve.share > 0.97
-    assert not amounts.values.is_clear
+    amounts = gain_beyond_order(AREAS, price[:, None])
+    assert not amounts.is_clear
     rent = EFFECTS[CODES] + RNG.normal(0, 0.3, 6000)
-    names = measure_order(CODES, rent[:, None])
-    assert names.values.share > 0.5
-    assert names.values.is_clear
+    names = gain_beyond_order(CODES, rent[:, None])
+    assert names.share > 0.5
+    assert names.is_clear
     order = RNG.permutation(6000)
-    assert measure_order(CODES[order], rent[order, None]) == names
+    assert gain_beyond_order(CODES[order], rent[order, None]) == names
 
 
 @pytest.mark.parametrize("values", [CODES % 2, CODES % 2 * 10, np.zeros(6000, int)])
 def test_two_values_and_noise_are_no_names(values):
-    assert not measure_order(values, (values + RNG.normal(size=6000))[:, None]).values.is_clear
+    assert not gain_beyond_order(values, (values + RNG.normal(size=6000))[:, None]).is_clear
 
 
 def test_classes_are_told_by_each_of_them():
     kind = CODES % 3
-    order = measure_order(CODES, np.eye(3)[kind])
-    assert order.values.share > 0.9
+    assert gain_beyond_order(CODES, np.eye(3)[kind]).share > 0.9
 
 
 def test_pieces():

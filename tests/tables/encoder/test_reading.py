@@ -98,7 +98,7 @@ def test_ids_are_left_alone():
 def test_empty_and_unreadable_names_are_unknown(half):
     encoder, X, *_ = half
     rows = X.head(3).assign(title=["", "@@@@", "\0\0"], size=0.0)
-    unknown = encoder.table("title").vectors[0] @ encoder.vectors_.axes[0]
+    unknown = encoder.table("title").vectors[0] @ encoder.fitted_.vectors.axes[0]
     for row in encoder.transform(rows):
         assert np.allclose(row[: len(unknown)], unknown, atol=1e-6)
         assert not row[len(unknown) : len(unknown) + 30].any()
@@ -107,7 +107,7 @@ def test_empty_and_unreadable_names_are_unknown(half):
 def test_missing_is_missing_and_not_read(half):
     encoder, X, *_ = half
     missing = encoder.transform(X.head(1).assign(title=None, size=0.0))[0]
-    vector = encoder.table("title")["(missing)"] @ encoder.vectors_.axes[0]
+    vector = encoder.table("title")["(missing)"] @ encoder.fitted_.vectors.axes[0]
     assert np.allclose(missing[: len(vector)], vector, atol=1e-6)
 
 

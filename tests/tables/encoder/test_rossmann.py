@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from data import shared_data
+from tables.shops import distances_follow_targets
 from unrolled.tables.encoder.config import EncoderConfig
 from unrolled.tables.encoder.estimator import EntityEncoder
 from unrolled.tables.encoder.schema import dimensions_of
@@ -31,11 +32,11 @@ def error(encoder, X, y):
 def test_columns_are_judged_rightly_and_sales_are_predicted(sales):
     X, y = sales
     encoder = EntityEncoder(recipe=SMALL, random_state=0).fit(X[:36_000], y[:36_000])
-    assert encoder.log_target_
+    assert encoder.target_.log
     assert [coding.name for coding in encoder.schema_.codings] == [
         "Date_day", "Date_month", "Date_weekday", "Date_year", "Promo", "State", "Store"]  # fmt: skip
     assert error(encoder, X[36_000:], y[36_000:]) < 0.16
-    assert encoder.distance_check("Store").rank_correlation > 0.2
+    assert distances_follow_targets(encoder, "Store") > 0.2
     assert dimensions_of(encoder.schema_.codings, {"Store": 10})[-1] == 10
 
 

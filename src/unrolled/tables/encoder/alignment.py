@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 from unrolled.embedding import rotation_onto
 
 ROUNDS = 5
-NEIGHBOURS = 5
-MEASURED = 2000  # rows whose neighbours are looked for: every one costs its distance to all rows
 
 Array = NDArray[np.float64]
 
@@ -82,71 +80,6 @@ def spread(aligned: Array) -> Array:
     scale = np.sqrt(((mean - mean.mean(axis=0)) ** 2).sum(axis=1).mean())
     shares: Array = own / max(scale, np.finfo(float).tiny)
     return shares
-
-
-def neighbours_kept(aligned: Array, k: int = NEIGHBOURS, most: int = MEASURED) -> Array:
-    """The share of the `k` nearest rows of the mean that are among the `k` nearest in a single network, (row,).
-
-    Of more than `most` rows so many are measured, drawn at random, against all rows; the others have NaN, and so have
-    all rows of a single network.
-    """
-    rows = aligned.shape[1]
-    k, share = min(k, rows - 1), np.full(rows, np.nan)
-    if len(aligned) == 1 or k < 1:
-        return share
-    asked = np.sort(np.random.default_rng(0).permutation(rows)[:most])
-    together = nearest_rows(aligned.mean(axis=0), asked, k)
-    single = [nearest_rows(one, asked, k) for one in aligned]
-    kept = [(together[:, :, None] == nearest[:, None, :]).any(axis=2).mean(axis=1) for nearest in single]
-    share[asked] = np.mean(kept, axis=0)
-    return share
-
-
-def nearest_rows(vectors: Array, asked: NDArray[np.int64], k: int) -> NDArray[np.int64]:
-    """The `k` nearest other rows of each row `asked` for by Euclidean distance, (asked, k), in no order."""
-    return np.concatenate([_nearest(vectors, asked[start : start + 1024], k) for start in range(0, len(asked), 1024)])
-
-
-def _nearest(vectors: Array, asked: NDArray[np.int64], k: int) -> NDArray[np.int64]:
-    block = vectors[asked]
-    distance = (block**2).sum(axis=1)[:, None] - 2 * block @ vectors.T + (vectors**2).sum(axis=1)
-    distance[np.arange(len(block)), asked] = np.inf
-    return np.argpartition(distance, k - 1, axis=1)[:, :k]
-
-
-@dataclass(frozen=True)
-class DistanceCheck:
-    """The paper's check of an embedding (its Fig. 2): do categories with like targets have like vectors?
-
-    `distance` between two vectors and `difference` of their mean targets, (pair,) each, over pairs drawn at random;
-    `rank_correlation` is Spearman's, near 1 where distance orders pairs as the target does.
-    """
-
-    distance: Array
-    difference: Array
-    rank_correlation: float
-
-
-def distance_check(vectors: NDArray[np.floating], means: Array, pairs: int = 10_000, seed: int = 0) -> DistanceCheck:
-    """Compare distances between rows of `vectors` (row, dimension) with differences of `means` (row,)."""
-    first, second = np.random.default_rng(seed).integers(0, len(vectors), (2, pairs))
-    first, second = first[first != second], second[first != second]
-    distance = np.linalg.norm(vectors[first].astype(np.float64) - vectors[second], axis=1)
-    difference = np.abs(means[first] - means[second])
-    return DistanceCheck(distance, difference, _rank_correlation(distance, difference))
-
-
-def _rank_correlation(a: Array, b: Array) -> float:
-    if len(a) < 2 or np.ptp(a) == 0 or np.ptp(b) == 0:
-        return float("nan")
-    return float(np.corrcoef(_ranks(a), _ranks(b))[0, 1])
-
-
-def _ranks(values: Array) -> Array:
-    """Ranks from 0, ties sharing their mean rank."""
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ends: Array = np.cumsum(counts) - (counts + 1) / 2
-    return ends[inverse]
 
 
 def rows_with_data(counts: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -23,13 +23,11 @@ from unrolled.embedding import EmbeddingTable
 from unrolled.errors import InputError, import_extra
 from unrolled.tables.data.columns import Column, is_frame, read_table
 from unrolled.tables.data.splits import check_seed
-from unrolled.tables.data.target import Target, TargetType
-from unrolled.tables.encoder.alignment import DistanceCheck
+from unrolled.tables.data.target import Target
 from unrolled.tables.encoder.config import EncoderConfig, FitSettings, find_config
 from unrolled.tables.encoder.fitted import Fitted
 from unrolled.tables.encoder.folder import load, save
 from unrolled.tables.encoder.schema import Encoded, Schema
-from unrolled.tables.encoder.vectors import Vectors
 
 if TYPE_CHECKING:
     from unrolled.tables.encoder.fitting import Fit
@@ -104,8 +102,8 @@ class EntityEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # s
     Attributes
     ----------
     fitted_ : everything learned, a frozen `Fitted`; the next two lines are parts of it
-    schema_, target_, vectors_ : the codings of the columns, of the target, and the vectors
-    target_type_, log_target_, classes_ : what the target was taken for
+    schema_, target_ : the codings of the columns, and of the target, with its `kind` and whether its `log` was learned
+    classes_ : the classes in the order of `network_prediction`, None for a number
     interrupted_ : whether Ctrl-C ended the training early; the best so far was kept, and folds not begun were left out
     out_of_fold_ : bool (row,), after `fit_transform`: whose vectors are of networks not trained on that row
     n_features_in_, feature_names_in_ : as in scikit-learn
@@ -215,18 +213,12 @@ class EntityEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # s
     def table(self, column: str) -> EmbeddingTable:
         """The vectors of one column (for a part of a date: Date_month), with facts on each row.
 
-        Facts: `count`; `target_mean` (for classes: the mean class number); `spread` and `neighbours_kept` between the
-        networks (NaN for one network; the latter is measured on at most 2,000 rows and NaN on the others): a spread
-        near 1, or few kept neighbours, says that a position is luck; `special` of the rows for unknown, missing and
-        rare; `spelling_share`, of a column whose names are read, how much of a vector is its spelling's.
+        Facts: `count`; `target_mean` (for classes: the mean class number); `spread` of the networks (NaN for one): near
+        1 it says that a position is luck; `special` of the rows for unknown, missing and rare; `spelling_share`, of a
+        column whose names are read, how much of a vector is its spelling's.
         """
         check_is_fitted(self)
         return self.fitted_.table(column)
-
-    def distance_check(self, column: str) -> DistanceCheck:
-        """Distances between the vectors of known categories against differences of their mean targets."""
-        check_is_fitted(self)
-        return self.fitted_.distance_check(column)
 
     def describe(self) -> list[str]:
         """One sentence per column on how it is coded and why, and one on the target."""
@@ -269,21 +261,6 @@ class EntityEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # s
     def target_(self) -> Target:
         """The coding of the target."""
         return self.fitted_.target
-
-    @property
-    def vectors_(self) -> Vectors:
-        """The vectors, their scales and alignments."""
-        return self.fitted_.vectors
-
-    @property
-    def target_type_(self) -> TargetType:
-        """What the target was taken for."""
-        return self.target_.kind
-
-    @property
-    def log_target_(self) -> bool:
-        """Whether the logarithm of the target was learned."""
-        return self.target_.log
 
     @property
     def classes_(self) -> NDArray[Any] | None:

@@ -19,7 +19,6 @@ from unrolled.errors import FolderError
 from unrolled.tables.data.columns import Column
 from unrolled.tables.data.files import dates_in
 from unrolled.tables.data.target import Target
-from unrolled.tables.encoder.alignment import DistanceCheck, distance_check, neighbours_kept
 from unrolled.tables.encoder.coding import SPECIAL, UNKNOWN, Coding, Scaling
 from unrolled.tables.encoder.config import EncoderConfig
 from unrolled.tables.encoder.schema import Encoded, Schema, numbered
@@ -194,20 +193,12 @@ class Fitted:
         """The vectors of one column with facts on each row, see `EntityEncoder.table`."""
         i = self.schema.position(column)
         coding = self.schema.codings[i]
-        aligned = self.vectors.alignments[i].apply(self.weights.tables[i])
         special = np.arange(coding.rows) < len(SPECIAL)
         facts = {"count": coding.counts, "target_mean": self.statistics.target_means[i],
-                 "spread": self.vectors.spreads[i], "neighbours_kept": neighbours_kept(aligned),
-                 "special": special}  # fmt: skip
+                 "spread": self.vectors.spreads[i], "special": special}  # fmt: skip
         if i in self.spellings:
             facts["spelling_share"] = np.where(special, 0.0, ROWS_OF_SPELLING / (ROWS_OF_SPELLING + coding.counts))
         return EmbeddingTable(coding.names, self.vectors.tables[i], facts)
-
-    def distance_check(self, column: str) -> DistanceCheck:
-        """Distances between the vectors of known categories against differences of their mean targets."""
-        i = self.schema.position(column)
-        known = slice(len(SPECIAL), None)
-        return distance_check(self.vectors.tables[i][known], self.statistics.target_means[i][known])
 
     def describe(self) -> list[str]:
         """One sentence per column on how it is coded and why, and one on the target."""

@@ -37,16 +37,8 @@ class Gain:
         return self.share > ERRORS * self.error
 
 
-@dataclass(frozen=True)
-class Order:
-    """What the order of a column's values explains, and what the values explain beyond their order."""
-
-    curve: Gain
-    values: Gain
-
-
-def measure_order(values: NDArray[np.int64], target: Array) -> Order:
-    """The order of `values` (row,) measured on `target` (row, output); the order of the rows does not matter."""
+def gain_beyond_order(values: NDArray[np.int64], target: Array) -> Gain:
+    """What `values` (row,) explain of `target` (row, output) beyond their order; that of the rows does not matter."""
     chosen = np.lexsort((*target.T, values))
     chosen = chosen[:: -(-len(chosen) // MAX_ROWS)]
     levels, place = np.unique(values[chosen], return_inverse=True)
@@ -57,7 +49,9 @@ def measure_order(values: NDArray[np.int64], target: Array) -> Order:
         key=lambda errors: float(errors[1].sum()),
     )
     best = min(means, key=lambda error: float(error.sum()))
-    return Order(_gain(constant, curve, constant), _gain(curve, best, constant))
+    scale = float(constant.mean()) or 1.0
+    gained = curve - best
+    return Gain(float(gained.mean()) / scale, float(gained.std()) / np.sqrt(len(gained)) / scale)
 
 
 def _errors(levels: NDArray[np.int64], place: NDArray[np.int64], target: Array, fold: NDArray[np.int64],
@@ -81,12 +75,6 @@ def _predictions(basis: Array, place: NDArray[np.int64], target: Array) -> Array
     curve = mean + basis @ np.linalg.solve(system, basis.T @ (total - count * mean))
     left = total - count * curve
     return np.stack([mean, curve, *(curve + left / (count + prior) for prior in PRIORS)])
-
-
-def _gain(before: Array, after: Array, constant: Array) -> Gain:
-    scale = float(constant.mean()) or 1.0
-    gained = before - after
-    return Gain(float(gained.mean()) / scale, float(gained.std()) / np.sqrt(len(gained)) / scale)
 
 
 def knots_of(values: NDArray[np.number], count: int) -> Array:

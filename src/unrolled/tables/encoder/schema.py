@@ -33,7 +33,7 @@ from unrolled.tables.encoder.coding import (
     fit_scaling,
 )
 from unrolled.tables.encoder.free_text import FreeText
-from unrolled.tables.encoder.order import measure_order
+from unrolled.tables.encoder.order import gain_beyond_order
 
 MIN_ROWS_PER_VALUE, ROWS_PER_VALUE, PLENTY_PER_VALUE = 2, 10, 100
 FEWEST_JUDGED = 50
@@ -368,9 +368,9 @@ def _judged(column: Column, evidence: Array | None) -> tuple[str, bool, bool]:
         return f"whole numbers, {each:,.0f} rows a value", each >= ROWS_PER_VALUE, True
     if len(present) < FEWEST_JUDGED:
         return "whole numbers in too few rows to tell more", False, False
-    order = measure_order(present.astype(np.int64), evidence[~column.missing])
-    if order.values.is_clear:
-        return f"whole numbers whose values tell {order.values.share:.1%} of the target beyond their order", True, True
+    gain = gain_beyond_order(present.astype(np.int64), evidence[~column.missing])
+    if gain.is_clear:
+        return f"whole numbers whose values tell {gain.share:.1%} of the target beyond their order", True, True
     return "whole numbers whose values tell nothing clear beyond their order", each >= PLENTY_PER_VALUE, False
 
 
