@@ -17,12 +17,12 @@ import shutil
 import stat
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from unrolled.errors import FolderError
+from unrolled.errors import FolderError, InputError
 from unrolled.typed import check_format, typed
 
 MANIFEST = "manifest.json"
@@ -122,6 +122,16 @@ def read_file(path: Path, most: int, *, follow: bool = False) -> bytes:
 def reason(error: Exception) -> str:
     """What an error says, without the number and the path that the system's errors have."""
     return getattr(error, "strerror", None) or f"{error}"
+
+
+def check_out(path: Path, endings: Sequence[str], noun: str = "a picture") -> str:
+    """The ending of `path`, lower case. Raises InputError unless it is one of `endings`, in a folder that exists."""
+    ending = path.suffix.lower()
+    if ending not in endings:
+        raise InputError(f"{path} ends in {ending or 'nothing'!r}: {noun} ends in {' or '.join(endings)}")
+    if not path.parent.is_dir():
+        raise InputError(f"{path} cannot be written: the folder {path.parent} does not exist, create it first")
+    return ending
 
 
 def write_file(path: Path, data: bytes) -> None:

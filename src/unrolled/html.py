@@ -8,10 +8,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from html import escape
-from pathlib import Path
 
 from unrolled.embedding import visible
-from unrolled.errors import InputError
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1c2733; --soft: #566470; --line: #d8dee4; --paper: #fff; --bar: #8fb4d9;
@@ -93,16 +91,6 @@ for (const table of document.querySelectorAll("table.sortable")) {
 
 
 LONGEST_NAME = 60
-
-
-def check_out(path: Path | None, endings: Sequence[str], noun: str) -> None:
-    """Raise InputError for a file that cannot be written: of another ending, or in a folder that is not there."""
-    if path is None:
-        return
-    if path.suffix not in endings:
-        raise InputError(f"{path} ends in {path.suffix or 'nothing'!r}: {noun} ends in {', '.join(endings)}")
-    if not path.parent.is_dir():
-        raise InputError(f"{path} cannot be written: the folder {path.parent} does not exist, make it first")
 
 
 def column_title(name: str) -> str:

@@ -14,8 +14,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unrolled.errors import InputError, import_extra
-from unrolled.files import write_file
+from unrolled.errors import import_extra
+from unrolled.files import check_out, write_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -84,7 +84,7 @@ def add_colour_bar(picture: Figure, drawn: Any, axis: Axes, label: str) -> None:
 def save(picture: Figure, path: str | Path, dpi: int = 150) -> None:
     """Write a matplotlib figure as .png or .svg (text as outlines, so it looks the same without our fonts)."""
     path = Path(path)
-    write_picture(path, rendered(picture, check_type(path, STILL), dpi))
+    write_file(path, rendered(picture, check_out(path, STILL), dpi))
 
 
 def rendered(picture: Figure, suffix: str, dpi: int = 150) -> bytes:
@@ -92,22 +92,6 @@ def rendered(picture: Figure, suffix: str, dpi: int = 150) -> bytes:
     data = io.BytesIO()
     picture.savefig(data, format=suffix[1:], dpi=dpi, metadata={"Date": None} if suffix == ".svg" else None)
     return data.getvalue()
-
-
-def write_picture(path: Path, data: bytes) -> None:
-    """Write a finished picture; raises InputError if its folder does not exist."""
-    if not path.parent.is_dir():
-        raise InputError(f"the folder {path.parent} for {path.name} does not exist: create it, or choose another")
-    write_file(path, data)
-
-
-def check_type(path: Path, known: tuple[str, ...]) -> str:
-    """The suffix of `path` in lower case; raises InputError unless it is one of `known`."""
-    suffix = path.suffix.lower()
-    if suffix not in known:
-        shown = f"the type {suffix!r}" if suffix else "no type"
-        raise InputError(f"{path.name} has {shown}: end the name of the picture in {' or '.join(known)}")
-    return suffix
 
 
 def font(size: float, *, bold: bool = False, text: str = "") -> FontProperties:

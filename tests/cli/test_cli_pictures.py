@@ -48,7 +48,7 @@ def test_plot_of_a_csv(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--out", "p.pdf"], "end the name of the picture in"),
+        (["--out", "p.pdf"], "a picture ends in"),
         (["--out", "p.png", "--column", "Store"], "not a folder written by the command embed"),
     ],
 )
@@ -96,7 +96,7 @@ def test_diagram_without_a_text_uses_one_that_the_model_can_read(
         (["rnn", "--text", "x" * 30], "give at most 16"),
         (["rnn", "--hidden", "0"], "hidden is 0"),
         (["three-char", "--view", "rolled", "--out", "d.svg"], "has no loop"),
-        (["rnn", "--out", "d.html"], "end the name of the picture in"),
+        (["rnn", "--out", "d.html"], "a picture ends in"),
     ],
 )
 def test_bad_diagrams_get_a_sentence(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:

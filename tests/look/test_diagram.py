@@ -254,7 +254,7 @@ def test_png_draws_what_the_svg_says(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["picture.jpg", "picture", "picture.html"])
 def test_unknown_types_get_a_sentence(name: str, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"end the name of the picture in \.png or \.svg"):
+    with pytest.raises(InputError, match=r"a picture ends in \.png or \.svg"):
         diagram.rolled(config("rnn")).save(tmp_path / name)
     with pytest.raises(InputError, match="does not exist"):
         diagram.rolled(config("rnn")).save(tmp_path / "no" / "picture.svg")

@@ -249,7 +249,7 @@ def test_curves_share_axis_colours_and_legend(tmp_path: Path) -> None:
 
 
 def test_wrong_places_get_a_sentence(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"has the type '\.pdf': end the name of the picture in"):
+    with pytest.raises(InputError, match=r"ends in '\.pdf': a picture ends in"):
         plots.plot_embedding(characters(), tmp_path / "p.pdf")
     with pytest.raises(InputError, match="does not exist"):
         plots.plot_embedding(characters(), tmp_path / "no" / "p.html")

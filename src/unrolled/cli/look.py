@@ -12,7 +12,7 @@ from unrolled.cli.output import fail, messages, print_json, printable, results, 
 from unrolled.cli.showing import check_known, check_picture, model_in, print_table, run_names, save_picture, text_for
 from unrolled.embedding import visible
 from unrolled.errors import InputError
-from unrolled.files import write_file
+from unrolled.files import check_out, write_file
 
 if TYPE_CHECKING:
     from unrolled.look.memory.measure import DistanceCurve, Memory
@@ -107,10 +107,9 @@ def units(
     """
     from unrolled.look.units.activations import Unit, check_unit
     from unrolled.look.units.scan import ablate, scan_units
-    from unrolled.plotting import check_type
 
     if out:
-        check_type(out, (".html",))
+        check_out(out, [".html"], "a page")
     model = model_in(run)
     read = text_for(model, text, characters, reading)
     chosen = Unit(model.config.layers - 1 if layer is None else layer, unit) if unit is not None else None

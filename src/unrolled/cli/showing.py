@@ -41,9 +41,10 @@ def check_picture(out: Path | None) -> None:
     """Raise InputError for a picture that cannot be written, before anything long is computed."""
     if out:
         from unrolled.errors import import_extra
-        from unrolled.plotting import STILL, check_type
+        from unrolled.files import check_out
+        from unrolled.plotting import STILL
 
-        check_type(out, STILL)
+        check_out(out, STILL)
         import_extra("matplotlib")
 
 

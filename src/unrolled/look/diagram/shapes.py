@@ -16,6 +16,7 @@ from xml.sax.saxutils import escape
 
 from unrolled import plotting as style
 from unrolled.errors import import_extra
+from unrolled.files import check_out, write_file
 
 Point = tuple[float, float]
 Anchor = Literal["start", "middle", "end"]
@@ -119,8 +120,8 @@ class Drawing:
     def save(self, path: str | Path) -> None:
         """Write the drawing as .svg or .png (.png needs matplotlib)."""
         path = Path(path)
-        if style.check_type(path, style.STILL) == ".svg":
-            style.write_picture(path, self.to_svg().encode())
+        if check_out(path, style.STILL) == ".svg":
+            write_file(path, self.to_svg().encode())
         else:
             _save_png(self, path)
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from unrolled import plotting as style
 from unrolled.embedding import EmbeddingTable
 from unrolled.errors import import_extra
+from unrolled.files import check_out, write_file
 from unrolled.look.vectors.interactive import interactive_page
 from unrolled.look.vectors.label_placement import place_labels
 from unrolled.look.vectors.plot_data import COLOURS, MARKS, PlotData, plot_data
@@ -40,10 +41,10 @@ def plot_embedding(
     an image shows 2, or 3 as two panels. Raises InputError for an empty table and another suffix.
     """
     path = Path(path)
-    if style.check_type(path, (*style.STILL, style.PAGE)) == style.PAGE:
+    if check_out(path, (*style.STILL, style.PAGE)) == style.PAGE:
         dimensions = components or (3 if min(table.vectors.shape) >= 3 else 2)
         page = interactive_page(plot_data(table, dimensions), title)
-        style.write_picture(path, page.encode())
+        write_file(path, page.encode())
     else:
         style.save(figure_of(table, components or 2, title), path)
 

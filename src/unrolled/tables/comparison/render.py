@@ -15,9 +15,9 @@ import numpy as np
 
 from unrolled import plotting as style
 from unrolled.errors import import_extra
-from unrolled.files import to_json, write_file
+from unrolled.files import check_out, to_json, write_file
 from unrolled.html import cell as html_cell
-from unrolled.html import check_out, html_page, html_table, markdown_table, ticks
+from unrolled.html import html_page, html_table, markdown_table, ticks
 from unrolled.tables.comparison.encodings import ENCODINGS, WITH_EMBEDDINGS
 from unrolled.tables.comparison.result import OWN_NETWORKS, ComparisonCell, ComparisonResult, Effect
 from unrolled.tables.comparison.verdict import change_text, decimals, interval_text, verdict
@@ -40,7 +40,7 @@ def save_comparison(result: ComparisonResult, path: Path) -> None:
         ".png": lambda: style.rendered(figure(result), ".png"),
     }
     check_ending(path)
-    write_file(path, makers[path.suffix]())
+    write_file(path, makers[path.suffix.lower()]())
 
 
 def check_ending(path: Path | None) -> None:
@@ -49,8 +49,7 @@ def check_ending(path: Path | None) -> None:
     Raises InputError for another ending than `ENDINGS` or no such folder, MissingExtraError for a figure without
     matplotlib.
     """
-    check_out(path, ENDINGS, "a comparison")
-    if path is not None and path.suffix == ".png":
+    if path is not None and check_out(path, ENDINGS, "a comparison") == ".png":
         import_extra("matplotlib.figure")
 
 

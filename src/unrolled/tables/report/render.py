@@ -10,11 +10,10 @@ from html import escape
 from pathlib import Path
 
 from unrolled.embedding import inert
-from unrolled.files import to_json, write_file
+from unrolled.files import check_out, to_json, write_file
 from unrolled.html import (
     SCRIPT,
     cell,
-    check_out,
     column_title,
     figure,
     html_page,
@@ -43,7 +42,7 @@ def save_report(report: ReportResult, path: Path) -> None:
         ".csv": lambda: _inert_csv(report),
     }
     check_ending(path)
-    write_file(path, makers[path.suffix]())
+    write_file(path, makers[path.suffix.lower()]())
 
 
 def _inert_csv(report: ReportResult) -> bytes:
@@ -53,7 +52,8 @@ def _inert_csv(report: ReportResult) -> bytes:
 
 def check_ending(path: Path | None) -> None:
     """Raise InputError for a file of another ending than `ENDINGS`, or in no folder, before anything is computed."""
-    check_out(path, ENDINGS, "a report")
+    if path is not None:
+        check_out(path, ENDINGS, "a report")
 
 
 def summary(report: ReportResult) -> list[str]:
