@@ -56,6 +56,9 @@ def curves(
     panels: Any = {"": series} if any(isinstance(value, Curve) for value in series.values()) else series
     names = list(dict.fromkeys(name for panel in panels.values() for name in panel))
     picture, axes = style.figure(7.5 * max(1.0, 0.62 * len(panels)), 4.5, columns=len(panels))
+    for axis in axes[1:]:
+        axis.sharey(axes[0])
+        axis.tick_params(labelleft=False)
     for axis, (heading, panel) in zip(axes, panels.items(), strict=True):
         for name, curve in panel.items():
             _draw(axis, name, curve, names.index(name))
@@ -69,7 +72,6 @@ def curves(
             _mark_powers(axis.yaxis, axis.get_ylim())
         axis.set_xlabel(x_label, color=style.INK)
         axis.set_title(heading, color=style.INK, fontsize=10, loc="left")
-    _share_y(axes)
     axes[0].set_ylabel(y_label, color=style.INK)
     if names != [""]:
         handles = {
@@ -112,12 +114,3 @@ def _mark_powers(axis: Axis, limits: tuple[float, float]) -> None:
     if limits[1] < FEW * limits[0]:
         axis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
         axis.set_major_formatter(ticker.StrMethodFormatter("{x:g}"))
-
-
-def _share_y(axes: Sequence[Axes]) -> None:
-    low = min(axis.get_ylim()[0] for axis in axes)
-    high = max(axis.get_ylim()[1] for axis in axes)
-    for axis in axes:
-        axis.set_ylim(low, high)
-    for axis in axes[1:]:
-        axis.tick_params(labelleft=False)
