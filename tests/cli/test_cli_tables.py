@@ -131,7 +131,7 @@ def test_rows_without_a_target_are_refused_or_left_out_when_asked(
     command = ["columns", str(sales), "--target", "Sales", "--folds", "2", "--seeds", "1", "--json"]
     command += ["--ignore", "Day", "Month", "Weekday"]
     assert main(command) == 1
-    assert "'Sales' is missing in 2 of 400 rows (first: row 3): leave them out with" in capsys.readouterr().err
+    assert "is missing in 2 of 400 rows, first in row 4 below the line of names: leave" in capsys.readouterr().err
     assert main([*command, "--missing-target", "drop"]) == 0
     told = capsys.readouterr()
     assert "left out 2 of 400 rows, in which 'Sales' is missing" in told.err

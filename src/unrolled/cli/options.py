@@ -112,6 +112,8 @@ class RowOptions:
     """Type of the target. By default numbers are continuous unless they have just two values; all else is classes."""
     missing_target: Literal["error", "drop"] = "error"
     """Rows without a target: error refuses the table, drop leaves them out and reports how many."""
+    encoding: str = "utf-8"
+    """Encoding of a CSV file."""
 
 
 RowFlags = Annotated[RowOptions, Parameter(name="*")]

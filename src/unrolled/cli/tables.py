@@ -226,7 +226,7 @@ def _opened(table: Path, target: str, rows: RowOptions) -> DataTable:
     from unrolled.tables.data.table import Table as DataTable
     from unrolled.tables.data.target import few_whole_numbers
 
-    opened = _with_target(DataTable.read(open_table(table)), target, rows.missing_target)
+    opened = _with_target(DataTable.read(open_table(table, rows.encoding)), target, rows.missing_target)
     column = opened[target]
     few = few_whole_numbers(column.values) if rows.target_type is None and not column.declared else 0
     if few:
@@ -243,8 +243,8 @@ def _with_target(table: DataTable, target: str, missing: str) -> DataTable:
         return table
     if missing == "error":
         raise InputError(
-            f"the target {target!r} is missing in {gaps.sum():,} of {len(gaps):,} rows (first: row {gaps.argmax()}): "
-            "leave them out with --missing-target drop, or fill them"
+            f"the target {target!r} is missing in {gaps.sum():,} of {len(gaps):,} rows, first in row "
+            f"{gaps.argmax() + 1:,} below the line of names: leave them out with --missing-target drop, or fill them"
         )
     say(f"left out {gaps.sum():,} of {len(gaps):,} rows, in which {target!r} is missing")
     return table.take((~gaps).nonzero()[0])

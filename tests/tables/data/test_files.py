@@ -81,6 +81,18 @@ def test_rows_keep_their_order_whatever_their_index() -> None:
     assert Table.read(table)["y"].values.tolist() == table["y"].tolist()
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252", "utf-16"])
+def test_a_table_is_read_in_its_encoding(tmp_path: Path, encoding: str) -> None:
+    text = "Straße,Größe\n" + "Königsallee,1\nÄußere Gasse,2\n" * 20
+    (tmp_path / "t.csv").write_bytes(text.encode(encoding))
+    if encoding != "utf-8":
+        with pytest.raises(InputError, match=f"It looks like {encoding}: read it with --encoding {encoding}"):
+            open_table(tmp_path / "t.csv")
+    read = open_table(tmp_path / "t.csv", encoding)
+    assert read["Straße"][1] == "Äußere Gasse"
+    assert read["Größe"].sum() == 60
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
@@ -88,9 +100,9 @@ def test_rows_keep_their_order_whatever_their_index() -> None:
         ("t.csv", b"a,b\n", "no rows"),
         ("t.csv", b"a,b,a\n1,2,3\n", "duplicate column name 'a': 2 columns"),
         ("t.csv", b"a,b\n1,2\n1,2,3,4\n", "not a table.*line 3"),
-        ("t.csv", b"a,b\n\xff\xfe,2\n", "not text in UTF-8"),
+        ("t.csv", b"a,b\n\xff\xfe,2\n", "is not UTF-8: byte 0xff at offset 4, on line 2"),
         ("t.csv", b"\x89PNG\r\n\x1a\n\0\0", "binary data"),
-        ("t.csv", "a,b\n1,2\n".encode("utf-16"), "is text in UTF-16"),
+        ("t.csv", "a,b\n1,2\n".encode("utf-16"), "It looks like utf-16: read it with --encoding utf-16"),
         (
             "t.csv",
             b"# from a tool\na,b\n1,2\n",

@@ -104,10 +104,12 @@ def test_a_column_is_not_called_safe_on_few_of_the_rows_or_in_one_fold(settings_
     random = np.random.default_rng(0)
     table = pd.DataFrame({"x": random.normal(size=6000), "noise": random.normal(size=6000)})
     table["y"] = table["x"] + random.normal(size=6000)
-    row = examined(table, **settings_)["noise"]
-    assert row.verdict == "look"
-    assert "are needed to call a column safe to drop" in row.reason
-    assert ("2 folds of 4,000 of 6,000 rows" if "max_rows" in settings_ else "1 fold of 6,000 rows") in row.reason
+    report = examined(table, **settings_)
+    assert report["noise"].verdict == "look"
+    assert "too little was measured to call it safe to drop" in report["noise"].reason
+    assert "that takes at least 2 folds of 5,000 rows" in report.to_markdown()
+    measured = "4,000 of 6,000 rows, 2 folds" if "max_rows" in settings_ else "all 6,000 rows, 1 fold,"
+    assert measured in report.to_markdown()
     if "max_rows" in settings_:
         assert examined(table)["noise"].verdict == "safe to drop"
 

@@ -11,14 +11,18 @@ import gzip
 import io
 import re
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from unrolled.errors import InputError, import_extra
 from unrolled.tables.data.columns import Column, refuse_duplicates
 from unrolled.tables.data.dates import form_of
+from unrolled.text.encoding import decode, known_encoding, looks_binary
 
-SNIFFED_BYTES = 64 << 10
+SNIFFED = 64 << 10
+"""Characters in which the line of names and the delimiter are looked for."""
+BLOCK = 1 << 20
 DELIMITERS = ",;\t|"
 QUOTED = re.compile(r'(^|(?<=[,;\t|]))"([^"]|"")*"')
 """A name in quotes: marks in it part no columns."""
@@ -35,15 +39,18 @@ SLASHES = r"\d{1,2}/\d{1,2}/\d{4}( \d{1,2}:\d{2}(:\d{2})?)?"
 DECIMAL_COMMA = r"[+-]?(\d+|\d{1,3}(\.\d{3})+)(,\d+)?"
 
 
-def open_table(path: str | Path) -> Any:
+def open_table(path: str | Path, encoding: str = "utf-8") -> Any:
     """The table in a CSV (.csv, .tsv, .txt, also .gz) or Parquet file, as a pandas frame.
+
+    `encoding` is that of a CSV file, with or without a byte order mark.
 
     Texts that are ISO dates, or days first with dots, become dates; where semicolons part the columns, texts that are
     numbers with a decimal comma become numbers.
 
-    Raises InputError for a file that is missing, is no table, has no rows, or has duplicate column names.
+    Raises InputError for a file that is missing, is no table, has no rows, has duplicate column names, or is not in
+    the `encoding`; the message names the one that is likely.
     """
-    path = Path(path)
+    path, encoding = Path(path), known_encoding(encoding)
     if not path.exists():
         raise InputError(f"{path} does not exist: name a CSV or Parquet file")
     if path.is_dir():
@@ -54,7 +61,7 @@ def open_table(path: str | Path) -> Any:
     if suffixes[-1:] in ([".parquet"], [".pq"]):
         frame = _read_parquet(path)
     elif suffixes[-1:] in ([".csv"], [".tsv"], [".txt"], [".data"]):
-        frame = _read_csv(path)
+        frame = _read_csv(path, encoding)
     else:
         raise InputError(f"{path} ends in {path.suffix or 'nothing'!r}, but a .csv, .tsv or .parquet file was expected")
     if not len(frame):
@@ -71,19 +78,20 @@ def _read_parquet(path: Path) -> Any:
         raise InputError(f"{path} is not a Parquet file that can be read: {_first_line(error)}") from None
 
 
-def _read_csv(path: Path) -> Any:
+def _read_csv(path: Path, encoding: str) -> Any:
     pandas = import_extra("pandas")
+    encoding = "utf-8-sig" if encoding == "utf-8" else encoding
     try:
-        head = _head(path)
+        head = _head(path, encoding)
         delimiter = "\t" if ".tsv" in path.name.lower() else _delimiter(head)
         names = next(csv.reader(io.StringIO(head), delimiter=delimiter))
         refuse_duplicates(names)
         with warnings.catch_warnings():  # pandas only warns of values without a name, and drops them
             warnings.simplefilter("error", pandas.errors.ParserWarning)
-            frame = pandas.read_csv(path, sep=delimiter, encoding="utf-8-sig", low_memory=False, index_col=False)
+            frame = pandas.read_csv(path, sep=delimiter, encoding=encoding, low_memory=False, index_col=False)
         return _with_decimals(frame) if delimiter == ";" else frame
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not text in UTF-8 (byte {error.start}): save it as UTF-8 CSV or Parquet") from None
+    except UnicodeError:
+        raise _not_decodable(path, encoding.removesuffix("-sig")) from None
     except (pandas.errors.ParserError, pandas.errors.EmptyDataError, gzip.BadGzipFile, csv.Error) as error:
         raise InputError(f"{path} is not a table: {_first_line(error)}") from None
     except pandas.errors.ParserWarning:
@@ -94,19 +102,42 @@ def _read_csv(path: Path) -> Any:
         ) from None
 
 
-def _head(path: Path) -> str:
-    with gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb") as stream:
-        data = stream.read(SNIFFED_BYTES)
-        if b"\n" not in data and b"\0" not in data:
-            data += stream.readline()  # the line of names is needed whole
-    if not data.strip():
+def _head(path: Path, encoding: str) -> str:
+    """The beginning of the text, with the line of names whole and no empty line before it."""
+    with _opened(path, "rt", encoding=encoding) as stream:
+        head = str(stream.read(SNIFFED))
+        head += stream.readline() if "\0" not in head else ""
+    if "\0" in head:
+        raise _binary(path)
+    if not head.strip():
         raise InputError(f"{path} is empty: a table with a line of column names was expected")
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise InputError(f"{path} is text in UTF-16: save it as UTF-8 CSV or Parquet")
-    if b"\0" in data:
-        raise InputError(f"{path} holds binary data, but a text table (CSV) was expected")
-    whole = data if len(data) < SNIFFED_BYTES else data[: data.rfind(b"\n") + 1 or None]
-    return whole.decode("utf-8-sig").lstrip("\r\n")
+    return head.lstrip("\n")
+
+
+def _opened(path: Path, mode: str, **options: Any) -> Any:
+    return gzip.open(path, mode, **options) if path.suffix.lower() == ".gz" else path.open(mode, **options)
+
+
+def _blocks(path: Path) -> Iterator[bytes]:
+    with _opened(path, "rb") as stream:
+        while block := stream.read(BLOCK):
+            yield block
+
+
+def _not_decodable(path: Path, encoding: str) -> InputError:
+    """What is wrong with a file that is not text in `encoding`."""
+    if looks_binary(next(_blocks(path)), encoding):
+        return _binary(path)
+    try:
+        for _ in decode(_blocks(path), encoding, str(path), lambda: _blocks(path)):
+            pass
+    except InputError as error:
+        return error
+    return InputError(f"{path} cannot be read as {encoding}: name its encoding, or convert the file to UTF-8")
+
+
+def _binary(path: Path) -> InputError:
+    return InputError(f"{path} holds binary data, but a text table (CSV) was expected")
 
 
 def _delimiter(head: str) -> str:

@@ -24,7 +24,7 @@ from unrolled.html import (
 from unrolled.tables.data.target import LOSS_NAMES
 from unrolled.tables.report.profiles import Profile
 from unrolled.tables.report.result import ColumnRow, ReportResult
-from unrolled.tables.report.verdicts import cost_text
+from unrolled.tables.report.verdicts import cost_text, missing_for_safe
 
 ENDINGS = (".html", ".md", ".json", ".csv")
 LISTED = 20  # names in a sentence; the table has them all
@@ -75,7 +75,15 @@ def summary(report: ReportResult) -> list[str]:
         lines.append(f"Together these can go {price}: {named}.")
     unasked = sum(row.evidence.varies and not row.evidence.rounds for row in report.rows)
     if unasked:
-        lines.append(f"The budget ended before each column could be dropped alone: {unasked:,} were not.")
+        lines.append(
+            f"The budget ended before each column could be dropped alone: {unasked:,} were not. Allow more seconds, or "
+            "leave out columns that are not wanted anyway."
+        )
+    if wanted := missing_for_safe(report.rounds, report.rows_used, report.rows_total):
+        lines.append(
+            f"Too little was measured to call a column that varies safe to drop: that takes at least {wanted}. Allow "
+            "more seconds, rows or folds."
+        )
     lines.append(
         f"Measured with boosted trees on {used} {report.rows_total:,} rows, {rounds}, in {report.seconds:.0f} seconds."
     )

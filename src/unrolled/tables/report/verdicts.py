@@ -100,7 +100,7 @@ class Context:
     @property
     def is_enough(self) -> bool:
         """Whether folds and rows are enough to call a column safe to drop."""
-        return self.rounds >= SAFE_ROUNDS and self.rows_used >= min(SAFE_ROWS, self.rows_total)
+        return not missing_for_safe(self.rounds, self.rows_used, self.rows_total)
 
     @property
     def largest_cost(self) -> float:
@@ -112,6 +112,12 @@ class Context:
         """The folds and rows of the measurement, for people."""
         rows = f"{self.rows_used:,}" + (f" of {self.rows_total:,}" if self.rows_used < self.rows_total else "")
         return f"{self.rounds} fold{'s' * (self.rounds != 1)} of {rows} rows"
+
+
+def missing_for_safe(rounds: int, rows_used: int, rows_total: int) -> str:
+    """The folds and rows that it takes to call a column safe to drop, for people; empty if there are enough."""
+    rows = min(SAFE_ROWS, rows_total)
+    return "" if rounds >= SAFE_ROUNDS and rows_used >= rows else f"{SAFE_ROUNDS} folds of {rows:,} rows"
 
 
 def too_good(evidence: Evidence, context: Context) -> bool:
@@ -257,10 +263,7 @@ def _why_needed(evidence: Evidence, context: Context) -> str:
 def _why_open(evidence: Evidence, context: Context) -> str:
     """Why a column that costs nothing to drop is not called safe: the evidence that is missing, and how to get it."""
     if not evidence.rounds:
-        return (
-            f"The budget ended before dropping it was tried; alone it explains {figure(evidence.alone, 3)}: allow more "
-            "seconds, or leave out columns that are not wanted anyway."
-        )
+        return f"The budget ended before dropping it was tried; alone it explains {figure(evidence.alone, 3)}."
     costs = f"Dropping it alone costs {_cost(evidence)}, inside the noise ({_band(context)}), but"
     if evidence.rows_per_value is not None:
         return (
@@ -268,11 +271,7 @@ def _why_open(evidence: Evidence, context: Context) -> str:
             "allow more seconds or rows."
         )
     if not context.is_enough:
-        wanted = f"{SAFE_ROUNDS} folds of {min(SAFE_ROWS, context.rows_total):,} rows"
-        return (
-            f"{costs} that was measured in {context.measured_on} only, and at least {wanted} are needed to call a "
-            "column safe to drop: allow more seconds, rows or folds."
-        )
+        return f"{costs} too little was measured to call it safe to drop."
     if evidence.highest_cost > context.largest_cost:
         share = f", {SAFE_COST:.0%} of what all columns explain," if context.full >= LEAST_EXPLAINED else ""
         return (
