@@ -98,6 +98,6 @@ def test_the_reference_of_python_is_the_same_each_time_and_about_as_long() -> No
 
 
 def test_published_addresses_are_encrypted_and_have_sums() -> None:
-    for download in DOWNLOADS.values():
-        assert download.url.startswith("https://")
-        assert len(bytes.fromhex(download.sha256)) == 32
+    for url, sha256 in DOWNLOADS.values():
+        assert url.startswith("https://")
+        assert len(bytes.fromhex(sha256)) == 32

@@ -170,7 +170,9 @@ class ModelParts:
 
         Raises FolderError naming the file that is missing, unexpected or inconsistent with the others.
         """
-        _check_names(files)
+        missing = [name for name in FILES if name not in files]
+        if missing:
+            raise FolderError(f"this is not a model folder: {', '.join(missing)} missing from its manifest")
         config = ModelConfig.from_json(from_json(files[CONFIG], CONFIG))
         vocabulary = Vocabulary.from_json(from_json(files[VOCABULARY], VOCABULARY), VOCABULARY)
         weights, training = read_tensors(files[WEIGHTS], WEIGHTS), _checked_training(files[TRAINING])
@@ -267,12 +269,6 @@ def _refuse_pickles(path: Path, names: Mapping[str, bytes] | list[str]) -> None:
     for name in names:
         if Path(name).suffix in PICKLES:
             raise FolderError(f"{path} holds the pickle {name}, which can run code: unrolled never reads pickles")
-
-
-def _check_names(files: Mapping[str, bytes]) -> None:
-    missing = [name for name in FILES if name not in files]
-    if missing:
-        raise FolderError(f"this is not a model folder: {', '.join(missing)} missing from its manifest")
 
 
 def _check_rung(config: ModelConfig) -> None:

@@ -13,9 +13,7 @@ from unrolled.model.gate import Experts, Gate, mixed_once
 from unrolled.model.predictor import Logits, Predictor, PredictorState
 from unrolled.model.probabilities import softmax
 from unrolled.text.counts.model import CountModel
-from unrolled.text.counts.ngrams import Codes
-
-Probabilities = NDArray[np.float64]
+from unrolled.text.counts.ngrams import Codes, Probabilities
 
 
 class CountPredictor(Predictor):

@@ -7,7 +7,6 @@ serves `nietzsche.txt` and `tinyshakespeare.txt` to download them from there.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 from unrolled.errors import InputError
@@ -21,26 +20,19 @@ TIMEOUT_SECONDS = 30
 LARGEST_DOWNLOAD = 16 << 20
 
 
-@dataclass(frozen=True)
-class Download:
-    """A text on the web: its URL and its SHA-256."""
-
-    url: str
-    sha256: str
-
-
 DOWNLOADS = {
     # Works of Friedrich Nietzsche, Project Gutenberg, public domain; the copy that Keras and fast.ai teach with.
-    "nietzsche": Download(
+    "nietzsche": (
         "https://s3.amazonaws.com/text-datasets/nietzsche.txt",
         "23cf69874ab69d3d256099ab530ea4be24d47d9675b673bcc67cbcd6298ec647",
     ),
     # Plays of William Shakespeare, public domain; from char-rnn.
-    "tinyshakespeare": Download(
+    "tinyshakespeare": (
         "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt",
         "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",
     ),
 }
+"""The URL and the SHA-256 of each text on the web."""
 NAMES = (*DOWNLOADS, PYTHON_DOCS)
 
 
@@ -69,11 +61,11 @@ def fetch(name: str) -> Path:
     """
     from http.client import HTTPException
 
-    download = DOWNLOADS[name]
-    base = os.environ.get(MIRROR_VARIABLE)
-    url = f"{base.rstrip('/')}/{name}.txt" if base else download.url
+    url, expected = DOWNLOADS[name]
+    if base := os.environ.get(MIRROR_VARIABLE):
+        url = f"{base.rstrip('/')}/{name}.txt"
     path = cache_folder() / f"{name}.txt"
-    if path.is_file() and sha256(path.read_bytes()) == download.sha256:
+    if path.is_file() and sha256(path.read_bytes()) == expected:
         return path
     try:
         content = _download(url)
@@ -83,8 +75,8 @@ def fetch(name: str) -> Path:
             f"{MIRROR_VARIABLE} to another base URL, put the file at {path}, "
             f"or use {PYTHON_DOCS!r}, which needs none"
         ) from None
-    if (found := sha256(content)) != download.sha256:
-        raise InputError(f"{url} is not the text {name!r}: its SHA-256 is {found}, not {download.sha256}")
+    if (found := sha256(content)) != expected:
+        raise InputError(f"{url} is not the text {name!r}: its SHA-256 is {found}, not {expected}")
     path.parent.mkdir(parents=True, exist_ok=True)
     write_file(path, content)
     return path

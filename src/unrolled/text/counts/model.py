@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from unrolled.errors import FolderError, InputError
 from unrolled.text.counts.counting import CHUNK, MAX_ENTRIES, WORD_SHARE, character_tables, word_ngrams, word_tables
 from unrolled.text.counts.ngrams import Codes, Probabilities, checked_order, hash_bound, largest_order, ngrams
-from unrolled.text.counts.table import Prediction, Table, check, check_length, known, refine, refined
+from unrolled.text.counts.table import Prediction, Table, check, known, refine, refined
 from unrolled.text.vocabulary import Ids
 from unrolled.text.words import DEPTH, REACH, START, WordReader
 from unrolled.text.words import contexts as word_contexts
@@ -235,10 +235,8 @@ class CountModel:
         if tensors.keys() != names or not 1 <= len(lengths) <= 1 + largest_order(symbols):
             raise FolderError(f"unexpected names or order of the tables of counts: {', '.join(sorted(tensors))}")
         tables = [Table(symbols, tensors[f"{each}.codes"], tensors[f"{each}.weights"]) for each in parts]
-        for name, table in zip(parts, tables, strict=True):
-            check(table, name)
-        for n in lengths:
-            check_length(tables[n], n)
+        for n, (name, table) in enumerate(zip(parts, tables, strict=True)):
+            check(table, name, n if n in lengths else None)
         words = _reader(tensors[LETTERS], symbols) if depth else None
         return cls(symbols, tuple(tables[: len(lengths)]), words, tuple(tables[len(lengths) :]))
 

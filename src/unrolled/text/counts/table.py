@@ -182,16 +182,12 @@ def _find(codes: Codes, wanted: Codes) -> tuple[NDArray[np.int64], NDArray[np.in
     return known, place[known]
 
 
-def check(table: Table, name: str) -> None:
-    """Raises FolderError unless every context of the table leaves a proper distribution."""
+def check(table: Table, name: str, order: int | None) -> None:
+    """Raises FolderError unless every context leaves a proper distribution, and has at most `order` ids if given."""
     codes, weights = table.codes, table.weights
     if codes.dtype != np.uint64 or weights.dtype != np.float32 or codes.ndim != 1 or codes.shape != weights.shape:
         raise FolderError(f"the counts {name} must be codes (uint64) and an equal number of weights (float32)")
     if not ((codes[1:] > codes[:-1]).all() and (weights >= 0).all() and (table.backoff > 0).all()):
         raise FolderError(f"the counts {name} are damaged: they are not probability distributions")
-
-
-def check_length(table: Table, order: int) -> None:
-    """Raises FolderError for n-grams that are longer than those of the table."""
-    if len(table.codes) and int(table.codes[-1]) >= table.symbols ** (order + 1):
-        raise FolderError(f"the counts {order} are damaged: they are of longer contexts")
+    if order is not None and len(codes) and int(codes[-1]) >= table.symbols ** (order + 1):
+        raise FolderError(f"the counts {name} are damaged: they are of longer contexts")
