@@ -65,7 +65,9 @@ def complete(state: State, unit: Unit = "word", count: int = 5) -> list[Completi
     if not ends.any() and unit == "line":
         raise InputError("the vocabulary of this model has no newline, so it cannot finish a line")
     recent = state.recent[-1] if state.recent else 0
-    beam, found = _first(state), list[Completion]()
+    alone = tuple(part[None] for part in state.hidden)
+    beam = _Beam([""], np.zeros(1), log_softmax(without_reserved(state.logits))[None], alone)
+    found = list[Completion]()
     may_end = recent != 0 and not ends[recent]
     for _ in range(LONGEST[unit]):
         if may_end:
@@ -78,12 +80,6 @@ def complete(state: State, unit: Unit = "word", count: int = 5) -> list[Completi
 
 def _is_end(character: str, unit: Unit) -> bool:
     return character in ("\n", BOUNDARY) if unit == "line" else not (character.isalnum() or character in "_'’-")
-
-
-def _first(state: State) -> _Beam:
-    """The empty beginning."""
-    alone = tuple(part[None] for part in state.hidden)
-    return _Beam([""], np.zeros(1), log_softmax(without_reserved(state.logits))[None], alone)
 
 
 def _ended(beam: _Beam, ends: NDArray[np.bool_]) -> list[Completion]:

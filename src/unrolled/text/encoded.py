@@ -132,13 +132,15 @@ def _own_vocabulary(count: _Count, name: str, min_count: int, known: Sequence[st
 
 def _mapped(parts: Iterator[Ids], vocabulary: Vocabulary, count: _Count, file: _CacheFile) -> EncodedText:
     if file.is_whole():
-        file.touch()
+        with contextlib.suppress(OSError):
+            os.utime(file.facts_path)  # what was used longest ago is deleted first
     else:
         make_room(file.folder, file.key, count.characters * vocabulary.dtype.itemsize)
         file.write(parts)
     if not file.ids_path.stat().st_size:  # an empty file cannot be mapped
         return EncodedText(np.empty(0, vocabulary.dtype), vocabulary, count.sha256)
-    mapping = file.mapped()
+    with open(file.ids_path, "rb") as ids:
+        mapping = mmap.mmap(ids.fileno(), 0, access=mmap.ACCESS_READ)
     return EncodedText(np.frombuffer(mapping, vocabulary.dtype), vocabulary, count.sha256, _mapping=mapping)
 
 
@@ -220,11 +222,6 @@ class _CacheFile:
         except (OSError, FolderError):
             return False
 
-    def touch(self) -> None:
-        """Note that the file is used now: what was used longest ago is deleted first."""
-        with contextlib.suppress(OSError):
-            os.utime(self.facts_path)
-
     def write(self, parts: Iterator[Ids]) -> None:
         """Write the ids, keeping the correct part that is already there.
 
@@ -245,11 +242,6 @@ class _CacheFile:
                 f"(`unrolled cache --clear` empties it), or set {CACHE_VARIABLE} to another folder; what is written "
                 "already is kept"
             ) from None
-
-    def mapped(self) -> mmap.mmap:
-        """The memory-mapped file."""
-        with open(self.ids_path, "rb") as file:
-            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
     def _facts(self) -> dict[str, int | str]:
         with open(self.ids_path, "rb") as file:
