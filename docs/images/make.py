@@ -19,7 +19,7 @@ from rich.terminal_theme import TerminalTheme
 
 from unrolled import plotting as style
 from unrolled.cli import output, train
-from unrolled.learn.loading import network_of
+from unrolled.learn.networks.network import network_of
 from unrolled.look.agreement.cues import by_distance, cue_effects
 from unrolled.look.agreement.pairs import agreement, read_pairs
 from unrolled.look.curves import Curve, curves

@@ -217,7 +217,7 @@ def _config(network: Drawable) -> ModelConfig:
 
 def memory(model: CharModel, text: str, name: str, *, distance: int = 40, places: int = 2000) -> Memory:
     """How far back the predictions of a trained model depend on `text`, at so many places: for `draw_memories`."""
-    from unrolled.learn.loading import network_of
+    from unrolled.learn.networks.network import network_of
     from unrolled.look.memory.measure import measure_memory
 
     ids = model.vocabulary.encode(text)

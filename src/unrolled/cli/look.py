@@ -51,7 +51,7 @@ def memory(
     measure
         The curve to show: cost, causal or context.
     """
-    from unrolled.learn.loading import network_of
+    from unrolled.learn.networks.network import network_of
     from unrolled.look.memory.measure import MEANING, MEASURES, measure_memory
     from unrolled.look.memory.picture import draw_memories
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 View = Literal["whole", "unrolled", "rolled", "cell"]
 TEXT = "the man "
 LISTED = 5
+SYMBOLS, EMBEDDING = 85, 42
+"""Sizes of the published lesson, for the name of a rung."""
 
 
 def plot(
@@ -30,7 +32,6 @@ def plot(
     column: str | None = None,
     components: Literal[2, 3] | None = None,
     history: Annotated[bool, Flag] = False,
-    title: str | None = None,
     json: Json = False,
 ) -> None:
     """Draw the vectors of a run's characters, or of a column's categories, on their main components.
@@ -47,15 +48,13 @@ def plot(
         2 or 3; by default 3 on a page and 2 in an image.
     history
         Draw the losses of a run while it trained, instead of the vectors.
-    title
-        Title of the picture.
     """
     from unrolled.look.vectors.plot import plot_embedding
 
     if history:
-        return _plot_history(source, out, title, json)
+        return _plot_history(source, out, json)
     table, name = _table(source, column)
-    plot_embedding(table, out, components=components, title=title or f"The vectors of {name}")
+    plot_embedding(table, out, components=components, title=f"The vectors of {name}")
     if not json:
         return say(f"written: {out}")
     explained = table.pca(min(3, *table.vectors.shape)).explained.tolist()
@@ -69,8 +68,6 @@ def diagram(
     out: Picture = None,
     text: Words | None = None,
     view: View = "whole",
-    vocabulary: int = 85,
-    embedding: int = 42,
     hidden: int = 256,
     layers: int = 1,
     json: Annotated[bool, Flag] = False,
@@ -87,10 +84,6 @@ def diagram(
         The text to draw the network over, up to 16 characters.
     view
         The whole sheet, or one part of it.
-    vocabulary
-        For the name of a rung: size of the vocabulary.
-    embedding
-        For the name of a rung: size of a character's vector.
     hidden
         For the name of a rung: size of the hidden state.
     layers
@@ -102,7 +95,7 @@ def diagram(
     from unrolled.model.folder import ModelConfig
 
     model = model_in(source) if Path(source).exists() else None
-    config = model.config if model else ModelConfig(_rung(source), vocabulary, embedding, hidden, layers)
+    config = model.config if model else ModelConfig(_rung(source), SYMBOLS, EMBEDDING, hidden, layers)
     text = _text(model) if text is None else text
     steps(config, text)  # an early check that the text fits
     if model:
@@ -137,11 +130,11 @@ def _table(source: Path, column: str | None) -> tuple[EmbeddingTable, str]:
     return model_in(source).embedding, source.resolve().name
 
 
-def _plot_history(run: Path, out: Path, title: str | None, json: bool) -> None:
+def _plot_history(run: Path, out: Path, json: bool) -> None:
     from unrolled.learn.history import loss_curve, read_history
 
     history = read_history(run)
-    save_picture(loss_curve(history, title or f"The losses of {run.name}"), out)
+    save_picture(loss_curve(history, f"The losses of {run.name}"), out)
     if json:
         print_json({"out": str(out), "history": history})
 

@@ -15,8 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from unrolled.learn.loading import network_of
-from unrolled.learn.networks.network import CharNetwork
+from unrolled.learn.networks.network import CharNetwork, network_of
 from unrolled.model.char_model import CharModel
 from unrolled.model.folder import ModelParts
 from unrolled.model.gate import Experts

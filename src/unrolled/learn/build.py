@@ -18,10 +18,9 @@ from unrolled.learn.corpora import corpus_of
 from unrolled.learn.distributed import World
 from unrolled.learn.hardware import Choice, choose, cores, running
 from unrolled.learn.initialization import start_well
-from unrolled.learn.loading import parts_of
 from unrolled.learn.loop import steps_within
 from unrolled.learn.networks.dropout import Dropout
-from unrolled.learn.networks.network import CharNetwork
+from unrolled.learn.networks.network import CharNetwork, parts_of
 from unrolled.learn.optimizers import Optimizers, build_optimizer
 from unrolled.learn.recipe import Machine, Recipe
 from unrolled.learn.record_task import RecordTask

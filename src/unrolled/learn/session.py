@@ -21,9 +21,9 @@ from torch import Tensor
 from unrolled.learn.budget import Stopwatch
 from unrolled.learn.checkpoint import TrainingState
 from unrolled.learn.hardware import describe, running
-from unrolled.learn.loading import parts_of
 from unrolled.learn.loop import Optimizer, Record, fit
 from unrolled.learn.mixing import mix
+from unrolled.learn.networks.network import parts_of
 from unrolled.learn.run_folder import Run
 from unrolled.learn.signals import Interrupt, Interrupted
 from unrolled.learn.summary import Summary, concluded, finished_files

@@ -1,12 +1,10 @@
-"""CharNetwork: an embedding, a stack of recurrences and a linear head.
+"""CharNetwork: an embedding, a stack of recurrences and a linear head; and the way to its model folder and back.
 
 The names of its parameters are those in `model.safetensors`, which the NumPy cells read. Left out: the loss, and how a
 text is cut into windows; they belong to the protocol.
 """
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -16,9 +14,9 @@ from unrolled.learn.networks import find_recurrence
 from unrolled.learn.networks.dropout import Dropout, Masks
 from unrolled.learn.networks.lookup import lookup
 from unrolled.learn.networks.recurrence import Recurrence, State, uniform_as_linear
-
-if TYPE_CHECKING:
-    from unrolled.model.folder import ModelConfig
+from unrolled.model.char_model import CharModel
+from unrolled.model.folder import ModelConfig, ModelParts
+from unrolled.text.vocabulary import Vocabulary
 
 
 class CharNetwork(nn.Module):
@@ -92,3 +90,21 @@ class CharNetwork(nn.Module):
     def _by_layer(self, state: State) -> list[State]:
         parts = len(find_recurrence(self.config.rung).cell.parts)
         return [state[i : i + parts] for i in range(0, len(state), parts)]
+
+
+def network_of(parts: ModelParts) -> CharNetwork:
+    """The network of a model folder, its weights frozen, in evaluation mode.
+
+    `parts` is what `unrolled.model.folder.read_model` gives; of a committee, the first network is taken. Raises
+    InputError for counts alone.
+    """
+    CharModel(parts).check_network()
+    network = CharNetwork(parts.config)
+    network.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in parts.weights.items()})
+    return network.eval().requires_grad_(False)
+
+
+def parts_of(network: CharNetwork, vocabulary: Vocabulary) -> ModelParts:
+    """`network` as the parts of a model folder, its weights in float32."""
+    weights = {name: value.detach().float().cpu().numpy() for name, value in network.state_dict().items()}
+    return ModelParts(network.config, vocabulary, weights, {})
