@@ -17,7 +17,7 @@ from unrolled.files import check_out, write_file
 if TYPE_CHECKING:
     from unrolled.look.memory.measure import DistanceCurve, Memory
     from unrolled.look.units.activations import Unit
-    from unrolled.look.units.scan import Ablation, Finding, Scan
+    from unrolled.look.units.scan import Ablation, Scan
     from unrolled.model.char_model import CharModel
 
 PAINTED = 1500
@@ -195,14 +195,13 @@ def _print_scan(scan: Scan) -> None:
     if not scan.convincing:
         print(f"no unit meets the rule on these {scan.characters:,} characters")
     else:
-        print_table(("question", "unit", "AUC", "lower end", "untrained"), [_row(f) for f in scan.convincing])
+        rows = [
+            (f.question, f"{f.unit.layer}:{f.unit.number}{'' if f.high else ' (low)'}", f"{f.auc:.3f}", f"{f.low:.3f}",
+             f"{f.untrained:.3f}")
+            for f in scan.convincing
+        ]  # fmt: skip
+        print_table(("question", "unit", "AUC", "lower end", "untrained"), rows)
     print(f"\nrule: {scan.rule}; {len(scan.findings)} questions were tested.")
-
-
-def _row(found: Finding) -> tuple[str, ...]:
-    sign = "" if found.high else " (low)"
-    unit = f"{found.unit.layer}:{found.unit.number}{sign}"
-    return found.question, unit, f"{found.auc:.3f}", f"{found.low:.3f}", f"{found.untrained:.3f}"
 
 
 def _print_painted(model: CharModel, text: str, unit: Unit) -> None:

@@ -357,7 +357,8 @@ def _print_summary(summary: Summary) -> None:
             table.add_row(name, f"{loss['bits']:.3f} bits per character ({loss['nats']:.4f} nats)")
     results().print(table)
     results().print(summary.mixing)
-    _print_baselines(summary)
+    if summary.baselines:
+        _print_baselines(summary)
     if summary.run is not None:
         results().print(f"{'model':<12}{summary.run}", markup=False)
 
@@ -365,8 +366,6 @@ def _print_summary(summary: Summary) -> None:
 def _print_baselines(summary: Summary) -> None:
     from rich.table import Table
 
-    if not summary.baselines:
-        return
     table = Table("validation, bits per character", box=None, pad_edge=False)
     table.add_column("alone", justify="right")
     table.add_column("given the training part", justify="right")

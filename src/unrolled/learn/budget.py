@@ -9,8 +9,7 @@ Left out: what a step is, and which of the figures at the end can be had more ch
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from unrolled.bounds import check_number, check_whole
@@ -155,23 +154,6 @@ class Measuring:
     def at_end_of(self, available: int) -> int:
         """How many of the `available` characters of a part are measured at the end."""
         return available if self.at_end is None else min(available, self.at_end)
-
-
-@dataclass
-class Stopwatch:
-    """Seconds since it was last read; `clock` is what tells the time."""
-
-    clock: Callable[[], float]
-    last: float = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.last = self.clock()
-
-    def read(self) -> float:
-        """Seconds since the last reading."""
-        now = self.clock()
-        passed, self.last = now - self.last, now
-        return passed
 
 
 def suited(characters: float, units: int = UNITS) -> int:

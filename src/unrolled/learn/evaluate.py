@@ -40,14 +40,9 @@ class Loss:
         """nats per character"""
         return self.total / self.characters
 
-    @property
-    def bits(self) -> float:
-        """bits per character"""
-        return self.nats / math.log(2)
-
     def to_json(self) -> dict[str, float]:
         """`{"nats", "bits"}`, per character."""
-        return {"nats": self.nats, "bits": self.bits}
+        return {"nats": self.nats, "bits": self.nats / math.log(2)}
 
 
 def evaluate(

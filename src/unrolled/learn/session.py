@@ -18,7 +18,6 @@ from typing import Any
 
 from torch import Tensor
 
-from unrolled.learn.budget import Stopwatch
 from unrolled.learn.checkpoint import TrainingState
 from unrolled.learn.hardware import describe, running
 from unrolled.learn.loop import Optimizer, Record, fit
@@ -61,6 +60,8 @@ class Session:
     """What a budget of minutes is kept by."""
     interruptions: Callable[[], AbstractContextManager[Interrupt]] = Interrupt
     """Watches for signals while it runs."""
+    _mark: float = field(default=0.0, init=False, repr=False)
+    """The clock when `_passed` was last called."""
     _running: weakref.ref[Generator[Record, None, None]] | None = field(default=None, repr=False)
 
     @property
@@ -101,12 +102,12 @@ class Session:
 
     def _train(self, interrupt: Interrupt) -> Generator[Record, None, None]:
         """The steps of one plan after the other."""
-        watch, saved = Stopwatch(self.clock), time.perf_counter()
+        self._mark, saved = self.clock(), time.perf_counter()
         while self.state.progress.step < self.state.plan.steps or self.state.progress.is_due:
             plan = self.state.plan
             for record in fit(self.task, self.optimizer, plan, self.state.progress):
                 self._note(record)
-                self._replan(record, watch)
+                self._replan(record)
                 late = time.perf_counter() - saved > self.save_seconds
                 stop, late = self.task.world.any_of(bool(interrupt), late)
                 is_saved = record.validation is not None or stop or late or self.state.plan is not plan
@@ -117,8 +118,7 @@ class Session:
                     self.text.release()
                 yield record
                 if is_saved and self.state.budget is not None:
-                    pause = self.task.world.mean(watch.read())
-                    self.state.budget.count_pause(pause, record.validation is not None)
+                    self.state.budget.count_pause(self._passed(), record.validation is not None)
                 if stop and record.step < self.state.plan.steps:
                     self.interrupt = interrupt
                     return
@@ -130,12 +130,17 @@ class Session:
             raise Interrupted
         self.on_measured(share)
 
-    def _replan(self, record: Record, watch: Stopwatch) -> None:
+    def _passed(self) -> float:
+        """Seconds since the last call, the mean over the processes: they must come to the same decisions."""
+        now = self.clock()
+        passed, self._mark = now - self._mark, now
+        return self.task.world.mean(passed)
+
+    def _replan(self, record: Record) -> None:
         """Change the number of steps where the clock or the patience asks for it."""
         plan, budget = self.state.plan, self.state.budget
         if budget is not None:
-            seconds = self.task.world.mean(watch.read())  # the processes must come to the same decisions
-            budget.count(seconds, record.validation is not None)
+            budget.count(self._passed(), record.validation is not None)
             self.state.plan = budget.revised(plan, record.step)
         if self._is_out_of_patience(record):
             self.state.plan = replace(plan, steps=record.step)

@@ -96,7 +96,8 @@ def _start(request: Request, world: World, run: Run | None) -> Session:
 def _announced(session: Session, seconds: float) -> str:
     """What is about to be trained, where a step takes so many seconds."""
     recipe, steps = session.state.recipe, session.state.plan.steps
-    work = f"{steps:,} step{'s' * (steps > 1)}, {steps / session.task.steps_per_epoch:.2g} epochs"
+    epochs = f"{steps / session.task.steps_per_epoch:.2g}"
+    work = f"{steps:,} step{'s' * (steps > 1)}, {epochs} epoch{'s' * (epochs != '1')}"
     rest = " (the rest of the minutes is for reading and measuring)" if recipe.minutes else ""
     return (
         f"{recipe.rung} of {recipe.hidden} hidden units, {session.parameters:,} parameters, on {session.state.choice}: "
