@@ -11,10 +11,11 @@ from cyclopts import Parameter
 from unrolled.cli.line_scores import LineOptions, LineOutput, runs_first, score_lines
 from unrolled.cli.lines import lines_of
 from unrolled.cli.options import Encoding, Flag, Json, Only, Raw, Run, Unknown, Words
-from unrolled.cli.output import fail, messages, print_json, results, write_shown
+from unrolled.cli.output import fail, print_json, results, write_shown
 from unrolled.cli.showing import SURPRISE, painted
 from unrolled.errors import InputError, import_extra
 from unrolled.model.char_model import CharModel
+from unrolled.progress import progress_bar
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -103,11 +104,8 @@ def _encoded(model: CharModel, texts: tuple[str, ...], encoding: str, unknown: U
 def _measured(model: CharModel, encoded: EncodedText, stretches: int | None) -> Score:
     if not sys.stderr.isatty():
         return model.score(encoded, stretches=stretches)
-    from rich.progress import Progress
-
-    with Progress(console=messages(), transient=True) as bar:
-        task = bar.add_task("scoring", total=len(encoded))
-        return model.score(encoded, stretches=stretches, progress=lambda done: bar.update(task, completed=done))
+    with progress_bar() as bar:
+        return model.score(encoded, stretches=stretches, progress=lambda done: bar("scoring", done / len(encoded)))
 
 
 def _print_score(measured: Score) -> None:
