@@ -123,6 +123,7 @@ def test_score_reads_lower_case_where_the_model_was_trained_so(
         (["generate", "RUN", "--length", "0"], "length is 0"),
         (["generate", "RUN", "--temperature", "-1"], "temperature is -1.0"),
         (["generate", "RUN", "--seed", "-1"], "seed is -1"),
+        (["generate", "RUN", "--count", "0"], "count is 0"),
         (["generate", "RUN", "--count", "3"], "give a length instead of a count"),
         (["generate", "RUN", "--stop", ""], "a stop string"),
         (["score", "RUN"], "no text was given"),

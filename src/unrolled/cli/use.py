@@ -100,7 +100,8 @@ def generate(
     if label is not None:
         prompt = f"{_known_label(model, label)}\t{prompt}"
     if count is not None or new or label is not None or best is not None:
-        count = count or (1 if best is None else BEST_OF)
+        if count is None:
+            count = 1 if best is None else BEST_OF
         _write_records(run, model, count, new, best, prompt, sampling, seed, json)
         return
     before = prompt or ("\n" if "\n" in model.vocabulary.characters else "")
