@@ -164,7 +164,7 @@ def test_a_table_of_vectors_with_facts(table, fitted):
     assert np.allclose(axes.T @ axes, np.eye(axes.shape[1]), atol=1e-6)
     with pytest.raises(InputError, match="did you mean 'shop'"):
         fitted.table("shopp")
-    with pytest.raises(InputError, match="only categories have vectors"):
+    with pytest.raises(InputError, match="has no vectors: it is constant, or a column of numbers"):
         fitted.table("size")
 
 
@@ -535,7 +535,31 @@ def test_a_fold_without_a_class_still_gives_vectors():
     assert encoder.network_prediction(GOOD).shape == (4, 2)
 
 
-def test_one_category_and_two_rows_are_fine():
-    out = tiny().fit_transform(pd.DataFrame({"a": ["x", "x"]}), [1.5, 2.0])
+def test_one_category_with_a_gap_is_fine():
+    out = tiny().fit_transform(pd.DataFrame({"a": ["x", None]}), [1.5, 2.0])
     assert out.shape == (2, 2)  # the vector and the mean
     assert np.isfinite(out).all()
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_what_is_constant_is_left_out_and_costs_nothing(table, tmp_path, streamed):
+    X, y = table[0].head(80)[["shop"]].copy(), table[1][:80]
+    plain = tiny().fit(X, y)
+    X["country"], X["rate"] = "DE", 0.1  # of 80 times 0.1 the mean is not 0.1
+    X["day"] = pd.Timestamp("2024-05-01") + pd.to_timedelta(np.arange(80) % 9, "D")
+    if streamed:
+        X.assign(y=y).to_parquet(tmp_path / "x.parquet", row_group_size=30)
+    encoder = tiny().fit_parquet(tmp_path / "x.parquet", "y", buffer=30) if streamed else tiny().fit(X, y)
+    names = ["country: constant, left out (every row holds DE)", "rate: constant, left out (every row holds 0.1)",
+             "day_year: constant, left out (every row holds 2024)"]  # fmt: skip
+    assert set(names) <= set(encoder.describe())
+    shown = {name.split("_")[0] for name in encoder.get_feature_names_out()} - {"prediction"}
+    assert shown == {"shop", "day"}
+    encoder.save_pretrained(tmp_path / "encoder")
+    assert np.array_equal(EntityEncoder.from_pretrained(tmp_path / "encoder").transform(X), encoder.transform(X))
+    if not streamed:
+        same = tiny().fit(X.drop(columns="day"), y)
+        assert np.array_equal(same.transform(X.drop(columns="day")), plain.transform(X[["shop"]]))
+    alone = tiny().fit(X[["rate"]], y)
+    assert alone.transform(X[["rate"]]).shape == (80, 0)
+    assert np.isfinite(alone.network_prediction(X[["rate"]])).all()

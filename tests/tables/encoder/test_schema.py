@@ -8,16 +8,16 @@ from unrolled.errors import InputError
 from unrolled.tables.data.columns import read_table
 from unrolled.tables.data.dates import date_part
 from unrolled.tables.encoder.coding import Coding, fit_coding
-from unrolled.tables.encoder.schema import auto_dimension, dimensions_of, fit_schema, least_rows
+from unrolled.tables.encoder.schema import auto_dimension, dimensions_of, fit_fields, least_rows, schema_of
 
 
-def schema_of(table, **settings):
+def schema_for(table, dimensions="auto", **settings):
     columns = read_table(table)
-    return fit_schema(columns, np.zeros(len(columns[0])), **settings)
+    return schema_of(fit_fields(columns, np.zeros(len(columns[0])), **settings), dimensions)
 
 
 def categories_of(table, **settings):
-    return [f.coding.name for f in schema_of(table, **settings).fields if isinstance(f.coding, Coding)]
+    return [f.coding.name for f in schema_for(table, **settings).fields if isinstance(f.coding, Coding)]
 
 
 TABLE = pd.DataFrame({
@@ -42,7 +42,7 @@ def test_named_columns_and_only_they(named):
 )
 def test_a_name_that_is_no_column(named, sentence):
     with pytest.raises(InputError, match=sentence):
-        schema_of(TABLE, categorical=named)
+        schema_for(TABLE, categorical=named)
 
 
 def test_dates_are_split():
@@ -51,10 +51,10 @@ def test_dates_are_split():
     parts = {part: date_part(column, part).values[:2].tolist() for part in ("year", "month", "day", "weekday")}
     assert parts == {"year": [2024, 2023], "month": [2, 12], "day": [29, 31], "weekday": [3, 6]}
     names = ["day_year", "day_month", "day_day", "day_weekday", "day_year", "day_yearday"]
-    assert [f.coding.name for f in schema_of(days).fields] == names
+    assert [f.coding.name for f in schema_for(days).fields] == names
     hours = pd.DataFrame({"at": pd.to_datetime(["2024-02-29 13:59", "1969-12-31 23:00"])})
     assert date_part(read_table(hours)[0], "hour").values.tolist() == [13, 23]
-    assert [f.part for f in schema_of(hours).fields][-3:] == ["hour", "year", "yearday"]
+    assert [f.part for f in schema_for(hours).fields][-3:] == ["hour", "year", "yearday"]
     assert date_part(read_table(days)[0], "yearday").values[:2].tolist() == [60, 365]
 
 
@@ -71,7 +71,7 @@ def test_dates_are_split():
 )
 def test_strings_that_are_dates(texts, day):
     table = pd.DataFrame({"at": texts})
-    fields = {f.part: f for f in schema_of(table).fields}
+    fields = {f.part: f for f in schema_for(table).fields}
     if day is None:
         assert list(fields) == [None]
     else:
@@ -83,12 +83,12 @@ def test_strings_that_are_dates(texts, day):
 def test_parts_and_columns_may_not_share_a_name():
     table = pd.DataFrame({"d": pd.to_datetime(["2024-02-29"]), "d_year": ["x"]})
     with pytest.raises(InputError, match="'d_year' has the same name as a part"):
-        schema_of(table)
+        schema_for(table)
 
 
 def test_input_stands_in_the_order_of_names():
     table = pd.DataFrame({"b": ["x", "y"], "a": ["y", "x"], "z": [0.5, 1.5], "m": [1.5, 0.5]})
-    first, second = (schema_of(t).encode(read_table(t)) for t in (table, table[["m", "a", "z", "b"]]))
+    first, second = (schema_for(t).encode(read_table(t)) for t in (table, table[["m", "a", "z", "b"]]))
     assert (first.codes == second.codes).all()
     assert (first.numbers == second.numbers).all()
 

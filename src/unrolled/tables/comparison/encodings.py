@@ -21,7 +21,7 @@ from unrolled.tables.data.columns import Column, label
 from unrolled.tables.data.table import Table
 from unrolled.tables.data.target import TargetColumn
 from unrolled.tables.encoder.coding import Coding
-from unrolled.tables.encoder.schema import fit_schema
+from unrolled.tables.encoder.schema import fit_fields
 
 WITH_EMBEDDINGS = "embeddings"
 TARGET_FOLDS = 5  # inside target encoding
@@ -111,7 +111,7 @@ def assign_roles(table: Table, categories: Sequence[str] = ()) -> Roles:
     """Split dates into parts and tell categories from numbers, by the rule of `schema`; `categories` adds to it."""
     kept: list[Column] = []
     named: list[str] = []
-    for field in fit_schema(table.columns, np.zeros(table.rows)).fields:
+    for field in fit_fields(table.columns, np.zeros(table.rows)):
         column = field.read(table[field.source])
         if column.name in (other.name for other in kept):
             continue  # whole numbers that are a category and a number

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,8 @@ SPECIAL = ("(unknown)", "(missing)", "(rare)")
 MIN_ROWS_PER_CATEGORY = 100
 KNOTS = 100
 """Quantiles from which the normal scores of a column of numbers are read."""
+ROUNDING = 1e-14
+"""A deviation that is a smaller share of its mean is the rounding of equal numbers."""
 DIGITS, NUMBERED = re.compile(r"\d+"), 0.9
 _NUMERIC = ("integer", "number")
 
@@ -274,8 +276,22 @@ class Scaling:
         return distinct, ndtri((np.cumsum(counts) - counts / 2) / len(self.knots))
 
 
-def fit_scaling(column: Column) -> Scaling:
-    """Learn mean and standard deviation of a column of numbers; a constant one becomes 0."""
+@dataclass(frozen=True)
+class Constant:
+    """A column of one `value`, none missing: it tells rows apart no more than no column does, and is left out."""
+
+    name: str
+    value: str
+    width: ClassVar[int] = 0
+    outputs: ClassVar[tuple[str, ...]] = ()
+
+    def encode(self, column: Column) -> NDArray[np.float32]:
+        """(row, 0)."""
+        return np.zeros((len(column), 0), dtype=np.float32)
+
+
+def fit_scaling(column: Column) -> Scaling | Constant:
+    """Learn mean and standard deviation of a column of numbers."""
     if column.missing.all():
         raise InputError(f"column {column.name!r} has no values: leave it out")
     values = np.sort(column.values[~column.missing].astype(np.float64))  # sorted: row order leaves no rounding
@@ -283,7 +299,17 @@ def fit_scaling(column: Column) -> Scaling:
         mean, deviation = float(values.mean()), float(values.std())
     if not np.isfinite([mean, deviation]).all():
         raise InputError(f"column {column.name!r} holds numbers too large to scale, up to {np.abs(values).max():g}")
-    return Scaling(column.name, mean, deviation if deviation > 0 else 1.0, bool(column.missing.any()), _knots(values))
+    return scaling_of(column.name, mean, deviation, bool(column.missing.any()), _knots(values))
+
+
+def scaling_of(
+    name: str, mean: float, deviation: float, marks_missing: bool, knots: tuple[float, ...]
+) -> Scaling | Constant:
+    """The scaling of numbers with these moments; where all are equal and none is missing they are constant."""
+    is_one_value = deviation <= ROUNDING * abs(mean)
+    if is_one_value and not marks_missing:
+        return Constant(name, f"{mean:.15g}")
+    return Scaling(name, mean, 1.0 if is_one_value else deviation, marks_missing, knots)
 
 
 def _knots(values: NDArray[np.float64]) -> tuple[float, ...]:

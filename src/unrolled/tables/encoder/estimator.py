@@ -39,7 +39,7 @@ class EntityEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # s
     Categories (strings, booleans, declared categories, parts of dates, and whole numbers whose values tell of the
     target what their order does not) become vectors, of which the main axes are handed on; whole numbers and dates
     stand beside them as numbers, too. All are scaled by how far they move the prediction, so that distances between
-    rows mean something. Unknown, missing and rare categories have rows of their own. The mean target of each category
+    rows mean something. What is constant is left out. Unknown, missing and rare categories have rows of their own. The mean target of each category
     stands beside its vector, and the networks' own prediction is the last column. The output is float32 (row, column),
     rows in the order given, never NaN.
 

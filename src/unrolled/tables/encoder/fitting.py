@@ -32,7 +32,7 @@ from unrolled.tables.encoder.row_split import (
     by_fold,
     same_for_all,
 )
-from unrolled.tables.encoder.schema import Encoded, Schema, fit_schema
+from unrolled.tables.encoder.schema import Encoded, Schema, fit_fields, schema_of
 from unrolled.tables.encoder.spelling import blend
 from unrolled.tables.encoder.target_means import cross_fitted_means, tested_means
 from unrolled.tables.encoder.trainer import Trainer
@@ -296,16 +296,9 @@ def prepare(columns: Sequence[Column], y: object, weight: object, groups: object
     evidence = target.indicators(values)
     texts = {c.name: fit_free_text(c, evidence) for c in columns if is_read(c, settings.spelling)}
     codings = {name: coding for name, (coding, _) in texts.items()}
-    schema = fit_schema(
-        columns,
-        numeric,
-        settings.categorical_features,
-        settings.min_frequency,
-        settings.dimensions,
-        evidence,
-        codings,
-        settings.config.normal_scores,
-    )
+    fields = fit_fields(columns, numeric, settings.categorical_features, settings.min_frequency, evidence, codings,
+                        settings.config.normal_scores)  # fmt: skip
+    schema = schema_of(fields, settings.dimensions)
     columns_to_read(schema, settings.spelling)
     settings = settings.for_rows(rows, schema.is_scarce)
     table = schema.with_texts(schema.encode(columns), {name: numbers for name, (_, numbers) in texts.items()})

@@ -20,7 +20,7 @@ from unrolled.files import from_json, read_folder, to_json, write_folder
 from unrolled.model.tensors import read_tensors, write_tensors
 from unrolled.tables.data.target import Target
 from unrolled.tables.encoder.alignment import Alignment
-from unrolled.tables.encoder.coding import Coding, Scaling
+from unrolled.tables.encoder.coding import Coding, Constant, Scaling
 from unrolled.tables.encoder.config import EncoderConfig, find_config
 from unrolled.tables.encoder.fitted import Fitted, Statistics
 from unrolled.tables.encoder.free_text import FreeText
@@ -30,6 +30,7 @@ from unrolled.tables.encoder.spelling import Spelling
 from unrolled.tables.encoder.stored import (
     Stored,
     StoredCategories,
+    StoredConstant,
     StoredNumbers,
     StoredTarget,
     StoredText,
@@ -39,9 +40,9 @@ from unrolled.tables.encoder.vectors import Scales, Vectors
 from unrolled.tables.encoder.weights import NetworkWeights
 from unrolled.typed import check_format
 
-FORMAT = 5
+FORMAT = 6
 """1 had no sensitivity: vectors and numbers were handed on in the scale of the networks. 2 read no names. 3 had neither
-main axes, free text, means of the target nor a prediction."""
+main axes, free text, means of the target nor a prediction. 5 had vectors of constant columns."""
 CONFIG, ARRAYS, CARD = "encoder.json", "vectors.safetensors", "README.md"
 RENAMED = {"least_steps": "min_steps", "second_moment": "beta2", "embedding_spread": "embedding_std",
            "dropout": "unknown_fraction", "strangers": "masked_fraction", "measured": "scale_by_sensitivity",
@@ -126,6 +127,8 @@ def _field(field: Field) -> dict[str, Any]:
               "form": field.form, "handed_on": field.handed_on}  # fmt: skip
     if isinstance(coding, FreeText):
         return common | {"text": True, "separator": coding.ngrams.separator}
+    if isinstance(coding, Constant):
+        return common | {"value": coding.value}
     if isinstance(coding, Scaling):
         return common | {"mean": coding.mean, "deviation": coding.deviation, "marks_missing": coding.marks_missing,
                          "knots": list(coding.knots)}  # fmt: skip
@@ -133,13 +136,15 @@ def _field(field: Field) -> dict[str, Any]:
                      "counts": coding.counts.tolist()}  # fmt: skip
 
 
-def _read_field(entry: StoredNumbers | StoredCategories | StoredText, arrays: Arrays) -> Field:
+def _read_field(entry: StoredNumbers | StoredCategories | StoredText | StoredConstant, arrays: Arrays) -> Field:
     if isinstance(entry, StoredText):
         hashes, weights, vectors, mean = (arrays.pop(f"texts.{entry.name}.{name}") for name in TEXT)
         shapes = {"weights": (len(hashes),), "vectors": (len(hashes), len(mean))}
         _check_shapes({"weights": weights, "vectors": vectors}, shapes, f"the text {entry.name!r}")
         text = FreeText(entry.name, NGrams(hashes, weights, entry.separator), vectors, mean)
         return Field(entry.source, None, text, entry.reason)
+    if isinstance(entry, StoredConstant):
+        return Field(entry.source, entry.part, Constant(entry.name, entry.value), entry.reason, entry.form)
     if isinstance(entry, StoredNumbers):
         scaling = Scaling(entry.name, entry.mean, entry.deviation, entry.marks_missing, tuple(entry.knots))
         return Field(entry.source, entry.part, scaling, entry.reason, entry.form)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -26,14 +26,14 @@ from unrolled.tables.data.columns import Column, one_form, read_table
 from unrolled.tables.data.dates import has_hour
 from unrolled.tables.data.splits import validation_rows
 from unrolled.tables.data.target import Target, TargetType, fit_target, read_target
-from unrolled.tables.encoder.coding import Coding, Scaling, as_kind, beyond_whole, coding_of
+from unrolled.tables.encoder.coding import Coding, Constant, Scaling, as_kind, beyond_whole, coding_of, scaling_of
 from unrolled.tables.encoder.config import FitSettings, is_auto
 from unrolled.tables.encoder.fitted import Fitted, Statistics
 from unrolled.tables.encoder.fitting import scaled_weights
 from unrolled.tables.encoder.free_text import FreeText
 from unrolled.tables.encoder.networks import Batch, constant_output
 from unrolled.tables.encoder.reading import columns_to_read
-from unrolled.tables.encoder.schema import Encoded, Schema, fit_schema, least_rows, schema_of
+from unrolled.tables.encoder.schema import Encoded, Field, Schema, fit_fields, least_rows, schema_of
 from unrolled.tables.encoder.trainer import Trainer
 from unrolled.tables.encoder.training import RowsInMemory
 from unrolled.tables.encoder.vectors import Counts, counts_of
@@ -164,7 +164,7 @@ def _unique(keys: NDArray[Any]) -> tuple[list[Any], NDArray[np.int64]]:
 class Moments:
     """Mean and variance of one column of numbers over all buffers (Chan's update), and whether some were missing."""
 
-    first: Scaling | FreeText
+    first: Scaling | FreeText | Constant
     count: int = 0
     mean: float = 0.0
     squares: float = 0.0
@@ -181,12 +181,10 @@ class Moments:
         self.mean += gap * len(present) / total
         self.count = total
 
-    def scaling(self) -> Scaling:
+    def scaling(self) -> Scaling | Constant:
         """The scaling of all values counted, and the knots of the first buffer."""
-        assert isinstance(self.first, Scaling)  # no text is read a buffer at a time
-        deviation = math.sqrt(self.squares / self.count)
-        return replace(self.first, mean=self.mean, deviation=deviation if deviation > 0 else 1.0,
-                       marks_missing=self.missing)  # fmt: skip
+        knots = self.first.knots if isinstance(self.first, Scaling) else ()
+        return scaling_of(self.first.name, self.mean, math.sqrt(self.squares / self.count), self.missing, knots)
 
 
 @dataclass(frozen=True)
@@ -284,12 +282,12 @@ def fit_statistics(table: ParquetTable, settings: FitSettings) -> Statistics:
     columns = first_reading(table)
     rows = len(columns[0])
     evidence = target.indicators(values[:rows])
-    first = fit_schema(columns, np.zeros(rows), settings.categorical_features, evidence=evidence,
+    first = fit_fields(columns, np.zeros(rows), settings.categorical_features, evidence=evidence,
                        scores=settings.config.normal_scores)  # fmt: skip
     counters = count_all(table, first, target)
     least = least_rows(settings.min_frequency, table.rows)
     codings = [c.coding(least) if isinstance(c, CategoryCount) else c.scaling() for c in counters]
-    fields = tuple(replace(f, coding=coding) for f, coding in zip(first.fields, codings, strict=True))
+    fields = tuple(replace(f, coding=coding) for f, coding in zip(first, codings, strict=True))
     schema = schema_of(fields, settings.dimensions)
     columns_to_read(schema, settings.spelling)
     counts = {c.first.name: c for c in counters if isinstance(c, CategoryCount)}
@@ -298,13 +296,13 @@ def fit_statistics(table: ParquetTable, settings: FitSettings) -> Statistics:
     return Statistics(schema, target, means, len(columns), tuple(table.columns))
 
 
-def count_all(table: ParquetTable, schema: Schema, target: Target) -> list[CategoryCount | Moments]:
-    """What all rows say of each field of `schema`."""
-    counters = [CategoryCount(f.coding) if isinstance(f.coding, Coding) else Moments(f.coding) for f in schema.fields]
+def count_all(table: ParquetTable, fields: Sequence[Field], target: Target) -> list[CategoryCount | Moments]:
+    """What all rows say of each of `fields`."""
+    counters = [CategoryCount(f.coding) if isinstance(f.coding, Coding) else Moments(f.coding) for f in fields]
     for frame, y, _ in table.buffers():
         by_name = {column.name: column for column in read_table(frame)}
         rank = target.numeric(read_target(y, len(y))[0])
-        for counter, field in zip(counters, schema.fields, strict=True):
+        for counter, field in zip(counters, fields, strict=True):
             counter.add(field.read(by_name[field.source]), rank)
     return counters
 

@@ -23,9 +23,11 @@ from unrolled.errors import InputError, unknown_name
 from unrolled.tables.data.columns import Column
 from unrolled.tables.data.dates import AMOUNTS, PARTS, as_dates, date_part, form_of, has_hour
 from unrolled.tables.encoder.coding import (
+    MISSING,
     SPECIAL,
     UNKNOWN,
     Coding,
+    Constant,
     Scaling,
     are_numbered,
     beyond_whole,
@@ -51,7 +53,7 @@ class Field:
 
     source: str
     part: str | None
-    coding: Coding | Scaling | FreeText
+    coding: Coding | Scaling | FreeText | Constant
     reason: str
     form: str | None = None
     handed_on: bool = True
@@ -114,8 +116,8 @@ class Schema:
         return any(coding.is_scarce for coding in self.codings)
 
     @cached_property
-    def scalings(self) -> list[Scaling | FreeText]:
-        """The codings of numbers, by name."""
+    def scalings(self) -> list[Scaling | FreeText | Constant]:
+        """The codings of numbers, and of what is constant, by name."""
         numbers = (f.coding for f in self.fields if not isinstance(f.coding, Coding))
         return sorted(numbers, key=lambda coding: coding.name)
 
@@ -157,7 +159,7 @@ class Schema:
         names = [coding.name for coding in self.codings]
         if name not in names:
             if name in [scaling.name for scaling in self.scalings]:
-                raise InputError(f"column {name!r} is a column of numbers: only categories have vectors")
+                raise InputError(f"column {name!r} has no vectors: it is constant, or a column of numbers")
             raise unknown_name("column", name, names)
         return names.index(name)
 
@@ -205,6 +207,8 @@ def numbered(name: str, count: int) -> list[str]:
 
 def _described(field: Field, dimension: int) -> str:
     coding = field.coding
+    if isinstance(coding, Constant):
+        return f"{coding.name}: constant, left out (every row holds {coding.value})"
     if not isinstance(coding, Coding):
         return f"{coding.name}: {'a number, scaled' if isinstance(coding, Scaling) else 'numbers'} ({field.reason})"
     categories = coding.rows - len(SPECIAL)
@@ -214,23 +218,21 @@ def _described(field: Field, dimension: int) -> str:
     return f"{coding.name}: {categories:,} {noun}{merged} -> vectors of {dimension}{alone} ({field.reason})"
 
 
-def fit_schema(
+def fit_fields(
     columns: Sequence[Column],
     rank: NDArray[np.float64],
     categorical: Any = "auto",
     min_frequency: float | None = None,
-    dimensions: str | int | Mapping[str, int] = "auto",
     evidence: NDArray[np.float64] | None = None,
     texts: Mapping[str, FreeText] | None = None,
     scores: bool = True,
-) -> Schema:
-    """Choose and learn the coding of each column.
+) -> tuple[Field, ...]:
+    """Choose and learn the coding of each column, for `schema_of`.
 
     `rank` (row,) is the target as a number (it orders the rows of embeddings, see `fit_coding`); `categorical` is
     "auto" or names, positions or a mask of the columns of numbers that are categories, judged by `evidence` (row,
     output), the target as numbers, or else by whether values recur in 10 rows; `min_frequency` a number of
-    rows, or a share of them below 1; `dimensions` as in `dimensions_of`; `scores` says whether the networks
-    also read normal scores of numbers.
+    rows, or a share of them below 1; `scores` says whether the networks also read normal scores of numbers.
     """
     named = _chosen(columns, categorical)
     least = least_rows(min_frequency, len(rank))
@@ -245,7 +247,7 @@ def fit_schema(
     for name in names:
         if names.count(name) > 1:
             raise InputError(f"column {name!r} has the same name as a part of a date column: rename it")
-    return schema_of(fields if scores else tuple(map(_without_score, fields)), dimensions)
+    return fields if scores else tuple(map(_without_score, fields))
 
 
 def _without_score(field: Field) -> Field:
@@ -253,8 +255,18 @@ def _without_score(field: Field) -> Field:
 
 
 def schema_of(fields: tuple[Field, ...], dimensions: str | int | Mapping[str, int] = "auto") -> Schema:
-    """The schema of these fields, with `dimensions` as in `dimensions_of`."""
+    """The schema of these fields, what is constant left out, with `dimensions` as in `dimensions_of`."""
+    named = {(field.coding.name, type(field.coding)): field for field in map(_without_constant, fields)}
+    fields = tuple(named.values())  # the category and the number of one column are but one constant
     return Schema(fields, dimensions_of(Schema(fields, ()).codings, dimensions))
+
+
+def _without_constant(field: Field) -> Field:
+    """`field`, constant where it has a single category and no gap."""
+    coding = field.coding
+    if not isinstance(coding, Coding) or len(coding.known) + len(coding.merged) > 1 or coding.counts[MISSING]:
+        return field
+    return replace(field, coding=Constant(coding.name, str([*coding.known, *coding.merged][0])))
 
 
 def auto_dimension(categories: int) -> int:
@@ -386,7 +398,7 @@ def _kind_of_strings(column: Column) -> str:
 
 def _date_fields(column: Column, form: str | None, rank: Array, least: int) -> list[Field]:
     parts = [part for part in PARTS if part != "hour" or _has_hours(column)]
-    codings: list[tuple[str, Coding | Scaling]] = [
+    codings: list[tuple[str, Coding | Scaling | Constant]] = [
         *((part, fit_coding(date_part(column, part), rank, least)) for part in parts),
         *((part, fit_scaling(date_part(column, part))) for part in AMOUNTS),
     ]

@@ -82,6 +82,19 @@ class StoredText:
 
 
 @dataclass(frozen=True)
+class StoredConstant:
+    """A column, or a part of a date, that had one value. Formats before 6 had none."""
+
+    source: str
+    part: str | None
+    reason: str
+    name: str
+    form: str | None
+    handed_on: bool
+    value: str
+
+
+@dataclass(frozen=True)
 class StoredTarget:
     """The coding of the target."""
 
@@ -140,7 +153,7 @@ class Stored:
     settings: StoredSettings
     n_features_in: int
     feature_names_in: list[str] | None
-    fields: list[StoredNumbers | StoredCategories | StoredText]
+    fields: list[StoredNumbers | StoredCategories | StoredText | StoredConstant]
     dimensions: list[int]
     target: StoredTarget
     interrupted: bool
