@@ -112,7 +112,7 @@ def test_a_flipped_bit_is_told_by_name(folder):
         ({"format": 99}, "newer"),
         ({"kind": "CharModel"}, "kind should be 'EntityEncoder', not 'CharModel'"),
         ({"fields": []}, "0 fields of"),
-        ({"dimensions": [9]}, "needs vectors of shape"),
+        ({"dimensions": [9]}, "needs the shape"),
         ({"target": {}}, "target.classes is missing"),
     ],
 )

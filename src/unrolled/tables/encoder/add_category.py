@@ -48,7 +48,9 @@ def add_category(fitted: Fitted, name: str, category: object, columns: Sequence[
     values, _ = read_target(y, len(columns[0]))
     table = fitted.encode(_with_value(columns, coding, value))
     new = _NewVector(fitted, position, table, fitted.target.encode(values)).learn()
-    grown = coding.with_category(value.values[0], len(values))
+    known = np.append(coding.known, value.values.astype(coding.known.dtype))
+    merged = coding.merged[coding.merged != value.values[0]]
+    grown = replace(coding, known=known, merged=merged, counts=np.append(coding.counts, len(values)))
     extended = _extended(fitted, position, grown, new, float(fitted.target.numeric(values).mean()))
     return _with_mean(extended, position, fitted.target.indicators(values).mean(axis=0), len(values))
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
+from itertools import repeat
 from typing import Any, ClassVar
 
 import numpy as np
@@ -56,11 +57,6 @@ class Coding:
         return (*SPECIAL, *(repr(str(v)) if str(v) in SPECIAL else str(v) for v in self.known))
 
     @property
-    def is_numbered(self) -> bool:
-        """Whether nine in ten of its strings differ in their digits alone: ids, whose spelling tells nothing."""
-        return self.kind == "string" and are_numbered(self.known)
-
-    @property
     def is_scarce(self) -> bool:
         """Whether there are fewer than 100 rows per category on average.
 
@@ -86,15 +82,9 @@ class Coding:
             )
         return ids
 
-    def with_category(self, value: object, count: int) -> Coding:
-        """The same coding with one category more, in a new last row that had `count` rows."""
-        known = np.append(self.known, np.asarray([value], dtype=self.known.dtype))
-        merged, counts = self.merged[self.merged != value], np.append(self.counts, count)
-        return replace(self, known=known, merged=merged, counts=counts)
-
     def _look_up(self, values: NDArray[Any]) -> NDArray[np.int32]:
         if values.dtype == object:
-            return np.fromiter(map(self._rows_by_name.get, values, _zeros()), dtype=np.int32, count=len(values))
+            return np.fromiter(map(self._rows_by_name.get, values, repeat(UNKNOWN)), dtype=np.int32, count=len(values))
         keys, rows = self._sorted
         if not len(keys):
             return np.zeros(len(values), dtype=np.int32)
@@ -175,11 +165,6 @@ def are_numbered(names: Iterable[str]) -> bool:
     forms = Counter(DIGITS.sub("0", name) for name in names)
     form, count = next(iter(forms.most_common(1)), ("", 0))
     return "0" in form and count >= NUMBERED * forms.total()
-
-
-def _zeros() -> Any:
-    while True:
-        yield UNKNOWN
 
 
 def _shown(value: object) -> str:

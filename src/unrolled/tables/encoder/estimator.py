@@ -39,9 +39,9 @@ class EntityEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # s
     Categories (strings, booleans, declared categories, parts of dates, and whole numbers whose values tell of the
     target what their order does not) become vectors, of which the main axes are handed on; whole numbers and dates
     stand beside them as numbers, too. All are scaled by how far they move the prediction, so that distances between
-    rows mean something. What is constant is left out. Unknown, missing and rare categories have rows of their own. The mean target of each category
-    stands beside its vector, and the networks' own prediction is the last column. The output is float32 (row, column),
-    rows in the order given, never NaN.
+    rows mean something. Unknown, missing and rare categories have rows of their own. The mean target of each category
+    stands beside its vector, and the networks' own prediction is the last column. What is constant is left out. The
+    output is float32 (row, column), rows in the order given, never NaN.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ class EntityEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # s
     n_jobs : None or int
         Threads of PyTorch while fitting; None leaves its setting alone, -1 takes every core.
     verbose : int
-        1 prints on stderr how each column is coded, an estimate of the time, and progress.
+        1 prints on stderr how each column is coded, progress, and an estimate of the time left.
 
     Attributes
     ----------

@@ -22,7 +22,6 @@ from unrolled.tables.encoder.coding import SPECIAL, UNKNOWN
 from unrolled.tables.encoder.config import FitSettings, is_auto
 from unrolled.tables.encoder.fitted import Fitted, Statistics
 from unrolled.tables.encoder.free_text import fit_free_text, is_free_text
-from unrolled.tables.encoder.held_out import held_out_prediction, useful_fields
 from unrolled.tables.encoder.reading import Readings, columns_to_read
 from unrolled.tables.encoder.row_split import (
     FOLDS,
@@ -30,7 +29,8 @@ from unrolled.tables.encoder.row_split import (
     RowSplit,
     balanced_folds,
     by_fold,
-    same_for_all,
+    held_out_prediction,
+    useful_fields,
 )
 from unrolled.tables.encoder.schema import Encoded, Schema, fit_fields, schema_of
 from unrolled.tables.encoder.spelling import blend
@@ -81,11 +81,15 @@ class RowVectors:
 
 @dataclass
 class Fit:
-    """A fit of rows in memory: the encoded table, the encoded target, weights and groups (row,), and how to train."""
+    """A fit of rows in memory: the encoded table, the encoded target, weights and groups (row,), and how to train.
+
+    `indicators` (row, output) are the target as numbers: of several classes, whether it is each.
+    """
 
     trainer: Trainer
     table: Encoded
     target: NDArray[Any]
+    indicators: NDArray[np.float64]
     weight: NDArray[np.float32]
     groups: NDArray[Any] | None = None
 
@@ -228,14 +232,6 @@ class Fit:
         """The canonical order of all rows."""
         return canonical_order(self.table, self.target, self.weight)
 
-    @property
-    def indicators(self) -> NDArray[np.float64]:
-        """(row, output) the encoded target as numbers: of several classes, whether it is each."""
-        if self.target.ndim == 1:
-            of_classes: NDArray[np.float64] = np.eye(self.trainer.statistics.target.outputs)[self.target]
-            return of_classes
-        return self.target.astype(np.float64)
-
     def _show_as_new(self, vectors: RowVectors, readings: Readings, full: Vectors, shown: NDArray[np.int32]) -> None:
         """Show names that are read by their spelling in a share of the rows, and others as unknown in some.
 
@@ -266,7 +262,8 @@ class Fit:
         rows = rows[canonical_order(self.table.take(rows), self.target[rows], self.weight[rows])]
         trainer = self.trainer
         if validation is not None or not trainer.settings.holds_out or len(rows) < MIN_ROWS_TO_HOLD_OUT:
-            return same_for_all(rows, validation, trainer.networks)
+            held = None if validation is None else [validation] * trainer.networks
+            return RowSplit([rows] * trainer.networks, held)
         count = FOLDS if trainer.cross_fits or trainer.predicts else 2 * FOLDS
         groups = None if self.groups is None else self.groups[rows]
         fold = balanced_folds(self.target[rows], count, trainer.settings.seed, groups)
@@ -293,10 +290,11 @@ def prepare(columns: Sequence[Column], y: object, weight: object, groups: object
     by_maximum = settings.config.output == "sigmoid"
     target = fit_target(values, single, settings.target_type, settings.log_target, by_maximum)
     settings, numeric = settings.for_target(target.log), target.numeric(values)
-    evidence = target.indicators(values)
-    texts = {c.name: fit_free_text(c, evidence) for c in columns if is_read(c, settings.spelling)}
+    indicators = target.indicators(values)
+    read = [c for c in columns if is_auto(settings.spelling) or c.name in (settings.spelling or ())]
+    texts = {c.name: fit_free_text(c, indicators) for c in read if is_free_text(c)}
     codings = {name: coding for name, (coding, _) in texts.items()}
-    fields = fit_fields(columns, numeric, settings.categorical_features, settings.min_frequency, evidence, codings,
+    fields = fit_fields(columns, numeric, settings.categorical_features, settings.min_frequency, indicators, codings,
                         settings.config.normal_scores)  # fmt: skip
     schema = schema_of(fields, settings.dimensions)
     columns_to_read(schema, settings.spelling)
@@ -306,13 +304,7 @@ def prepare(columns: Sequence[Column], y: object, weight: object, groups: object
     statistics = Statistics(schema, target, means, len(columns), feature_names, rows)
     trainer = Trainer(statistics, settings)
     of_rows = None if groups is None else np.asarray(groups)
-    return Fit(trainer, table, target.encode(values), scaled_weights(weight, rows), of_rows)
-
-
-def is_read(column: Column, spelling: Any) -> bool:
-    """Whether a column is free text whose spelling is read."""
-    wanted = is_auto(spelling) or (spelling is not None and column.name in spelling)
-    return bool(wanted and not column.missing.all() and is_free_text(column))
+    return Fit(trainer, table, target.encode(values), indicators, scaled_weights(weight, rows), of_rows)
 
 
 def scaled_weights(sample_weight: object, rows: int) -> NDArray[np.float32]:

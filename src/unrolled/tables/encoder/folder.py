@@ -7,7 +7,7 @@ No pickle, no code: loading reads JSON and arrays, is strict about both, and nee
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +48,8 @@ RENAMED = {"least_steps": "min_steps", "second_moment": "beta2", "embedding_spre
            "dropout": "unknown_fraction", "strangers": "masked_fraction", "measured": "scale_by_sensitivity",
            "smooth": "smoothing"}  # fmt: skip
 """Names that settings had in earlier versions, and those they have now."""
-TEXT = ("hashes", "weights", "vectors", "mean")
-SPELLING = (*TEXT, "deviations")
+OPTIONAL = ("axes", "components", "mean")
+"""Arrays that not every field of categories has."""
 DTYPES = {"string": object, "boolean": bool, "integer": np.int64, "number": np.float64}
 
 Arrays = dict[str, NDArray[Any]]
@@ -63,7 +63,7 @@ def save(fitted: Fitted, settings: Mapping[str, Any], folder: Path) -> None:
         "n_features_in": statistics.features,
         "feature_names_in": None if statistics.feature_names is None else list(statistics.feature_names),
         "fields": [_field(field) for field in fitted.schema.fields],
-        "dimensions": list(fitted.schema.dimensions), "target": _target(fitted.target),
+        "dimensions": list(fitted.schema.dimensions), "target": _plain_fields(fitted.target),
         "outputs": fitted.names_out(), "interrupted": fitted.interrupted,
         "predicts": fitted.predicts, "sigmoid": fitted.weights.sigmoid,
         "explained": {fitted.schema.codings[i].name: share for i, share in fitted.explained.items()},
@@ -88,9 +88,8 @@ def from_files(files: Mapping[str, bytes], folder: Path) -> tuple[Fitted, dict[s
     check_format(config.get("format"), FORMAT, f"{folder / CONFIG}")
     stored = read_stored(config, f"{folder / CONFIG}", RENAMED)
     try:
-        settings = {name: getattr(stored.settings, name) for name in config["settings"]}
-        fitted = _read_fitted(stored, find_config(stored.settings.recipe), read_tensors(files[ARRAYS], ARRAYS))
-        return _tried(fitted), settings
+        recipe = find_config(stored.settings.get("recipe", "default"))
+        return _tried(_read_fitted(stored, recipe, read_tensors(files[ARRAYS], ARRAYS))), stored.settings
     except (FolderError, KeyError, TypeError, ValueError, IndexError) as error:
         raise FolderError(f"{folder} cannot be read as an encoder: {type(error).__name__} {error}") from None
 
@@ -117,31 +116,25 @@ def _is_plain(value: Any) -> bool:
     return value is None or type(value) in (str, int, float, bool)
 
 
-def _list(values: NDArray[Any] | None) -> list[Any] | None:
-    return None if values is None else values.tolist()
-
-
 def _field(field: Field) -> dict[str, Any]:
     coding = field.coding
-    common = {"source": field.source, "part": field.part, "reason": field.reason, "name": coding.name,
-              "form": field.form, "handed_on": field.handed_on}  # fmt: skip
+    common = {"source": field.source, "part": field.part, "reason": field.reason, "form": field.form,
+              "handed_on": field.handed_on}  # fmt: skip
     if isinstance(coding, FreeText):
-        return common | {"text": True, "separator": coding.ngrams.separator}
-    if isinstance(coding, Constant):
-        return common | {"value": coding.value}
-    if isinstance(coding, Scaling):
-        return common | {"mean": coding.mean, "deviation": coding.deviation, "marks_missing": coding.marks_missing,
-                         "knots": list(coding.knots)}  # fmt: skip
-    return common | {"kind": coding.kind, "known": coding.known.tolist(), "merged": coding.merged.tolist(),
-                     "counts": coding.counts.tolist()}  # fmt: skip
+        return common | {"name": coding.name, "text": True, "separator": coding.ngrams.separator}
+    return common | _plain_fields(coding)
+
+
+def _plain_fields(of: Coding | Scaling | Constant | Target) -> dict[str, Any]:
+    values = {one.name: getattr(of, one.name) for one in fields(of)}
+    return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in values.items()}
 
 
 def _read_field(entry: StoredNumbers | StoredCategories | StoredText | StoredConstant, arrays: Arrays) -> Field:
     if isinstance(entry, StoredText):
-        hashes, weights, vectors, mean = (arrays.pop(f"texts.{entry.name}.{name}") for name in TEXT)
-        shapes = {"weights": (len(hashes),), "vectors": (len(hashes), len(mean))}
-        _check_shapes({"weights": weights, "vectors": vectors}, shapes, f"the text {entry.name!r}")
-        text = FreeText(entry.name, NGrams(hashes, weights, entry.separator), vectors, mean)
+        at = f"texts.{entry.name}."
+        ngrams, mean = _take_ngrams(arrays, at, entry.separator), _take(arrays, f"{at}mean", None)
+        text = FreeText(entry.name, ngrams, _take(arrays, f"{at}vectors", len(ngrams.hashes), len(mean)), mean)
         return Field(entry.source, None, text, entry.reason)
     if isinstance(entry, StoredConstant):
         return Field(entry.source, entry.part, Constant(entry.name, entry.value), entry.reason, entry.form)
@@ -151,11 +144,6 @@ def _read_field(entry: StoredNumbers | StoredCategories | StoredText | StoredCon
     known, merged = (np.array(values, dtype=DTYPES[entry.kind]) for values in (entry.known, entry.merged))
     coding = Coding(entry.name, entry.kind, known, merged, np.array(entry.counts, dtype=np.int64))
     return Field(entry.source, entry.part, coding, entry.reason, entry.form, entry.handed_on)
-
-
-def _target(target: Target) -> dict[str, Any]:
-    return {"kind": target.kind, "single": target.single, "classes": _list(target.classes), "log": target.log,
-            "mean": _list(target.mean), "deviation": _list(target.deviation)}  # fmt: skip
 
 
 def _read_target(entry: StoredTarget) -> Target:
@@ -180,14 +168,12 @@ def _arrays(fitted: Fitted) -> Arrays:
             own["mean"] = fitted.means[i]
         spelling = fitted.spellings.get(i)
         if spelling is not None:
-            ngrams = spelling.ngrams
-            arrays_of = (ngrams.hashes, ngrams.weights, spelling.vectors, spelling.mean, spelling.deviations)
-            own |= {f"spelling_{name}": array for name, array in zip(SPELLING, arrays_of, strict=True)}
+            of_names = _ngram_arrays(spelling) | {"deviations": spelling.deviations}
+            own |= {f"spelling_{name}": array for name, array in of_names.items()}
             own["components"] = fitted.components[i]
         arrays |= {f"fields.{i}.{coding.name}.{name}": array for name, array in own.items()}
     for text in (scaling for scaling in fitted.schema.scalings if isinstance(scaling, FreeText)):
-        of_text = (text.ngrams.hashes, text.ngrams.weights, text.vectors, text.mean)
-        arrays |= {f"texts.{text.name}.{name}": array for name, array in zip(TEXT, of_text, strict=True)}
+        arrays |= {f"texts.{text.name}.{name}": array for name, array in _ngram_arrays(text).items()}
     for i, (weight, bias) in enumerate(zip(weights.weights, weights.biases, strict=True)):
         arrays |= {f"layers.{i}.weight": weight, f"layers.{i}.bias": bias}
     optional = {"skip.weight": weights.skip, "sensitivity": weights.sensitivity}
@@ -195,35 +181,38 @@ def _arrays(fitted: Fitted) -> Arrays:
     return arrays
 
 
+def _ngram_arrays(read: Spelling | FreeText) -> Arrays:
+    return {"hashes": read.ngrams.hashes, "weights": read.ngrams.weights, "vectors": read.vectors, "mean": read.mean}
+
+
 def _read_fitted(entry: Stored, config: EncoderConfig, arrays: Arrays) -> Fitted:
     _check_numbers(arrays)
     schema = Schema(tuple(_read_field(field, arrays) for field in entry.fields), tuple(entry.dimensions))
-    own = [_take_field(arrays, i, coding, schema.dimensions[i]) for i, coding in enumerate(schema.codings)]
     target = _read_target(entry.target)
-    means_out = _take_means(arrays, schema, target.outputs)
-    components = {i: array for i, c in enumerate(schema.codings)
-                  if (array := arrays.pop(f"fields.{i}.{c.name}.components", None)) is not None}  # fmt: skip
-    spellings = _take_spellings(arrays, schema, components)
     if entry.sigmoid != (config.output == "sigmoid" and entry.target.kind == "continuous"):
         raise ValueError(f"sigmoid is {entry.sigmoid}, but the output of the recipe {config.output}")
-    weights = _take_weights(arrays, [arrays_of["networks"] for arrays_of in own], entry.sigmoid, target.outputs)
+    own = [_take_field(arrays, i, coding, schema.dimensions[i], target.outputs)
+           for i, coding in enumerate(schema.codings)]  # fmt: skip
+    components, means_out = ({i: one[name] for i, one in enumerate(own) if name in one} for name in OPTIONAL[1:])
+    spellings = {i: _take_spelling(arrays, i, schema.codings[i], schema.dimensions[i], beside.shape[1])
+                 for i, beside in components.items()}  # fmt: skip
+    weights = _take_weights(arrays, [one["networks"] for one in own], entry.sigmoid, target.outputs)
     if arrays:
         raise ValueError(f"array {next(iter(arrays))} is not part of an encoder")
     vectors = Vectors(
         Scales.of(weights),
-        [arrays_of["vectors"] for arrays_of in own],
-        [Alignment(arrays_of["centres"], arrays_of["rotations"]) for arrays_of in own],
-        [arrays_of["spread"] for arrays_of in own],
-        tuple(arrays_of["axes"] for arrays_of in own if "axes" in arrays_of),
+        [one["vectors"] for one in own],
+        [Alignment(one["centres"], one["rotations"]) for one in own],
+        [one["spread"] for one in own],
+        tuple(one["axes"] for one in own if "axes" in one),
     )
     names = None if entry.feature_names_in is None else tuple(entry.feature_names_in)
-    means = [arrays_of["target_mean"] for arrays_of in own]
-    statistics = Statistics(schema, target, means, entry.n_features_in, names)
+    statistics = Statistics(schema, target, [one["target_mean"] for one in own], entry.n_features_in, names)
     explained = {schema.position(name): share for name, share in entry.explained.items()}
     fitted = Fitted(statistics, config, weights, vectors, entry.interrupted, spellings, explained, components,
                     means_out, bool(entry.predicts))  # fmt: skip
     if entry.outputs is not None and fitted.names_out() != entry.outputs:
-        raise ValueError("the arrays do not produce the columns that outputs names")
+        raise ValueError("the arrays make other columns than the outputs named")
     return fitted
 
 
@@ -237,74 +226,55 @@ def _check_numbers(arrays: Arrays) -> None:
             raise ValueError(f"{name} holds numbers that are not finite")
 
 
-def _check_shapes(arrays: Mapping[str, NDArray[Any]], shapes: Mapping[str, tuple[int, ...]], of: str) -> None:
-    for name, shape in shapes.items():
-        if arrays[name].shape != shape:
-            raise ValueError(f"{of} needs {name} of shape {shape}, not {arrays[name].shape}")
+def _take(arrays: Arrays, name: str, *shape: int | None) -> NDArray[Any]:
+    """The array of that name, removed from `arrays`. Raises ValueError for another shape; None is any length."""
+    array = arrays.pop(name)
+    if len(array.shape) != len(shape) or any(n not in (None, m) for n, m in zip(shape, array.shape, strict=True)):
+        raise ValueError(f"{name} needs the shape {shape}, not {array.shape}")
+    return array
 
 
-def _take_field(arrays: Arrays, i: int, coding: Coding, dimension: int) -> Arrays:
-    """The arrays of one category field, removed from `arrays`."""
-    names = ("vectors", "spread", "centres", "rotations", "networks", "target_mean")
-    own = {name: arrays.pop(f"fields.{i}.{coding.name}.{name}") for name in names}
-    count, axes = len(own["networks"]), arrays.pop(f"fields.{i}.{coding.name}.axes", None)
-    shapes = {"vectors": (coding.rows, dimension), "spread": (coding.rows,), "target_mean": (coding.rows,),
-              "networks": (count, coding.rows, dimension), "centres": (count, dimension),
-              "rotations": (count, dimension, dimension)}  # fmt: skip
-    if axes is not None:
-        own, shapes = own | {"axes": axes}, shapes | {"axes": (dimension, axes.shape[-1])}
-    _check_shapes(own, shapes, f"column {coding.name!r}")
+def _take_field(arrays: Arrays, i: int, coding: Coding, dimension: int, outputs: int) -> Arrays:
+    """The arrays of one category field but those of its spelling."""
+    rows, at = coding.rows, f"fields.{i}.{coding.name}"
+    networks = _take(arrays, f"{at}.networks", None, rows, dimension)
+    count = len(networks)
+    shapes: dict[str, tuple[int | None, ...]] = {
+        "vectors": (rows, dimension), "spread": (rows,), "target_mean": (rows,), "centres": (count, dimension),
+        "rotations": (count, dimension, dimension)}  # fmt: skip
+    optional = zip(OPTIONAL, [(dimension, None), (rows, None), (rows, outputs)], strict=True)
+    shapes |= {name: shape for name, shape in optional if f"{at}.{name}" in arrays}
+    own = {name: _take(arrays, f"{at}.{name}", *shape) for name, shape in shapes.items()}
     if (np.linalg.matrix_rank(own["rotations"]) < dimension).any():
         raise ValueError(f"a rotation of column {coding.name!r} has no inverse")
-    return own
+    return own | {"networks": networks}
 
 
-def _take_means(arrays: Arrays, schema: Schema, outputs: int) -> dict[int, NDArray[np.float32]]:
-    """The mean target of each category where it is handed on, by position of the field, removed from `arrays`."""
-    means = {}
-    for i, coding in enumerate(schema.codings):
-        own = arrays.pop(f"fields.{i}.{coding.name}.mean", None)
-        if own is not None:
-            _check_shapes({"mean": own}, {"mean": (coding.rows, outputs)}, f"column {coding.name!r}")
-            means[i] = own
-    return means
+def _take_spelling(arrays: Arrays, i: int, coding: Coding, dimension: int, components: int) -> Spelling:
+    """How the names of one category field are read."""
+    at = f"fields.{i}.{coding.name}.spelling_"
+    ngrams, width = _take_ngrams(arrays, at), dimension + components
+    vectors, mean = _take(arrays, f"{at}vectors", len(ngrams.hashes), width), _take(arrays, f"{at}mean", width)
+    deviations = _take(arrays, f"{at}deviations", None, dimension)
+    if coding.kind != "string" or not 1 <= len(deviations) <= len(coding.known):
+        raise ValueError(f"column {coding.name!r} holds no names to be spelled")
+    return Spelling(ngrams, vectors, mean, tuple(coding.known[: len(deviations)]), deviations)
 
 
-def _take_spellings(arrays: Arrays, schema: Schema, components: Mapping[int, NDArray[Any]]) -> dict[int, Spelling]:
-    """How the names of each column that has `components` are read, removed from `arrays`."""
-    spellings = {}
-    for i, beside in components.items():
-        coding = schema.codings[i]
-        own = {name: arrays.pop(f"fields.{i}.{coding.name}.spelling_{name}") for name in SPELLING}
-        width, count = schema.dimensions[i] + beside.shape[1], len(own["hashes"])
-        shapes = {"hashes": (count,), "weights": (count,), "vectors": (count, width), "mean": (width,),
-                  "deviations": (len(own["deviations"]), schema.dimensions[i])}  # fmt: skip
-        _check_shapes(own | {"components": beside}, shapes | {"components": (coding.rows, beside.shape[1])},
-                      f"the spelling of column {coding.name!r}")  # fmt: skip
-        if coding.kind != "string" or not 1 <= len(own["deviations"]) <= len(coding.known):
-            raise ValueError(f"column {coding.name!r} has no names with a spelling")
-        if not count or (np.diff(own["hashes"].astype(np.int64)) <= 0).any():
-            raise ValueError(f"the n-grams of column {coding.name!r} are not in increasing order")
-        originals = tuple(coding.known[: len(own["deviations"])])
-        ngrams = NGrams(own["hashes"], own["weights"])
-        spellings[i] = Spelling(ngrams, own["vectors"], own["mean"], originals, own["deviations"])
-    return spellings
+def _take_ngrams(arrays: Arrays, at: str, separator: str | None = None) -> NGrams:
+    hashes = _take(arrays, f"{at}hashes", None)
+    if not len(hashes) or (np.diff(hashes.astype(np.int64)) <= 0).any():
+        raise ValueError(f"{at}hashes do not rise")
+    return NGrams(hashes, _take(arrays, f"{at}weights", len(hashes)), separator)
 
 
 def _take_weights(arrays: Arrays, tables: list[NDArray[np.float32]], sigmoid: bool, outputs: int) -> NetworkWeights:
-    skip, sensitivity = arrays.pop("skip.weight", None), arrays.pop("sensitivity", None)
-    layers = range(len(arrays) // 2)
-    weights, biases = ([arrays.pop(f"layers.{i}.{name}") for i in layers] for name in ("weight", "bias"))
+    layers = range(sum(name.startswith("layers.") for name in arrays) // 2)
+    weights = [_take(arrays, f"layers.{i}.weight", None, None, None) for i in layers]
     count, inputs, _ = weights[0].shape
-    shapes: dict[str, tuple[int, ...]] = {
-        f"layers.{i}.bias": (count, 1, weight.shape[2]) for i, weight in enumerate(weights)
-    }
-    found = {f"layers.{i}.bias": bias for i, bias in enumerate(biases)}
-    if skip is not None:
-        found, shapes = found | {"skip": skip}, shapes | {"skip": (count, inputs, outputs)}
-    if sensitivity is not None:
-        found, shapes = found | {"sensitivity": sensitivity}, shapes | {"sensitivity": (inputs,)}
-    _check_shapes(found, shapes, f"an encoder of {count} networks")
+    biases = [_take(arrays, f"layers.{i}.bias", count, 1, weight.shape[2]) for i, weight in enumerate(weights)]
+    skip = _take(arrays, "skip.weight", count, inputs, outputs) if "skip.weight" in arrays else None
+    sensitivity = _take(arrays, "sensitivity", inputs) if "sensitivity" in arrays else None
     if {len(array) for array in (*weights, *tables)} != {count} or weights[-1].shape[2] != outputs:
         raise ValueError(f"the layers are not those of {count} networks with {outputs} outputs")
     return NetworkWeights(tables, weights, biases, skip, sigmoid, sensitivity)

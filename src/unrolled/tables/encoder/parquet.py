@@ -25,13 +25,13 @@ from unrolled.errors import InputError, import_extra, unknown_name
 from unrolled.tables.data.columns import Column, one_form, read_table
 from unrolled.tables.data.dates import has_hour
 from unrolled.tables.data.splits import validation_rows
-from unrolled.tables.data.target import Target, TargetType, fit_target, read_target
+from unrolled.tables.data.target import Target, fit_target, read_target
 from unrolled.tables.encoder.coding import Coding, Constant, Scaling, as_kind, beyond_whole, coding_of, scaling_of
 from unrolled.tables.encoder.config import FitSettings, is_auto
 from unrolled.tables.encoder.fitted import Fitted, Statistics
 from unrolled.tables.encoder.fitting import scaled_weights
 from unrolled.tables.encoder.free_text import FreeText
-from unrolled.tables.encoder.networks import Batch, constant_output
+from unrolled.tables.encoder.networks import Batch
 from unrolled.tables.encoder.reading import columns_to_read
 from unrolled.tables.encoder.schema import Encoded, Field, Schema, fit_fields, least_rows, schema_of
 from unrolled.tables.encoder.trainer import Trainer
@@ -46,7 +46,8 @@ BUFFER = 1 << 18
 class ParquetTable:
     """The rows of a Parquet file, or of a folder of them, in buffers. Raises InputError for what cannot be read.
 
-    `target` and, where given, `weight` name columns that are no features.
+    `target` and, where given, `weight` name columns that are no features; `columns` names the features, and `groups`
+    counts the row groups.
     """
 
     def __init__(self, path: str | Path, target: str, buffer: int = BUFFER, weight: str | None = None) -> None:
@@ -63,11 +64,14 @@ class ParquetTable:
         if weight == target:
             raise InputError(f"sample_weight names {weight!r}, which is the target: name a column of weights")
         self._aside = [target] if weight is None else [target, weight]
+        names = self._data.schema.names
         for name in self._aside:
-            if name not in self._data.schema.names:
-                raise unknown_name("column", name, self._data.schema.names)
+            if name not in names:
+                raise unknown_name("column", name, names)
         self.target, self.weight, self.buffer = target, weight, buffer
+        self.columns = [name for name in names if name not in self._aside]
         self._pieces = [piece for part in self._data.get_fragments() for piece in part.split_by_row_group()]
+        self.groups = len(self._pieces)
         self._starts = np.cumsum([0, *(sum(group.num_rows for group in piece.row_groups) for piece in self._pieces)])
 
     def buffers(self, order: NDArray[np.int64] | None = None) -> Iterator[tuple[Any, Any, NDArray[np.int64]]]:
@@ -93,25 +97,8 @@ class ParquetTable:
     def _parted(self, table: Any) -> tuple[Any, Any]:
         return table.drop_columns(self._aside), table[self.target].to_numpy()
 
-    @property
-    def groups(self) -> int:
-        """Row groups of the data set."""
-        return len(self._pieces)
-
-    @property
-    def columns(self) -> list[str]:
-        """Names of the columns that are features."""
-        return [name for name in self._data.schema.names if name not in self._aside]
-
-    def targets(self) -> NDArray[Any]:
-        """The target of all rows."""
-        return self._whole(self.target)
-
-    def weights(self) -> NDArray[Any] | None:
-        """The weight of all rows, if there is a column of weights."""
-        return None if self.weight is None else self._whole(self.weight)
-
-    def _whole(self, name: str) -> NDArray[Any]:
+    def whole(self, name: str) -> NDArray[Any]:
+        """The values of one column in all rows."""
         values: NDArray[Any] = self._data.to_table(columns=[name])[name].to_numpy()
         return values
 
@@ -126,9 +113,12 @@ class CategoryCount:
     def add(self, column: Column, target: NDArray[np.float64]) -> None:
         """Count one buffer."""
         column = one_form(as_kind(column, self.first.kind))
-        values, inverse = _unique(_with_none(column))
+        cells = column.values.astype(object)
+        cells[column.missing] = None
+        places: dict[Any, int] = {}
+        inverse = [places.setdefault(cell, len(places)) for cell in cells.tolist()]
         counts, totals = np.bincount(inverse), np.bincount(inverse, weights=target)
-        for value, count, total in zip(values, counts.tolist(), totals.tolist(), strict=True):
+        for value, count, total in zip(places, counts.tolist(), totals.tolist(), strict=True):
             before = self.sums.get(value, (0, 0.0))
             self.sums[value] = (before[0] + count, before[1] + total)
 
@@ -146,18 +136,6 @@ class CategoryCount:
         (column,) = read_table([[value] for value in self.sums], [coding.name])
         np.add.at(totals, coding.encode(column), [total for _, total in self.sums.values()])
         return np.where(coding.counts > 0, totals / np.maximum(coding.counts, 1), overall)
-
-
-def _with_none(column: Column) -> NDArray[Any]:
-    keys = column.values.astype(object)
-    keys[column.missing] = None
-    return keys
-
-
-def _unique(keys: NDArray[Any]) -> tuple[list[Any], NDArray[np.int64]]:
-    places: dict[Any, int] = {}
-    inverse = np.fromiter((places.setdefault(key, len(places)) for key in keys), dtype=np.int64, count=len(keys))
-    return list(places), inverse
 
 
 @dataclass
@@ -223,12 +201,10 @@ class StreamedRows:
         for part in self._parts(order, self._wanted):
             yield from RowsInMemory(*part).epoch(networks, size, generator)
 
-    def constant(self, kind: TargetType, outputs: int, absolute: bool) -> Tensor:
-        """See `constant_output`."""
-        target = self.target.encode(read_target(self.table.targets(), self.table.rows)[0])
-        wanted = torch.from_numpy(self._wanted)
-        weight = torch.from_numpy(self.weight)[wanted]
-        return constant_output(torch.from_numpy(target)[wanted], weight, kind, outputs, absolute)
+    def goals(self) -> tuple[Tensor, Tensor]:
+        """The encoded targets of the rows of an epoch, and their weights."""
+        target = self.target.encode(read_target(self.table.whole(self.table.target), self.table.rows)[0])
+        return torch.from_numpy(target[self._wanted]), torch.from_numpy(self.weight[self._wanted])
 
     def validation(self, networks: int, rng: np.random.Generator) -> Batch | None:
         """The rows held out, at most a buffer of them, for all networks; None where there are none."""
@@ -260,12 +236,12 @@ def fit_parquet(table: ParquetTable, settings: FitSettings) -> Fitted:
     """
     statistics = fit_statistics(table, settings)
     settings = settings.for_rows(table.rows, statistics.schema.is_scarce).for_target(statistics.target.log)
-    weight = scaled_weights(table.weights(), table.rows)
+    weight = scaled_weights(None if table.weight is None else table.whole(table.weight), table.rows)
     trainer = Trainer(statistics, settings)
     held = np.zeros(table.rows, dtype=bool)
     automatic = STREAMED_VALIDATION if settings.holds_out else None
     wanted = automatic if is_auto(settings.validation) else settings.validation
-    chosen = validation_rows(wanted, table.targets(), None, settings.seed)
+    chosen = validation_rows(wanted, table.whole(table.target), None, settings.seed)
     held[[] if chosen is None else chosen] = True
     trainer.report(*statistics.describe())
     rows = StreamedRows(table, statistics.schema, statistics.target, weight, held)
@@ -276,7 +252,7 @@ def fit_parquet(table: ParquetTable, settings: FitSettings) -> Fitted:
 
 def fit_statistics(table: ParquetTable, settings: FitSettings) -> Statistics:
     """The codings of the columns and of the target, and the mean targets, of all rows."""
-    values, single = read_target(table.targets(), table.rows)
+    values, single = read_target(table.whole(table.target), table.rows)
     by_maximum = settings.config.output == "sigmoid"
     target = fit_target(values, single, settings.target_type, settings.log_target, by_maximum)
     columns = first_reading(table)

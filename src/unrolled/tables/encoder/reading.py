@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from unrolled.errors import InputError, unknown_name
-from unrolled.tables.encoder.coding import SPECIAL
+from unrolled.tables.encoder.coding import SPECIAL, are_numbered
 from unrolled.tables.encoder.fitted import Fitted
 from unrolled.tables.encoder.schema import Schema
 from unrolled.tables.encoder.spelling import FOLDS, Reading, blend, fit_spelling
@@ -64,7 +64,7 @@ def columns_to_read(schema: Schema, wanted: Any) -> list[int]:
             raise unknown_name("column of strings", str(name), list(strings))
     least = MIN_NAMES if automatic else FOLDS
     codings = {name: schema.codings[strings[name]] for name in names}
-    chosen = [name for name in names if not (automatic and codings[name].is_numbered)]
+    chosen = [name for name in names if not (automatic and are_numbered(codings[name].known))]
     return [strings[name] for name in chosen if len(codings[name].known) >= least]
 
 

@@ -6,16 +6,17 @@ Left out: the arrays beside it, and what is made of both (`folder`).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from unrolled.bounds import check_number, check_whole
 from unrolled.errors import FolderError
 from unrolled.tables.data.dates import AMOUNTS, FORMS, PARTS
 from unrolled.tables.encoder.coding import SPECIAL
-from unrolled.tables.encoder.config import EncoderConfig
+from unrolled.tables.encoder.config import EncoderConfig, FitSettings
 from unrolled.typed import typed
 
+SETTINGS = {"handle_unknown", "recipe", "random_state", *(f.name for f in fields(FitSettings))} - {"config", "seed"}
 VALUES: dict[str, Any] = {"string": list[str], "boolean": list[bool], "integer": list[int], "number": list[float]}
 
 
@@ -122,35 +123,14 @@ class StoredTarget:
 
 
 @dataclass(frozen=True)
-class StoredSettings:
-    """The parameters of the estimator; objects are not kept. Those of type Any are checked where they are used: by
-    another fit."""
-
-    handle_unknown: Literal["embed", "error"] = "embed"
-    recipe: str | EncoderConfig = "default"
-    dimensions: Any = "auto"
-    categorical_features: Any = "auto"
-    min_frequency: Any = None
-    target_type: Any = "auto"
-    log_target: Any = "auto"
-    n_networks: Any = None
-    validation: Any = "auto"
-    cv: Any = "auto"
-    spelling: Any = "auto"
-    prediction: Any = True
-    random_state: Any = None
-    n_jobs: Any = None
-    verbose: Any = 0
-
-
-@dataclass(frozen=True)
 class Stored:
     """All of `encoder.json`."""
 
     format: int
     kind: Literal["EntityEncoder"]
     unrolled: str
-    settings: StoredSettings
+    settings: dict[str, Any]
+    """The parameters of the estimator; objects are not kept. Most are checked where they are used: by another fit."""
     n_features_in: int
     feature_names_in: list[str] | None
     fields: list[StoredNumbers | StoredCategories | StoredText | StoredConstant]
@@ -167,6 +147,9 @@ class Stored:
     def __post_init__(self) -> None:
         if (self.predicts is None or self.outputs is None) and self.format >= 4:
             raise FolderError("predicts or outputs is missing")
+        unknown = self.settings.keys() - SETTINGS
+        if unknown or self.settings.get("handle_unknown", "embed") not in ("embed", "error"):
+            raise FolderError(f"settings has {min(unknown, default='another handle_unknown')}, which no encoder has")
         check_whole("n_features_in", self.n_features_in, 1)
         names, sources = self.feature_names_in, {one.source for one in self.fields}
         if names is not None and (len(set(names)) != self.n_features_in or not sources <= {*names}):

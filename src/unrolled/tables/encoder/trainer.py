@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -18,7 +18,7 @@ from unrolled.learn.hardware import Choice, cores, running
 from unrolled.learn.loop import Record
 from unrolled.tables.encoder.config import FitSettings, is_auto
 from unrolled.tables.encoder.fitted import Fitted, Statistics
-from unrolled.tables.encoder.networks import Batch, Networks, Shape
+from unrolled.tables.encoder.networks import Batch, Networks, Shape, constant_output
 from unrolled.tables.encoder.reading import Readings, read_names
 from unrolled.tables.encoder.row_split import FOLDS, MIN_ROWS_TO_HOLD_OUT
 from unrolled.tables.encoder.training import Source, Training
@@ -36,7 +36,6 @@ class Trainer:
 
     statistics: Statistics
     settings: FitSettings
-    _estimated: bool = field(default=False, init=False)
 
     @property
     def cross_fits(self) -> bool:
@@ -65,7 +64,8 @@ class Trainer:
             generator = torch.Generator().manual_seed(seed)
             networks, kind = Networks(self._shape(), config, self.networks, generator), self.statistics.target.kind
             if config.output == "linear":
-                networks.start_from(source.constant(kind, networks.shape.outputs, config.loss == "absolute"))
+                is_absolute = config.loss == "absolute"
+                networks.start_from(constant_output(*source.goals(), kind, networks.shape.outputs, is_absolute))
             training = Training(networks, kind, config, source, generator, held)
             interrupted = self._run(training, label)
             return networks.to_numpy(training.sensitivity()), interrupted
@@ -130,12 +130,8 @@ class Trainer:
         return False
 
     def _show(self, record: Record, steps: int, label: str) -> None:
-        """Once an estimate of the time, then about ten lines per training."""
+        """About ten lines per training, each with an estimate of the time left, and measurements."""
         left = record.seconds / record.step * (steps - record.step)
-        if not self._estimated and record.step == max(steps // 50, 5):  # the first steps are slower than the rest
-            self._estimated = True
-            count = self.networks
-            self.report(f"{label}: about {left:,.0f} s for {steps:,} steps of {count} network{'s' * (count > 1)}")
         if record.validation is not None or record.step % max(steps // 10, 1) == 0 or record.step == steps:
             held = "" if not record.validation else f", validation {record.validation:.4f}"
             self.report(f"{label}: {record.step / steps:4.0%}, loss {record.smoothed:.4f}{held}, {left:,.0f} s left")

@@ -21,7 +21,7 @@ from unrolled.learn.optimizers import AdamW, Optimizers
 from unrolled.tables.data.target import TargetType
 from unrolled.tables.encoder.coding import UNKNOWN
 from unrolled.tables.encoder.config import EncoderConfig
-from unrolled.tables.encoder.networks import Batch, Networks, constant_output, losses
+from unrolled.tables.encoder.networks import Batch, Networks, losses
 from unrolled.tables.encoder.schema import Encoded
 
 PATIENCE = 3
@@ -46,8 +46,8 @@ class Source(Protocol):
     def epoch(self, networks: int, size: int, generator: torch.Generator) -> Iterator[Batch]:
         """The rows once, in batches of `size`."""
 
-    def constant(self, kind: TargetType, outputs: int, absolute: bool) -> Tensor:
-        """See `constant_output`."""
+    def goals(self) -> tuple[Tensor, Tensor]:
+        """The encoded targets of all rows that have any, and their weights."""
 
 
 class RowsInMemory:
@@ -82,9 +82,9 @@ class RowsInMemory:
         filled = torch.arange(most) < torch.tensor([[len(own)] for own in rows])
         return replace(batch, weight=batch.weight * filled)
 
-    def constant(self, kind: TargetType, outputs: int, absolute: bool) -> Tensor:
-        """See `constant_output`."""
-        return constant_output(self._target, self._weight, kind, outputs, absolute)
+    def goals(self) -> tuple[Tensor, Tensor]:
+        """The encoded targets, and the weights."""
+        return self._target, self._weight
 
     def batch(self, rows: Tensor) -> Batch:
         """The batch of `rows`, int64 (network, row)."""

@@ -36,17 +36,12 @@ class Scales:
     @classmethod
     def of(cls, weights: NetworkWeights) -> Scales:
         """From the sensitivity of the networks; all 1 where it was not measured."""
-        *fields, numbers = np.split(_factors(weights), np.cumsum([table.shape[2] for table in weights.tables]))
+        factors = np.ones(weights.weights[0].shape[1])
+        if weights.sensitivity is not None and weights.sensitivity.any():
+            own = weights.sensitivity.astype(np.float64)
+            factors = np.maximum(own / np.sqrt(np.mean(own**2)), SMALLEST_SCALE)
+        *fields, numbers = np.split(factors, np.cumsum([table.shape[2] for table in weights.tables]))
         return cls(tuple(float(np.sqrt(np.mean(own**2))) for own in fields), numbers.astype(np.float32))
-
-
-def _factors(weights: NetworkWeights) -> NDArray[np.float64]:
-    """A factor for each input, (in,), with a root mean square of 1 over all."""
-    if weights.sensitivity is None or not weights.sensitivity.any():
-        return np.ones(weights.weights[0].shape[1])
-    own = weights.sensitivity.astype(np.float64)
-    factors: NDArray[np.float64] = np.maximum(own / np.sqrt(np.mean(own**2)), SMALLEST_SCALE)
-    return factors
 
 
 @dataclass(frozen=True)

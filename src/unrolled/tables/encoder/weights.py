@@ -5,7 +5,7 @@ Left out: training (`networks`, `training`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -48,8 +48,9 @@ class NetworkWeights:
 
     def outputs(self, table: Encoded, chunk: int = 256, exact: bool = False) -> Floats:
         """Raw outputs, (network, row, output), float32, or float64 where `exact`; `chunk` rows stay in the cache."""
-        parts = (table.take(rows) for rows in _chunks(len(table.codes), chunk))
-        return np.concatenate([self._outputs(part, exact) for part in parts], axis=1)
+        rows = np.arange(len(table.codes))
+        starts = range(0, len(rows), chunk)
+        return np.concatenate([self._outputs(table.take(rows[i : i + chunk]), exact) for i in starts], axis=1)
 
     def _outputs(self, table: Encoded, exact: bool) -> Floats:
         numbers = np.broadcast_to(table.numbers, (self.count, *table.numbers.shape))
@@ -79,7 +80,3 @@ def mlp(
     if skip is not None:
         output = output + inputs @ skip
     return 1 / (1 + np.exp(-output)) if sigmoid else output
-
-
-def _chunks(rows: int, size: int) -> Iterator[NDArray[np.int64]]:
-    return (np.arange(start, min(start + size, rows)) for start in range(0, rows, size))
