@@ -86,7 +86,7 @@ def test_embed_takes_an_odd_table(tmp_path: Path, capsys: pytest.CaptureFixture[
     rng = np.random.default_rng(0)
     wards, notes = rng.choice(np.array(["a", "b ", "c, d", None]), 200), [f"note {i}" for i in range(200)]
     table = pd.DataFrame({" Ward / floor": wards, "Ward ? floor": wards, "empty": None, "note": notes})
-    table["US date"] = (pd.Timestamp("2024-01-01") + pd.to_timedelta(np.arange(200) // 10, "D")).strftime("%m/%d/%Y")
+    table["US date"] = (pd.Timestamp("2024-01-01") + pd.to_timedelta(3 * np.arange(200), "D")).strftime("%m/%d/%Y")
     table["wait"] = rng.normal(size=200)
     table.to_csv(tmp_path / "odd.csv", index=False, sep=";")
     out = tmp_path / "vectors"

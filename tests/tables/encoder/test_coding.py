@@ -92,11 +92,6 @@ def test_a_category_called_like_a_special_row_keeps_its_own_name():
     assert len(set(names)) == len(names)
 
 
-def test_an_empty_column_is_refused():
-    with pytest.raises(InputError, match="'c' has no values"):
-        fit_coding(column_of([None, None]), np.zeros(2))
-
-
 def test_missing_numbers_become_zero_with_a_mark():
     scaling = fit_scaling(column_of([1.0, 3.0, None]))
     assert scaling.encode(column_of([None, 3.0])).tolist() == [[0, 1], [1, 0]]

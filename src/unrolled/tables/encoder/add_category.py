@@ -136,10 +136,9 @@ def _extended(fitted: Fitted, position: int, grown: Coding, new: NDArray[np.floa
     means = np.append(statistics.target_means[position], mean)
     components = dict(fitted.components)
     if position in components:
-        own_components = (
-            np.zeros(components[position].shape[1], np.float32) if spelled is None else spelled[last.shape[1] :]
-        )
-        components[position] = np.concatenate([components[position], own_components[None]])
+        nothing = np.zeros(components[position].shape[1], np.float32)
+        beside = nothing if spelled is None else spelled[last.shape[1] :]
+        components[position] = np.concatenate([components[position], beside[None]])
     return replace(
         fitted,
         components=components,

@@ -119,8 +119,6 @@ def fit_coding(column: Column, rank: NDArray[np.float64], min_frequency: int = 1
     Rows are given by count, then mean of `rank` (row,), then value: an order that does not depend on what the
     categories are called unless they tie, so that renaming them changes nothing but names.
     """
-    if column.missing.all():
-        raise InputError(f"column {column.name!r} has no values: leave it out")
     column = one_form(_whole_if_possible(column))
     present = ~column.missing
     values, inverse = distinct(column.values[present])
@@ -277,8 +275,6 @@ class Constant:
 
 def fit_scaling(column: Column) -> Scaling | Constant:
     """Learn mean and standard deviation of a column of numbers."""
-    if column.missing.all():
-        raise InputError(f"column {column.name!r} has no values: leave it out")
     values = np.sort(column.values[~column.missing].astype(np.float64))  # sorted: row order leaves no rounding
     with np.errstate(over="ignore"):
         mean, deviation = float(values.mean()), float(values.std())

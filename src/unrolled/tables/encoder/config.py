@@ -72,12 +72,14 @@ class EncoderConfig:
     smoothing: float = 1.0
     """Rows of shrinkage: a vector with n rows becomes (n v + smoothing u) / (n + smoothing), u the unknown row."""
 
-    def for_rows(self, rows: int, scarce: bool) -> EncoderConfig:
-        """The config with the defaults for so many rows filled in, `scarce` where a column has few per category."""
+    def for_table(self, rows: int, scarce: bool, log: bool) -> EncoderConfig:
+        """The config with the defaults for a table filled in: `scarce` where a column has few rows per category, `log`
+        where the logarithm of the target is learned."""
         networks, hidden = (10, (64, 32)) if rows < SMALL_TABLE else (5, (256, 128))
         epochs = 4 if scarce and rows >= LARGE_TABLE else 10
         given = (self.networks or networks, self.hidden or hidden, self.epochs or epochs)
-        return replace(self, networks=given[0], hidden=given[1], epochs=given[2])
+        loss: Literal["absolute", "squared"] = self.loss or ("absolute" if log else "squared")
+        return replace(self, networks=given[0], hidden=given[1], epochs=given[2], loss=loss)
 
     def __post_init__(self) -> None:
         for name, (bounds, is_within) in BOUNDS.items():
@@ -176,14 +178,5 @@ class FitSettings:
     def networks(self) -> int:
         """Networks to train."""
         networks = self.n_networks or self.config.networks
-        assert networks is not None  # `for_rows` comes first
+        assert networks is not None  # `for_table` comes first
         return networks
-
-    def for_rows(self, rows: int, scarce: bool) -> FitSettings:
-        """The settings with the config's defaults for such rows filled in, see `EncoderConfig.for_rows`."""
-        return replace(self, config=self.config.for_rows(rows, scarce))
-
-    def for_target(self, log: bool) -> FitSettings:
-        """The settings with the loss for a target whose logarithm is learned, or not, filled in."""
-        loss: Literal["absolute", "squared"] = self.config.loss or ("absolute" if log else "squared")
-        return replace(self, config=replace(self.config, loss=loss))

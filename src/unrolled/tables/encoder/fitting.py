@@ -289,7 +289,7 @@ def prepare(columns: Sequence[Column], y: object, weight: object, groups: object
         raise InputError("the table has 1 sample, but at least 2 rows are needed to learn anything")
     by_maximum = settings.config.output == "sigmoid"
     target = fit_target(values, single, settings.target_type, settings.log_target, by_maximum)
-    settings, numeric = settings.for_target(target.log), target.numeric(values)
+    numeric = target.numeric(values)
     indicators = target.indicators(values)
     read = [c for c in columns if is_auto(settings.spelling) or c.name in (settings.spelling or ())]
     texts = {c.name: fit_free_text(c, indicators) for c in read if is_free_text(c)}
@@ -298,8 +298,10 @@ def prepare(columns: Sequence[Column], y: object, weight: object, groups: object
                         settings.config.normal_scores)  # fmt: skip
     schema = schema_of(fields, settings.dimensions)
     columns_to_read(schema, settings.spelling)
-    settings = settings.for_rows(rows, schema.is_scarce)
-    table = schema.with_texts(schema.encode(columns), {name: numbers for name, (_, numbers) in texts.items()})
+    settings = replace(settings, config=settings.config.for_table(rows, schema.is_scarce, target.log))
+    table = schema.encode(columns)
+    for name, (_, numbers) in texts.items():
+        table.numbers[:, schema.places[name]] = numbers
     means = means_of(table.codes, schema.codings, numeric)
     statistics = Statistics(schema, target, means, len(columns), feature_names, rows)
     trainer = Trainer(statistics, settings)

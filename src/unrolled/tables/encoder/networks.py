@@ -63,7 +63,7 @@ class Networks(nn.Module):
             nn.Parameter(torch.randn(count * rows, dimension, generator=generator) * std)
             for rows, dimension in zip(shape.rows, shape.dimensions, strict=True)
         )
-        assert config.hidden is not None  # `for_rows` comes first
+        assert config.hidden is not None  # `for_table` comes first
         widths = [sum(shape.dimensions) + shape.numbers, *config.hidden, shape.outputs]
         self.weights = nn.ParameterList(
             nn.Parameter(torch.randn(count, a, b, generator=generator) * _std(i, a, config))

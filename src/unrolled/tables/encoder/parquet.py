@@ -235,7 +235,8 @@ def fit_parquet(table: ParquetTable, settings: FitSettings) -> Fitted:
     `settings.cv` does not apply.
     """
     statistics = fit_statistics(table, settings)
-    settings = settings.for_rows(table.rows, statistics.schema.is_scarce).for_target(statistics.target.log)
+    config = settings.config.for_table(table.rows, statistics.schema.is_scarce, statistics.target.log)
+    settings = replace(settings, config=config)
     weight = scaled_weights(None if table.weight is None else table.whole(table.weight), table.rows)
     trainer = Trainer(statistics, settings)
     held = np.zeros(table.rows, dtype=bool)

@@ -147,13 +147,6 @@ class Schema:
             np.concatenate(numbers, axis=1) if numbers else np.zeros((rows, 0), np.float32),
         )
 
-    def with_texts(self, table: Encoded, numbers: Mapping[str, NDArray[np.float32]]) -> Encoded:
-        """`table` with the given `numbers` (row, width) of columns of free text."""
-        own = table.numbers.copy()
-        for name, given in numbers.items():
-            own[:, self.places[name]] = given
-        return Encoded(table.codes, own, table.spelled)
-
     def position(self, name: str) -> int:
         """The position of category field `name` among the category fields. Raises InputError for an unknown name."""
         names = [coding.name for coding in self.codings]

@@ -107,7 +107,7 @@ class Training:
     @property
     def plan(self) -> Plan:
         """Steps and schedule; validation rows are measured after each epoch."""
-        assert self.config.epochs is not None  # `for_rows` comes first
+        assert self.config.epochs is not None  # `for_table` comes first
         epoch = max(self.source.rows // self._size, 1)
         steps = max(self.config.epochs * epoch, self.config.min_steps)
         every = None if self._validation is None else max(epoch, steps // 20)  # tiny epochs are not worth measuring
