@@ -11,11 +11,12 @@ import pytest
 from unrolled import train
 from unrolled.cli import main
 from unrolled.errors import FolderError, InputError
-from unrolled.learn.committee import NETWORKS, CommitteeRun, recipes
+from unrolled.learn.committee import CommitteeRun, recipes
 from unrolled.learn.distributed import World
 from unrolled.learn.hardware import cores
 from unrolled.learn.recipe import Machine, Recipe
 from unrolled.learn.request import Request
+from unrolled.learn.run_folder import NETWORKS
 from unrolled.model.char_model import CharModel
 
 TEXT = "".join(f"{i} bottles of ink, {i * i} drops; the {'odd' if i % 2 else 'even'} one writes.\n" for i in range(300))
@@ -56,6 +57,10 @@ def test_a_killed_committee_is_resumed_to_the_same_bits(whole, tmp_path, capsys)
     assert not (tmp_path / "run" / "manifest.json").exists()
     assert main(command) == 1
     assert "unfinished committee: continue with --resume" in " ".join(capsys.readouterr().err.split())
+    assert main(["train", *out, "--resume"]) == 1
+    assert "name its texts again" in capsys.readouterr().err
+    assert main(["train", str(tmp_path / "text.txt"), "--out", str(tmp_path / "run"), "--resume"]) == 1
+    assert "continue with its --networks" in " ".join(capsys.readouterr().err.split())
     assert main([*command, "--resume"]) == 0
     assert CharModel.from_pretrained(tmp_path / "run").fingerprint == whole.model.fingerprint
 

@@ -29,6 +29,7 @@ from unrolled.learn.loop import Record
 from unrolled.learn.mixing import mix
 from unrolled.learn.recipe import Machine, Recipe
 from unrolled.learn.request import Request
+from unrolled.learn.run_folder import NETWORKS
 from unrolled.learn.session import Session
 from unrolled.learn.signals import Interrupt
 from unrolled.learn.start import DEFAULT_MINUTES, prepare
@@ -37,7 +38,6 @@ from unrolled.model.folder import FILES, ModelParts, read_model
 from unrolled.model.members import MIXTURE, Members
 from unrolled.notices import Notice
 
-NETWORKS = "networks"
 SHORTEST = 0.01
 """Minutes for networks whose time is over before they begin."""
 
@@ -117,6 +117,8 @@ class CommitteeRun:
             raise FolderError(f"{self.out} holds a finished run or other files: choose an --out that is empty or new")
         if names and not self.request.resume:
             raise FolderError(f"{self.out} holds an unfinished committee: continue with --resume, or choose another")
+        if names and not self.request.sources and self.request.text is None:
+            raise InputError("a committee is resumed by its whole command: name its texts again")
 
     def groups(self) -> Iterator[SessionGroup]:
         """The networks that are not finished, by those that are trained at once.

@@ -102,6 +102,8 @@ class Mixed:
     """None if no gate was fitted."""
     gain: float | None = None
     """By how much the mixture was better than the network on the held-out part of the training text."""
+    too_short: bool = False
+    """Whether the held-out part is too short for a gate."""
 
     @property
     def delivered(self) -> float:
@@ -111,6 +113,8 @@ class Mixed:
     @property
     def sentence(self) -> str:
         """What was chosen, and why."""
+        if self.too_short:
+            return f"the text is too short to mix in counts ({LEAST} characters of 1/32 of it are needed)"
         if self.gain is None:
             return "the network predicts alone, without counts"
         better = f"{abs(self.gain):.3f} nats {'better' if self.gain > 0 else 'worse'}"
@@ -142,7 +146,7 @@ def mix(model: ModelParts, ids: Ids, cut: Split, wanted: str, limit: int | None 
     seen = observe(network, counts, ids, cut.sample(ids, "validation", limit, boundary), boundary)
     alone = seen.network, _nats(seen.counts)
     if wanted == "none" or len(cut.mixing) < LEAST:
-        return Mixed(model, *alone, mixture=None)
+        return Mixed(model, *alone, mixture=None, too_short=wanted != "none")
     before = CountModel.count(ids[:train], symbols, letters=letters, boundary=boundary)
     gate, gain = _fitted(observe(network, before, ids, cut.sample(ids, "mixing", limit, boundary), boundary))
     if wanted == "counts" or gain > GAIN:

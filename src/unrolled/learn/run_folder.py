@@ -26,6 +26,8 @@ if sys.platform != "win32":
     import fcntl
 
 LOCK = ".lock"
+NETWORKS = "networks"
+"""The folder of the networks of a committee until the whole is written."""
 
 
 class Run:
@@ -58,6 +60,8 @@ class Run:
                 f"{self.path} holds an unfinished run (step {steps[-1]:,}): continue with --resume, "
                 "or choose another --out"
             )
+        if (self.path / NETWORKS).is_dir():
+            raise FolderError(f"{self.path} holds an unfinished committee: continue with its --networks and --resume")
         if not steps and (foreign := self._foreign()):
             raise FolderError(f"{self.path} holds other files ({foreign[0]}): choose an --out that is empty or new")
 
