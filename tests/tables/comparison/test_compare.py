@@ -366,7 +366,7 @@ def test_renderings_mark_the_best_and_are_self_contained(demo: Comparison, tmp_p
     [
         ({}, {"metric": "rsme"}, "unknown metric 'rsme': did you mean 'rmse'"),
         ({}, {"metric": "log-loss"}, "'log-loss' does not fit the continuous target 'y': choose rmse"),
-        ({"y": np.arange(40)}, {"metric": "mape"}, "'y' is 0 in row 0"),
+        ({"y": np.arange(40)}, {"metric": "mape"}, "'y' is 0 in 1 of 40 rows used: choose rmse or mae"),
         ({}, {"models": ("lineer",)}, "unknown model 'lineer': did you mean 'linear'"),
         ({}, {"encodings": ("onehot",)}, "unknown encoding 'onehot': did you mean 'one-hot'"),
         ({}, {"ignore": ("d",)}, "unknown column 'd'"),

@@ -42,9 +42,12 @@ def choose_metric(name: str | None, target: TargetColumn) -> str:
     if target.kind not in METRICS[name].types:
         fitting = ", ".join(n for n, metric in METRICS.items() if target.kind in metric.types)
         raise InputError(f"the metric {name!r} does not fit the {target.kind} target {target.name!r}: choose {fitting}")
-    if METRICS[name].relative and (target.values == 0).any():
-        row = int((target.values == 0).argmax())
-        raise InputError(f"the metric {name!r} divides by the target, but {target.name!r} is 0 in row {row}")
+    zeros, rows = int((target.values == 0).sum()), len(target.values)
+    if METRICS[name].relative and zeros:
+        raise InputError(
+            f"the metric {name!r} divides by the target, but {target.name!r} is 0 in {zeros:,} of {rows:,} rows used: "
+            "choose rmse or mae, or leave these rows out"
+        )
     return name
 
 
