@@ -560,6 +560,9 @@ def test_what_is_constant_is_left_out_and_costs_nothing(table, tmp_path, streame
     if not streamed:
         same = tiny().fit(X.drop(columns="day"), y)
         assert np.array_equal(same.transform(X.drop(columns="day")), plain.transform(X[["shop"]]))
+    named = {"dimensions": {"country": 2}, "spelling": ["country"]}  # as in a fold where a column is constant
+    given, other = tiny(**named).fit(X, y), tiny(dimensions={}, spelling=None).fit(X, y)
+    assert np.array_equal(given.transform(X), other.transform(X))
     alone = tiny().fit(X[["rate"]], y)
     assert alone.transform(X[["rate"]]).shape == (80, 0)
     assert np.isfinite(alone.network_prediction(X[["rate"]])).all()

@@ -46,19 +46,14 @@ def add_category(fitted: Fitted, name: str, category: object, columns: Sequence[
     if coding.encode(value)[0] not in (UNKNOWN, RARE):
         raise InputError(f"column {name!r} has a vector for {category!r} already")
     values, _ = read_target(y, len(columns[0]))
-    table = fitted.encode(_with_value(columns, coding, value))
+    filled = value.take(np.zeros(len(values), dtype=np.int64))
+    table = fitted.encode([filled if column.name == name else column for column in columns])
     new = _NewVector(fitted, position, table, fitted.target.encode(values)).learn()
     known = np.append(coding.known, value.values.astype(coding.known.dtype))
     merged = coding.merged[coding.merged != value.values[0]]
     grown = replace(coding, known=known, merged=merged, counts=np.append(coding.counts, len(values)))
     extended = _extended(fitted, position, grown, new, float(fitted.target.numeric(values).mean()))
     return _with_mean(extended, position, fitted.target.indicators(values).mean(axis=0), len(values))
-
-
-def _with_value(columns: Sequence[Column], coding: Coding, value: Column) -> list[Column]:
-    rows = len(columns[0])
-    filled = Column(coding.name, coding.kind, np.repeat(value.values, rows), np.zeros(rows, dtype=bool))
-    return [filled if column.name == coding.name else column for column in columns]
 
 
 class _NewVector:

@@ -39,18 +39,16 @@ from unrolled.tables.encoder.training import RowsInMemory
 from unrolled.tables.encoder.vectors import Counts, counts_of
 
 STREAMED_VALIDATION = 0.1
-BUFFER = 1 << 18
-"""Rows held and shuffled together."""
 
 
 class ParquetTable:
     """The rows of a Parquet file, or of a folder of them, in buffers. Raises InputError for what cannot be read.
 
     `target` and, where given, `weight` name columns that are no features; `columns` names the features, and `groups`
-    counts the row groups.
+    counts the row groups. Rows are held and shuffled `buffer` at a time.
     """
 
-    def __init__(self, path: str | Path, target: str, buffer: int = BUFFER, weight: str | None = None) -> None:
+    def __init__(self, path: str | Path, target: str, buffer: int, weight: str | None = None) -> None:
         if not Path(path).exists():
             raise InputError(f"{path} does not exist: give a Parquet file or a folder of Parquet files")
         dataset = import_extra("pyarrow.dataset")

@@ -58,7 +58,7 @@ def columns_to_read(schema: Schema, wanted: Any) -> list[int]:
     if automatic and wanted != "auto":
         raise InputError(f"spelling is {wanted!r}, but must be 'auto', None, or a list of columns of strings")
     strings = {coding.name: i for i, coding in enumerate(schema.codings) if coding.kind == "string"}
-    names = list(strings) if automatic else list(wanted or [])
+    names = list(strings) if automatic else [name for name in wanted or [] if name not in schema.constants]
     for name in names:
         if name not in strings:
             raise unknown_name("column of strings", str(name), list(strings))

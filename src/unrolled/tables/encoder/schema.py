@@ -121,6 +121,11 @@ class Schema:
         numbers = (f.coding for f in self.fields if not isinstance(f.coding, Coding))
         return sorted(numbers, key=lambda coding: coding.name)
 
+    @property
+    def constants(self) -> set[str]:
+        """The names of what is constant."""
+        return {coding.name for coding in self.scalings if isinstance(coding, Constant)}
+
     @cached_property
     def places(self) -> dict[str, slice]:
         """Where the numbers of each coding stand among the columns of numbers, by its name."""
@@ -251,7 +256,10 @@ def schema_of(fields: tuple[Field, ...], dimensions: str | int | Mapping[str, in
     """The schema of these fields, what is constant left out, with `dimensions` as in `dimensions_of`."""
     named = {(field.coding.name, type(field.coding)): field for field in map(_without_constant, fields)}
     fields = tuple(named.values())  # the category and the number of one column are but one constant
-    return Schema(fields, dimensions_of(Schema(fields, ()).codings, dimensions))
+    schema = Schema(fields, ())
+    if isinstance(dimensions, Mapping):
+        dimensions = {name: own for name, own in dimensions.items() if name not in schema.constants}
+    return replace(schema, dimensions=dimensions_of(schema.codings, dimensions))
 
 
 def _without_constant(field: Field) -> Field:
