@@ -361,7 +361,7 @@ def _why_category(column: Column, named: set[str] | None) -> str | None:
     if column.kind == "string":
         return _kind_of_strings(column)
     if column.kind == "boolean":
-        return "truth values"
+        return "booleans"
     return "named as a category" if named is not None and column.name in named else None
 
 
