@@ -14,8 +14,8 @@ from unrolled.embedding import EmbeddingTable
 from unrolled.look.units.paint import painted_page
 from unrolled.look.vectors.plot import plot_embedding
 from unrolled.model.char_model import CharModel
-from unrolled.tables.comparison.compare import Comparison
-from unrolled.tables.comparison.result import ComparisonCell
+from unrolled.tables.comparison.effects import ComparisonCell
+from unrolled.tables.comparison.result import Comparison
 from unrolled.tables.report.columns import examine_columns
 
 pytestmark = pytest.mark.skipif(browser.PATH is None, reason="no chromium or google-chrome on the PATH")

@@ -24,6 +24,7 @@ from unrolled.cli.options import (
 from unrolled.cli.output import print_json, say
 from unrolled.cli.showing import print_table
 from unrolled.errors import InputError, import_extra
+from unrolled.files import check_out
 from unrolled.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from unrolled.tables.data.columns import Column
     from unrolled.tables.data.table import Table as DataTable
     from unrolled.tables.data.target import TargetType
-    from unrolled.tables.report.columns import ColumnReport
+    from unrolled.tables.report.result import ColumnReport
 
 DEMO = "demo"
 
@@ -64,9 +65,10 @@ def columns(
         How often new folds are drawn.
     """
     from unrolled.tables.report.columns import examine_columns
-    from unrolled.tables.report.render import check_ending
+    from unrolled.tables.report.result import ENDINGS
 
-    check_ending(out)
+    if out:
+        check_out(out, ENDINGS, "a report")
     opened = _opened(table, target, rows)
     with progress_bar() as progress, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "the report was stopped")  # reported below
@@ -190,9 +192,10 @@ def compare(
         Settings to try for each model beside its fixed ones, on a fifth of the training rows.
     """
     from unrolled.tables.comparison.compare import compare_encodings
-    from unrolled.tables.comparison.render import check_ending
+    from unrolled.tables.comparison.result import check_ending
 
-    check_ending(out)
+    if out:
+        check_ending(out)
     opened, target = _table_or_demo(table, target, seed, rows)
     with progress_bar() as progress, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "the comparison was stopped")  # reported below
@@ -268,23 +271,18 @@ def _write_vectors(tables: dict[str, EmbeddingTable], folder: Path, parquet: boo
     folder.mkdir(parents=True)
     written: dict[str, str] = {}
     for name, vectors in tables.items():
-        path = _free(folder, _file_name(name), ".parquet" if parquet else ".csv")
+        path = _free(folder, name, ".parquet" if parquet else ".csv")
         _to_parquet(vectors, path) if parquet else vectors.to_csv(path, safe=safe)
         written[name] = str(path)
     return written
 
 
-def _file_name(name: str) -> str:
-    """`name` with what a file system may refuse as _."""
-    plain = "".join(c if c.isprintable() and c not in '/\\:*?"<>|' else "_" for c in name).strip(". ")
-    return plain[:100] or "column"
-
-
 def _free(folder: Path, name: str, ending: str) -> Path:
-    """A path that is not taken: some file systems tell neither upper from lower case."""
+    """A path that is not taken, of `name` with what a file system may refuse as _: some read A and a as the same."""
+    plain = "".join(c if c.isprintable() and c not in '/\\:*?"<>|' else "_" for c in name).strip(". ")[:100] or "column"
     taken = {path.stem.lower() for path in folder.iterdir()}
-    number = next(n for n in count(1) if (name if n == 1 else f"{name}-{n}").lower() not in taken)
-    return folder / ((name if number == 1 else f"{name}-{number}") + ending)
+    numbered = (plain if n == 1 else f"{plain}-{n}" for n in count(1))
+    return folder / (next(stem for stem in numbered if stem.lower() not in taken) + ending)
 
 
 def _to_parquet(vectors: EmbeddingTable, path: Path) -> None:
@@ -297,10 +295,9 @@ def _to_parquet(vectors: EmbeddingTable, path: Path) -> None:
 
 def _print_columns(report: ColumnReport) -> None:
     from unrolled.html import column_title, figure
-    from unrolled.tables.report.render import summary
     from unrolled.tables.report.verdicts import cost_text
 
-    print("\n".join(summary(report)), end="\n\n")
+    print("\n".join(report.summary()), end="\n\n")
     rows = [
         [column_title(row.name), row.verdict, cost_text(row.evidence), figure(row.evidence.alone, 3),
          row.evidence.kind, f"{row.evidence.cardinality:,}", f"{row.evidence.missing:.1%}"]

@@ -18,12 +18,13 @@ from sklearn.metrics import log_loss, mean_absolute_percentage_error, roc_auc_sc
 from sklearn.model_selection import TimeSeriesSplit
 
 from unrolled.errors import InputError, MissingExtraError
-from unrolled.tables.comparison.compare import Comparison, compare_encodings
-from unrolled.tables.comparison.encodings import ENCODINGS, Fold, Roles, assign_roles
+from unrolled.tables.comparison.charts import figure
+from unrolled.tables.comparison.compare import compare_encodings
+from unrolled.tables.comparison.effects import ComparisonCell
+from unrolled.tables.comparison.encodings import ENCODINGS, Fold, Roles, assign_roles, installed
 from unrolled.tables.comparison.measure import Measured, measure
-from unrolled.tables.comparison.models import MODELS, available_models
-from unrolled.tables.comparison.render import check_ending, figure
-from unrolled.tables.comparison.result import ComparisonCell
+from unrolled.tables.comparison.models import MODELS
+from unrolled.tables.comparison.result import Comparison, check_ending
 from unrolled.tables.data.demo import demo_table
 from unrolled.tables.data.metrics import METRICS
 from unrolled.tables.data.table import Table
@@ -229,7 +230,7 @@ def test_the_area_stands_beside_the_log_loss_of_two_classes() -> None:
 
 
 def test_the_boosting_libraries_that_are_here_take_native_categories() -> None:
-    names = [name for name in ("LightGBM", "XGBoost", "CatBoost") if name in available_models()]
+    names = [name for name in ("LightGBM", "XGBoost", "CatBoost") if name in installed(MODELS)]
     if not names:
         pytest.skip("none of LightGBM, XGBoost and CatBoost is installed")
     odd = {"Shop": "Shop [number]", "Month": "<month, day>", "Weekday": 'a:"b"'}
@@ -299,7 +300,7 @@ def test_an_error_of_nothing_is_compared_in_words() -> None:
     assert "Embeddings did not help here" in comparison.verdict()
     assert "some error where there was none" in comparison.verdict()
     assert "more error for 1 of 1 (linear up from 0)" in comparison.verdict()
-    assert "up from 0" in {text.get_text() for text in figure(comparison).axes[0].texts}
+    assert "up from 0" in {text.get_text() for text in figure(comparison.cells, "error").axes[0].texts}
     assert json.loads(json.dumps(comparison.to_dict(), allow_nan=False))["effects"][0]["change"] is None
     even = made({key: [0.0] * 4 for key in perfect}, "error")
     assert even.verdict().startswith("Embeddings made no clear difference to the best result")
@@ -327,7 +328,7 @@ def test_few_rows_in_the_order_of_time(kind: str) -> None:
         warnings.simplefilter("error")
         result = compare_encodings(table, "y", cv=[(np.arange(9), np.arange(9, 30))], seeds=1, networks=1)
     assert all(np.isfinite(cell.by_fold).all() for cell in result.cells)
-    assert set(result.models) == {name for name in available_models() if not MODELS[name].slow}
+    assert set(result.models) == {name for name in installed(MODELS) if not MODELS[name].slow}
 
 
 def test_the_network_with_embeddings_inside_counts_as_embeddings() -> None:
@@ -340,7 +341,7 @@ def test_the_network_with_embeddings_inside_counts_as_embeddings() -> None:
 
 def test_the_figure_says_nothing_of_minus_nothing() -> None:
     even = {("linear", "codes"): [10, 11, 10, 11], ("linear", "embeddings"): [10, 11, 10, 10.99]}
-    (axes,) = figure(made(even)).axes
+    (axes,) = figure(made(even).cells, "error").axes
     assert "0 %" in {text.get_text() for text in axes.texts}
 
 
@@ -392,7 +393,7 @@ def test_what_cannot_be_compared_is_said(columns: dict[str, object], settings: d
 
 def test_a_model_whose_library_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(MODELS, "Forest of Oz", MODELS["linear"].__class__(MODELS["linear"].make, library="not_here"))
-    assert "Forest of Oz" not in available_models()
+    assert "Forest of Oz" not in installed(MODELS)
     with pytest.raises(InputError, match="'Forest of Oz' needs not_here, which is not installed"):
         compare_encodings(demo_table(0, 100, 8).frame, "Sales", **FEW | {"models": ("Forest of Oz",)})
 

@@ -9,7 +9,8 @@ import pytest
 
 from unrolled.errors import InputError
 from unrolled.tables.comparison.compare import compare_encodings
-from unrolled.tables.comparison.models import MODELS, available_models, fit_predict
+from unrolled.tables.comparison.encodings import installed
+from unrolled.tables.comparison.models import MODELS, fit_predict
 from unrolled.tables.comparison.tuning import Tuning
 from unrolled.tables.data.table import Table
 from unrolled.tables.data.target import TargetColumn, split_target
@@ -57,7 +58,7 @@ SHORT: dict[str, dict[str, int]] = {
 }
 
 
-@pytest.mark.parametrize("name", [name for name in available_models() if MODELS[name].grid])
+@pytest.mark.parametrize("name", [name for name in installed(MODELS) if MODELS[name].grid])
 def test_every_value_of_every_grid_is_one_of_its_model(name: str) -> None:
     """Of numbers and of classes, by turns."""
     rng, model = np.random.default_rng(1), MODELS[name]

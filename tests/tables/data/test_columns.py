@@ -87,7 +87,7 @@ def test_decimals_are_numbers_wherever_they_stand():
         (pd.DataFrame({"a": []}), "no row"),
         (pd.DataFrame([[1, 2]], columns=["a", "a"]), "duplicate column name 'a': 2 columns"),
         (pl.LazyFrame({"a": [1]}), "collect"),
-        (pd.DataFrame({"size": [1.0, np.inf]}), "'size' holds an infinite number in row 1"),
+        (pd.DataFrame({"size": [1.0, np.inf]}), "'size' holds an infinite number in row 1, counted from 0: replace"),
         (pd.DataFrame({"a": [1, "b"]}, dtype=object), "'a' mixes whole numbers and strings, for example 1 and 'b'"),
         (pd.DataFrame({"a": [[1], [2]]}), "'a'.* not list"),
         (pl.DataFrame({"a": [[1], [2]]}), "'a' has the type List"),
@@ -102,7 +102,8 @@ def test_what_is_no_table_gets_a_sentence(table, sentence):
 @pytest.mark.parametrize("values", [np.array([1, 2**63], dtype=np.uint64), np.array([1, 2**70], dtype=object),
                                     np.array([1, -(2**70)], dtype=object)])  # fmt: skip
 def test_whole_numbers_beyond_64_bits_are_told_and_do_not_become_negative(values):
-    with pytest.raises(InputError, match=r"'id' holds -?\d+ in row 1, a whole number beyond 64 bits: turn .* text"):
+    sentence = r"'id' holds -?\d+, a whole number beyond 64 bits, in row 1, counted from 0: turn it into text"
+    with pytest.raises(InputError, match=sentence):
         read_table(pd.DataFrame({"id": values}))
     fits = pd.DataFrame({"id": np.array([1, 2**63 - 1], dtype=np.uint64)})
     assert read_table(fits)[0].values.tolist() == [1, 2**63 - 1]

@@ -82,7 +82,7 @@ def test_chances_sum_to_one():
         ([-1.0, 2.0, 3.0], {"by_maximum": True}, "must be positive"),
         ([1.0, 2.0], {"log": "yes"}, "log_target is 'yes', but must be True, False or 'auto'"),
         (pd.Series(["a", None], dtype="string"), {}, "no value .NaN. in row 1"),
-        (pd.Series([None, True], dtype="boolean"), {}, "no value .NaN. in row 0"),
+        (pd.Series([None, True], dtype="boolean"), {}, "no value .NaN. in row 0, counted from 0"),
         (np.array(["a", 1, "b"], dtype=object), {}, "mixes text and other values, for example 'b' and 1"),
     ],
 )

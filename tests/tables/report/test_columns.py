@@ -21,11 +21,11 @@ from unrolled.tables.data.table import Table
 from unrolled.tables.data.target import split_target
 from unrolled.tables.report import model
 from unrolled.tables.report.budget import LEAST_DROPPED, LEAST_ROUNDS, FitCost
-from unrolled.tables.report.columns import ColumnReport, examine_columns
+from unrolled.tables.report.columns import examine_columns
 from unrolled.tables.report.features import Block, read_columns, target_code
 from unrolled.tables.report.model import share_explained
 from unrolled.tables.report.relations import REPLACED, drift, replacements, twins
-from unrolled.tables.report.render import summary
+from unrolled.tables.report.result import ColumnReport
 
 QUICK = {"cv": 2, "seeds": 1, "budget": 600.0}
 Random = np.random.Generator
@@ -449,7 +449,7 @@ def test_columns_that_tell_nothing_are_not_said_to_explain_something(all_trees: 
     )
     report = examined(table)
     assert report.full < 0
-    told = "\n".join(summary(report))
+    told = "\n".join(report.summary())
     assert "explain nothing of y" in told
     assert "and nothing is lost" in told
     assert not any(row.verdict == "keep" for row in report.rows)
@@ -468,7 +468,7 @@ def test_a_wide_table_keeps_the_budget_and_says_what_was_not_tried() -> None:
     untried = [row for row in report.rows if not row.evidence.rounds]
     assert len(untried) > 15
     assert {row.verdict for row in untried} <= {"look", "safe to drop"}
-    assert f"could be dropped alone: {len(untried)} were not" in "\n".join(summary(report))
+    assert f"could be dropped alone: {len(untried)} were not" in "\n".join(report.summary())
     assert "not tried" in report.to_markdown()
     assert "not tried" in report.to_html()
 

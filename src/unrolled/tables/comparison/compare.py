@@ -11,7 +11,6 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,6 @@ from numpy.typing import NDArray
 
 from unrolled.bounds import check_whole
 from unrolled.errors import InputError, import_extra, unknown_name
-from unrolled.html import notebook_frame
 from unrolled.progress import OnProgress
 from unrolled.tables.comparison.encodings import (
     ENCODINGS,
@@ -27,49 +25,16 @@ from unrolled.tables.comparison.encodings import (
     Fold,
     Roles,
     assign_roles,
-    available_encodings,
+    installed,
     without_empty,
 )
 from unrolled.tables.comparison.measure import FoldRun, Measured, Pair, measure
-from unrolled.tables.comparison.models import MODELS, THREADS, Model, available_models
-from unrolled.tables.comparison.render import comparison_html, comparison_markdown, plain_values, save_comparison
-from unrolled.tables.comparison.result import ComparisonResult
-from unrolled.tables.comparison.verdict import verdict
+from unrolled.tables.comparison.models import MODELS, THREADS, Model
+from unrolled.tables.comparison.result import Comparison
 from unrolled.tables.data.metrics import METRICS, check_judged, choose_metric, metric_beside
 from unrolled.tables.data.splits import Rows, check_seed, judging_folds
 from unrolled.tables.data.table import Table, read_checked
 from unrolled.tables.data.target import TargetColumn, TargetType, split_target
-
-
-class Comparison(ComparisonResult):
-    """The result of `compare_encodings`, with its verdict and its renderings."""
-
-    def verdict(self) -> str:
-        """A few plain sentences on whether embeddings helped here."""
-        return verdict(self)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The whole comparison as plain values."""
-        return plain_values(self)
-
-    def to_markdown(self) -> str:
-        """The comparison as Markdown."""
-        return comparison_markdown(self)
-
-    def to_html(self) -> str:
-        """The comparison as one self-contained HTML page."""
-        return comparison_html(self)
-
-    def __repr__(self) -> str:
-        sizes = f"{len(self.models)} models x {len(self.encodings)} encodings, {self.seeds} seeds of {self.folds} folds"
-        return f"Comparison({self.target!r}, {self.metric}, {sizes})"
-
-    def _repr_html_(self) -> str:
-        return notebook_frame(self.to_html())
-
-    def save(self, path: str | Path) -> None:
-        """Write the comparison in the format of the path's ending: .html, .md, .json, or the figure as .png."""
-        save_comparison(self, Path(path))
 
 
 def compare_encodings(
@@ -148,7 +113,8 @@ def compare_encodings(
         raise InputError("seeds and max_rows must be positive")
     check_whole("tune", tune, 0)
     pairs = _pairs(models, encodings)
-    used = read if isinstance(cv, list | tuple) else _sampled(read, max_rows, seed)
+    drawn = np.random.default_rng(seed).permutation(read.rows)[:max_rows]
+    used = read if isinstance(cv, list | tuple) else read.take(np.sort(drawn))
     features, outcome = split_target(used.without(ignore), target, target_type)
     chosen = choose_metric(metric, outcome)
     log = _learns_logarithm(outcome, chosen)
@@ -204,24 +170,19 @@ def _ending(found: Measured, planned: int, seeds: int) -> list[str]:
 
 def _pairs(models: Sequence[str] | None, encodings: Sequence[str] | None) -> list[Pair]:
     """The requested models and encodings. Raises InputError for an unknown name or a missing library."""
-    available, known = available_models(), available_encodings()
-    named: list[tuple[str, str, Mapping[str, Model | Encoding], list[str]]]
-    named = [("model", name, MODELS, available) for name in models or ()]
-    named += [("encoding", name, ENCODINGS, known) for name in encodings or ()]
-    for noun, name, all_, installed in named:
-        if name not in all_:
-            raise unknown_name(noun, name, all_)
-        if name not in installed:
-            raise InputError(f"the {noun} {name!r} needs {all_[name].library}, which is not installed")
-    wanted = known if encodings is None else encodings
-    chosen = models or [name for name in available if not MODELS[name].slow]
+    _check_names("model", models or (), MODELS)
+    _check_names("encoding", encodings or (), ENCODINGS)
+    wanted = installed(ENCODINGS) if encodings is None else encodings
+    chosen = models or [name for name in installed(MODELS) if not MODELS[name].slow]
     return [(model, e) for model in chosen for e in MODELS[model].encodings if e in wanted]
 
 
-def _sampled(table: Table, max_rows: int, seed: int) -> Table:
-    if table.rows <= max_rows:
-        return table
-    return table.take(np.sort(np.random.default_rng(seed).permutation(table.rows)[:max_rows]))
+def _check_names(noun: str, names: Sequence[str], options: Mapping[str, Model | Encoding]) -> None:
+    for name in names:
+        if name not in options:
+            raise unknown_name(noun, name, options)
+        if name not in installed(options):
+            raise InputError(f"the {noun} {name!r} needs {options[name].library}, which is not installed")
 
 
 def _learns_logarithm(outcome: TargetColumn, metric: str) -> bool:

@@ -7,14 +7,18 @@ the encoder. A new encoding is a function and a line in `ENCODINGS`. Left out: t
 from __future__ import annotations
 
 import importlib.util
-import inspect
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import sklearn
 from numpy.typing import NDArray
+from sklearn.impute import SimpleImputer
+from sklearn.model_selection import KFold, StratifiedKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler, TargetEncoder
 
 from unrolled.errors import InputError, import_extra
 from unrolled.tables.data.columns import Column, label
@@ -102,9 +106,9 @@ class Encoding:
     unfit: str = ""
 
 
-def available_encodings() -> list[str]:
-    """The names of the encodings whose library is installed."""
-    return [name for name, encoding in ENCODINGS.items() if importlib.util.find_spec(encoding.library) is not None]
+def installed(options: Mapping[str, Any]) -> list[str]:
+    """The names of the encodings, or of the models, whose library is installed."""
+    return [name for name, option in options.items() if importlib.util.find_spec(option.library) is not None]
 
 
 def assign_roles(table: Table, categories: Sequence[str] = ()) -> Roles:
@@ -140,12 +144,12 @@ def category_texts(column: Column) -> NDArray[np.object_]:
 
 
 def _codes(fold: Fold) -> EncodedFold:
-    return _by_transformer(fold, _preprocessing().OrdinalEncoder(
-        handle_unknown="use_encoded_value", unknown_value=-1, encoded_missing_value=-2))  # fmt: skip
+    codes = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, encoded_missing_value=-2)
+    return _by_transformer(fold, codes)
 
 
 def _one_hot(fold: Fold) -> EncodedFold:
-    return _by_transformer(fold, _preprocessing().OneHotEncoder(handle_unknown="ignore", dtype=np.float32))
+    return _by_transformer(fold, OneHotEncoder(handle_unknown="ignore", dtype=np.float32))
 
 
 def _target(fold: Fold) -> EncodedFold:
@@ -154,11 +158,11 @@ def _target(fold: Fold) -> EncodedFold:
 
 def _vectorized(fold: Fold) -> EncodedFold:
     """skrub's choice by column: one-hot for few values, main components of character n-grams for many."""
-    skrub, impute = import_extra("skrub"), import_extra("sklearn.impute")
+    skrub = import_extra("skrub")
     strings = skrub.StringEncoder(random_state=fold.seed)
     table = skrub.TableVectorizer(high_cardinality=strings, n_jobs=1)
-    filled = impute.SimpleImputer(keep_empty_features=True)  # it reads texts of numbers as numbers, with gaps
-    return _by_transformer(fold, import_extra("sklearn.pipeline").make_pipeline(table, filled))
+    filled = SimpleImputer(keep_empty_features=True)  # it reads texts of numbers as numbers, with gaps
+    return _by_transformer(fold, make_pipeline(table, filled))
 
 
 def _by_transformer(fold: Fold, transformer: Any) -> EncodedFold:
@@ -170,8 +174,7 @@ def _by_transformer(fold: Fold, transformer: Any) -> EncodedFold:
             learned.append(transformer.fit_transform(_named(fold.train.texts()), fold.target.values))
             judged.append(transformer.transform(_named(fold.test.texts())))
     if fold.train.numbers:
-        filled = import_extra("sklearn.impute").SimpleImputer(strategy="median", add_indicator=True)
-        scaled = import_extra("sklearn.pipeline").make_pipeline(filled, _preprocessing().StandardScaler())
+        scaled = make_pipeline(SimpleImputer(strategy="median", add_indicator=True), StandardScaler())
         learned.append(scaled.fit_transform(fold.train.values()))
         judged.append(scaled.transform(fold.test.values()))
     sparse = any(hasattr(part, "toarray") for part in learned) and _density(learned) < SPARSE_BELOW
@@ -266,23 +269,12 @@ def _free_name(levels: Sequence[str]) -> str:
 
 def _target_encoder(target: TargetColumn, seed: int) -> Any:
     """scikit-learn's, told what the target is: left alone it takes whole numbers for classes."""
-    preprocessing, selection = _preprocessing(), import_extra("sklearn.model_selection")
-    kind = preprocessing.TargetEncoder
     most = int(np.bincount(target.values).max()) if target.is_classification else len(target.values)
     count = max(2, min(TARGET_FOLDS, most))
-    if "cv" in inspect.signature(kind).parameters and _takes_splitter():
-        folds = selection.StratifiedKFold if target.is_classification else selection.KFold
-        return kind(target_type=target.kind, cv=folds(count, shuffle=True, random_state=seed))
-    return kind(target_type=target.kind, cv=count, random_state=seed)
-
-
-def _takes_splitter() -> bool:
-    version = import_extra("sklearn").__version__
-    return tuple(int(part) for part in version.split(".")[:2]) >= (1, 9)
-
-
-def _preprocessing() -> Any:
-    return import_extra("sklearn.preprocessing")
+    if [int(part) for part in sklearn.__version__.split(".")[:2]] < [1, 9]:  # which takes no splitter
+        return TargetEncoder(target_type=target.kind, cv=count, random_state=seed)
+    folds = StratifiedKFold if target.is_classification else KFold
+    return TargetEncoder(target_type=target.kind, cv=folds(count, shuffle=True, random_state=seed))
 
 
 ENCODINGS: dict[str, Encoding] = {

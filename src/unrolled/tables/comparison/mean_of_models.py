@@ -9,6 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from sklearn.compose import make_column_transformer
+from sklearn.ensemble import VotingClassifier, VotingRegressor
+from sklearn.linear_model import LinearRegression, LogisticRegression, RidgeCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from unrolled.errors import import_extra
 
@@ -39,14 +44,12 @@ def mean_of_models(classes: int = 0, predictions: int | None = None, random_stat
     if count:
         alone = _columns(slice(None, -count), _forest(classes, random_state))
         members += [("LightGBM alone", alone), ("networks", _columns(slice(-count, None), _calibrated(classes)))]
-    ensemble = import_extra("sklearn.ensemble")
-    return ensemble.VotingClassifier(members, voting="soft") if classes else ensemble.VotingRegressor(members)
+    return VotingClassifier(members, voting="soft") if classes else VotingRegressor(members)
 
 
 def _columns(chosen: slice, model: Any) -> Any:
     """`model` on some of the columns."""
-    columns = import_extra("sklearn.compose").make_column_transformer(("passthrough", chosen))
-    return import_extra("sklearn.pipeline").make_pipeline(columns, model)
+    return make_pipeline(make_column_transformer(("passthrough", chosen)), model)
 
 
 def _forest(classes: int, random_state: int | None) -> Any:
@@ -55,12 +58,10 @@ def _forest(classes: int, random_state: int | None) -> Any:
 
 
 def _linear(classes: int) -> Any:
-    linear = import_extra("sklearn.linear_model")
-    model = linear.LogisticRegression(max_iter=500) if classes else linear.RidgeCV(np.logspace(-2, 3, 6))
-    return import_extra("sklearn.pipeline").make_pipeline(import_extra("sklearn.preprocessing").StandardScaler(), model)
+    model = LogisticRegression(max_iter=500) if classes else RidgeCV(np.logspace(-2, 3, 6))
+    return make_pipeline(StandardScaler(), model)
 
 
 def _calibrated(classes: int) -> Any:
     """Finds the scale of the networks' raw prediction."""
-    linear = import_extra("sklearn.linear_model")
-    return linear.LogisticRegression() if classes else linear.LinearRegression()
+    return LogisticRegression() if classes else LinearRegression()

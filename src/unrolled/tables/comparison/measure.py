@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from unrolled.learn.signals import Interrupt
 from unrolled.progress import OnProgress
+from unrolled.tables.comparison.effects import OWN_NETWORKS, ComparisonCell, is_settled
 from unrolled.tables.comparison.encodings import ENCODINGS, WITH_EMBEDDINGS, EncodedFold, Fold
 from unrolled.tables.comparison.models import MODELS, fit_predict
-from unrolled.tables.comparison.result import OWN_NETWORKS, ComparisonCell, is_settled
 from unrolled.tables.comparison.tuning import Tuning
 from unrolled.tables.data.metrics import METRICS
 from unrolled.tables.data.target import TargetColumn
@@ -53,10 +53,6 @@ class FoldRun:
         if METRICS[metric].ranks and len(np.unique(true)) < 2:
             return float("nan")
         return METRICS[metric].error(np.exp(predicted) if self.log else predicted, true)
-
-    def clear(self) -> None:
-        """Drop what was encoded."""
-        self._encoded.clear()
 
     def _tuning(self, metric: str) -> Tuning | None:
         """By the error of the comparison, of the target as it is."""
@@ -122,7 +118,6 @@ def measure(
                     if progress:
                         progress(f"{pair[0]}, {pair[1]}", (number + place / len(pairs)) / len(runs))
                     answers.add(pair, *fold.errors(*pair, metrics))
-                fold.clear()
                 done = number + 1
                 seeds = done // folds
                 if done % folds == 0 and 2 <= seeds < len(runs) // folds and is_settled(answers.cells(done)):
@@ -131,7 +126,7 @@ def measure(
     except KeyboardInterrupt:
         if not answers.errors:
             raise
-    return Measured(answers.cells(max(done, 1)), answers.notes, done, settled_after)
+    return Measured(answers.cells(max(done, 1)), list(answers.unfit.values()), done, settled_after)
 
 
 @dataclass
@@ -151,11 +146,6 @@ class _Answers:
         else:
             self.errors.setdefault(pair, []).append(errors)
             self.seconds.setdefault(pair, []).append(seconds)
-
-    @property
-    def notes(self) -> list[str]:
-        """What was left out."""
-        return list(self.unfit.values())
 
     def cells(self, done: int) -> list[ComparisonCell]:
         """The cells, of the first `done` folds."""

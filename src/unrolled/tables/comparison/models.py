@@ -6,7 +6,6 @@ rows that judge. Left out: the encodings, and the folds.
 
 from __future__ import annotations
 
-import importlib.util
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,6 +14,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.preprocessing import StandardScaler
 
 from unrolled.errors import import_extra
 from unrolled.tables.comparison.encodings import ENCODINGS, Encoding
@@ -67,11 +69,6 @@ class Model:
         return (self.native or not encoding.native) and (self.texts or not encoding.texts)
 
 
-def available_models() -> list[str]:
-    """The names of the models whose library is installed."""
-    return [name for name, model in MODELS.items() if importlib.util.find_spec(model.library) is not None]
-
-
 def fit_predict(
     model: Model, encoding: str, train: Any, test: Any, target: TargetColumn, seed: int, tuning: Tuning | None = None
 ) -> NDArray[np.float64] | None:
@@ -84,7 +81,7 @@ def fit_predict(
             return None
         train, test = train.toarray(), test.toarray()
     if model.scaled and not (model.by_distance and ENCODINGS[encoding].distances):
-        scaler = import_extra("sklearn.preprocessing").StandardScaler(with_mean=not hasattr(train, "toarray"))
+        scaler = StandardScaler(with_mean=not hasattr(train, "toarray"))
         if encoding not in ("one-hot", "skrub"):  # their parts are on one scale
             train, test = scaler.fit_transform(train), scaler.transform(test)
     if model.filled and not isinstance(train, np.ndarray):
@@ -129,10 +126,7 @@ def _neighbours(target: TargetColumn, seed: int, n_neighbors: int = NEIGHBOURS) 
 
 
 def _linear(target: TargetColumn, seed: int, strength: float = 1.0) -> Any:
-    linear = import_extra("sklearn.linear_model")
-    if target.is_classification:
-        return linear.LogisticRegression(max_iter=200, C=1 / strength)
-    return linear.Ridge(alpha=strength)
+    return LogisticRegression(max_iter=200, C=1 / strength) if target.is_classification else Ridge(alpha=strength)
 
 
 def _network(target: TargetColumn, seed: int, **tuned: Any) -> Any:
@@ -144,8 +138,7 @@ def _network(target: TargetColumn, seed: int, **tuned: Any) -> Any:
     if target.is_classification:
         return network
     # unscaled, a network that starts far from its target never gets there
-    scaler = import_extra("sklearn.preprocessing").StandardScaler()
-    return import_extra("sklearn.compose").TransformedTargetRegressor(network, transformer=scaler)
+    return TransformedTargetRegressor(network, transformer=StandardScaler())
 
 
 def _mean(target: TargetColumn, seed: int, predictions: int) -> Any:

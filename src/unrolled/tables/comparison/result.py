@@ -1,103 +1,34 @@
-"""What a comparison measured, as plain data: a cell for each model with each encoding, and what embeddings changed.
+"""The result of a comparison, and its pages: Markdown, self-contained HTML, JSON.
 
-Left out: measuring, the words of the verdict, and pages.
+Left out: any fitting, the words of the verdict, and the charts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from unrolled import plotting as style
 from unrolled.errors import import_extra
-from unrolled.tables.comparison.encodings import ENCODINGS, WITH_EMBEDDINGS
+from unrolled.files import check_out, to_json, write_file
+from unrolled.html import cell as html_cell
+from unrolled.html import html_page, html_table, markdown_table, notebook_frame
+from unrolled.tables.comparison.charts import dot_plot, effect_plot, figure
+from unrolled.tables.comparison.effects import OWN_NETWORKS, ComparisonCell, Effect, best, decimals, effects, verdict
+from unrolled.tables.comparison.encodings import ENCODINGS
+from unrolled.tables.data.metrics import METRICS
 from unrolled.tables.data.target import TargetType
 
-CERTAINTY = 0.95  # of every interval; a difference whose interval holds no zero is called clear
-OWN_NETWORKS = ("network", "native")
-"""The model and encoding under which the encoder's own networks, with the embeddings inside, are listed."""
+ENDINGS = (".html", ".md", ".json", ".png")
 
 
 @dataclass(frozen=True)
-class ComparisonCell:
-    """One model with one encoding: its error in each seed (mean over the folds) and in each fold, and its seconds.
-
-    `seconds` is for one fold, encoding included; `beside` is the mean of a second metric, where there is one.
-    """
-
-    model: str
-    encoding: str
-    by_seed: tuple[float, ...]
-    by_fold: tuple[float, ...]
-    seconds: float
-    beside: float | None = None
-
-    @property
-    def mean(self) -> float:
-        """The mean error."""
-        return float(np.mean(self.by_seed))
-
-    @property
-    def spread(self) -> float:
-        """The standard deviation over seeds, NaN for one seed."""
-        return float(np.std(self.by_seed, ddof=1)) if len(self.by_seed) > 1 else float("nan")
-
-    @property
-    def uses_vectors(self) -> bool:
-        """Whether learned vectors are in it: as an encoding, or inside the networks they come from."""
-        return self.encoding == WITH_EMBEDDINGS or (self.model, self.encoding) == OWN_NETWORKS
-
-    def difference(self, other: ComparisonCell) -> tuple[float, float]:
-        """The bounds of `CERTAINTY` for the difference of the errors, paired by fold; infinite for a single fold.
-
-        Folds share most of the rows that are learned from, so their differences are not independent: the variance of
-        the mean is taken for (1/n + rows judged / rows learned from) times theirs, the corrected resampled t-test
-        (Nadeau and Bengio, Machine Learning 52, 2003). Without it chance is called clear in a third of all cases.
-        """
-        paired = np.array(self.by_fold) - np.array(other.by_fold)
-        count = len(paired)
-        if count < 2:
-            return -np.inf, np.inf
-        judged = 1 / max(round(count / len(self.by_seed)) - 1, 1)
-        error = float(paired.std(ddof=1)) * np.sqrt(1 / count + judged)
-        reach = float(import_extra("scipy.special").stdtrit(count - 1, (1 + CERTAINTY) / 2)) * error
-        return float(paired.mean()) - reach, float(paired.mean()) + reach
-
-    def differs_from(self, other: ComparisonCell) -> bool:
-        """Whether the errors differ beyond chance: the interval of their difference holds no zero."""
-        low, high = self.difference(other)
-        return bool(low > 0 or high < 0)
-
-
-@dataclass(frozen=True)
-class Effect:
-    """What embeddings changed for one model, against the best other encoding of that model.
-
-    `change` is that of `relative_change`, between the bounds of `CERTAINTY` in `interval`; `clear` if it is beyond
-    chance over the folds.
-    """
-
-    model: str
-    other: str
-    change: float | None
-    interval: tuple[float, float] | None
-    clear: bool
-
-    @property
-    def helped(self) -> bool:
-        """Whether there is clearly less error with embeddings."""
-        return self.clear and self.change is not None and self.change < 0
-
-    @property
-    def harmed(self) -> bool:
-        """Whether there is clearly more error with embeddings."""
-        return self.clear and (self.change is None or self.change > 0)
-
-
-@dataclass(frozen=True)
-class ComparisonResult:
-    """The cells, and how they were measured; lower is better in every metric.
+class Comparison:
+    """The result of `compare_encodings`: the cells, and how they were measured; lower is better in every metric.
 
     `folds` of each of `seeds` were planned and `folds_done` in all finished: fewer where it was interrupted.
     """
@@ -139,49 +70,115 @@ class ComparisonResult:
 
     def best(self, model: str) -> ComparisonCell:
         """The best cell in the row of `model`."""
-        return _best([c for c in self.cells if c.model == model])
-
-    def best_of_all(self, vectors: bool) -> ComparisonCell | None:
-        """The best cell of all models with (`vectors`) or without embeddings, None where there is none."""
-        return best_of_all(self.cells, vectors)
+        return best([c for c in self.cells if c.model == model])
 
     def effects(self) -> list[Effect]:
         """What embeddings changed, model by model, wherever there is something to compare with."""
-        found = []
-        for model in self.models:
-            cell = self.cell(model, WITH_EMBEDDINGS)
-            others = [c for c in self.cells if c.model == model and not c.uses_vectors]
-            if cell and others:
-                other = _best(others)
-                change, interval = relative_change(cell.mean, other.mean), relative_interval(cell, other)
-                found.append(Effect(model, other.encoding, change, interval, cell.differs_from(other)))
-        return found
+        return effects(self.cells)
+
+    def verdict(self) -> str:
+        """A few plain sentences on whether embeddings helped here."""
+        return verdict(self.cells)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The whole comparison as plain values."""
+        facts = {name: value for name, value in vars(self).items() if name != "cells"}
+        cells = [{**vars(c), "mean": c.mean, "spread": None if np.isnan(c.spread) else c.spread} for c in self.cells]
+        return facts | {"cells": cells, "effects": [vars(e) for e in self.effects()], "verdict": self.verdict()}
+
+    def to_markdown(self) -> str:
+        """The comparison as Markdown: the verdict, the table, notes."""
+        rows = [[model, *(self._markdown(model, encoding) for encoding in self.encodings)] for model in self.models]
+        head = ["model", *(ENCODINGS[e].title for e in self.encodings)]
+        table = markdown_table(head, rows, numeric=range(1, len(head)))
+        notes = "".join(f"- {note}\n" for note in self._notes())
+        return f"# {self._title}\n\n{self.verdict()}\n\n{self._method()}\n\n{table}\n{notes}"
+
+    def to_html(self) -> str:
+        """The comparison as one self-contained HTML page."""
+        head = ["Model", *(_capitalized(ENCODINGS[e].title) for e in self.encodings)]
+        rows = [self._html_row(model, head) for model in self.models]
+        notes = "".join(f"<li>{escape(note)}</li>" for note in self._notes())
+        lead, _, rest = self.verdict().partition(": ")
+        charts = effect_plot(self.cells) + dot_plot(self.cells, METRICS[self.metric].title)
+        body = (
+            f"<h1>{escape(self._title)}</h1><p class=lead>{escape(lead)}</p><p>{escape(_capitalized(rest))}</p>"
+            f"{charts}{html_table(head, rows, range(1, len(head)))}"
+            f'<ul class="soft">{notes}</ul><p class="soft">{escape(self._method())}</p>'
+        )
+        return html_page(self._title, body)
+
+    def __repr__(self) -> str:
+        sizes = f"{len(self.models)} models x {len(self.encodings)} encodings, {self.seeds} seeds of {self.folds} folds"
+        return f"Comparison({self.target!r}, {self.metric}, {sizes})"
+
+    def _repr_html_(self) -> str:
+        return notebook_frame(self.to_html())
+
+    def save(self, path: str | Path) -> None:
+        """Write the comparison in the format of the path's ending: .html, .md, .json, or the figure as .png."""
+        makers = {
+            ".html": lambda: self.to_html().encode(),
+            ".md": lambda: self.to_markdown().encode(),
+            ".json": lambda: to_json(self.to_dict()),
+            ".png": lambda: style.rendered(figure(self.cells, METRICS[self.metric].title), ".png"),
+        }
+        write_file(Path(path), makers[check_ending(Path(path))]())
+
+    @property
+    def _title(self) -> str:
+        return f"Did embeddings help to predict {self.target}?"
+
+    def _method(self) -> str:
+        used = "all" if self.rows_used == self.rows_total else f"{self.rows_used:,} of"
+        log = ", models learn its logarithm" if self.log_target else ""
+        return (
+            f"Target {self.target} ({self.target_type}{log}); {METRICS[self.metric].title}, lower is "
+            f"better; mean ± standard deviation over {self.seeds} seed{'s' * (self.seeds != 1)} of {self.folds} "
+            f"fold{'s' * (self.folds != 1)} on {used} {self.rows_total:,} rows; every encoding is fitted "
+            f"inside each training fold. The best of each row is marked. {self.seconds:.0f} seconds."
+        )
+
+    def _notes(self) -> list[str]:
+        if self.cell(*OWN_NETWORKS) is None:
+            return list(self.notes)
+        return [*self.notes, "network, native: the networks that the vectors come from, averaged"]
+
+    def _markdown(self, model: str, encoding: str) -> str:
+        cell = self.cell(model, encoding)
+        if cell is None:
+            return ""
+        mark = "**" if cell is self.best(model) else ""
+        return f"{mark}{cell.text(decimals(self.cells))}{mark} ({self._beside(cell)})"
+
+    def _html_row(self, model: str, head: list[str]) -> str:
+        cells, best_cell = [html_cell(escape(model), "name")], self.best(model)
+        for name, encoding in zip(head[1:], self.encodings, strict=True):
+            cell = self.cell(model, encoding)
+            text = f"{cell.text(decimals(self.cells))}<small>{self._beside(cell)}</small>" if cell else ""
+            cells.append(html_cell(text, "number best" if cell is best_cell else "number", name))
+        return f"<tr>{''.join(cells)}</tr>"
+
+    def _beside(self, cell: ComparisonCell) -> str:
+        """The second metric, if there is one, and the seconds; for 1 - AUC the area itself, which people know."""
+        seconds = f"{cell.seconds:.1f} s"
+        if cell.beside is None:
+            return seconds
+        metric = f"AUC {1 - cell.beside:.3f}" if self.beside == "1-auc" else f"{self.beside} {cell.beside:.3f}"
+        return f"{metric}, {seconds}"
 
 
-def best_of_all(cells: Sequence[ComparisonCell], vectors: bool) -> ComparisonCell | None:
-    """The best of the cells with (`vectors`) or without embeddings, None where there is none."""
-    chosen = [c for c in cells if c.uses_vectors == vectors]
-    return _best(chosen) if chosen else None
+def check_ending(path: Path) -> str:
+    """The ending of `path`, lower case, so that a file is refused before anything is computed.
+
+    Raises InputError for another ending than `ENDINGS` or no such folder, MissingExtraError for a figure without
+    matplotlib.
+    """
+    ending = check_out(path, ENDINGS, "a comparison")
+    if ending == ".png":
+        import_extra("matplotlib.figure")
+    return ending
 
 
-def is_settled(cells: Sequence[ComparisonCell]) -> bool:
-    """Whether the best with embeddings and the best without differ clearly, so that more folds would say the same."""
-    ours, theirs = best_of_all(cells, True), best_of_all(cells, False)
-    return ours is not None and theirs is not None and ours.differs_from(theirs)
-
-
-def relative_interval(cell: ComparisonCell, other: ComparisonCell) -> tuple[float, float] | None:
-    """The bounds of `relative_change`, for an error of `other` taken as exact. None for one fold or an error of 0."""
-    low, high = cell.difference(other)
-    return (float(low / other.mean), float(high / other.mean)) if np.isfinite(low) and other.mean else None
-
-
-def relative_change(error: float, other: float) -> float | None:
-    """By what share `error` differs from `other`: -0.1 is a tenth less. None where only the other is 0: no share."""
-    if other == 0:
-        return 0.0 if error == 0 else None
-    return error / other - 1
-
-
-def _best(cells: Sequence[ComparisonCell]) -> ComparisonCell:
-    return min(cells, key=lambda c: c.mean)
+def _capitalized(title: str) -> str:
+    return title[:1].upper() + title[1:]

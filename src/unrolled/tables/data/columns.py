@@ -96,6 +96,11 @@ def read_table(table: Any, names: list[str] | None = None, as_text: bool = False
     return _from_array(_as_array(table), names)
 
 
+def first_row(found: NDArray[np.bool_]) -> str:
+    """The first of the rows that are set in `found`, (row, ...), for people."""
+    return f"row {found.reshape(len(found), -1).any(axis=1).argmax()}, counted from 0"
+
+
 def is_beyond(values: NDArray[Any]) -> NDArray[np.bool_]:
     """(row,) which whole numbers, unsigned or Python's own, int64 cannot hold."""
     limits = np.iinfo(np.int64)
@@ -177,9 +182,9 @@ def _whole(
         return Column(name, "integer", values.astype(np.int64), missing, declared)
     if as_text:
         return _texts(name, values.astype(object), missing, declared)
-    row = int(beyond.argmax())
     raise InputError(
-        f"column {name!r} holds {values[row]} in row {row}, a whole number beyond 64 bits: turn it into text"
+        f"column {name!r} holds {values[beyond][0]}, a whole number beyond 64 bits, in {first_row(beyond)}: "
+        "turn it into text"
     )
 
 
@@ -205,9 +210,9 @@ def _dates(name: str, series: nw.Series[Any], missing: NDArray[np.bool_]) -> Col
 def _numbers(name: str, values: NDArray[np.float64], missing: NDArray[np.bool_] | None = None) -> Column:
     infinite = np.isinf(values)
     if infinite.any():
-        row = int(infinite.argmax())
         raise InputError(
-            f"column {name!r} holds an infinite number in row {row}: replace infinity by a number or by a missing value"
+            f"column {name!r} holds an infinite number in {first_row(infinite)}: replace infinity by a number or by a "
+            "missing value"
         )
     gaps = np.isnan(values)
     return Column(name, "number", values, gaps if missing is None else gaps | missing)

@@ -55,12 +55,10 @@ def open_table(path: str | Path, encoding: str = "utf-8") -> Any:
         raise InputError(f"{path} does not exist: name a CSV or Parquet file")
     if path.is_dir():
         raise InputError(f"{path} is a folder, but one CSV or Parquet file was expected")
-    suffixes = [suffix.lower() for suffix in path.suffixes[-2:]]
-    if suffixes[-1:] == [".gz"]:
-        suffixes.pop()
-    if suffixes[-1:] in ([".parquet"], [".pq"]):
+    ending = Path(path.name.lower().removesuffix(".gz")).suffix
+    if ending in (".parquet", ".pq"):
         frame = _read_parquet(path)
-    elif suffixes[-1:] in ([".csv"], [".tsv"], [".txt"], [".data"]):
+    elif ending in (".csv", ".tsv", ".txt", ".data"):
         frame = _read_csv(path, encoding)
     else:
         raise InputError(f"{path} ends in {path.suffix or 'nothing'!r}, but a .csv, .tsv or .parquet file was expected")

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
 
-from unrolled.errors import InputError, import_extra, unknown_name
+from unrolled.errors import InputError, unknown_name
 from unrolled.tables.data.target import TargetColumn, TargetType
 
 SMALLEST = 1e-15  # a probability of zero would cost infinitely much
@@ -35,13 +36,14 @@ class Metric:
 
 def choose_metric(name: str | None, target: TargetColumn) -> str:
     """The requested metric, or the first that fits the target. Raises InputError where it does not fit the target."""
+    fitting = [n for n, metric in METRICS.items() if target.kind in metric.types]
     if name is None:
-        return next(n for n, metric in METRICS.items() if target.kind in metric.types)
+        return fitting[0]
     if name not in METRICS:
         raise unknown_name("metric", name, METRICS)
-    if target.kind not in METRICS[name].types:
-        fitting = ", ".join(n for n, metric in METRICS.items() if target.kind in metric.types)
-        raise InputError(f"the metric {name!r} does not fit the {target.kind} target {target.name!r}: choose {fitting}")
+    if name not in fitting:
+        better = ", ".join(fitting)
+        raise InputError(f"the metric {name!r} does not fit the {target.kind} target {target.name!r}: choose {better}")
     zeros, rows = int((target.values == 0).sum()), len(target.values)
     if METRICS[name].relative and zeros:
         raise InputError(
@@ -70,7 +72,7 @@ def _log_loss(probabilities: NDArray[Any], true: NDArray[Any]) -> float:
 
 
 def _area_missing(probabilities: NDArray[Any], true: NDArray[Any]) -> float:
-    return 1 - float(import_extra("sklearn.metrics").roc_auc_score(true, probabilities[:, 1]))
+    return 1 - float(roc_auc_score(true, probabilities[:, 1]))
 
 
 NUMBERS: tuple[TargetType, ...] = ("continuous",)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unrolled.errors import InputError, unknown_name
-from unrolled.tables.data.columns import Column, is_frame, is_missing
+from unrolled.tables.data.columns import Column, first_row, is_frame, is_missing
 from unrolled.tables.data.table import Table
 
 TargetType = Literal["continuous", "binary", "multiclass"]
@@ -153,19 +153,20 @@ class TargetColumn:
 
         Of two classes only the second has one; of more only the `CODED_CLASSES` commonest, in that order.
         """
-        if self.target.classes is None:
+        if not self.is_classification:
             return np.asarray(self.values[:, None], np.float64)
-        counts = np.bincount(self.values, minlength=len(self.target.classes))
-        common = np.array([1]) if len(counts) == 2 else np.argsort(-counts, kind="stable")[:CODED_CLASSES]
-        return np.asarray(self.values[:, None] == common, np.float64)
+        return np.asarray(self.values[:, None] == self._indicated(), np.float64)
 
     def indicator_name(self) -> str:
         """What the mean of the first of the `indicators` is, for people."""
-        if self.target.classes is None:
+        if not self.is_classification:
             return f"mean {self.name}"
-        counts = np.bincount(self.values, minlength=len(self.target.classes))
-        shown = 1 if len(counts) == 2 else int(np.argmax(counts))
-        return f"share of {self.name} = {self.labels[shown]}"
+        return f"share of {self.name} = {self.labels[self._indicated()[0]]}"
+
+    def _indicated(self) -> NDArray[np.intp]:
+        """(output,) the classes that have an indicator."""
+        counts = np.bincount(self.values, minlength=len(self.labels))
+        return np.array([1]) if len(counts) == 2 else np.argsort(-counts, kind="stable")[:CODED_CLASSES]
 
 
 def split_target(table: Table, name: str, target_type: TargetType | None = None) -> tuple[Table, TargetColumn]:
@@ -187,8 +188,8 @@ def target_column(column: Column, target_type: TargetType | None = None) -> Targ
     missing = int(column.missing.sum())
     if missing:
         raise InputError(
-            f"{name} is missing in {missing:,} row{'s' * (missing > 1)} (first: row {column.missing.argmax()}): "
-            "drop them or fill them"
+            f"{name} is missing in {missing:,} row{'s' * (missing > 1)} (first: "
+            f"{first_row(column.missing)}): drop them or fill them"
         )
     if column.kind == "date":
         raise InputError(f"{name} holds dates: turn it into a number first, such as days")
@@ -260,13 +261,12 @@ def _plain(array: NDArray[Any]) -> NDArray[Any]:
 
 def _refuse_gaps(array: NDArray[Any]) -> None:
     if array.dtype.kind == "f" and np.isinf(array).any():
-        row = np.isinf(array).any(axis=1).argmax()
-        raise InputError(f"the target is infinite (inf) in row {row}: leave that row out")
+        raise InputError(f"the target is infinite (inf) in {first_row(np.isinf(array))}: leave that row out")
     gaps = np.isnan(array) if array.dtype.kind == "f" else np.zeros(array.shape, dtype=bool)
     if array.dtype == object:
         gaps = np.array([[is_missing(value) for value in row] for row in array], dtype=bool)
     if gaps.any():
-        raise InputError(f"the target has no value (NaN) in row {gaps.any(axis=1).argmax()}: leave that row out")
+        raise InputError(f"the target has no value (NaN) in {first_row(gaps)}: leave that row out")
 
 
 def _refuse_mixes(array: NDArray[Any]) -> None:
@@ -357,10 +357,9 @@ def _as_numbers(y: NDArray[Any], name: str = "the target") -> NDArray[np.float64
 
 def _logarithms(y: NDArray[np.float64]) -> NDArray[np.float64]:
     if (y <= 0).any():
-        row = y.min(axis=1).argmin()
         raise InputError(
-            f"the logarithm of the target is learned, but the target is {y.min():g} in row {row}: only numbers above 0 "
-            "have one"
+            f"the logarithm of the target is learned, but the target is {y.min():g} in {first_row(y == y.min())}: only "
+            "numbers above 0 have one"
         )
     return np.log(y)
 

@@ -2,7 +2,7 @@
 
 `examine_columns` measures, on folds of the caller's choice and within a budget, what each column is worth alone, beside
 the others and beside its twins, and gives a verdict with a price and a reason. Three steps: `measures` asks the model,
-`evidence` and `verdicts` sum up, `render` draws the result. Left out: dropping anything.
+`evidence` and `verdicts` sum up, `result` shows it. Left out: dropping anything.
 """
 
 from __future__ import annotations
@@ -10,15 +10,13 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unrolled.errors import InputError
-from unrolled.html import notebook_frame
 from unrolled.progress import OnProgress
 from unrolled.tables.data.splits import check_seed, judging_folds
 from unrolled.tables.data.table import read_checked
@@ -30,33 +28,8 @@ from unrolled.tables.report.measures import Measures, measure, recheck
 from unrolled.tables.report.model import Round
 from unrolled.tables.report.profiles import profile
 from unrolled.tables.report.relations import replacements
-from unrolled.tables.report.render import column_html, column_markdown, save_report
-from unrolled.tables.report.result import ColumnRow, ReportResult
+from unrolled.tables.report.result import ColumnReport, ColumnRow
 from unrolled.tables.report.verdicts import Context, Evidence, decide, too_good
-
-
-class ColumnReport(ReportResult):
-    """The result of `examine_columns`, with its renderings."""
-
-    def to_markdown(self) -> str:
-        """The report as Markdown."""
-        return column_markdown(self)
-
-    def to_html(self) -> str:
-        """The report as one self-contained HTML page."""
-        return column_html(self)
-
-    def __repr__(self) -> str:
-        return (
-            f"ColumnReport({self.target!r}, {len(self.rows)} columns explain {self.full:.3f}, {len(self.safe)} can go)"
-        )
-
-    def _repr_html_(self) -> str:
-        return notebook_frame(self.to_html())
-
-    def save(self, path: str | Path) -> None:
-        """Write the report in the format of the path's ending: .html, .md, .json or .csv."""
-        save_report(self, Path(path))
 
 
 def examine_columns(
@@ -127,8 +100,13 @@ def examine_columns(
     cost = _fit_cost(columns, outcome, len(grouped), seed)
     most = min(read.rows, max_rows)
     rows = read.rows if isinstance(cv, list | tuple) else cost.affordable_rows(most, budget)
-    members = None if groups is None else read[groups].values
-    rounds = _rounds(_Sample.of(columns, outcome, members, rows, seed), cv, seeds, seed)
+    taken, judged, chosen = _drawn(columns, outcome, rows, seed)
+    members = None if groups is None else read[groups].values[chosen]
+    rounds = [
+        Round(taken, judged, train, test, s)
+        for s in range(seed, seed + seeds)
+        for train, test in judging_folds(judged, cv, members, s)
+    ]
     work = cost.work(rows, len(rounds), budget)
     measures = measure(rounds, [c.name for c in varying], grouped, work, progress)
 
@@ -158,41 +136,21 @@ def _rechecked(
     return replace(context, recheck=recheck(rounds, names, idle, measures, context.largest_cost, trials))
 
 
-@dataclass(frozen=True)
-class _Sample:
-    """The rows that are measured on."""
-
-    columns: dict[str, ColumnData]
-    target: TargetColumn
-    members: NDArray[Any] | None
-
-    @classmethod
-    def of(
-        cls, columns: Sequence[ColumnData], target: TargetColumn, members: NDArray[Any] | None, rows: int, seed: int
-    ) -> _Sample:
-        """So many rows, drawn at random, in their order: that may be time."""
-        chosen = np.sort(np.random.default_rng(seed).permutation(len(target.values))[:rows])
-        taken = {column.name: column.take(chosen) for column in columns}
-        return cls(taken, target.take(chosen), None if members is None else members[chosen])
+def _drawn(
+    columns: Sequence[ColumnData], target: TargetColumn, rows: int, seed: int
+) -> tuple[dict[str, ColumnData], TargetColumn, NDArray[np.intp]]:
+    """Columns and target on so many rows, drawn at random, and which these are, in their order: that may be time."""
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(target.values))[:rows])
+    return {column.name: column.take(chosen) for column in columns}, target.take(chosen), chosen
 
 
 def _fit_cost(columns: Sequence[ColumnData], outcome: TargetColumn, groups: int, seed: int) -> FitCost:
     """What a fit of all columns costs, tried on a few rows."""
-    few = min(len(outcome.values), TRIAL_ROWS)
-    sample = _Sample.of(columns, outcome, None, few, seed)
-    everything = np.arange(few)
-    trial = Round(sample.columns, sample.target, everything, everything[: few // 5 + 1], seed)
+    taken, target, rows = _drawn(columns, outcome, TRIAL_ROWS, seed)
+    everything = np.arange(len(rows))
+    trial = Round(taken, target, everything, everything[: len(rows) // 5 + 1], seed)
     names = [column.name for column in columns if column.useful]
-    return FitCost(timed(lambda: trial.explained(names)), few, len(names), groups)
-
-
-def _rounds(sample: _Sample, cv: Any, seeds: int, seed: int) -> list[Round]:
-    """Every fold of every seed."""
-    return [
-        Round(sample.columns, sample.target, train, test, seed + s)
-        for s in range(seeds)
-        for train, test in judging_folds(sample.target, cv, sample.members, seed + s)
-    ]
+    return FitCost(timed(lambda: trial.explained(names)), len(rows), len(names), groups)
 
 
 def _report(

@@ -7,9 +7,8 @@ Everything is measured on the same folds and seeds, round by round, as many as t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,17 +79,14 @@ def measure(
     where there is none.
     """
     measures, copied = Measures(), copied_columns(names)
-    with Interrupt() as interrupt:
+    with Interrupt() as interrupt, suppress(KeyboardInterrupt):
         for number, round_ in enumerate(rounds[: work.rounds]):
-            whole = _measure_round(round_, names, groups, copied, work.dropped, interrupt)
-            if whole is None:
-                measures.interrupted = True
-                break
-            measures.extend(whole)
+            measures.extend(_measure_round(round_, names, groups, copied, work.dropped, interrupt))
             if progress:
                 progress(f"round {number + 1} of {work.rounds}", (number + 1) / work.rounds)
     if not measures.full:
         raise KeyboardInterrupt
+    measures.interrupted = bool(interrupt)
     return measures
 
 
@@ -101,41 +97,29 @@ def _measure_round(
     copied: Sequence[tuple[str, int]],
     dropped: int,
     interrupt: Interrupt,
-) -> Measures | None:
-    """All questions on one round, None where a signal came before the last.
+) -> Measures:
+    """All questions on one round. Raises KeyboardInterrupt where a signal came before the last.
 
     So many columns and groups are `dropped`, those that explain most alone first.
     """
-    full = round_.explained(names)
-    found = Measures([full])
-    questions: list[tuple[dict[Any, list[float]], Any, Callable[[], float]]] = []
-    for name in names:
-        alone = partial(float, full) if len(names) == 1 else partial(round_.explained, [name])
-        questions += [(found.alone, name, alone), (found.missing_alone, name, partial(round_.missing_alone, name))]
-    for copy in copied:
-        questions.append((found.copies, copy, partial(_added, round_, names, copy, full)))
-    if not _answer(questions, interrupt):
-        return None
-    questions = []
-    for name in sorted(names, key=lambda n: -found.alone[n][0])[:dropped]:
-        questions.append((found.without, name, partial(round_.explained, [n for n in names if n != name])))
-    for group in groups[: max(dropped - len(names), 0)]:
-        questions.append((found.without_group, group, partial(round_.explained, [n for n in names if n not in group])))
-    return found if _answer(questions, interrupt) else None
 
-
-def _added(round_: Round, names: Sequence[str], copy: tuple[str, int], full: float) -> float:
-    """What a shuffled copy adds to the full model."""
-    return round_.explained(names, copy) - full
-
-
-def _answer(questions: Sequence[tuple[dict[Any, list[float]], Any, Callable[[], float]]], interrupt: Interrupt) -> bool:
-    """Put the answer of each question under its key; whether all were asked before a signal."""
-    for answers, key, ask in questions:
+    def explained(names: Sequence[str], copy: tuple[str, int] | None = None) -> float:
         if interrupt:
-            return False
-        answers[key] = [ask()]
-    return not interrupt
+            raise KeyboardInterrupt
+        return round_.explained(names, copy)
+
+    full = explained(names)
+    found = Measures([full])
+    for name in names:
+        found.alone[name] = [full if len(names) == 1 else explained([name])]
+        found.missing_alone[name] = [round_.missing_alone(name)]
+    for copy in copied:
+        found.copies[copy] = [explained(names, copy) - full]
+    for name in sorted(names, key=lambda n: -found.alone[n][0])[:dropped]:
+        found.without[name] = [explained([n for n in names if n != name])]
+    for group in groups[: max(dropped - len(names), 0)]:
+        found.without_group[group] = [explained([n for n in names if n not in group])]
+    return found
 
 
 def copied_columns(names: Sequence[str]) -> list[tuple[str, int]]:

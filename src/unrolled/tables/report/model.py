@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
-from unrolled.errors import import_extra
 from unrolled.tables.data.metrics import SMALLEST
 from unrolled.tables.data.target import TargetColumn
 from unrolled.tables.report.features import Block, ColumnData, block
@@ -91,7 +91,6 @@ def share_explained(
 
 def boosted(blocks: Sequence[Block], target: TargetColumn | None, seed: int, iterations: int = ITERATIONS) -> Any:
     """scikit-learn's histogram gradient boosting for `blocks`, not fitted yet; no target stands for a number."""
-    ensemble = import_extra("sklearn.ensemble")
     native = [flag for b in blocks for flag in b.native]
     settings: dict[str, Any] = {
         "learning_rate": LEARNING_RATE,
@@ -102,10 +101,10 @@ def boosted(blocks: Sequence[Block], target: TargetColumn | None, seed: int, ite
     }
     settings["categorical_features"] = native if any(native) else None
     if target is None or not target.is_classification:
-        return ensemble.HistGradientBoostingRegressor(max_iter=iterations, **settings)
+        return HistGradientBoostingRegressor(max_iter=iterations, **settings)
     if len(target.labels) > 2:
         iterations = max(MIN_ITERATIONS, iterations * 3 // len(target.labels))
-    return ensemble.HistGradientBoostingClassifier(max_iter=iterations, **settings)
+    return HistGradientBoostingClassifier(max_iter=iterations, **settings)
 
 
 def _squared(predicted: NDArray[Any], train: NDArray[Any], test: NDArray[Any]) -> float:
