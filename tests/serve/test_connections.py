@@ -176,8 +176,8 @@ LONG = "the cat sat " * 5_000
     ],
 )
 def test_what_nobody_waits_for_is_not_computed(server: Running, path: str, body: dict) -> None:
-    """At best: the thread that notices the end of a connection waits for Python's lock, longer on some machines."""
-    assert min(computed_for_nobody(server, path, body) for _ in range(5)) <= 0.05
+    """The first request of a server also pays for what is loaded for it."""
+    assert min(computed_for_nobody(server, path, body) for _ in range(2)) <= 0.05
 
 
 def computed_for_nobody(server: Running, path: str, body: dict) -> float:
